@@ -1,0 +1,1 @@
+//! A world of real processes, faults, a workload, an oracle, and one file per invariant.

@@ -1,0 +1,82 @@
+//! What an installation is from its first start on: the row `K/installation`.
+
+use base::env::Random;
+use base::{ClusterKey, Kind, NodeId, Result, wire};
+use bytes::Bytes;
+use contract_store::keys::KeyBuilder;
+use serde::{Deserialize, Serialize};
+
+/// The version byte of the row.
+const ROW_VERSION: u8 = 1;
+
+/// The newest shape of the whole store that this binary understands. A store with a greater number
+/// belongs to a newer Rialto and is not touched.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// The version of rows and messages that a new installation starts with.
+pub const FEATURE_LEVEL: u32 = 1;
+
+/// The node of an installation that was founded on one machine.
+pub const FIRST_NODE: NodeId = NodeId(1);
+
+/// The identity of an installation, written once, by its first start.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Installation {
+    /// The shape of the store; raised by migrations only.
+    pub format_version: u32,
+    /// Tells installations apart (restored copies, peers of another cluster). Random.
+    pub cluster_id: u128,
+    /// Spreads accounts and queues over slots; secret.
+    pub cluster_key: ClusterKey,
+    /// The node whose store this is.
+    pub node: NodeId,
+    /// The version of rows and messages in use.
+    pub feature_level: u32,
+}
+
+impl Installation {
+    /// A new one, with an identity and a key of its own.
+    pub(crate) fn draw(random: &dyn Random) -> Self {
+        let mut key = [0; 16];
+        random.fill(&mut key);
+        Self {
+            format_version: FORMAT_VERSION,
+            cluster_id: random.u128(),
+            cluster_key: ClusterKey(key),
+            node: FIRST_NODE,
+            feature_level: FEATURE_LEVEL,
+        }
+    }
+
+    /// The key of the row.
+    pub fn key() -> Bytes {
+        KeyBuilder::new(b"K").raw(b"installation").build()
+    }
+
+    /// The row's bytes.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] if it cannot be encoded.
+    pub fn encode(&self) -> Result<Bytes> {
+        wire::encode_row(ROW_VERSION, self)
+    }
+
+    /// Reads the row.
+    ///
+    /// # Errors
+    /// [`Kind::Corrupt`] if it is none; [`Kind::Unavailable`] if the store is of a newer format.
+    pub fn decode(row: &[u8]) -> Result<Self> {
+        let found: Self = wire::decode_row(ROW_VERSION, row)?;
+        if found.format_version > FORMAT_VERSION {
+            return Err(base::Error::new(
+                Kind::Unavailable,
+                "The data was written by a newer version of Rialto",
+            )
+            .detail(format!(
+                "store format {}, this binary understands {FORMAT_VERSION}",
+                found.format_version
+            )));
+        }
+        Ok(found)
+    }
+}

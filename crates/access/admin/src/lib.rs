@@ -1,0 +1,1 @@
+//! Administration over the local socket, and the health and metrics port.

@@ -1,0 +1,1 @@
+//! The only owner of client sockets: accept loops, TLS, limits, line and byte streams.

@@ -1,0 +1,1 @@
+//! SMTP sessions: server and submission.

@@ -1,0 +1,431 @@
+//! One actor for each key that is in use: mailboxes by account, queues by slot.
+//!
+//! A key costs nothing until somebody sends to it; then its actor is started once, and everybody
+//! who sends meanwhile waits for that start. An actor that has had nothing to do for a while, or
+//! is the least recently used when a newcomer finds no place, is asked to stop: it handles what it
+//! has taken, writes what it must, and only then may a new actor of that key start. A message that
+//! it does not take any more goes to the new one.
+
+use super::address::{Inbox, Refused, Reply};
+use super::spawn::{Actor, spawn_with};
+use crate::deadline::{Deadline, with_deadline};
+use crate::error::{Error, Kind, Result};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::fmt::Display;
+use std::hash::Hash;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::Instant;
+
+/// The bounds of a population.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PopulationOptions {
+    /// How many messages each actor's inbox holds.
+    pub inbox_capacity: usize,
+    /// How long an actor may be without work before it is asked to stop.
+    pub idle: Duration,
+    /// How many actors there may be, starting and stopping ones included.
+    pub actors_max: usize,
+}
+
+impl Default for PopulationOptions {
+    /// Inboxes of 64, two minutes, 50,000 actors (reliability.md 2.10, 2.12, 2.13).
+    fn default() -> Self {
+        Self { inbox_capacity: 64, idle: Duration::from_secs(120), actors_max: 50_000 }
+    }
+}
+
+/// How long a newcomer waits before it looks again for actors that could make room; so long an
+/// actor that has just started has for its first message.
+const SHED_AGAIN: Duration = Duration::from_millis(25);
+
+/// The actors of one kind on this node, by key; cheap to clone. Dropping the last clone asks all
+/// of them to stop.
+pub struct Population<K: Key, A: Actor>(Arc<Shared<K, A>>);
+
+impl<K: Key, A: Actor> Clone for Population<K, A> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+/// What may name an actor in a [`Population`].
+pub trait Key: Clone + Eq + Hash + Display + Send + Sync + 'static {}
+
+impl<K: Clone + Eq + Hash + Display + Send + Sync + 'static> Key for K {}
+
+struct Shared<K: Key, A: Actor> {
+    options: PopulationOptions,
+    args: Box<dyn Fn(&K) -> A::Args + Send + Sync>,
+    /// One permit for each actor that may still come; an actor gives its own back at its end.
+    places: Arc<Semaphore>,
+    actors: Mutex<Actors<K, A::Message>>,
+}
+
+struct Actors<K, M: Send + 'static> {
+    by_key: HashMap<K, Entry<M>>,
+    /// Tells two lives of one key apart.
+    last_serial: u64,
+    /// How many of the entries are leaving.
+    leaving: usize,
+    /// How many newcomers wait for a place.
+    waiting: usize,
+    closed: bool,
+}
+
+struct Entry<M: Send + 'static> {
+    serial: u64,
+    stage: Stage<M>,
+    used: Instant,
+    /// It has been asked to stop, or will be as soon as it has started.
+    leaving: bool,
+}
+
+enum Stage<M: Send + 'static> {
+    /// Tells why it did not start, or is closed when there is news of another kind.
+    Starting(watch::Receiver<Option<Error>>),
+    Active(Inbox<M>),
+}
+
+/// What to wait for before looking again.
+enum News<M: Send + 'static> {
+    Start(watch::Receiver<Option<Error>>),
+    End(Inbox<M>),
+}
+
+impl<K: Key, A: Actor> Population<K, A> {
+    /// An empty population; `args` makes what the actor of a key is started with. Needs a runtime
+    /// for the task that looks for idle actors.
+    pub fn new(
+        mut options: PopulationOptions,
+        args: impl Fn(&K) -> A::Args + Send + Sync + 'static,
+    ) -> Self {
+        options.actors_max = options.actors_max.clamp(1, u32::MAX as usize >> 4);
+        let shared = Arc::new(Shared {
+            options,
+            args: Box::new(args),
+            places: Arc::new(Semaphore::new(options.actors_max)),
+            actors: Mutex::new(Actors {
+                by_key: HashMap::new(),
+                last_serial: 0,
+                leaving: 0,
+                waiting: 0,
+                closed: false,
+            }),
+        });
+        tokio::spawn(sweep(Arc::downgrade(&shared), options.idle));
+        Self(shared)
+    }
+
+    /// Asks the actor of a key, which is started if need be.
+    ///
+    /// # Errors
+    /// The actor's own and those of its start; [`Kind::Overloaded`] if its inbox or the
+    /// population stays full until the deadline (nothing was done), [`Kind::Timeout`] if the
+    /// reply does not come by then, [`Kind::Unavailable`] if the actor fails meanwhile or the
+    /// population is closed.
+    pub async fn call<T: Send + 'static>(
+        &self,
+        key: &K,
+        message: impl FnOnce(Reply<T>) -> A::Message,
+        deadline: Deadline,
+    ) -> Result<T> {
+        let (reply, answer) = Reply::channel();
+        self.cast(key, message(reply), deadline).await?;
+        answer.wait(deadline).await
+    }
+
+    /// Sends to the actor of a key, which is started if need be, without waiting for the message
+    /// to be handled.
+    ///
+    /// # Errors
+    /// As [`Population::call`], as far as they come before the message is handled.
+    pub async fn cast(&self, key: &K, mut message: A::Message, deadline: Deadline) -> Result<()> {
+        loop {
+            let inbox = self.enter(key, deadline).await?;
+            message = match inbox.offer(message, deadline).await {
+                Ok(()) => return Ok(()),
+                // It was asked to stop meanwhile: wait for its end and send to the next one.
+                Err(Refused::Gone(message)) => message,
+                Err(full @ Refused::Full) => return Err(full.into()),
+            };
+        }
+    }
+
+    /// Sends to the actor of a key only if it is active and has room; says whether it was sent.
+    /// For hints that an inactive actor has no need of.
+    pub fn tell_active(&self, key: &K, message: A::Message) -> bool {
+        let inbox = match self.0.actors.lock().by_key.get(key) {
+            Some(Entry { stage: Stage::Active(inbox), .. }) => inbox.clone(),
+            _ => return false,
+        };
+        inbox.try_cast(message).is_ok()
+    }
+
+    /// How many actors there are, starting and stopping ones included.
+    pub fn count(&self) -> usize {
+        self.0.actors.lock().by_key.len()
+    }
+
+    /// Whether the key has an actor, be it starting or stopping.
+    pub fn contains(&self, key: &K) -> bool {
+        self.0.actors.lock().by_key.contains_key(key)
+    }
+
+    /// Asks the actors of some keys to stop and waits until they have. Others may be started for
+    /// the same keys meanwhile: whoever hands keys over must turn requests away first.
+    ///
+    /// # Errors
+    /// [`Kind::Timeout`] if some take longer; they still stop when they can.
+    pub async fn stop_where(&self, which: impl Fn(&K) -> bool, deadline: Deadline) -> Result<()> {
+        let newest = self.0.actors.lock().last_serial;
+        let all_stopped = async {
+            while let Some(news) = self.dismiss_some(&which, newest) {
+                // However the start ended, look again.
+                let _start_failed = news.wait().await;
+            }
+            Ok(())
+        };
+        with_deadline(deadline, all_stopped).await
+    }
+
+    /// Closes the population, asks all actors to stop and waits until they have.
+    ///
+    /// # Errors
+    /// [`Kind::Timeout`] if some take longer; they still stop when they can.
+    pub async fn stop_all(&self, deadline: Deadline) -> Result<()> {
+        self.0.actors.lock().closed = true;
+        let stopped = self.stop_where(|_| true, deadline).await;
+        let left = self.count();
+        stopped.map_err(|e| e.detail(format!("{left} of the {} actors still run", A::NAME)))
+    }
+
+    /// Asks all such actors, none newer than `newest`, to stop; what to wait for, if there is one.
+    fn dismiss_some(&self, which: impl Fn(&K) -> bool, newest: u64) -> Option<News<A::Message>> {
+        let mut actors = self.0.actors.lock();
+        let (mut news, mut dismissed) = (None, 0);
+        for (key, entry) in &mut actors.by_key {
+            if entry.serial <= newest && which(key) {
+                dismissed += usize::from(entry.dismiss());
+                news.get_or_insert_with(|| entry.news());
+            }
+        }
+        actors.leaving += dismissed;
+        news
+    }
+
+    /// The inbox of a key's actor, after having started it or having waited for others to.
+    async fn enter(&self, key: &K, deadline: Deadline) -> Result<Inbox<A::Message>> {
+        loop {
+            let news = {
+                let mut actors = self.0.actors.lock();
+                if actors.closed {
+                    return Err(Error::unavailable(format!("no more {} actors", A::NAME)));
+                }
+                match actors.by_key.get_mut(key) {
+                    None => News::Start(self.0.begin(&mut actors, key, deadline)),
+                    Some(entry) => {
+                        entry.used = Instant::now();
+                        match &entry.stage {
+                            Stage::Active(inbox) if inbox.is_open() => return Ok(inbox.clone()),
+                            // Its task was cancelled from outside and could not tell.
+                            Stage::Active(inbox) if inbox.is_stopped() => {
+                                actors.remove(key);
+                                continue;
+                            }
+                            _ => entry.news(),
+                        }
+                    }
+                }
+            };
+            with_deadline(deadline, news.wait()).await?;
+        }
+    }
+}
+
+impl<M: Send + 'static> Entry<M> {
+    /// Asks it to stop; says whether that is new.
+    fn dismiss(&mut self) -> bool {
+        if let Stage::Active(inbox) = &self.stage {
+            inbox.drain();
+        }
+        !std::mem::replace(&mut self.leaving, true)
+    }
+
+    fn news(&self) -> News<M> {
+        match &self.stage {
+            Stage::Starting(start) => News::Start(start.clone()),
+            Stage::Active(inbox) => News::End(inbox.clone()),
+        }
+    }
+}
+
+impl<M: Send + 'static> News<M> {
+    /// Waits; fails with the start if it was one.
+    async fn wait(self) -> Result<()> {
+        match self {
+            Self::Start(mut start) => match start.wait_for(Option::is_some).await.as_deref() {
+                Ok(Some(error)) => Err(error.clone()),
+                _ => Ok(()),
+            },
+            Self::End(inbox) => {
+                inbox.stopped().await;
+                Ok(())
+            }
+        }
+    }
+}
+
+impl<K: Key, M: Send + 'static> Actors<K, M> {
+    fn remove(&mut self, key: &K) {
+        if self.by_key.remove(key).is_some_and(|entry| entry.leaving) {
+            self.leaving -= 1;
+        }
+    }
+
+    /// Asks the actors to stop that `which` selects.
+    fn dismiss(&mut self, which: impl Fn(&Entry<M>) -> bool) -> usize {
+        let chosen = self.by_key.values_mut().filter(|entry| !entry.leaving && which(entry));
+        let dismissed = chosen.map(|entry| usize::from(entry.dismiss())).sum();
+        self.leaving += dismissed;
+        dismissed
+    }
+
+    /// Makes room for the newcomers that wait: the least recently used actors must go, several at
+    /// a time, so that the search for them is worth its while.
+    fn shed(&mut self) -> usize {
+        if self.leaving >= self.waiting {
+            return 0;
+        }
+        let active = |e: &&Entry<M>| !e.leaving && matches!(e.stage, Stage::Active(_));
+        let mut used: Vec<_> =
+            self.by_key.values().filter(active).map(|e| (e.used, e.serial)).collect();
+        let batch = (self.waiting - self.leaving).max(used.len() / 64).min(used.len());
+        if batch == 0 {
+            return 0;
+        }
+        let (_, last, _) = used.select_nth_unstable(batch - 1);
+        let last = *last;
+        self.dismiss(|e| matches!(e.stage, Stage::Active(_)) && (e.used, e.serial) <= last)
+    }
+}
+
+impl<K: Key, A: Actor> Shared<K, A> {
+    /// Enters a key as starting, and starts its actor in a task of its own, so that the start
+    /// goes on when the caller who caused it gives up.
+    fn begin(
+        self: &Arc<Self>,
+        actors: &mut Actors<K, A::Message>,
+        key: &K,
+        deadline: Deadline,
+    ) -> watch::Receiver<Option<Error>> {
+        actors.last_serial += 1;
+        let serial = actors.last_serial;
+        let (failed, start) = watch::channel(None);
+        let stage = Stage::Starting(start.clone());
+        let entry = Entry { serial, stage, used: Instant::now(), leaving: false };
+        actors.by_key.insert(key.clone(), entry);
+        let residence = Residence { shared: Arc::downgrade(self), key: key.clone(), serial };
+        let shared = self.clone();
+        tokio::spawn(async move {
+            if let Err(error) = shared.settle(residence, deadline).await {
+                failed.send_replace(Some(error));
+            }
+        });
+        start
+    }
+
+    /// Finds a place for a newcomer and starts it.
+    async fn settle(self: Arc<Self>, residence: Residence<K, A>, deadline: Deadline) -> Result<()> {
+        let (key, serial) = (residence.key.clone(), residence.serial);
+        let place = self.place(deadline).await?;
+        let args = (self.args)(&key);
+        let attached = Box::new((residence, place));
+        let spawned = spawn_with::<A>(args, self.options.inbox_capacity, attached).await;
+        let mut actors = self.actors.lock();
+        let Ok(spawned) = spawned else {
+            drop(actors);
+            return spawned.map(drop);
+        };
+        metrics::counter!("rialto_actor_starts_total", "actor" => A::NAME).increment(1);
+        metrics::gauge!("rialto_actors", "actor" => A::NAME).set(actors.by_key.len() as f64);
+        match actors.by_key.get_mut(&key) {
+            Some(entry) if entry.serial == serial => {
+                if entry.leaving {
+                    spawned.inbox.drain();
+                }
+                entry.stage = Stage::Active(spawned.inbox);
+            }
+            // It has come to its end already.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    async fn place(&self, deadline: Deadline) -> Result<OwnedSemaphorePermit> {
+        if let Ok(place) = self.places.clone().try_acquire_owned() {
+            return Ok(place);
+        }
+        self.actors.lock().waiting += 1;
+        let mut acquired = std::pin::pin!(self.places.clone().acquire_owned());
+        let place = loop {
+            let shed = self.actors.lock().shed();
+            metrics::counter!("rialto_actors_shed_total", "actor" => A::NAME)
+                .increment(shed as u64);
+            let until = deadline.within(SHED_AGAIN);
+            match tokio::time::timeout_at(until.instant(), &mut acquired).await {
+                Err(_) if !deadline.has_passed() => {}
+                place => break place,
+            }
+        };
+        self.actors.lock().waiting -= 1;
+        place.ok().and_then(|place| place.ok()).ok_or_else(|| {
+            Error::new(Kind::Overloaded, "Too much work is waiting")
+                .detail(format!("there are {} {} actors", self.options.actors_max, A::NAME))
+        })
+    }
+}
+
+impl<K: Key, A: Actor> Drop for Shared<K, A> {
+    fn drop(&mut self) {
+        self.actors.get_mut().dismiss(|_| true);
+    }
+}
+
+/// Travels with an actor and ends its entry when the actor has ended, or did not start.
+struct Residence<K: Key, A: Actor> {
+    shared: Weak<Shared<K, A>>,
+    key: K,
+    serial: u64,
+}
+
+impl<K: Key, A: Actor> Drop for Residence<K, A> {
+    fn drop(&mut self) {
+        let Some(shared) = self.shared.upgrade() else { return };
+        let mut actors = shared.actors.lock();
+        if actors.by_key.get(&self.key).is_some_and(|entry| entry.serial == self.serial) {
+            actors.remove(&self.key);
+            metrics::gauge!("rialto_actors", "actor" => A::NAME).set(actors.by_key.len() as f64);
+        }
+    }
+}
+
+/// Asks idle actors to stop, as long as there is a population.
+async fn sweep<K: Key, A: Actor>(shared: Weak<Shared<K, A>>, idle: Duration) {
+    let period = (idle / 4).clamp(Duration::from_millis(10), Duration::from_secs(30));
+    loop {
+        tokio::time::sleep(period).await;
+        let Some(shared) = shared.upgrade() else { return };
+        let now = Instant::now();
+        let mut actors = shared.actors.lock();
+        actors.dismiss(|entry| {
+            let unused = now.saturating_duration_since(entry.used) >= idle;
+            unused && matches!(&entry.stage, Stage::Active(inbox) if inbox.is_idle())
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,50 @@
+//! TCP and host names.
+
+use async_trait::async_trait;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// A connection's two directions as one.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static> Stream for T {}
+
+/// TCP.
+#[async_trait]
+pub trait Network: Send + Sync + 'static {
+    /// Listens on an address; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// Of the operating system.
+    async fn listen(&self, address: SocketAddr) -> io::Result<Box<dyn Listener>>;
+
+    /// Connects.
+    ///
+    /// # Errors
+    /// Of the operating system.
+    async fn connect(&self, address: SocketAddr) -> io::Result<Box<dyn Stream>>;
+}
+
+/// A listening socket.
+#[async_trait]
+pub trait Listener: Send + Sync + 'static {
+    /// Waits for the next connection.
+    ///
+    /// # Errors
+    /// Of the operating system; running out of descriptors is not final.
+    async fn accept(&self) -> io::Result<(Box<dyn Stream>, SocketAddr)>;
+
+    /// Where it listens.
+    fn local_address(&self) -> SocketAddr;
+}
+
+/// Host names. Record types beyond addresses come with remote delivery.
+#[async_trait]
+pub trait Dns: Send + Sync + 'static {
+    /// The addresses of a host.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotFound`] if there are none; others where nobody answered.
+    async fn addresses(&self, host: &str) -> io::Result<Vec<IpAddr>>;
+}

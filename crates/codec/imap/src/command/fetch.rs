@@ -1,0 +1,202 @@
+//! FETCH (RFC 3501 §6.4.5).
+
+use super::section::Section;
+use crate::error::ParseError;
+use crate::lex::Cursor;
+use crate::limits::MAX_FETCH_ITEMS;
+use crate::value::SequenceSet;
+use crate::wire::{put_list, put_number};
+use bytes::{BufMut, BytesMut};
+
+/// The arguments of FETCH.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetch {
+    /// Whether the numbers are UIDs (and the UID belongs in every response).
+    pub uid: bool,
+    /// Which messages.
+    pub set: SequenceSet,
+    /// What of them, in the order asked; the macros ALL, FAST and FULL are already expanded.
+    pub items: Vec<FetchItem>,
+}
+
+/// A message data item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FetchItem {
+    /// `ENVELOPE`
+    Envelope,
+    /// `FLAGS`
+    Flags,
+    /// `INTERNALDATE`
+    InternalDate,
+    /// `RFC822`: like `BODY[]`.
+    Rfc822,
+    /// `RFC822.HEADER`: like `BODY.PEEK[HEADER]`.
+    Rfc822Header,
+    /// `RFC822.SIZE`
+    Rfc822Size,
+    /// `RFC822.TEXT`: like `BODY[TEXT]`.
+    Rfc822Text,
+    /// `BODY`: the structure without extension data.
+    Body,
+    /// `BODYSTRUCTURE`
+    BodyStructure,
+    /// `UID`
+    Uid,
+    /// `BODY[…]` and `BODY.PEEK[…]`
+    Section(BodySection),
+}
+
+/// `BODY[section]<partial>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BodySection {
+    /// Whether `\Seen` stays as it is.
+    pub peek: bool,
+    /// Which piece of the message.
+    pub section: Section,
+    /// Which bytes of the piece; `None`: all.
+    pub partial: Option<Partial>,
+}
+
+/// `<offset.length>`, both below 2^63. May reach beyond the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Partial {
+    /// The first byte.
+    pub offset_bytes: u64,
+    /// How many at most; at least 1.
+    pub len_bytes: u64,
+}
+
+impl Partial {
+    /// The range of a piece of this size, cut to what is there.
+    pub fn clamp(self, size_bytes: u64) -> std::ops::Range<u64> {
+        let start = self.offset_bytes.min(size_bytes);
+        start..self.offset_bytes.saturating_add(self.len_bytes).min(size_bytes).max(start)
+    }
+}
+
+impl FetchItem {
+    /// Whether fetching it sets `\Seen` (RFC 3501 §6.4.5).
+    pub fn sets_seen(&self) -> bool {
+        match self {
+            FetchItem::Rfc822 | FetchItem::Rfc822Text => true,
+            FetchItem::Section(body) => !body.peek,
+            _ => false,
+        }
+    }
+
+    fn parse(cursor: &mut Cursor<'_>) -> Result<FetchItem, ParseError> {
+        let at = cursor.mark();
+        let word = cursor.word();
+        let peek = match word.as_bytes() {
+            b"ENVELOPE" => return Ok(FetchItem::Envelope),
+            b"FLAGS" => return Ok(FetchItem::Flags),
+            b"INTERNALDATE" => return Ok(FetchItem::InternalDate),
+            b"RFC822" => return Ok(FetchItem::Rfc822),
+            b"RFC822.HEADER" => return Ok(FetchItem::Rfc822Header),
+            b"RFC822.SIZE" => return Ok(FetchItem::Rfc822Size),
+            b"RFC822.TEXT" => return Ok(FetchItem::Rfc822Text),
+            b"BODYSTRUCTURE" => return Ok(FetchItem::BodyStructure),
+            b"UID" => return Ok(FetchItem::Uid),
+            b"BODY" if cursor.peek() != Some(b'[') => return Ok(FetchItem::Body),
+            b"BODY" => false,
+            b"BODY.PEEK" => true,
+            _ => return Err(cursor.error_at(at, "a data item")),
+        };
+        cursor.expect(b'[', "`[` after BODY.PEEK")?;
+        let section = Section::parse(cursor)?;
+        let partial = if cursor.peek() == Some(b'<') { Some(Partial::parse(cursor)?) } else { None };
+        Ok(FetchItem::Section(BodySection { peek, section, partial }))
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        let name = match self {
+            FetchItem::Envelope => "ENVELOPE",
+            FetchItem::Flags => "FLAGS",
+            FetchItem::InternalDate => "INTERNALDATE",
+            FetchItem::Rfc822 => "RFC822",
+            FetchItem::Rfc822Header => "RFC822.HEADER",
+            FetchItem::Rfc822Size => "RFC822.SIZE",
+            FetchItem::Rfc822Text => "RFC822.TEXT",
+            FetchItem::Body => "BODY",
+            FetchItem::BodyStructure => "BODYSTRUCTURE",
+            FetchItem::Uid => "UID",
+            FetchItem::Section(body) => return body.encode(out),
+        };
+        out.put_slice(name.as_bytes());
+    }
+}
+
+impl BodySection {
+    fn encode(&self, out: &mut BytesMut) {
+        out.put_slice(if self.peek { b"BODY.PEEK".as_slice() } else { b"BODY" });
+        self.section.encode(out);
+        if let Some(partial) = self.partial {
+            out.put_u8(b'<');
+            put_number(out, partial.offset_bytes);
+            out.put_u8(b'.');
+            put_number(out, partial.len_bytes);
+            out.put_u8(b'>');
+        }
+    }
+}
+
+impl Partial {
+    fn parse(cursor: &mut Cursor<'_>) -> Result<Partial, ParseError> {
+        cursor.expect(b'<', "`<`")?;
+        let offset_bytes = cursor.number64("an offset below 2^63")?;
+        cursor.expect(b'.', "`.` after the offset")?;
+        let at = cursor.mark();
+        let len_bytes = cursor.number64("a length below 2^63")?;
+        if len_bytes == 0 {
+            return Err(cursor.error_at(at, "a length above zero"));
+        }
+        cursor.expect(b'>', "`>` after the length")?;
+        Ok(Partial { offset_bytes, len_bytes })
+    }
+}
+
+impl Fetch {
+    pub(super) fn parse(cursor: &mut Cursor<'_>, uid: bool) -> Result<Fetch, ParseError> {
+        cursor.space()?;
+        let set = SequenceSet::parse(cursor)?;
+        cursor.space()?;
+        if !cursor.eat(b'(') {
+            let items = match parse_macro(cursor) {
+                Some(items) => items,
+                None => vec![FetchItem::parse(cursor)?],
+            };
+            return Ok(Fetch { uid, set, items });
+        }
+        let mut items = vec![FetchItem::parse(cursor)?];
+        while !cursor.eat(b')') {
+            if items.len() == MAX_FETCH_ITEMS {
+                return Err(cursor.too_much("data items"));
+            }
+            cursor.space()?;
+            items.push(FetchItem::parse(cursor)?);
+        }
+        Ok(Fetch { uid, set, items })
+    }
+
+    pub(super) fn encode(&self, out: &mut BytesMut) {
+        out.put_u8(b' ');
+        self.set.encode(out);
+        out.put_u8(b' ');
+        put_list(out, &self.items, |out, item| item.encode(out));
+    }
+}
+
+/// A macro, which stands alone and never in a list.
+fn parse_macro(cursor: &mut Cursor<'_>) -> Option<Vec<FetchItem>> {
+    let mut ahead = cursor.clone();
+    let word = ahead.word();
+    let mut items = vec![FetchItem::Flags, FetchItem::InternalDate, FetchItem::Rfc822Size];
+    match word.as_bytes() {
+        b"FAST" => {}
+        b"ALL" => items.push(FetchItem::Envelope),
+        b"FULL" => items.extend([FetchItem::Envelope, FetchItem::Body]),
+        _ => return None,
+    }
+    *cursor = ahead;
+    Some(items)
+}

@@ -1,0 +1,525 @@
+//! Cuts the bytes of a client into commands, before anything is parsed.
+//!
+//! The framer knows lines and literals and nothing else. It bounds what a client can make the server
+//! hold, and it keeps both sides in step: whatever a command contains, the next one begins where the
+//! client means it to. Literals are announced before a byte of them is buffered, and the session says
+//! what becomes of each: [`Framer::accept`] collects it into the command, [`Framer::stream`] hands it
+//! out in chunks (the message of an APPEND, never whole in memory), [`Framer::refuse`] drops the
+//! command and skips what the client sends of it anyway.
+//!
+//! Line ends: CRLF, and a bare LF for people at a terminal. Unlike in SMTP that lets nothing be smuggled, as
+//! literals are counted. NUL and bare CR in a line are refused, NUL in a literal only passes in a
+//! literal8 (RFC 3516 `~{n}`).
+//!
+//! ```
+//! use bytes::BytesMut;
+//! use codec_imap::command::is_append_message;
+//! use codec_imap::framer::Refused;
+//! use codec_imap::{Command, FrameEvent, Framer, Limits};
+//!
+//! let mut framer = Framer::new(Limits::AUTHENTICATED);
+//! let mut input = BytesMut::from(&b"a1 APPEND Sent {5}\r\nhello\r\na2 NOOP\r\n"[..]);
+//! let (mut output, mut message) = (Vec::new(), Vec::new());
+//! loop {
+//!     match framer.next(&mut input)? {
+//!         FrameEvent::NeedMore => break, // read from the socket, then call again
+//!         FrameEvent::Literal(offer) => {
+//!             if is_append_message(framer.pending()) {
+//!                 framer.stream();
+//!             } else if !framer.accept() {
+//!                 match framer.refuse() { // too large to buffer: say BAD
+//!                     Refused::Continue => continue,
+//!                     Refused::Close => break,
+//!                 }
+//!             }
+//!             if offer.sync {
+//!                 output.extend_from_slice(b"+ go on\r\n");
+//!             }
+//!         }
+//!         FrameEvent::Chunk(chunk) => message.extend_from_slice(&chunk),
+//!         FrameEvent::Command(raw) => drop(Command::parse(&raw)),
+//!     }
+//! }
+//! assert_eq!(message, b"hello");
+//! # Ok::<(), codec_imap::FrameError>(())
+//! ```
+
+mod header;
+mod raw;
+
+pub(crate) use raw::Part;
+pub use raw::RawCommand;
+
+use crate::limits;
+use bytes::{Buf, Bytes, BytesMut};
+use header::{HEADER_BYTES_MAX, Header, HeaderError};
+use std::fmt;
+
+/// What one connection may make the server hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of all lines of one command without its literals.
+    pub line_bytes: usize,
+    /// Bytes of all buffered literals of one command.
+    pub literal_bytes: u64,
+    /// Number of literals of one command, streamed ones included.
+    pub literals: usize,
+    /// Bytes thrown away after a refusal before the connection must be closed.
+    pub skip_bytes: u64,
+}
+
+impl Limits {
+    /// For a client that has not said who it is.
+    pub const PRE_AUTH: Limits = Limits {
+        line_bytes: limits::MAX_LINE_BYTES,
+        literal_bytes: limits::MAX_PRE_AUTH_LITERAL_BYTES,
+        literals: limits::MAX_PRE_AUTH_LITERALS,
+        skip_bytes: limits::MAX_PRE_AUTH_SKIP_BYTES,
+    };
+    /// For a known client.
+    pub const AUTHENTICATED: Limits = Limits {
+        line_bytes: limits::MAX_LINE_BYTES,
+        literal_bytes: limits::MAX_LITERAL_BYTES,
+        literals: limits::MAX_LITERALS,
+        skip_bytes: limits::MAX_SKIP_BYTES,
+    };
+}
+
+/// A literal that the client announced; nothing of it has been taken from the buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LiteralOffer {
+    /// Its size in bytes, at most 2^63-1.
+    pub len_bytes: u64,
+    /// Whether the client waits for a continuation (`{n}`) or sends on (`{n+}`, RFC 7888).
+    pub sync: bool,
+    /// Whether it is a literal8 (`~{n}`, RFC 3516), which may hold NUL.
+    pub binary: bool,
+    /// Whether [`Framer::accept`] would take it under the limits.
+    pub fits: bool,
+}
+
+/// What [`Framer::next`] found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FrameEvent {
+    /// Nothing complete: read more into the same buffer and call again.
+    NeedMore,
+    /// A literal is announced: call `accept`, `stream` or `refuse`. Comes again until one is called.
+    Literal(LiteralOffer),
+    /// The next bytes of a streamed literal; the `Command` follows the last of them.
+    Chunk(Bytes),
+    /// A complete command.
+    Command(RawCommand),
+}
+
+/// Why the framer gave up a command. Unless [`FrameError::is_fatal`], it is already skipping the rest
+/// of it: answer `BAD` and call `next` again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FrameError {
+    /// The lines of the command are longer than [`Limits::line_bytes`].
+    LineTooLong,
+    /// NUL or a bare CR in a line.
+    ControlByte,
+    /// NUL in a streamed literal; the chunks handed out so far must be thrown away.
+    NulInLiteral,
+    /// More than [`Limits::literals`].
+    TooManyLiterals,
+    /// A literal size above 2^63-1; the client waits for a continuation that will not come.
+    LiteralSize,
+    /// The same, but the client does not wait, so its end cannot be found. Fatal.
+    LiteralSizeUnskippable,
+    /// More than [`Limits::skip_bytes`] to throw away. Fatal.
+    SkippedTooMuch,
+    /// The connection was to be closed after an earlier error. Fatal.
+    Closed,
+    /// `next_line` in the middle of a command.
+    NotBetweenCommands,
+}
+
+impl FrameError {
+    /// Whether the client cannot be followed any further: say `BYE` and close.
+    pub fn is_fatal(self) -> bool {
+        use FrameError::{Closed, LiteralSizeUnskippable, SkippedTooMuch};
+        matches!(self, LiteralSizeUnskippable | SkippedTooMuch | Closed)
+    }
+}
+
+impl fmt::Display for FrameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            FrameError::LineTooLong => "Command line too long",
+            FrameError::ControlByte => "NUL or bare CR in a command",
+            FrameError::NulInLiteral => "NUL in a literal",
+            FrameError::TooManyLiterals => "Too many literals in a command",
+            FrameError::LiteralSize | FrameError::LiteralSizeUnskippable => "Literal size out of range",
+            FrameError::SkippedTooMuch => "Too much data after a refused command",
+            FrameError::Closed => "Connection is closing",
+            FrameError::NotBetweenCommands => "Not between commands",
+        })
+    }
+}
+
+impl std::error::Error for FrameError {}
+
+/// What [`Framer::refuse`] made of the rest of the command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// The framer skips what is still to come; go on with `next`.
+    Continue,
+    /// The client will send more than it is worth skipping: say `BYE` and close.
+    Close,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum State {
+    Line,
+    Offered(Header),
+    Buffering(Header),
+    Streaming { header: Header, left_bytes: u64 },
+    /// Throwing away a literal of a refused command, then the rest of its lines.
+    SkipLiteral { left_bytes: u64 },
+    SkipLine,
+    Closed,
+}
+
+/// The state of one connection's input; see the module documentation for the flow.
+#[derive(Debug)]
+pub struct Framer {
+    limits: Limits,
+    state: State,
+    pending: RawCommand,
+    /// Bytes at the front of the buffer known to hold no LF, so that no byte is searched twice.
+    scanned: usize,
+    line_bytes: usize,
+    literal_bytes: u64,
+    literals: usize,
+    skipped_bytes: u64,
+}
+
+impl Framer {
+    /// A framer at the start of a command.
+    pub fn new(limits: Limits) -> Framer {
+        Framer {
+            limits,
+            state: State::Line,
+            pending: RawCommand::default(),
+            scanned: 0,
+            line_bytes: 0,
+            literal_bytes: 0,
+            literals: 0,
+            skipped_bytes: 0,
+        }
+    }
+
+    /// Other limits from the next literal or line on, as after authentication.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
+    /// Forgets everything, as STARTTLS needs it; the caller clears the buffer itself.
+    pub fn reset(&mut self) {
+        *self = Framer::new(self.limits);
+    }
+
+    /// What has come of the current command: its lines and literals up to the literal on offer.
+    pub fn pending(&self) -> &RawCommand {
+        &self.pending
+    }
+
+    /// Whether the next byte is the first of a command.
+    pub fn is_between_commands(&self) -> bool {
+        matches!(self.state, State::Line) && self.pending.parts().is_empty()
+    }
+
+    /// Takes the next event from the front of the buffer. Only append to the buffer between calls.
+    ///
+    /// # Errors
+    /// [`FrameError`]; the command is lost, and unless it is fatal the next call goes on behind it.
+    pub fn next(&mut self, buffer: &mut BytesMut) -> Result<FrameEvent, FrameError> {
+        loop {
+            let event = match self.state {
+                State::Line => self.line(buffer)?,
+                State::Offered(header) => Some(FrameEvent::Literal(self.offer(header))),
+                State::Buffering(header) => self.buffer(header, buffer),
+                State::Streaming { header, left_bytes } => {
+                    self.chunk(header, left_bytes, buffer)?
+                }
+                State::SkipLiteral { left_bytes } => self.skip_literal(left_bytes, buffer)?,
+                State::SkipLine => self.skip_line(buffer)?,
+                State::Closed => return Err(FrameError::Closed),
+            };
+            if let Some(event) = event {
+                return Ok(event);
+            }
+        }
+    }
+
+    /// Takes one line as it is, without looking for literals: the answers of the client within
+    /// AUTHENTICATE and IDLE. `None`: read more and call again.
+    ///
+    /// # Errors
+    /// `NotBetweenCommands` in the middle of a command; `LineTooLong`, after which every call
+    /// answers `Closed`, as such a client is not talking IMAP; `ControlByte` for the one line.
+    pub fn next_line(&mut self, buffer: &mut BytesMut) -> Result<Option<Bytes>, FrameError> {
+        match self.state {
+            State::Line if self.pending.parts().is_empty() => {}
+            State::Closed => return Err(FrameError::Closed),
+            _ => return Err(FrameError::NotBetweenCommands),
+        }
+        let line = self.take_line(buffer);
+        let len_bytes = line.as_ref().map_or(buffer.len(), BytesMut::len);
+        if len_bytes > self.limits.line_bytes {
+            self.state = State::Closed;
+            return Err(FrameError::LineTooLong);
+        }
+        match line {
+            Some(line) if has_control(&line) => Err(FrameError::ControlByte),
+            line => Ok(line.map(BytesMut::freeze)),
+        }
+    }
+
+    /// Collects the literal on offer into the command. `false`, and nothing changes, if it passes
+    /// the limits or there is no offer.
+    #[must_use]
+    pub fn accept(&mut self) -> bool {
+        match self.state {
+            State::Offered(header) if self.fits(header) => {
+                self.literal_bytes += header.len_bytes;
+                self.state = State::Buffering(header);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Hands the literal on offer out in chunks. Its size is for the session to judge beforehand.
+    pub fn stream(&mut self) {
+        if let State::Offered(header) = self.state {
+            self.state = State::Streaming { header, left_bytes: header.len_bytes };
+        }
+    }
+
+    /// Drops the command with the literal on offer, or being streamed. A client that waits for a
+    /// continuation sends nothing more of it; one that does not is skipped over, within the limits.
+    pub fn refuse(&mut self) -> Refused {
+        let left_bytes = match self.state {
+            State::Offered(header) if header.sync => 0,
+            State::Offered(header) => header.len_bytes,
+            State::Streaming { left_bytes, .. } => left_bytes,
+            State::Closed => return Refused::Close,
+            _ => return Refused::Continue,
+        };
+        let waits = matches!(self.state, State::Offered(header) if header.sync);
+        self.drop_command();
+        if waits {
+            return Refused::Continue;
+        }
+        match self.skip_from(left_bytes) {
+            Ok(()) => Refused::Continue,
+            Err(_) => Refused::Close,
+        }
+    }
+
+    fn fits(&self, header: Header) -> bool {
+        header.len_bytes <= self.limits.literal_bytes.saturating_sub(self.literal_bytes)
+            && usize::try_from(header.len_bytes).is_ok()
+    }
+
+    fn offer(&self, header: Header) -> LiteralOffer {
+        LiteralOffer {
+            len_bytes: header.len_bytes,
+            sync: header.sync,
+            binary: header.binary,
+            fits: self.fits(header),
+        }
+    }
+
+    /// The index of the first LF.
+    fn find_line_end(&mut self, buffer: &BytesMut) -> Option<usize> {
+        let from = self.scanned.min(buffer.len());
+        let found = buffer[from..].iter().position(|&b| b == b'\n').map(|found| from + found);
+        self.scanned = found.unwrap_or(buffer.len());
+        found
+    }
+
+    /// Takes a line with its end off; `None` if there is no LF yet.
+    fn take_line(&mut self, buffer: &mut BytesMut) -> Option<BytesMut> {
+        let end = self.find_line_end(buffer)?;
+        self.scanned = 0;
+        let mut line = buffer.split_to(end + 1);
+        line.truncate(end);
+        if line.last() == Some(&b'\r') {
+            line.truncate(end - 1);
+        }
+        Some(line)
+    }
+
+    fn line(&mut self, buffer: &mut BytesMut) -> Result<Option<FrameEvent>, FrameError> {
+        let allowed = self.limits.line_bytes.saturating_sub(self.line_bytes);
+        let end = self.find_line_end(buffer);
+        // One byte more than allowed may be the CR.
+        let known_bytes = end.unwrap_or(buffer.len());
+        let too_long = match known_bytes.checked_sub(1) {
+            Some(last) if buffer.get(last) == Some(&b'\r') => last > allowed,
+            _ if end.is_none() => known_bytes > allowed.saturating_add(1),
+            _ => known_bytes > allowed,
+        };
+        if too_long {
+            self.drop_command();
+            self.state = State::SkipLine;
+            return Err(FrameError::LineTooLong);
+        }
+        let Some(line) = self.take_line(buffer) else { return Ok(Some(FrameEvent::NeedMore)) };
+        self.line_bytes += line.len();
+        let (header, text_len) = match Header::at_end_of(&line) {
+            Ok(Some((header, text_len))) => (Some(header), text_len),
+            Ok(None) => (None, line.len()),
+            Err(error) => return Err(self.bad_size(error)),
+        };
+        if has_control(&line) {
+            return Err(self.fail(FrameError::ControlByte, header));
+        }
+        let mut line = line.freeze();
+        line.truncate(text_len);
+        self.pending.push(Part::Text(line));
+        let Some(header) = header else {
+            let raw = std::mem::take(&mut self.pending);
+            self.drop_command();
+            return Ok(Some(FrameEvent::Command(raw)));
+        };
+        self.literals += 1;
+        if self.literals > self.limits.literals {
+            return Err(self.fail(FrameError::TooManyLiterals, Some(header)));
+        }
+        self.state = State::Offered(header);
+        Ok(None)
+    }
+
+    fn buffer(&mut self, header: Header, buffer: &mut BytesMut) -> Option<FrameEvent> {
+        // `accept` has checked that the size is within a usize.
+        let len = header.len_bytes as usize;
+        if buffer.len() < len {
+            return Some(FrameEvent::NeedMore);
+        }
+        let bytes = buffer.split_to(len).freeze();
+        self.pending.push(Part::Literal { bytes, binary: header.binary });
+        self.state = State::Line;
+        None
+    }
+
+    fn chunk(
+        &mut self,
+        header: Header,
+        left_bytes: u64,
+        buffer: &mut BytesMut,
+    ) -> Result<Option<FrameEvent>, FrameError> {
+        if left_bytes == 0 {
+            let Header { len_bytes, binary, .. } = header;
+            self.pending.push(Part::Streamed { len_bytes, binary });
+            self.state = State::Line;
+            return Ok(None);
+        }
+        if buffer.is_empty() {
+            return Ok(Some(FrameEvent::NeedMore));
+        }
+        let chunk = buffer.split_to(take_len(left_bytes, buffer)).freeze();
+        let left_bytes = left_bytes - chunk.len() as u64;
+        if !header.binary && chunk.contains(&0) {
+            self.drop_command();
+            self.skip_from(left_bytes)?;
+            return Err(FrameError::NulInLiteral);
+        }
+        self.state = State::Streaming { header, left_bytes };
+        Ok(Some(FrameEvent::Chunk(chunk)))
+    }
+
+    fn skip_literal(
+        &mut self,
+        left_bytes: u64,
+        buffer: &mut BytesMut,
+    ) -> Result<Option<FrameEvent>, FrameError> {
+        let len = take_len(left_bytes, buffer);
+        buffer.advance(len);
+        let left_bytes = left_bytes - len as u64;
+        if left_bytes > 0 {
+            self.state = State::SkipLiteral { left_bytes };
+            return Ok(Some(FrameEvent::NeedMore));
+        }
+        self.state = State::SkipLine;
+        Ok(None)
+    }
+
+    fn skip_line(&mut self, buffer: &mut BytesMut) -> Result<Option<FrameEvent>, FrameError> {
+        let Some(line) = self.take_line(buffer) else {
+            // The tail stays, as a literal header at the end of the line must still be seen.
+            let len = buffer.len().saturating_sub(HEADER_BYTES_MAX);
+            buffer.advance(len);
+            self.scanned = buffer.len();
+            self.count_skipped(len as u64)?;
+            return Ok(Some(FrameEvent::NeedMore));
+        };
+        self.count_skipped(line.len() as u64)?;
+        match Header::at_end_of(&line) {
+            Ok(Some((header, _))) if !header.sync => self.skip_from(header.len_bytes)?,
+            Err(error) => return Err(self.bad_size(error)),
+            // The client either ended the command or waits, and has its BAD.
+            Ok(_) => self.drop_command(),
+        }
+        Ok(None)
+    }
+
+    /// Gives up the command at a line; a literal the client sends without waiting is skipped.
+    fn fail(&mut self, error: FrameError, header: Option<Header>) -> FrameError {
+        self.drop_command();
+        match header {
+            Some(header) if !header.sync => match self.skip_from(header.len_bytes) {
+                Ok(()) => error,
+                Err(fatal) => fatal,
+            },
+            _ => error,
+        }
+    }
+
+    fn bad_size(&mut self, error: HeaderError) -> FrameError {
+        self.drop_command();
+        if error.sync {
+            return FrameError::LiteralSize;
+        }
+        self.state = State::Closed;
+        FrameError::LiteralSizeUnskippable
+    }
+
+    fn skip_from(&mut self, literal_bytes: u64) -> Result<(), FrameError> {
+        self.count_skipped(literal_bytes)?;
+        self.state = State::SkipLiteral { left_bytes: literal_bytes };
+        Ok(())
+    }
+
+    fn count_skipped(&mut self, bytes: u64) -> Result<(), FrameError> {
+        self.skipped_bytes = self.skipped_bytes.saturating_add(bytes);
+        if self.skipped_bytes <= self.limits.skip_bytes {
+            return Ok(());
+        }
+        self.state = State::Closed;
+        Err(FrameError::SkippedTooMuch)
+    }
+
+    /// Back to the start of a command.
+    fn drop_command(&mut self) {
+        self.state = State::Line;
+        self.pending = RawCommand::default();
+        self.scanned = 0;
+        self.line_bytes = 0;
+        self.literal_bytes = 0;
+        self.literals = 0;
+        self.skipped_bytes = 0;
+    }
+}
+
+fn has_control(line: &[u8]) -> bool {
+    line.contains(&0) || line.contains(&b'\r')
+}
+
+/// How much of the buffer belongs to a literal.
+fn take_len(left_bytes: u64, buffer: &BytesMut) -> usize {
+    usize::try_from(left_bytes).map_or(buffer.len(), |left| left.min(buffer.len()))
+}

@@ -1,0 +1,149 @@
+//! The directory contract: people, groups, domains, passwords.
+//!
+//! Answers come from a cache that follows one feed of changes; every *negative* answer (unknown
+//! recipient, wrong password, no such domain) is confirmed from the store before it is given, so
+//! a change made on another node a moment ago is never denied. Every change is one transaction
+//! with its audit record.
+
+pub mod model;
+pub mod suite;
+
+pub use model::*;
+
+use async_trait::async_trait;
+use base::{AccountId, Address, Result};
+use std::sync::Arc;
+
+/// Looking people up and letting them in.
+#[async_trait]
+pub trait Directory: Send + Sync + 'static {
+    /// What an address means here. Sub-addresses (`user+detail`) resolve to their user.
+    ///
+    /// # Errors
+    /// Temporary ones only; an unknown address is [`Resolved::Unknown`].
+    async fn resolve(&self, address: &Address) -> Result<Resolved>;
+
+    /// An account by id.
+    ///
+    /// # Errors
+    /// [`base::Kind::NotFound`].
+    async fn account(&self, id: AccountId) -> Result<Arc<Account>>;
+
+    /// Checks a login name (the primary address, an alias, or the bare name within the default
+    /// domain) and a password. Never costs a hash for a password that was verified a short
+    /// time ago; takes as long for an unknown name as for a wrong password; limits guessing per
+    /// account and per source without locking the owner out.
+    ///
+    /// # Errors
+    /// [`base::Kind::BadCredentials`] (also for a disabled account), [`base::Kind::Limit`] while
+    /// throttled, temporary ones.
+    async fn authenticate(&self, attempt: &LoginAttempt) -> Result<Arc<Account>>;
+
+    /// Whether mail from this address may be sent by this account: its own addresses, and those
+    /// it has Send As on.
+    ///
+    /// # Errors
+    /// Temporary ones only.
+    async fn may_send_as(&self, account: &Account, from: &Address) -> Result<bool>;
+
+    /// The accepted domains.
+    ///
+    /// # Errors
+    /// Temporary ones only.
+    async fn domains(&self) -> Result<Vec<Arc<Domain>>>;
+
+    /// All members of a group, nested groups expanded, each address once; loops are harmless.
+    /// At most `limit` from `cursor` on, so that a large group is expanded in pieces.
+    ///
+    /// # Errors
+    /// [`base::Kind::NotFound`].
+    async fn expand(&self, group: GroupId, cursor: u64, limit: usize) -> Result<Expansion>;
+}
+
+/// Changing the directory. Every call writes its audit record in the same transaction and is
+/// visible to every node through the feed.
+#[async_trait]
+pub trait DirectoryAdmin: Send + Sync + 'static {
+    /// Makes a mailbox account.
+    ///
+    /// # Errors
+    /// [`base::Kind::AlreadyExists`] for a taken address, [`base::Kind::NotFound`] for a domain
+    /// that is not accepted, [`base::Kind::Invalid`].
+    async fn create_account(&self, actor: &Actor, new: NewAccount) -> Result<Arc<Account>>;
+
+    /// Makes many accounts; all or none in chunks, each chunk one transaction. For provisioning.
+    ///
+    /// # Errors
+    /// As [`DirectoryAdmin::create_account`].
+    async fn create_accounts(&self, actor: &Actor, new: Vec<NewAccount>) -> Result<u64>;
+
+    /// Changes an account; `change` names only what is to be changed.
+    ///
+    /// # Errors
+    /// [`base::Kind::NotFound`], [`base::Kind::AlreadyExists`] for a taken alias.
+    async fn update_account(
+        &self,
+        actor: &Actor,
+        id: AccountId,
+        change: AccountChange,
+    ) -> Result<Arc<Account>>;
+
+    /// Removes an account's entry; its mailbox is swept later.
+    ///
+    /// # Errors
+    /// [`base::Kind::NotFound`].
+    async fn remove_account(&self, actor: &Actor, id: AccountId) -> Result<()>;
+
+    /// Accounts in order of address, from just after `after`.
+    ///
+    /// # Errors
+    /// Temporary ones only.
+    async fn list_accounts(&self, after: Option<&str>, limit: usize) -> Result<Vec<Arc<Account>>>;
+
+    /// Adds an accepted domain.
+    ///
+    /// # Errors
+    /// [`base::Kind::AlreadyExists`], [`base::Kind::Invalid`].
+    async fn create_domain(&self, actor: &Actor, new: Domain) -> Result<Arc<Domain>>;
+
+    /// Removes an accepted domain that no address uses.
+    ///
+    /// # Errors
+    /// [`base::Kind::NotFound`], [`base::Kind::Conflict`] while it is in use.
+    async fn remove_domain(&self, actor: &Actor, name: &str) -> Result<()>;
+
+    /// Makes a group.
+    ///
+    /// # Errors
+    /// As [`DirectoryAdmin::create_account`].
+    async fn create_group(&self, actor: &Actor, new: NewGroup) -> Result<Arc<Group>>;
+
+    /// Adds and removes members.
+    ///
+    /// # Errors
+    /// [`base::Kind::NotFound`].
+    async fn update_group(
+        &self,
+        actor: &Actor,
+        id: GroupId,
+        change: GroupChange,
+    ) -> Result<Arc<Group>>;
+
+    /// Removes a group.
+    ///
+    /// # Errors
+    /// [`base::Kind::NotFound`].
+    async fn remove_group(&self, actor: &Actor, id: GroupId) -> Result<()>;
+
+    /// Groups in order of address, from just after `after`.
+    ///
+    /// # Errors
+    /// Temporary ones only.
+    async fn list_groups(&self, after: Option<&str>, limit: usize) -> Result<Vec<Arc<Group>>>;
+
+    /// The newest audit records, newest first.
+    ///
+    /// # Errors
+    /// Temporary ones only.
+    async fn audit(&self, limit: usize) -> Result<Vec<AuditRecord>>;
+}

@@ -1,0 +1,278 @@
+//! What the directory holds.
+
+use base::{AccountId, Address, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// A distribution group.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, Default,
+)]
+pub struct GroupId(pub u64);
+
+/// What an address means here.
+#[derive(Clone, Debug)]
+pub enum Resolved {
+    /// A mailbox of ours.
+    Account(Arc<Account>),
+    /// A group of ours.
+    Group(Arc<Group>),
+    /// In an authoritative domain of ours, but nobody's: 550 5.1.1.
+    Unknown,
+    /// In no accepted domain: relaying.
+    Elsewhere,
+}
+
+/// What kind of mailbox an account has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, Default)]
+pub enum AccountKind {
+    /// A person.
+    #[default]
+    User,
+    /// Shared by several; nobody signs in.
+    Shared,
+    /// A room.
+    Room,
+    /// A thing that can be booked.
+    Equipment,
+}
+
+/// One account and its mailbox's settings.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Account {
+    /// Never reused.
+    pub id: AccountId,
+    /// What kind of mailbox.
+    pub kind: AccountKind,
+    /// The primary address; also the login name.
+    pub address: Address,
+    /// Further addresses.
+    pub aliases: Vec<Address>,
+    /// The name for people.
+    pub display_name: String,
+    /// False refuses every sign-in and every delivery.
+    pub enabled: bool,
+    /// How large the mailbox may grow.
+    pub quota: Quota,
+    /// Grants of Send As: these accounts may send from this account's addresses.
+    pub send_as: Vec<AccountId>,
+    /// Grants of Full Access.
+    pub full_access: Vec<AccountId>,
+    /// Whether mail submitted over SMTP is also put into Sent Items. Off by default, because most
+    /// IMAP clients file their own copy.
+    pub smtp_sent_copy: bool,
+    /// Holds: while any is set nothing can be purged.
+    pub litigation_hold: bool,
+    /// What the administrator role is, if any.
+    pub role: Role,
+    /// When it was made.
+    pub created: Timestamp,
+}
+
+/// What an account may administer. Finer roles come with the admin issue.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, Default)]
+pub enum Role {
+    /// Nothing but the own mailbox.
+    #[default]
+    None,
+    /// Everything (Exchange's Organization Management).
+    OrganizationManagement,
+}
+
+impl Account {
+    /// All addresses, the primary first.
+    pub fn addresses(&self) -> impl Iterator<Item = &Address> {
+        std::iter::once(&self.address).chain(&self.aliases)
+    }
+}
+
+/// The three levels of a mailbox quota, in bytes; `None` is unlimited
+/// (Exchange: IssueWarningQuota, ProhibitSendQuota, ProhibitSendReceiveQuota).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Quota {
+    /// From here on the owner is warned.
+    pub warn_bytes: Option<u64>,
+    /// From here on nothing can be sent.
+    pub no_send_bytes: Option<u64>,
+    /// From here on nothing can be sent or received.
+    pub no_receive_bytes: Option<u64>,
+}
+
+impl Default for Quota {
+    /// 49 / 49.5 / 50 GB.
+    fn default() -> Self {
+        const GB: u64 = 1 << 30;
+        Self {
+            warn_bytes: Some(49 * GB),
+            no_send_bytes: Some(49 * GB + GB / 2),
+            no_receive_bytes: Some(50 * GB),
+        }
+    }
+}
+
+/// A password; never printed.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// What is needed to make an account.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NewAccount {
+    /// The primary address, in an accepted domain.
+    pub address: Address,
+    /// The name for people; the local part where empty.
+    pub display_name: String,
+    /// No password: nobody signs in.
+    pub password: Option<Secret>,
+    /// What kind.
+    pub kind: AccountKind,
+    /// Quota; the default where `None`.
+    pub quota: Option<Quota>,
+    /// Administrator role.
+    pub role: Role,
+}
+
+/// What to change of an account; `None` leaves a thing as it is.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct AccountChange {
+    /// A new display name.
+    pub display_name: Option<String>,
+    /// A new password; ends the validity of cached ones everywhere.
+    pub password: Option<Secret>,
+    /// Enable or disable.
+    pub enabled: Option<bool>,
+    /// New quota levels.
+    pub quota: Option<Quota>,
+    /// Aliases to add.
+    pub add_aliases: Vec<Address>,
+    /// Aliases to remove.
+    pub remove_aliases: Vec<Address>,
+    /// All grants of Send As.
+    pub send_as: Option<Vec<AccountId>>,
+    /// All grants of Full Access.
+    pub full_access: Option<Vec<AccountId>>,
+    /// Whether SMTP submission files a sent copy.
+    pub smtp_sent_copy: Option<bool>,
+    /// Litigation hold on or off.
+    pub litigation_hold: Option<bool>,
+    /// The role.
+    pub role: Option<Role>,
+}
+
+/// How unknown addresses of a domain are treated (Exchange: AcceptedDomain DomainType).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, Default)]
+pub enum DomainKind {
+    /// All recipients are here; others are refused.
+    #[default]
+    Authoritative,
+    /// Recipients here first, others go on to a connector.
+    InternalRelay,
+    /// Nobody is here; everything goes on to a connector.
+    ExternalRelay,
+}
+
+/// An accepted domain.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Domain {
+    /// Lower-case.
+    pub name: String,
+    /// How unknown addresses are treated.
+    pub kind: DomainKind,
+    /// Whether a login without a domain means this one.
+    pub default: bool,
+}
+
+/// A distribution group.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Group {
+    /// Never reused.
+    pub id: GroupId,
+    /// Its address.
+    pub address: Address,
+    /// The name for people.
+    pub display_name: String,
+    /// Member addresses: accounts, groups, or people elsewhere.
+    pub members: Vec<Address>,
+    /// Whether only signed-in senders may write to it (Exchange's default).
+    pub authenticated_only: bool,
+}
+
+/// What is needed to make a group.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NewGroup {
+    /// Its address, in an accepted domain.
+    pub address: Address,
+    /// The name for people.
+    pub display_name: String,
+    /// Members.
+    pub members: Vec<Address>,
+    /// Whether only signed-in senders may write to it.
+    pub authenticated_only: bool,
+}
+
+/// What to change of a group.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct GroupChange {
+    /// Members to add.
+    pub add: Vec<Address>,
+    /// Members to remove.
+    pub remove: Vec<Address>,
+    /// A new display name.
+    pub display_name: Option<String>,
+    /// Whether only signed-in senders may write to it.
+    pub authenticated_only: Option<bool>,
+}
+
+/// A piece of a group's expansion.
+#[derive(Clone, Debug, Default)]
+pub struct Expansion {
+    /// Members, groups already expanded.
+    pub members: Vec<Address>,
+    /// Where the next piece begins; `None` at the end.
+    pub next: Option<u64>,
+}
+
+/// Somebody trying to sign in.
+#[derive(Clone, Debug)]
+pub struct LoginAttempt {
+    /// As typed.
+    pub login: String,
+    /// As typed.
+    pub password: Secret,
+    /// Where from.
+    pub source: IpAddr,
+    /// By which protocol, for logs: `imap`, `smtp` …
+    pub protocol: &'static str,
+}
+
+/// Who changes the directory, for the audit record.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Actor {
+    /// The operator on the machine (the local socket).
+    Operator,
+    /// A signed-in administrator.
+    Account(AccountId),
+    /// Rialto itself: first start, sweepers.
+    System,
+}
+
+/// One change, as it was made.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct AuditRecord {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub actor: Actor,
+    /// What, as a verb: `account.create`.
+    pub action: String,
+    /// To whom or what.
+    pub target: String,
+    /// The parameters, secrets left out.
+    pub parameters: String,
+}

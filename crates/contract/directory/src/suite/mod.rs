@@ -1,0 +1,1 @@
+//! The promises of the directory contract as tests that every implementation runs.

@@ -1,0 +1,336 @@
+//! Requests and replies as values. Stable on the wire: append variants, never reorder.
+
+use crate::folder::{FolderClass, FolderInfo, SpecialUse};
+use crate::index::{FolderView, IndexEntry, Keywords, NamedFlags, ViewDelta};
+use crate::item::{
+    CollectionState, Edited, Item, ItemChange, ItemEdit, NewItem, Permission, Usage,
+};
+use crate::message::{Delivered, Delivery, MessageMeta, NewMessage, Outgoing};
+use crate::search::Search;
+use crate::uidset::UidSet;
+use base::{Change, FolderId, ItemId, QueueId, Uid};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// The most messages that one [`Read::Meta`] asks for.
+pub const META_MAX: usize = 256;
+
+/// A question to a mailbox.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Read {
+    /// All folders that the principal may see, parents before children.
+    Folders,
+    /// One folder.
+    Folder(FolderId),
+    /// The subscribed folder paths (a name may outlive its folder, RFC 3501 §6.3.9).
+    Subscriptions,
+    /// A folder's whole index.
+    View(FolderId),
+    /// What happened to a folder since a change number.
+    Delta {
+        /// Which folder.
+        folder: FolderId,
+        /// Changes after this one.
+        since: Change,
+    },
+    /// What is needed to answer FETCH of these messages; unknown UIDs are left out.
+    Meta {
+        /// Which folder.
+        folder: FolderId,
+        /// At most [`META_MAX`].
+        uids: Vec<Uid>,
+    },
+    /// The messages that fulfil a condition. Reads a consistent state; runs beside the mailbox's
+    /// other work, however long it takes.
+    Search {
+        /// Which folder.
+        folder: FolderId,
+        /// The condition.
+        search: Search,
+    },
+    /// How much the mailbox holds.
+    Usage,
+    /// One item with its whole tree (attachment bytes stay blobs).
+    Item(ItemId),
+    /// Changes of items in a folder after a change number, oldest first.
+    ItemChanges {
+        /// Which folder.
+        folder: FolderId,
+        /// After this one.
+        since: Change,
+        /// At most so many.
+        limit: usize,
+    },
+    /// Find an item by DAV resource name.
+    ByHref {
+        /// Which folder.
+        folder: FolderId,
+        /// The name.
+        href: String,
+    },
+    /// Find an item by SourceKey.
+    BySourceKey {
+        /// Which folder.
+        folder: FolderId,
+        /// The key.
+        source_key: Bytes,
+    },
+    /// A device's state of a collection.
+    CollectionState {
+        /// The device's name.
+        device: String,
+        /// The collection.
+        folder: FolderId,
+    },
+    /// The read state of a folder for one user, where it is kept per user: the UIDs read.
+    ReadBy {
+        /// Which folder.
+        folder: FolderId,
+    },
+    /// A folder's permissions.
+    Permissions(FolderId),
+}
+
+/// The answer to a [`Read`], in the same order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ReadReply {
+    /// To [`Read::Folders`].
+    Folders(Arc<Vec<FolderInfo>>),
+    /// To [`Read::Folder`].
+    Folder(Box<FolderInfo>),
+    /// To [`Read::Subscriptions`].
+    Subscriptions(Vec<String>),
+    /// To [`Read::View`].
+    View(Box<FolderView>),
+    /// To [`Read::Delta`].
+    Delta(Box<ViewDelta>),
+    /// To [`Read::Meta`].
+    Meta(Vec<(Uid, Arc<MessageMeta>)>),
+    /// To [`Read::Search`].
+    Search(Vec<Uid>),
+    /// To [`Read::Usage`].
+    Usage(Usage),
+    /// To [`Read::Item`], [`Read::ByHref`], [`Read::BySourceKey`].
+    Item(Box<Item>),
+    /// To [`Read::ItemChanges`]: the changes, and whether there are more.
+    ItemChanges(Vec<ItemChange>, bool),
+    /// To [`Read::CollectionState`].
+    CollectionState(CollectionState),
+    /// To [`Read::ReadBy`].
+    ReadBy(UidSet),
+    /// To [`Read::Permissions`].
+    Permissions(Vec<Permission>),
+}
+
+/// How [`Write::Store`] changes flags.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum StoreMode {
+    /// FLAGS: exactly these.
+    Replace,
+    /// +FLAGS.
+    Add,
+    /// -FLAGS.
+    Remove,
+}
+
+/// A change to a mailbox.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Write {
+    /// Makes a folder.
+    CreateFolder {
+        /// Below which.
+        parent: FolderId,
+        /// Its own name.
+        name: String,
+        /// What it holds.
+        class: FolderClass,
+        /// Its part, where the client asks for one (RFC 6154 §3).
+        role: Option<SpecialUse>,
+    },
+    /// Renames or moves a folder with all below it. Renaming the Inbox moves its messages to a new
+    /// folder of that name (RFC 3501 §6.3.5).
+    RenameFolder {
+        /// Which.
+        folder: FolderId,
+        /// Below which.
+        parent: FolderId,
+        /// Its new own name.
+        name: String,
+    },
+    /// Removes a folder and its messages; refused with [`base::Kind::CannotChange`] for default
+    /// folders and folders that have children.
+    DeleteFolder(FolderId),
+    /// Subscribes to a folder path, or ends that.
+    Subscribe {
+        /// The path, in UTF-8, `/` between names.
+        path: String,
+        /// Whether to subscribe.
+        on: bool,
+    },
+    /// Puts messages into a folder, all or none.
+    Append {
+        /// Which folder.
+        folder: FolderId,
+        /// The messages.
+        messages: Vec<NewMessage>,
+    },
+    /// Changes flags.
+    Store {
+        /// Which folder.
+        folder: FolderId,
+        /// Which messages; unknown UIDs are passed over.
+        uids: UidSet,
+        /// How.
+        mode: StoreMode,
+        /// Which flags.
+        flags: NamedFlags,
+        /// Only messages not changed after this (UNCHANGEDSINCE, RFC 7162).
+        unchanged_since: Option<Change>,
+    },
+    /// Copies messages to another folder, all or none.
+    Copy {
+        /// From which folder.
+        from: FolderId,
+        /// Which messages.
+        uids: UidSet,
+        /// To which folder.
+        to: FolderId,
+    },
+    /// Moves messages to another folder (RFC 6851).
+    Move {
+        /// From which folder.
+        from: FolderId,
+        /// Which messages.
+        uids: UidSet,
+        /// To which folder.
+        to: FolderId,
+    },
+    /// Removes messages that have \Deleted: all, or those in the set.
+    Expunge {
+        /// Which folder.
+        folder: FolderId,
+        /// Of these only.
+        uids: Option<UidSet>,
+    },
+    /// Takes the \Recent state of all messages that have it, for one session.
+    ClaimRecent(FolderId),
+    /// Delivers a queued message; only for [`crate::Principal::Transport`].
+    Deliver(Box<Delivery>),
+    /// Sends a message.
+    Submit(Box<Outgoing>),
+    /// Reserves a range of item ids for a client.
+    ReserveIds {
+        /// How many.
+        count: u64,
+    },
+    /// Makes an item. Importing one whose SourceKey exists is editing it.
+    CreateItem {
+        /// Where.
+        folder: FolderId,
+        /// The item.
+        item: Box<NewItem>,
+    },
+    /// Changes an item.
+    EditItem {
+        /// Which.
+        item: ItemId,
+        /// How.
+        edit: Box<ItemEdit>,
+    },
+    /// Sets the read state: of the item, or of the principal where it is kept per user.
+    SetRead {
+        /// Which items.
+        items: Vec<ItemId>,
+        /// Read or not.
+        read: bool,
+    },
+    /// Removes items by id; unknown ones are passed over.
+    DeleteItems {
+        /// Which folder.
+        folder: FolderId,
+        /// Which items.
+        items: Vec<ItemId>,
+        /// True purges (to Purges), false moves to Deletions.
+        hard: bool,
+    },
+    /// Makes a search folder: membership follows the criteria from now on.
+    CreateSearchFolder {
+        /// Below which.
+        parent: FolderId,
+        /// Its name.
+        name: String,
+        /// Over which folders.
+        scope: Vec<FolderId>,
+        /// The criteria.
+        search: Search,
+    },
+    /// Stores a device's new state of a collection; what was latest becomes previous.
+    SetCollectionState {
+        /// The device's name.
+        device: String,
+        /// The collection.
+        folder: FolderId,
+        /// The new state.
+        latest: Bytes,
+    },
+    /// Replaces a folder's permissions.
+    SetPermissions {
+        /// Which folder.
+        folder: FolderId,
+        /// All of them.
+        permissions: Vec<Permission>,
+    },
+}
+
+/// Source and target UIDs of a copy or move, in order of source UID (RFC 4315 COPYUID).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Copied {
+    /// UIDVALIDITY of the target.
+    pub uid_validity: u32,
+    /// (source, target).
+    pub pairs: Vec<(Uid, Uid)>,
+}
+
+/// What a [`Write::Store`] did.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Stored {
+    /// The messages that were named and exist, as they are now.
+    pub entries: Vec<IndexEntry>,
+    /// Those that were changed after `unchanged_since`, left as they were (MODIFIED).
+    pub modified: Vec<Uid>,
+    /// The mailbox's keyword names.
+    pub keywords: Arc<Keywords>,
+}
+
+/// The answer to a [`Write`]. Results over 8 kB are stored as "look again".
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum WriteReply {
+    /// Done; there is nothing to tell.
+    Done,
+    /// A folder was made or renamed.
+    Folder(Box<FolderInfo>),
+    /// Messages were appended.
+    Appended {
+        /// UIDVALIDITY of the folder.
+        uid_validity: u32,
+        /// Their UIDs, in order.
+        uids: Vec<Uid>,
+    },
+    /// Flags were changed.
+    Stored(Stored),
+    /// Messages were copied or moved.
+    Copied(Copied),
+    /// Messages were removed.
+    Expunged(UidSet),
+    /// From this UID on messages are \Recent to the session that claimed.
+    Recent(Uid),
+    /// A delivery was made.
+    Delivered(Delivered),
+    /// A message is on its way.
+    Submitted(QueueId),
+    /// A range of ids: the first, and how many.
+    Reserved(ItemId, u64),
+    /// An item was made or changed.
+    Edited(Edited),
+}

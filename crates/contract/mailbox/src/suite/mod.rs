@@ -1,0 +1,1 @@
+//! The promises of the mailbox contract as tests that every implementation runs.

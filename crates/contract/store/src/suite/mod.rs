@@ -1,0 +1,1 @@
+//! The promises of the store contract as tests that every implementation runs.

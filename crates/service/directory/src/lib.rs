@@ -1,0 +1,1 @@
+//! Directory rules: accepted domains, mailboxes, aliases, groups, passwords, quotas, change feed.

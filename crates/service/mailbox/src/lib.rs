@@ -1,0 +1,1 @@
+//! The mailbox actor: folders, items, flags, moves, searches, deliveries and submissions.

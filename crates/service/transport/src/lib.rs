@@ -1,0 +1,1 @@
+//! Accepting, categorising, delivering, bouncing: the transport actors.

@@ -1,0 +1,1 @@
+//! The blob contract over any store: chunks, manifests, references, collection.

@@ -1,0 +1,1 @@
+//! The single-machine store: a write-ahead log of our own in front of redb.

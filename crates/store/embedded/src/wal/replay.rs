@@ -1,0 +1,158 @@
+//! Reading the log back after a crash or an orderly end.
+
+use super::Position;
+use super::format::{PAGE, RECORD_HEADER, RecordKind, padded, parse_record};
+use super::segment::{Found, Segment};
+use crate::error::{Error, Result};
+use contract_store::Version;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use base::env::DiskFile;
+
+/// Where the log goes on, and what is left over.
+pub(crate) struct Replayed {
+    /// The segment to append to, and where; `None` for a log that has never been written.
+    pub(crate) tail: Option<(Segment, u64)>,
+    /// The segments before the tail that a checkpoint has not yet released, oldest first.
+    pub(crate) live: Vec<Segment>,
+    /// Files that hold nothing of worth.
+    pub(crate) free: Vec<(PathBuf, Box<dyn DiskFile>)>,
+    /// The version of the last whole record.
+    pub(crate) last: Version,
+    /// Greater than the generation of any segment that was found.
+    pub(crate) next_generation: u64,
+    /// Bytes of records that were read.
+    pub(crate) bytes: u64,
+}
+
+/// Walks the log from a checkpoint and hands each group's version and body to `apply`.
+pub(crate) fn replay(
+    found: Vec<Found>,
+    checkpoint: Option<(Position, Version)>,
+    mut apply: impl FnMut(Version, &[u8]) -> Result<(), String>,
+) -> Result<Replayed> {
+    let mut by_generation = BTreeMap::new();
+    let mut free = Vec::new();
+    for Found { path, file, header } in found {
+        match header {
+            Some(header) => {
+                by_generation.insert(header.generation, Segment { path, file, header });
+            }
+            None => free.push((path, file)),
+        }
+    }
+    let next_generation = by_generation.last_key_value().map_or(1, |(last, _)| last + 1);
+    let Some((start, last)) = checkpoint else {
+        free.extend(by_generation.into_values().map(|segment| (segment.path, segment.file)));
+        let next_generation = next_generation.max(1);
+        return Ok(Replayed { tail: None, live: vec![], free, last: 0, next_generation, bytes: 0 });
+    };
+    let mut walk = Walk { segments: by_generation, last, bytes: 0 };
+    let mut live = Vec::new();
+    let mut at = start;
+    let (tail, end) = loop {
+        let segment = walk.take(at.generation, live.last())?;
+        match walk.segment(&segment, at.offset, &mut apply)? {
+            End::Tail(offset) => break (segment, offset),
+            End::Roll(generation) => {
+                live.push(segment);
+                at = Position { generation, offset: PAGE as u64 };
+            }
+        }
+    };
+    free.extend(walk.segments.into_values().map(|segment| (segment.path, segment.file)));
+    Ok(Replayed {
+        tail: Some((tail, end)),
+        live,
+        free,
+        last: walk.last,
+        next_generation,
+        bytes: walk.bytes,
+    })
+}
+
+enum End {
+    Tail(u64),
+    Roll(u64),
+}
+
+struct Walk {
+    /// Those not yet walked.
+    segments: BTreeMap<u64, Segment>,
+    last: Version,
+    bytes: u64,
+}
+
+impl Walk {
+    fn take(&mut self, generation: u64, before: Option<&Segment>) -> Result<Segment> {
+        self.segments.remove(&generation).ok_or_else(|| Error::Unusable {
+            path: before.map(|segment| segment.path.clone()).unwrap_or_default(),
+            what: format!("the log's segment of generation {generation} is missing or damaged"),
+        })
+    }
+
+    fn segment(
+        &mut self,
+        segment: &Segment,
+        from: u64,
+        apply: &mut impl FnMut(Version, &[u8]) -> Result<(), String>,
+    ) -> Result<End> {
+        let bytes = segment.read_all()?;
+        let mut at = from as usize;
+        let damaged = |offset: usize, what: String| Error::Damaged {
+            path: segment.path.clone(),
+            offset: offset as u64,
+            what,
+        };
+        while at + RECORD_HEADER <= bytes.len() {
+            let record = parse_record(&bytes[at..], &segment.header)
+                .filter(|(header, _)| header.previous == self.last);
+            let Some((header, body)) = record else {
+                if let Some((version, offset)) = self.witness(segment, &bytes, at)? {
+                    return Err(damaged(at, format!(
+                        "the record after version {} is unreadable, but version {version} at byte \
+                         {offset} was written when it was already durable", self.last)));
+                }
+                return Ok(End::Tail(at as u64));
+            };
+            let len = padded(RECORD_HEADER + body.len());
+            self.bytes += len as u64;
+            match header.kind {
+                RecordKind::Roll => {
+                    let next = body.try_into().map(u64::from_le_bytes);
+                    let next = next.map_err(|_| damaged(at, "a roll record of odd length".into()));
+                    return next.map(End::Roll);
+                }
+                RecordKind::Group => {
+                    apply(header.version, body).map_err(|what| damaged(at, what))?;
+                    self.last = header.version;
+                }
+            }
+            at += len;
+        }
+        Ok(End::Tail(at as u64))
+    }
+
+    /// Looks behind a bad record for one that was written when something after `self.last` had
+    /// been durable: proof that the bad record is not merely the torn tail of a crash.
+    fn witness(&self, segment: &Segment, bytes: &[u8], from: usize) -> Result<Option<(Version, u64)>> {
+        let here = scan(segment, bytes, from, self.last);
+        if here.is_some() {
+            return Ok(here);
+        }
+        for later in self.segments.range(segment.header.generation + 1..).map(|(_, later)| later) {
+            let found = scan(later, &later.read_all()?, PAGE, self.last);
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn scan(segment: &Segment, bytes: &[u8], from: usize, last: Version) -> Option<(Version, u64)> {
+    (from..bytes.len()).step_by(PAGE).find_map(|at| {
+        let (header, _) = parse_record(&bytes[at..], &segment.header)?;
+        (header.durable > last).then_some((header.version, at as u64))
+    })
+}

@@ -1,0 +1,109 @@
+//! Appending to the log. Used by the committer alone.
+
+use super::Position;
+use super::format::{PAGE, RECORD_HEADER, RecordHeader, RecordKind, finish_record, padded};
+use super::segment::Segment;
+use crate::error::{Error, Result};
+use contract_store::Version;
+
+/// The end of the log.
+pub(crate) struct Writer {
+    segment: Segment,
+    offset: u64,
+    /// The version of the last record.
+    last: Version,
+    /// The version up to which everything is durable.
+    durable: Version,
+    unsynced_bytes: u64,
+}
+
+impl Writer {
+    /// Goes on at the end that a replay found, or at the beginning of a new segment. What a replay
+    /// has read may still be in the operating system's cache only, so nothing counts as durable
+    /// until the first sync.
+    pub(crate) fn new(segment: Segment, offset: u64, last: Version) -> Self {
+        Self { segment, offset, last, durable: 0, unsynced_bytes: 0 }
+    }
+
+    /// The bytes that a record with such a body takes.
+    pub(crate) fn record_bytes(body_len: usize) -> u64 {
+        padded(RECORD_HEADER + body_len) as u64
+    }
+
+    /// The longest body that fits into an empty segment of this size, roll record kept free.
+    pub(crate) fn body_bytes_max(segment_bytes: u64) -> usize {
+        (segment_bytes as usize).saturating_sub(2 * PAGE + RECORD_HEADER)
+    }
+
+    /// Whether a record of this length must go into a new segment.
+    pub(crate) fn needs_roll(&self, record_bytes: u64) -> bool {
+        self.offset + record_bytes + PAGE as u64 > self.segment.header.size
+    }
+
+    /// Where the next record goes: everything before is written.
+    pub(crate) fn position(&self) -> Position {
+        Position { generation: self.segment.header.generation, offset: self.offset }
+    }
+
+    /// Bytes that a sync would make durable.
+    pub(crate) fn unsynced_bytes(&self) -> u64 {
+        self.unsynced_bytes
+    }
+
+    /// The version of the last record.
+    pub(crate) fn last(&self) -> Version {
+        self.last
+    }
+
+    /// Writes one group. `buffer` comes from [`super::format::begin_record`] and holds the body.
+    /// After an error nothing has happened that a later append would not overwrite.
+    ///
+    /// # Errors
+    /// Of the disk.
+    pub(crate) fn append(&mut self, version: Version, buffer: &mut Vec<u8>) -> Result<()> {
+        self.write(RecordKind::Group, version, buffer)?;
+        self.last = version;
+        Ok(())
+    }
+
+    fn write(&mut self, kind: RecordKind, version: Version, buffer: &mut Vec<u8>) -> Result<()> {
+        let header = RecordHeader { kind, version, previous: self.last, durable: self.durable };
+        finish_record(buffer, &header, &self.segment.header);
+        let wrote = self.segment.file.write_at(self.offset, buffer);
+        wrote.map_err(Error::io(&self.segment.path, "write"))?;
+        self.offset += buffer.len() as u64;
+        self.unsynced_bytes += buffer.len() as u64;
+        Ok(())
+    }
+
+    /// Makes everything written so far durable: one fdatasync.
+    ///
+    /// # Errors
+    /// Of the disk; after it nothing may be written any more.
+    pub(crate) fn sync(&mut self) -> Result<()> {
+        self.segment.file.sync_data().map_err(Error::io(&self.segment.path, "sync"))?;
+        self.durable = self.last;
+        self.unsynced_bytes = 0;
+        Ok(())
+    }
+
+    /// What an omitted sync looks like; only the mutant of the tests calls it.
+    #[cfg(any(test, feature = "mutants"))]
+    pub(crate) fn pretend_sync(&mut self) {
+        self.durable = self.last;
+        self.unsynced_bytes = 0;
+    }
+
+    /// Leaves this segment for the next: writes the roll record and makes it durable first.
+    ///
+    /// # Errors
+    /// Of the disk; after it nothing may be written any more.
+    pub(crate) fn roll(&mut self, next: Segment) -> Result<Segment> {
+        let mut buffer = super::format::begin_record(8);
+        buffer.extend_from_slice(&next.header.generation.to_le_bytes());
+        self.write(RecordKind::Roll, self.last, &mut buffer)?;
+        self.sync()?;
+        self.offset = PAGE as u64;
+        Ok(std::mem::replace(&mut self.segment, next))
+    }
+}

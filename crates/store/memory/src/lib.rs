@@ -1,0 +1,1 @@
+//! The store contract as a deterministic simulation that injects faults.

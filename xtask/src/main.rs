@@ -1,0 +1,2 @@
+//! Checks on the tree itself: the layer rule, citations, sizes.
+fn main() {}
