@@ -11,13 +11,13 @@ const ROW_VERSION: u8 = 1;
 
 /// The newest shape of the whole store that this binary understands. A store with a greater number
 /// belongs to a newer Rialto and is not touched.
-pub const FORMAT_VERSION: u32 = 1;
+pub(crate) const FORMAT_VERSION: u32 = 1;
 
 /// The version of rows and messages that a new installation starts with.
-pub const FEATURE_LEVEL: u32 = 1;
+pub(crate) const FEATURE_LEVEL: u32 = 1;
 
 /// The node of an installation that was founded on one machine.
-pub const FIRST_NODE: NodeId = NodeId(1);
+pub(crate) const FIRST_NODE: NodeId = NodeId(1);
 
 /// The identity of an installation, written once, by its first start.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -67,14 +67,12 @@ impl Installation {
     /// [`Kind::Corrupt`] if it is none; [`Kind::Unavailable`] if the store is of a newer format.
     pub fn decode(row: &[u8]) -> Result<Self> {
         let found: Self = wire::decode_row(ROW_VERSION, row)?;
-        if found.format_version > FORMAT_VERSION {
-            return Err(base::Error::new(
-                Kind::Unavailable,
-                "The data was written by a newer version of Rialto",
-            )
-            .detail(format!(
-                "store format {}, this binary understands {FORMAT_VERSION}",
-                found.format_version
+        let (format, level) = (found.format_version, found.feature_level);
+        if format > FORMAT_VERSION || level > FEATURE_LEVEL {
+            let text = "The data was written by a newer version of Rialto";
+            return Err(base::Error::new(Kind::Unavailable, text).detail(format!(
+                "store format {format} at feature level {level}; this binary understands \
+                 {FORMAT_VERSION} at {FEATURE_LEVEL}"
             )));
         }
         Ok(found)

@@ -57,7 +57,11 @@ impl<M: Send + 'static> Inbox<M> {
         permits: Arc<Semaphore>,
         capacity: usize,
     ) -> Self {
-        Self { actor, permits, capacity }
+        Self {
+            actor,
+            permits,
+            capacity,
+        }
     }
 
     /// Asks and waits for the reply. The future may be dropped; a message that was sent is
@@ -111,9 +115,7 @@ impl<M: Send + 'static> Inbox<M> {
             Ok(()) => Ok(()),
             Err(MessagingErr::SendErr(envelope)) => Err(Refused::Gone(envelope.message)),
             // The type is checked by the compiler and a local send gives its message back.
-            Err(MessagingErr::ChannelClosed | MessagingErr::InvalidActorType) => {
-                Err(Refused::Full)
-            }
+            Err(MessagingErr::ChannelClosed | MessagingErr::InvalidActorType) => Err(Refused::Full),
         }
     }
 

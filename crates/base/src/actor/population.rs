@@ -33,13 +33,21 @@ pub struct PopulationOptions {
 impl Default for PopulationOptions {
     /// Inboxes of 64, two minutes, 50,000 actors (reliability.md 2.10, 2.12, 2.13).
     fn default() -> Self {
-        Self { inbox_capacity: 64, idle: Duration::from_secs(120), actors_max: 50_000 }
+        Self {
+            inbox_capacity: 64,
+            idle: Duration::from_secs(120),
+            actors_max: 50_000,
+        }
     }
 }
 
 /// How long a newcomer waits before it looks again for actors that could make room; so long an
 /// actor that has just started has for its first message.
 const SHED_AGAIN: Duration = Duration::from_millis(25);
+
+/// How long those that were asked to make room may take before others are asked too: a few that
+/// hang must not keep everybody out.
+const SHED_MORE: Duration = Duration::from_secs(1);
 
 /// The actors of one kind on this node, by key; cheap to clone. Dropping the last clone asks all
 /// of them to stop.
@@ -56,9 +64,11 @@ pub trait Key: Clone + Eq + Hash + Display + Send + Sync + 'static {}
 
 impl<K: Clone + Eq + Hash + Display + Send + Sync + 'static> Key for K {}
 
+type MakeArgs<K, A> = Box<dyn Fn(&K) -> <A as Actor>::Args + Send + Sync>;
+
 struct Shared<K: Key, A: Actor> {
     options: PopulationOptions,
-    args: Box<dyn Fn(&K) -> A::Args + Send + Sync>,
+    args: MakeArgs<K, A>,
     /// One permit for each actor that may still come; an actor gives its own back at its end.
     places: Arc<Semaphore>,
     actors: Mutex<Actors<K, A::Message>>,
@@ -72,6 +82,8 @@ struct Actors<K, M: Send + 'static> {
     leaving: usize,
     /// How many newcomers wait for a place.
     waiting: usize,
+    /// When actors were last asked to make room.
+    shed_at: Instant,
     closed: bool,
 }
 
@@ -112,6 +124,7 @@ impl<K: Key, A: Actor> Population<K, A> {
                 last_serial: 0,
                 leaving: 0,
                 waiting: 0,
+                shed_at: Instant::now(),
                 closed: false,
             }),
         });
@@ -124,8 +137,8 @@ impl<K: Key, A: Actor> Population<K, A> {
     /// # Errors
     /// The actor's own and those of its start; [`Kind::Overloaded`] if its inbox or the
     /// population stays full until the deadline (nothing was done), [`Kind::Timeout`] if the
-    /// reply does not come by then, [`Kind::Unavailable`] if the actor fails meanwhile or the
-    /// population is closed.
+    /// reply does not come by then, [`Kind::Unavailable`] if the actor does not start in time or
+    /// fails meanwhile, or the population is closed.
     pub async fn call<T: Send + 'static>(
         &self,
         key: &K,
@@ -158,7 +171,10 @@ impl<K: Key, A: Actor> Population<K, A> {
     /// For hints that an inactive actor has no need of.
     pub fn tell_active(&self, key: &K, message: A::Message) -> bool {
         let inbox = match self.0.actors.lock().by_key.get(key) {
-            Some(Entry { stage: Stage::Active(inbox), .. }) => inbox.clone(),
+            Some(Entry {
+                stage: Stage::Active(inbox),
+                ..
+            }) => inbox.clone(),
             _ => return false,
         };
         inbox.try_cast(message).is_ok()
@@ -240,8 +256,19 @@ impl<K: Key, A: Actor> Population<K, A> {
                     }
                 }
             };
-            with_deadline(deadline, news.wait()).await?;
+            match tokio::time::timeout_at(deadline.instant(), news.wait()).await {
+                Ok(result) => result?,
+                Err(_) => return Err(self.late(key)),
+            }
         }
+    }
+
+    /// Why no actor took a message in time. Not a timeout: it is known that nothing was done.
+    fn late(&self, key: &K) -> Error {
+        if self.0.places.available_permits() == 0 {
+            return self.0.crowded();
+        }
+        Error::unavailable(format!("{} {key} does not start or stop in time", A::NAME))
     }
 }
 
@@ -287,7 +314,10 @@ impl<K: Key, M: Send + 'static> Actors<K, M> {
 
     /// Asks the actors to stop that `which` selects.
     fn dismiss(&mut self, which: impl Fn(&Entry<M>) -> bool) -> usize {
-        let chosen = self.by_key.values_mut().filter(|entry| !entry.leaving && which(entry));
+        let chosen = self
+            .by_key
+            .values_mut()
+            .filter(|entry| !entry.leaving && which(entry));
         let dismissed = chosen.map(|entry| usize::from(entry.dismiss())).sum();
         self.leaving += dismissed;
         dismissed
@@ -296,13 +326,20 @@ impl<K: Key, M: Send + 'static> Actors<K, M> {
     /// Makes room for the newcomers that wait: the least recently used actors must go, several at
     /// a time, so that the search for them is worth its while.
     fn shed(&mut self) -> usize {
-        if self.leaving >= self.waiting {
+        let now = Instant::now();
+        if self.leaving >= self.waiting && now < self.shed_at + SHED_MORE {
             return 0;
         }
+        self.shed_at = now;
         let active = |e: &&Entry<M>| !e.leaving && matches!(e.stage, Stage::Active(_));
-        let mut used: Vec<_> =
-            self.by_key.values().filter(active).map(|e| (e.used, e.serial)).collect();
-        let batch = (self.waiting - self.leaving).max(used.len() / 64).min(used.len());
+        let mut used: Vec<_> = self
+            .by_key
+            .values()
+            .filter(active)
+            .map(|e| (e.used, e.serial))
+            .collect();
+        let short = self.waiting.saturating_sub(self.leaving);
+        let batch = short.max(used.len() / 64).max(1).min(used.len());
         if batch == 0 {
             return 0;
         }
@@ -325,9 +362,18 @@ impl<K: Key, A: Actor> Shared<K, A> {
         let serial = actors.last_serial;
         let (failed, start) = watch::channel(None);
         let stage = Stage::Starting(start.clone());
-        let entry = Entry { serial, stage, used: Instant::now(), leaving: false };
+        let entry = Entry {
+            serial,
+            stage,
+            used: Instant::now(),
+            leaving: false,
+        };
         actors.by_key.insert(key.clone(), entry);
-        let residence = Residence { shared: Arc::downgrade(self), key: key.clone(), serial };
+        let residence = Residence {
+            shared: Arc::downgrade(self),
+            key: key.clone(),
+            serial,
+        };
         let shared = self.clone();
         tokio::spawn(async move {
             if let Err(error) = shared.settle(residence, deadline).await {
@@ -381,10 +427,18 @@ impl<K: Key, A: Actor> Shared<K, A> {
             }
         };
         self.actors.lock().waiting -= 1;
-        place.ok().and_then(|place| place.ok()).ok_or_else(|| {
-            Error::new(Kind::Overloaded, "Too much work is waiting")
-                .detail(format!("there are {} {} actors", self.options.actors_max, A::NAME))
-        })
+        place
+            .ok()
+            .and_then(|place| place.ok())
+            .ok_or_else(|| self.crowded())
+    }
+
+    fn crowded(&self) -> Error {
+        Error::new(Kind::Overloaded, "Too much work is waiting").detail(format!(
+            "there are {} {} actors",
+            self.options.actors_max,
+            A::NAME
+        ))
     }
 }
 
@@ -403,9 +457,15 @@ struct Residence<K: Key, A: Actor> {
 
 impl<K: Key, A: Actor> Drop for Residence<K, A> {
     fn drop(&mut self) {
-        let Some(shared) = self.shared.upgrade() else { return };
+        let Some(shared) = self.shared.upgrade() else {
+            return;
+        };
         let mut actors = shared.actors.lock();
-        if actors.by_key.get(&self.key).is_some_and(|entry| entry.serial == self.serial) {
+        if actors
+            .by_key
+            .get(&self.key)
+            .is_some_and(|entry| entry.serial == self.serial)
+        {
             actors.remove(&self.key);
             metrics::gauge!("rialto_actors", "actor" => A::NAME).set(actors.by_key.len() as f64);
         }
@@ -417,7 +477,9 @@ async fn sweep<K: Key, A: Actor>(shared: Weak<Shared<K, A>>, idle: Duration) {
     let period = (idle / 4).clamp(Duration::from_millis(10), Duration::from_secs(30));
     loop {
         tokio::time::sleep(period).await;
-        let Some(shared) = shared.upgrade() else { return };
+        let Some(shared) = shared.upgrade() else {
+            return;
+        };
         let now = Instant::now();
         let mut actors = shared.actors.lock();
         actors.dismiss(|entry| {

@@ -17,7 +17,9 @@ pub struct Singleton<M: Send + 'static> {
 
 impl<M: Send + 'static> Clone for Singleton<M> {
     fn clone(&self) -> Self {
-        Self { state: self.state.clone() }
+        Self {
+            state: self.state.clone(),
+        }
     }
 }
 
@@ -103,7 +105,9 @@ impl<M: Send + 'static> Singleton<M> {
     /// # Errors
     /// [`Kind::Timeout`] if it takes longer than the deadline; it still stops when it can.
     pub async fn stop(&self, deadline: Deadline) -> Result<()> {
-        let Ok(inbox) = self.running(deadline).await else { return Ok(()) };
+        let Ok(inbox) = self.running(deadline).await else {
+            return Ok(());
+        };
         inbox.drain();
         let stopped = async {
             inbox.stopped().await;

@@ -79,6 +79,14 @@ pub trait DiskFile: Send + Sync {
     /// Of the operating system.
     fn len(&self) -> io::Result<u64>;
 
+    /// Whether the length is 0.
+    ///
+    /// # Errors
+    /// Of the operating system.
+    fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
     /// Cuts or extends (with zeros).
     ///
     /// # Errors

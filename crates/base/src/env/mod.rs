@@ -8,6 +8,7 @@ pub mod clock;
 pub mod disk;
 pub mod network;
 pub mod random;
+pub mod real;
 pub mod sim;
 
 pub use clock::Clock;

@@ -8,7 +8,7 @@
 mod local;
 mod parcel;
 
-pub use local::{HINTS_AT_ONCE, HINT_TIME, LocalRouter};
+pub use local::{HINT_TIME, HINTS_AT_ONCE, LocalRouter};
 pub use parcel::{Message, Parcel};
 
 use crate::Slot;
@@ -96,7 +96,9 @@ impl dyn Router {
         request: Q,
         deadline: Deadline,
     ) -> Result<A> {
-        self.call(target, Parcel::typed(request), deadline).await?.open()
+        self.call(target, Parcel::typed(request), deadline)
+            .await?
+            .open()
     }
 }
 

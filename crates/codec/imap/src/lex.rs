@@ -10,8 +10,7 @@ use bytes::Bytes;
 
 /// ATOM-CHAR of RFC 3501 §9.
 pub(crate) fn is_atom_char(b: u8) -> bool {
-    matches!(b, 0x21..=0x7e)
-        && !matches!(b, b'(' | b')' | b'{' | b'%' | b'*' | b'"' | b'\\' | b']')
+    matches!(b, 0x21..=0x7e) && !matches!(b, b'(' | b')' | b'{' | b'%' | b'*' | b'"' | b'\\' | b']')
 }
 
 /// ASTRING-CHAR: ATOM-CHAR and `]`.
@@ -39,7 +38,10 @@ impl Word {
     const MAX: usize = 20;
 
     fn new(text: &[u8]) -> Word {
-        let mut word = Word { text: [0; Word::MAX], len: 0 };
+        let mut word = Word {
+            text: [0; Word::MAX],
+            len: 0,
+        };
         if text.len() <= Word::MAX {
             word.len = text.len();
             word.text[..text.len()].copy_from_slice(text);
@@ -66,7 +68,12 @@ pub(crate) struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     pub(crate) fn new(raw: &'a RawCommand) -> Cursor<'a> {
-        Cursor { parts: raw.parts(), part: 0, pos: 0, base: 0 }
+        Cursor {
+            parts: raw.parts(),
+            part: 0,
+            pos: 0,
+            base: 0,
+        }
     }
 
     fn text(&self) -> Option<&'a Bytes> {
@@ -77,7 +84,9 @@ impl<'a> Cursor<'a> {
     }
 
     fn rest(&self) -> &'a [u8] {
-        self.text().and_then(|text| text.get(self.pos..)).unwrap_or_default()
+        self.text()
+            .and_then(|text| text.get(self.pos..))
+            .unwrap_or_default()
     }
 
     /// The next byte of text; `None` at a literal and at the end.
@@ -90,7 +99,12 @@ impl<'a> Cursor<'a> {
     }
 
     pub(crate) fn error_at(&self, at: Mark, what: &'static str) -> ParseError {
-        ParseError { tag: None, kind: ParseErrorKind::Syntax, what, offset_bytes: at.0 }
+        ParseError {
+            tag: None,
+            kind: ParseErrorKind::Syntax,
+            what,
+            offset_bytes: at.0,
+        }
     }
 
     pub(crate) fn error(&self, what: &'static str) -> ParseError {
@@ -98,7 +112,10 @@ impl<'a> Cursor<'a> {
     }
 
     pub(crate) fn too_much(&self, what: &'static str) -> ParseError {
-        ParseError { kind: ParseErrorKind::TooMuch, ..self.error(what) }
+        ParseError {
+            kind: ParseErrorKind::TooMuch,
+            ..self.error(what)
+        }
     }
 
     pub(crate) fn eat(&mut self, byte: u8) -> bool {
@@ -108,7 +125,11 @@ impl<'a> Cursor<'a> {
     }
 
     pub(crate) fn expect(&mut self, byte: u8, what: &'static str) -> Result<(), ParseError> {
-        if self.eat(byte) { Ok(()) } else { Err(self.error(what)) }
+        if self.eat(byte) {
+            Ok(())
+        } else {
+            Err(self.error(what))
+        }
     }
 
     /// Exactly one space between arguments, as the grammar wants it.
@@ -122,7 +143,11 @@ impl<'a> Cursor<'a> {
     }
 
     pub(crate) fn end(&self) -> Result<(), ParseError> {
-        if self.at_end() { Ok(()) } else { Err(self.error("the end of the command")) }
+        if self.at_end() {
+            Ok(())
+        } else {
+            Err(self.error("the end of the command"))
+        }
     }
 
     /// The longest run of bytes of a class, possibly empty.
@@ -137,20 +162,29 @@ impl<'a> Cursor<'a> {
     /// A command word or item name in upper case, possibly empty.
     pub(crate) fn word(&mut self) -> Word {
         let rest = self.rest();
-        let len = rest.iter().position(|&b| !is_word_char(b)).unwrap_or(rest.len());
+        let len = rest
+            .iter()
+            .position(|&b| !is_word_char(b))
+            .unwrap_or(rest.len());
         self.pos += len;
         Word::new(&rest[..len])
     }
 
     pub(crate) fn atom(&mut self, what: &'static str) -> Result<Bytes, ParseError> {
         let atom = self.take_while(is_atom_char);
-        if atom.is_empty() { Err(self.error(what)) } else { Ok(atom) }
+        if atom.is_empty() {
+            Err(self.error(what))
+        } else {
+            Ok(atom)
+        }
     }
 
     /// `NIL`, if it stands here as a whole word.
     pub(crate) fn eat_nil(&mut self) -> bool {
         let rest = self.rest();
-        let word = rest.get(..3).is_some_and(|word| word.eq_ignore_ascii_case(b"NIL"));
+        let word = rest
+            .get(..3)
+            .is_some_and(|word| word.eq_ignore_ascii_case(b"NIL"));
         let whole = !rest.get(3).is_some_and(|&b| is_astring_char(b));
         if word && whole {
             self.pos += 3;
@@ -160,7 +194,11 @@ impl<'a> Cursor<'a> {
 
     /// Whether a literal (or the streamed literal of APPEND) comes next.
     fn next_literal(&self) -> Option<&'a Part> {
-        if self.rest().is_empty() { self.parts.get(self.part + 1) } else { None }
+        if self.rest().is_empty() {
+            self.parts.get(self.part + 1)
+        } else {
+            None
+        }
     }
 
     /// Steps over the literal that comes next, of whatever form.
@@ -184,7 +222,10 @@ impl<'a> Cursor<'a> {
         }
         let at = self.mark();
         match self.literal_part(what)? {
-            Part::Literal { bytes, binary: false } if !bytes.contains(&0) => Ok(bytes.clone()),
+            Part::Literal {
+                bytes,
+                binary: false,
+            } if !bytes.contains(&0) => Ok(bytes.clone()),
             _ => Err(self.error_at(at, "a string without NUL")),
         }
     }
@@ -192,7 +233,8 @@ impl<'a> Cursor<'a> {
     /// A quoted string. 8-bit bytes pass: many clients send UTF-8; the user of the value decides.
     fn quoted(&mut self) -> Result<Bytes, ParseError> {
         self.expect(b'"', "a quoted string")?;
-        let plain = self.take_while(|b| b >= 0x20 && !matches!(b, b'"' | b'\\' | 0x7f) || b == b'\t');
+        let plain =
+            self.take_while(|b| b >= 0x20 && !matches!(b, b'"' | b'\\' | 0x7f) || b == b'\t');
         if self.eat(b'"') {
             return Ok(plain);
         }
@@ -232,7 +274,11 @@ impl<'a> Cursor<'a> {
             Some(b'"') | None => self.string(what),
             Some(_) => {
                 let text = self.take_while(class);
-                if text.is_empty() { Err(self.error(what)) } else { Ok(text) }
+                if text.is_empty() {
+                    Err(self.error(what))
+                } else {
+                    Ok(text)
+                }
             }
         }
     }
@@ -253,13 +299,19 @@ impl<'a> Cursor<'a> {
         let digits = self.take_while(|b| b.is_ascii_digit());
         let mut number = 0u64;
         for &digit in &digits {
-            let next = number.checked_mul(10).and_then(|n| n.checked_add(u64::from(digit - b'0')));
+            let next = number
+                .checked_mul(10)
+                .and_then(|n| n.checked_add(u64::from(digit - b'0')));
             match next {
                 Some(next) if next <= max => number = next,
                 _ => return Err(self.error_at(at, what)),
             }
         }
-        if digits.is_empty() { Err(self.error_at(at, what)) } else { Ok(number) }
+        if digits.is_empty() {
+            Err(self.error_at(at, what))
+        } else {
+            Ok(number)
+        }
     }
 
     /// A 63-bit number (RFC 9051 number64), which includes every `number` of RFC 3501.
@@ -276,14 +328,65 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// A number of 0 to 2^32-1.
+    pub(crate) fn digits_u32(&mut self) -> Result<u32, ParseError> {
+        Ok(self.number_to(u64::from(u32::MAX), "a number")? as u32)
+    }
+
+    /// A quoted string or a literal with whatever is in it, as responses have them.
+    pub(crate) fn any_string(&mut self, what: &'static str) -> Result<Bytes, ParseError> {
+        if self.peek() == Some(b'"') {
+            return self.quoted();
+        }
+        match self.literal_part(what)? {
+            Part::Literal { bytes, .. } => Ok(bytes.clone()),
+            _ => Err(self.error(what)),
+        }
+    }
+
+    /// A bare word of a response: up to a space, a parenthesis, a quote or `end`, except that a
+    /// section in brackets belongs to the word with all that is in it.
+    pub(crate) fn response_atom(&mut self, end: Option<u8>) -> Result<Bytes, ParseError> {
+        let rest = self.rest();
+        let (mut in_section, mut in_quotes, mut escaped) = (false, false, false);
+        let len = rest.iter().position(|&b| {
+            if in_quotes {
+                in_quotes = escaped || b != b'"';
+                escaped = !escaped && b == b'\\';
+                return false;
+            }
+            if in_section {
+                in_section = b != b']';
+                in_quotes = b == b'"';
+                return false;
+            }
+            if matches!(b, b' ' | b'(' | b')' | b'"') || Some(b) == end {
+                return true;
+            }
+            in_section = b == b'[';
+            false
+        });
+        let len = len.unwrap_or(rest.len());
+        if len == 0 || in_section || in_quotes {
+            return Err(self.error("a word"));
+        }
+        let word = self.text().map(|text| text.slice(self.pos..self.pos + len));
+        self.pos += len;
+        Ok(word.unwrap_or_default())
+    }
+
     /// Exactly `len` digits.
     pub(crate) fn digits(&mut self, len: usize, what: &'static str) -> Result<u32, ParseError> {
         let at = self.mark();
         let rest = self.rest();
-        let digits = rest.get(..len).filter(|digits| digits.iter().all(u8::is_ascii_digit));
+        let digits = rest
+            .get(..len)
+            .filter(|digits| digits.iter().all(u8::is_ascii_digit));
         let digits = digits.ok_or_else(|| self.error_at(at, what))?;
         self.pos += len;
-        Ok(digits.iter().fold(0, |n, digit| n * 10 + u32::from(digit - b'0')))
+        Ok(digits
+            .iter()
+            .fold(0, |n, digit| n * 10 + u32::from(digit - b'0')))
     }
 
     /// Exactly three letters in upper case.

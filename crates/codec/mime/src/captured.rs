@@ -62,7 +62,10 @@ const NAMES: [(&[u8], Name); 20] = [
 impl Name {
     fn from_line(name: &[u8]) -> Option<Name> {
         let name = name.trim_ascii_end();
-        NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, name)| *name)
+        NAMES
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, name)| *name)
     }
 
     /// Address fields may be repeated (broken, but common); of all others the first counts.
@@ -122,8 +125,12 @@ impl Captured {
             return;
         }
         self.open = false;
-        let Some(colon) = line.iter().position(|byte| *byte == b':') else { return };
-        let Some(name) = Name::from_line(&line[..colon]) else { return };
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else {
+            return;
+        };
+        let Some(name) = Name::from_line(&line[..colon]) else {
+            return;
+        };
         let bit = 1 << name as u32;
         let repeated = self.seen & bit != 0 && !name.is_list();
         if repeated || !(self.of_message || name.is_content()) {
@@ -144,9 +151,14 @@ impl Captured {
     }
 
     fn append(&mut self, line: &[u8], budget: &mut Budget) {
-        let Some((name, range)) = self.fields.last_mut() else { return };
-        let own =
-            if name.is_content() { &mut self.content_bytes } else { &mut self.shared_bytes };
+        let Some((name, range)) = self.fields.last_mut() else {
+            return;
+        };
+        let own = if name.is_content() {
+            &mut self.content_bytes
+        } else {
+            &mut self.shared_bytes
+        };
         let allowed = line.len().min(*own).min(budget.kept_bytes);
         budget.truncated |= allowed < line.len();
         *own -= allowed;

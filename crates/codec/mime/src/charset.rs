@@ -1,7 +1,9 @@
 //! Character sets to UTF-8, as a stream with bounded state. Never fails: what cannot be decoded
 //! becomes U+FFFD, and an unknown character set is guessed (attack 41).
 
-use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8, WINDOWS_1252};
+use std::borrow::Cow;
+
+use encoding_rs::{Decoder, Encoding, WINDOWS_1252};
 
 use crate::utf7::Utf7;
 
@@ -14,8 +16,15 @@ pub struct CharsetDecoder(State);
 enum State {
     Utf7(Utf7),
     Known(Decoder),
-    /// Unlabelled text is UTF-8 until an octet proves otherwise, then windows-1252.
-    Guess(Decoder),
+    Guess(Guess),
+}
+
+/// Unlabelled text is UTF-8 until an octet proves otherwise, then windows-1252.
+#[derive(Default)]
+struct Guess {
+    begun: bool,
+    /// The beginning of a character whose end was not seen yet, at most three octets.
+    pending: Vec<u8>,
 }
 
 impl CharsetDecoder {
@@ -37,15 +46,13 @@ impl CharsetDecoder {
         }
         // The "replacement" encoding would throw the whole text away (iso-2022-kr, hz-gb-2312).
         match Encoding::for_label_no_replacement(&lower) {
-            Some(encoding) => {
-                CharsetDecoder(State::Known(encoding.new_decoder_with_bom_removal()))
-            }
+            Some(encoding) => CharsetDecoder(State::Known(encoding.new_decoder_with_bom_removal())),
             None => CharsetDecoder::guess(),
         }
     }
 
     fn guess() -> Self {
-        CharsetDecoder(State::Guess(UTF_8.new_decoder_with_bom_removal()))
+        CharsetDecoder(State::Guess(Guess::default()))
     }
 
     /// Decodes the next octets to the end of `text`; at most three octets of text per octet.
@@ -63,13 +70,10 @@ impl CharsetDecoder {
             State::Utf7(utf7) if last => utf7.finish(text),
             State::Utf7(utf7) => utf7.push(bytes, text),
             State::Known(decoder) => lossy(decoder, bytes, text, last),
-            State::Guess(decoder) => {
-                if let Some(refuted) = strict(decoder, bytes, text, last) {
+            State::Guess(guess) => {
+                if let Some(refuted) = guess.decode(bytes, text, last) {
                     let mut latin = WINDOWS_1252.new_decoder_without_bom_handling();
-                    match bytes.get(refuted..) {
-                        Some(rest) => lossy(&mut latin, rest, text, last),
-                        None => text.push(char::REPLACEMENT_CHARACTER),
-                    }
+                    lossy(&mut latin, &refuted, text, last);
                     self.0 = State::Known(latin);
                 }
             }
@@ -77,37 +81,54 @@ impl CharsetDecoder {
     }
 }
 
+impl Guess {
+    /// Decodes UTF-8; gives the octets from the first one that is not, if any.
+    fn decode<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        text: &mut String,
+        last: bool,
+    ) -> Option<Cow<'a, [u8]>> {
+        let mut octets = Cow::Borrowed(bytes);
+        if !self.pending.is_empty() {
+            self.pending.extend_from_slice(bytes);
+            octets = Cow::Owned(std::mem::take(&mut self.pending));
+        }
+        let (end, refuted) = match std::str::from_utf8(&octets) {
+            Ok(_) => (octets.len(), false),
+            Err(error) => (error.valid_up_to(), last || error.error_len().is_some()),
+        };
+        let valid = std::str::from_utf8(&octets[..end]).unwrap_or_default();
+        let byte_order_mark = if self.begun {
+            None
+        } else {
+            valid.strip_prefix('\u{feff}')
+        };
+        text.push_str(byte_order_mark.unwrap_or(valid));
+        self.begun |= end > 0;
+        if !refuted {
+            self.pending.extend_from_slice(&octets[end..]);
+            return None;
+        }
+        Some(match octets {
+            Cow::Borrowed(octets) => Cow::Borrowed(&octets[end..]),
+            Cow::Owned(octets) => Cow::Owned(octets[end..].to_vec()),
+        })
+    }
+}
+
 fn lossy(decoder: &mut Decoder, mut bytes: &[u8], text: &mut String, last: bool) {
     loop {
-        text.reserve(decoder.max_utf8_buffer_length(bytes.len()).unwrap_or(bytes.len()).max(16));
+        text.reserve(
+            decoder
+                .max_utf8_buffer_length(bytes.len())
+                .unwrap_or(bytes.len())
+                .max(16),
+        );
         let (result, read, _) = decoder.decode_to_string(bytes, text, last);
         bytes = &bytes[read..];
         if result == encoding_rs::CoderResult::InputEmpty {
             return;
-        }
-    }
-}
-
-/// Decodes UTF-8; at the first malformed octet gives its index in `bytes` (or `bytes.len()` where
-/// the malformed sequence ends with these octets but began before them, and none is left).
-fn strict(decoder: &mut Decoder, bytes: &[u8], text: &mut String, last: bool) -> Option<usize> {
-    let mut done = 0;
-    loop {
-        let rest = &bytes[done..];
-        text.reserve(decoder.max_utf8_buffer_length(rest.len()).unwrap_or(rest.len()).max(16));
-        let (result, read) = decoder.decode_to_string_without_replacement(rest, text, last);
-        done += read;
-        match result {
-            DecoderResult::InputEmpty => return None,
-            DecoderResult::OutputFull => {}
-            DecoderResult::Malformed(bad, after) => {
-                let back = usize::from(bad) + usize::from(after);
-                return Some(done.checked_sub(back).unwrap_or_else(|| {
-                    // The sequence began in earlier octets: its place is taken, the rest stands.
-                    text.push(char::REPLACEMENT_CHARACTER);
-                    done
-                }));
-            }
         }
     }
 }

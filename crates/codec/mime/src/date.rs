@@ -4,8 +4,12 @@ use crate::message::SentAt;
 
 /// Nothing after this many octets belongs to a date.
 const DATE_BYTES: usize = 200;
-const MONTHS: [&str; 12] =
-    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+/// 0000-03-01 and 9999-12-31 in days from 1970-01-01: years RFC 5322 can write.
+const FIRST_DAY: i64 = -719_468;
+const LAST_DAY: i64 = 2_932_896;
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
 const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 
 /// Reads a date: day, month name and year in any order, a time, a zone. A missing time is
@@ -21,13 +25,20 @@ pub fn parse(value: &[u8]) -> Option<SentAt> {
 }
 
 /// Prints as RFC 5322 §3.3 wants it, in the zone of `at`, such as
-/// `Mon, 01 Jan 2024 10:00:00 +0100`.
+/// `Mon, 01 Jan 2024 10:00:00 +0100`. Times that four digits of a year cannot tell are moved to the
+/// nearest that they can.
 pub fn print(at: SentAt) -> String {
-    let local = at.unix_seconds.saturating_add(i64::from(at.offset_minutes) * 60);
+    let local = at
+        .unix_seconds
+        .saturating_add(i64::from(at.offset_minutes) * 60);
+    let local = local.clamp(FIRST_DAY * 86_400, (LAST_DAY + 1) * 86_400 - 1);
     let days = local.div_euclid(86_400);
     let seconds = local.rem_euclid(86_400);
     let (year, month, day) = civil_from_days(days);
-    let weekday = DAYS.get(days.rem_euclid(7) as usize).copied().unwrap_or("Thu");
+    let weekday = DAYS
+        .get(days.rem_euclid(7) as usize)
+        .copied()
+        .unwrap_or("Thu");
     let month = MONTHS.get(month as usize - 1).copied().unwrap_or("Jan");
     let sign = if at.offset_minutes < 0 { '-' } else { '+' };
     let zone = at.offset_minutes.unsigned_abs();
@@ -82,7 +93,9 @@ impl Found {
             return;
         }
         let month = word.get(..3).and_then(|start| {
-            MONTHS.iter().position(|month| month.eq_ignore_ascii_case(start))
+            MONTHS
+                .iter()
+                .position(|month| month.eq_ignore_ascii_case(start))
         });
         if let Some(month) = month {
             self.month.get_or_insert(month as u32 + 1);
@@ -100,7 +113,10 @@ impl Found {
         let (clock, zone) = token.split_at(zone);
         let mut numbers = clock.split(':').map(|piece| {
             let piece = piece.split('.').next().unwrap_or_default();
-            piece.trim_end_matches(|c: char| !c.is_ascii_digit()).parse::<i64>().ok()
+            piece
+                .trim_end_matches(|c: char| !c.is_ascii_digit())
+                .parse::<i64>()
+                .ok()
         });
         let (Some(Some(hour)), Some(Some(minute))) = (numbers.next(), numbers.next()) else {
             return;
@@ -121,8 +137,11 @@ impl Found {
             return;
         }
         if let Ok(number) = digits.parse::<i16>() {
-            let minutes =
-                if digits.len() <= 2 { number * 60 } else { number / 100 * 60 + number % 100 };
+            let minutes = if digits.len() <= 2 {
+                number * 60
+            } else {
+                number / 100 * 60 + number % 100
+            };
             if minutes <= 24 * 60 {
                 self.offset_minutes = Some(if sign == b'-' { -minutes } else { minutes });
             }
@@ -142,7 +161,10 @@ impl Found {
         }
         let offset_minutes = self.offset_minutes.unwrap_or(0);
         let local = days_from_civil(year, month, day) * 86_400 + seconds;
-        Some(SentAt { unix_seconds: local - i64::from(offset_minutes) * 60, offset_minutes })
+        Some(SentAt {
+            unix_seconds: local - i64::from(offset_minutes) * 60,
+            offset_minutes,
+        })
     }
 }
 
@@ -208,10 +230,8 @@ fn days_from_civil(year: i64, month: u32, day: u32) -> i64 {
     year * 365 + leap_days + day_of_year - 719_468
 }
 
-/// The inverse of [`days_from_civil`]: year, month, day. Dates outside the years 0 to 9999, which
-/// RFC 5322 cannot write, are moved to the nearest end.
+/// The inverse of [`days_from_civil`]: year, month, day.
 fn civil_from_days(days: i64) -> (i64, u32, u32) {
-    let days = days.clamp(days_from_civil(0, 3, 1), days_from_civil(9999, 12, 31));
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day = shifted.rem_euclid(146_097);

@@ -33,11 +33,7 @@ pub(crate) struct Threading {
     pub(crate) sent_at: Option<SentAt>,
 }
 
-pub(crate) fn content(
-    values: &[(Name, Bytes)],
-    limits: &Limits,
-    truncated: &mut bool,
-) -> Content {
+pub(crate) fn content(values: &[(Name, Bytes)], limits: &Limits, truncated: &mut bool) -> Content {
     let mut content = Content::default();
     for (name, value) in values {
         match name {
@@ -120,7 +116,9 @@ fn addresses(list: &mut Vec<Address>, value: &Bytes, most: usize, budget: &mut B
 fn languages(value: &Bytes) -> Vec<Bytes> {
     let tag = |byte: &u8| !(byte.is_ascii_alphanumeric() || *byte == b'-');
     let tags = value.split(tag).filter(|tag| !tag.is_empty());
-    tags.take(LANGUAGES).map(|tag| value.slice_ref(tag)).collect()
+    tags.take(LANGUAGES)
+        .map(|tag| value.slice_ref(tag))
+        .collect()
 }
 
 fn some(value: &Bytes) -> Option<Bytes> {

@@ -1,6 +1,7 @@
 //! Raw header blocks: their fields, and the exact octets IMAP HEADER.FIELDS wants.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::ops::Range;
 
 /// One field of a header block, folded lines included.
@@ -51,7 +52,9 @@ impl<'a> Iterator for Fields<'a> {
             end = line_end(self.header, end).unwrap_or(self.header.len());
         }
         self.at = end;
-        let colon = self.header[start..first].iter().position(|byte| *byte == b':');
+        let colon = self.header[start..first]
+            .iter()
+            .position(|byte| *byte == b':');
         let (name, value) = match colon {
             Some(colon) => (
                 self.header[start..start + colon].trim_ascii_end(),
@@ -59,7 +62,11 @@ impl<'a> Iterator for Fields<'a> {
             ),
             None => (&b""[..], &self.header[start..end]),
         };
-        Some(Field { range: start..end, name, value })
+        Some(Field {
+            range: start..end,
+            name,
+            value,
+        })
     }
 }
 
@@ -80,6 +87,9 @@ pub enum Keep {
 /// Ranges of `header` that HEADER.FIELDS or HEADER.FIELDS.NOT returns, neighbours joined: the
 /// fields in their order and, where the header has one, the blank line (RFC 9051 §6.4.5.1).
 pub fn filter<N: AsRef<[u8]>>(header: &[u8], names: &[N], keep: Keep) -> Vec<Range<usize>> {
+    let mut sorted: Vec<&[u8]> = names.iter().map(AsRef::as_ref).collect();
+    // A client may list thousands of names for a header of thousands of fields.
+    sorted.sort_unstable_by(|left, right| in_order(left, right));
     let mut kept: Vec<Range<usize>> = Vec::new();
     let mut walk = fields(header);
     let mut push = |range: Range<usize>| match kept.last_mut() {
@@ -87,7 +97,8 @@ pub fn filter<N: AsRef<[u8]>>(header: &[u8], names: &[N], keep: Keep) -> Vec<Ran
         _ => kept.push(range),
     };
     for field in walk.by_ref() {
-        let listed = names.iter().any(|name| field.is(name.as_ref()));
+        let found = sorted.binary_search_by(|name| in_order(name, field.name));
+        let listed = found.is_ok() && !field.name.is_empty();
         if listed == (keep == Keep::Listed) {
             push(field.range);
         }
@@ -96,6 +107,12 @@ pub fn filter<N: AsRef<[u8]>>(header: &[u8], names: &[N], keep: Keep) -> Vec<Ran
         push(walk.at..end);
     }
     kept
+}
+
+/// The order of field names, letter case ignored.
+fn in_order(left: &[u8], right: &[u8]) -> Ordering {
+    let lower = u8::to_ascii_lowercase;
+    left.iter().map(lower).cmp(right.iter().map(lower))
 }
 
 /// Removes the folding of a value (RFC 5322 §2.2.3), trims white space at its ends, and replaces
@@ -112,6 +129,10 @@ pub fn unfold(value: &[u8]) -> Cow<'_, [u8]> {
         }
         append_neutral(&mut text, line.strip_suffix(b"\r").unwrap_or(line));
     }
+    // What was a NUL at an end is white space now.
+    text.truncate(text.trim_ascii_end().len());
+    let start = text.len() - text.trim_ascii_start().len();
+    text.drain(..start);
     Cow::Owned(text)
 }
 
@@ -129,7 +150,10 @@ pub(crate) fn append_neutral(text: &mut Vec<u8>, line: &[u8]) {
 /// The index after the line that starts at `start`; `None` at the end of the block.
 fn line_end(header: &[u8], start: usize) -> Option<usize> {
     let rest = header.get(start..).filter(|rest| !rest.is_empty())?;
-    let length = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |at| at + 1);
+    let length = rest
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .map_or(rest.len(), |at| at + 1);
     Some(start + length)
 }
 

@@ -9,6 +9,7 @@
 //! is linear in the input. What exceeds [`Limits`] is left out and `truncated` says so.
 
 pub mod address;
+pub mod build;
 mod captured;
 pub mod charset;
 pub mod date;
@@ -16,12 +17,15 @@ pub mod decode;
 mod describe;
 pub mod encoded_word;
 pub mod filename;
+pub mod fuzzing;
+pub mod generate;
 pub mod header;
 mod lexer;
 pub mod limits;
 pub mod message;
 pub mod message_id;
 pub mod params;
+pub mod report;
 mod scanner;
 mod section;
 mod utf7;

@@ -10,8 +10,8 @@ use std::io::BufRead;
 use bytes::Bytes;
 
 use crate::captured::{Budget, Captured};
-use crate::describe::{self, Content, Threading};
 use crate::decode::TransferEncoding;
+use crate::describe::{self, Content, Threading};
 use crate::header::is_blank;
 use crate::limits::{BOUNDARY_BYTES, Limits};
 use crate::message::{ContentType, Envelope, ParsedMessage, Part, PartKind};
@@ -64,6 +64,8 @@ struct Open {
     envelope: Option<Envelope>,
     /// For a multipart whose closing delimiter was not yet seen.
     boundary: Option<Bytes>,
+    /// Whether this multipart had parts beyond the limit.
+    overfull: bool,
     /// Line feeds before the body.
     lines_before: u64,
 }
@@ -138,7 +140,10 @@ impl Scanner {
             self.close(end, self.lines.count);
         }
         let (root, envelope) = self.done.unwrap_or_else(|| {
-            (Open::new(0, true, 0, ContentType::text_plain()).part, Envelope::default())
+            (
+                Open::new(0, true, 0, ContentType::text_plain()).part,
+                Envelope::default(),
+            )
         });
         ParsedMessage {
             size_bytes: end,
@@ -163,12 +168,18 @@ impl Scanner {
             self.lines.cut = false;
         }
         if self.lines.wanted {
-            let most = if in_header { self.limits.root_header_bytes } else { DELIMITER_BYTES };
+            let most = if in_header {
+                self.limits.root_header_bytes
+            } else {
+                0
+            };
+            let most = most.max(DELIMITER_BYTES);
             self.lines.hold(piece, most);
         }
         if self.stack.len() == 1 && in_header {
             let room = self.limits.root_header_bytes - self.header.len();
-            self.header.extend_from_slice(&piece[..piece.len().min(room)]);
+            self.header
+                .extend_from_slice(&piece[..piece.len().min(room)]);
         }
         let end = self.lines.advance(piece);
         if end > 0 {
@@ -212,13 +223,17 @@ impl Scanner {
         if self.lines.cut || rest.len() > BOUNDARY_BYTES + 2 {
             return None;
         }
-        self.stack.iter().enumerate().rev().find_map(|(index, open)| {
-            match rest.strip_prefix(&open.boundary.as_ref()?[..])? {
-                b"" => Some((index, false)),
-                b"--" => Some((index, true)),
-                _ => None,
-            }
-        })
+        self.stack
+            .iter()
+            .enumerate()
+            .rev()
+            .find_map(
+                |(index, open)| match rest.strip_prefix(&open.boundary.as_ref()?[..])? {
+                    b"" => Some((index, false)),
+                    b"--" => Some((index, true)),
+                    _ => None,
+                },
+            )
     }
 
     /// The current line is a delimiter of the multipart at `index` of the stack.
@@ -234,6 +249,7 @@ impl Scanner {
         if closes {
             self.stack[index].boundary = None;
         } else if self.parts >= self.limits.parts {
+            self.stack[index].overfull = true;
             self.budget.truncated = true;
         } else {
             self.parts += 1;
@@ -243,8 +259,12 @@ impl Scanner {
             } else {
                 ContentType::text_plain()
             };
-            let open =
-                Open::new(self.lines.offset, false, self.limits.part_header_bytes, default);
+            let open = Open::new(
+                self.lines.offset,
+                false,
+                self.limits.part_header_bytes,
+                default,
+            );
             self.stack.push(open);
         }
     }
@@ -253,8 +273,12 @@ impl Scanner {
     fn end_header(&mut self, end: u64, body: u64, lines_before: u64) {
         let deep = self.stack.len() >= self.limits.depth;
         let is_root = self.stack.len() == 1;
-        let Some(open) = self.stack.last_mut() else { return };
-        let Some(header) = open.header.take() else { return };
+        let Some(open) = self.stack.last_mut() else {
+            return;
+        };
+        let Some(header) = open.header.take() else {
+            return;
+        };
         let values = header.into_values();
         open.part.header.end = end.max(open.part.header.start);
         let body = body.max(open.part.header.end);
@@ -278,19 +302,22 @@ impl Scanner {
         } else if embeds {
             self.parts += 1;
             let limit = self.limits.part_header_bytes;
-            self.stack.push(Open::new(body, true, limit, ContentType::text_plain()));
+            self.stack
+                .push(Open::new(body, true, limit, ContentType::text_plain()));
         }
     }
 
     /// The innermost part ends at `end`; `lines` line feeds were seen before the current line.
     fn close(&mut self, end: u64, lines: u64) {
-        let Some(mut open) = self.stack.pop() else { return };
+        let Some(mut open) = self.stack.pop() else {
+            return;
+        };
         let end = end.max(open.part.body.end);
         // The line feed before a delimiter is counted in `lines` but not part of the body.
         let trimmed = u64::from(end < self.lines.start);
         open.part.body.end = end;
         open.part.lines = (lines - trimmed).saturating_sub(open.lines_before);
-        open.settle(self.budget.truncated);
+        open.settle();
         let Some(parent) = self.stack.last_mut() else {
             self.done = Some((open.part, open.envelope.unwrap_or_default()));
             return;
@@ -330,6 +357,7 @@ impl Open {
             header: Some(Captured::new(of_message, header_bytes)),
             envelope: of_message.then(Envelope::default),
             boundary: None,
+            overfull: false,
             lines_before: 0,
         }
     }
@@ -363,7 +391,10 @@ impl Open {
         if embeds && part.transfer_encoding() != TransferEncoding::Identity {
             // RFC 2046 §5.2.1 forbids this: the structure is hidden below the encoding.
             let params = std::mem::take(&mut part.content_type.params);
-            part.content_type = ContentType { params, ..ContentType::octet_stream() };
+            part.content_type = ContentType {
+                params,
+                ..ContentType::octet_stream()
+            };
             return false;
         }
         embeds
@@ -371,11 +402,14 @@ impl Open {
 
     /// A multipart without parts cannot be shown as one (RFC 9051 §9, body-type-mpart): its text
     /// is what there is.
-    fn settle(&mut self, truncated: bool) {
+    fn settle(&mut self) {
         if matches!(&self.part.kind, PartKind::Multipart(children) if children.is_empty()) {
             self.part.kind = PartKind::Leaf;
-            self.part.content_type =
-                if truncated { ContentType::octet_stream() } else { ContentType::text_plain() };
+            self.part.content_type = if self.overfull {
+                ContentType::octet_stream()
+            } else {
+                ContentType::text_plain()
+            };
         }
     }
 }

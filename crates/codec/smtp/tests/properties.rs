@@ -196,7 +196,8 @@ proptest! {
 
     #[test]
     fn fuzz_data_stream_with_long_runs(
-        runs in proptest::collection::vec((0usize..400, "[.\r\n]{0,4}"), 0..12), step in any::<u8>(),
+        runs in proptest::collection::vec((0usize..400, "[.\r\n]{0,4}"), 0..12),
+        step in any::<u8>(),
     ) {
         let mut data = vec![step];
         for (length, end) in runs {

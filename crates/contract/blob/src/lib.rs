@@ -94,6 +94,10 @@ pub enum Place {
 /// How long an upload that nobody refers to is kept, in milliseconds.
 pub const LEASE_MS: i64 = 24 * 3600 * 1000;
 
+/// How long a blob stays at least after its last reference was released, in milliseconds, so that
+/// whoever has begun to read it can finish.
+pub const GRACE_MS: i64 = 10 * 60 * 1000;
+
 /// A stream of a blob's bytes, in pieces of at most one chunk.
 pub type ByteStream = BoxStream<'static, Result<Bytes>>;
 
@@ -157,7 +161,7 @@ pub struct Collected {
 /// runs out.
 #[async_trait]
 pub trait Upload: Send {
-    /// Takes the next bytes. May wait for the store; memory use stays below
+    /// Takes the next bytes. May wait for the store; memory use stays below twice
     /// [`INLINE_BYTES_MAX`] plus a chunk.
     ///
     /// # Errors

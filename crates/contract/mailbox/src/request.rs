@@ -333,4 +333,6 @@ pub enum WriteReply {
     Reserved(ItemId, u64),
     /// An item was made or changed.
     Edited(Edited),
+    /// Done, and answered before; the answer was too long to be kept. Read again what it changed.
+    LookAgain,
 }

@@ -1,1 +1,37 @@
-//! The mailbox actor: folders, items, flags, moves, searches, deliveries and submissions.
+//! The mailbox service: one actor for each mailbox in use, everything a mailbox can do, as rules
+//! over rows.
+//!
+//! - [`MailboxService`] is what callers hold: it names the owner and asks through the router.
+//! - [`start`] registers the host that serves this node's mailboxes.
+//! - `actor` runs commands and reads; `attempt` is one transaction of a command; `unit` its
+//!   changes; `write/` and `read/` one file per request; `rows/` what is stored and where.
+
+mod activate;
+mod actor;
+mod attempt;
+mod authorise;
+mod cache;
+mod context;
+mod message;
+mod read;
+mod rows;
+mod search;
+mod select;
+mod service;
+mod sweep;
+mod unit;
+mod wakeups;
+mod write;
+
+pub use context::Config;
+pub use service::{MailboxService, Parts, start};
+
+use base::QueueId;
+use base::router::{ServiceId, Target};
+use contract_control::Control;
+
+/// Who categorises an accepted message.
+fn queue_target(control: &dyn Control, queue: QueueId) -> Target {
+    let slot = control.slot_of_queue(queue);
+    Target { service: ServiceId::QUEUE, key: u128::from(slot.number()), slot }
+}

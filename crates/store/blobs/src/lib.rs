@@ -1,1 +1,150 @@
-//! The blob contract over any store: chunks, manifests, references, collection.
+//! The blob contract over any [`Store`].
+//!
+//! | Rows                              | What                                                       |
+//! |-----------------------------------|------------------------------------------------------------|
+//! | `BM` blob                         | the manifest: which upload holds the bytes, and their shape |
+//! | `BR` blob holder                  | a reference                                                |
+//! | `BD` upload chunk                 | the bytes: at most 60,000 a row, compressed, checksummed   |
+//! | `BL` deadline upload              | the lease of an upload that nobody refers to yet           |
+//! | `BC` due blob                     | a blob that lost a reference: to be looked at              |
+//! | `BX` upload                       | an upload whose chunks are to be cleared                   |
+//! | `BK`                              | the key of the hash that names blobs                       |
+//!
+//! A blob lives while its manifest stands, and a manifest is written and cleared only in
+//! transactions that also read what the others write: the references, or the lease. So every race
+//! between arrival and collection ends as a conflict of one of the two. Upload ids are never used
+//! again, so a reader with an old manifest finds no chunk rather than wrong bytes.
+
+mod cache;
+mod chunk;
+mod collect;
+mod hold;
+mod read;
+mod rows;
+mod scrub;
+mod upload;
+
+pub use scrub::Scrubbed;
+
+use async_trait::async_trait;
+use base::Result;
+use base::env::{Clock, Env, Random};
+use bytes::Bytes;
+use cache::ManifestCache;
+use contract_blob::{BlobId, Blobs, ByteStream, Collected, Holder, Staged, Upload};
+use contract_store::{Attempt, Body, BodyError, Isolation, Store, Transaction, transact};
+use futures::future::BoxFuture;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Blobs in a key-value store. Cheap to clone.
+#[derive(Clone)]
+pub struct StoreBlobs {
+    shared: Arc<Shared>,
+}
+
+/// What the parts of this crate work with.
+struct Shared {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    hash_key: [u8; 32],
+    stripe: u16,
+    manifests: ManifestCache,
+}
+
+impl StoreBlobs {
+    /// Opens the blobs of a store; the first time, draws the key of their names.
+    ///
+    /// # Errors
+    /// The store's; [`base::Kind::Corrupt`] if the key is damaged.
+    pub async fn open(store: Arc<dyn Store>, env: &Env) -> Result<Self> {
+        let mut drawn = [0; 32];
+        env.random.fill(&mut drawn);
+        let hash_key = transact(&store, FindKey { drawn }).await?;
+        let shared = Shared {
+            store,
+            clock: env.clock.clone(),
+            random: env.random.clone(),
+            hash_key,
+            stripe: env.random.u64() as u16,
+            manifests: ManifestCache::default(),
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+}
+
+#[async_trait]
+impl Blobs for StoreBlobs {
+    fn upload(&self) -> Box<dyn Upload> {
+        Box::new(upload::StoreUpload::new(self.shared.clone()))
+    }
+
+    fn read(&self, id: BlobId, range: Range<u64>) -> ByteStream {
+        read::stream(self.shared.clone(), id, range)
+    }
+
+    async fn hold(
+        &self,
+        tx: &dyn Transaction,
+        blob: &Staged,
+        holder: &Holder,
+    ) -> Result<(), BodyError> {
+        hold::hold(&self.shared, tx, blob, holder).await
+    }
+
+    async fn hold_stored(
+        &self,
+        tx: &dyn Transaction,
+        id: BlobId,
+        holder: &Holder,
+    ) -> Result<(), BodyError> {
+        hold::hold_stored(tx, id, holder).await
+    }
+
+    fn release(&self, tx: &dyn Transaction, id: BlobId, holder: &Holder) {
+        hold::release(&self.shared, tx, id, holder);
+    }
+
+    async fn collect(&self, limit: usize) -> Result<Collected> {
+        collect::collect(&self.shared, limit).await
+    }
+}
+
+impl Shared {
+    /// A name for an upload that has never been used. See [`rows::UploadId`].
+    fn new_upload(&self) -> rows::UploadId {
+        rows::UploadId::new(self.stripe, self.clock.now(), self.random.u64())
+    }
+
+    fn hasher(&self) -> blake3::Hasher {
+        blake3::Hasher::new_keyed(&self.hash_key)
+    }
+}
+
+/// Reads the hash key, or writes the one that was drawn.
+struct FindKey {
+    drawn: [u8; 32],
+}
+
+impl Body<[u8; 32]> for FindKey {
+    fn run<'a>(
+        &'a mut self,
+        tx: &'a dyn Transaction,
+        _attempt: Attempt,
+    ) -> BoxFuture<'a, Result<[u8; 32], BodyError>> {
+        Box::pin(async move {
+            let key = rows::hash_key();
+            match tx.get(&key, Isolation::Serializable).await? {
+                Some(row) => Ok(base::wire::decode_row(rows::VERSION, &row)?),
+                None => {
+                    let row: Bytes = base::wire::encode_row(rows::VERSION, &self.drawn)?;
+                    tx.set(&key, &row);
+                    Ok(self.drawn)
+                }
+            }
+        })
+    }
+}

@@ -52,7 +52,8 @@ pub struct Append {
 }
 
 /// The tag and arguments of an APPEND whose message literal is on offer; `None` if the command is
-/// another, is malformed, or the literal on offer is the mailbox name.
+/// another, is malformed, or the literal on offer is the mailbox name. Whether the client may APPEND
+/// in its state is for the session to check before it lets the literal come.
 pub fn append_head(pending: &RawCommand) -> Option<(Tag, AppendHead)> {
     let mut cursor = Cursor::new(pending);
     let tag = parse_tag(&mut cursor).ok()?;
@@ -85,7 +86,11 @@ impl AppendHead {
             date = Some(DateTime::parse(cursor)?);
             cursor.space()?;
         }
-        Ok(AppendHead { mailbox, flags, date })
+        Ok(AppendHead {
+            mailbox,
+            flags,
+            date,
+        })
     }
 }
 
@@ -97,9 +102,12 @@ impl Append {
             Part::Literal { bytes, binary } if *binary || !bytes.contains(&0) => {
                 (AppendData::Buffered(bytes.clone()), *binary)
             }
-            Part::Streamed { len_bytes, binary } => {
-                (AppendData::Streamed { len_bytes: *len_bytes }, *binary)
-            }
+            Part::Streamed { len_bytes, binary } => (
+                AppendData::Streamed {
+                    len_bytes: *len_bytes,
+                },
+                *binary,
+            ),
             _ => return Err(cursor.error_at(at, "a message without NUL")),
         };
         Ok(Append { head, data, binary })

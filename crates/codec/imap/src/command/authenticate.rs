@@ -23,18 +23,25 @@ impl Authenticate {
         let name = cursor.atom("a SASL mechanism")?;
         let mechanism = String::from_utf8_lossy(&name).to_ascii_uppercase();
         if cursor.at_end() {
-            return Ok(Authenticate { mechanism, initial: None });
+            return Ok(Authenticate {
+                mechanism,
+                initial: None,
+            });
         }
         cursor.space()?;
         let at = cursor.mark();
-        let text = cursor.take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='));
+        let text =
+            cursor.take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='));
         let initial = match &text[..] {
             b"=" => Some(Secret::new(Vec::new())),
             b"" => None,
             text => STANDARD.decode(text).ok().map(Secret::new),
         };
         match initial {
-            Some(initial) => Ok(Authenticate { mechanism, initial: Some(initial) }),
+            Some(initial) => Ok(Authenticate {
+                mechanism,
+                initial: Some(initial),
+            }),
             None => Err(cursor.error_at(at, "base64")),
         }
     }

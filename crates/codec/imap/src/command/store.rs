@@ -62,7 +62,13 @@ impl Store {
             }
             flags
         };
-        Ok(Store { uid, set, mode, silent, flags })
+        Ok(Store {
+            uid,
+            set,
+            mode,
+            silent,
+            flags,
+        })
     }
 
     pub(super) fn encode(&self, out: &mut BytesMut) {

@@ -22,19 +22,27 @@ pub(super) struct HeaderError {
 impl Header {
     /// The header at the end of a line and the length of the text before it.
     pub(super) fn at_end_of(line: &[u8]) -> Result<Option<(Header, usize)>, HeaderError> {
-        let Some(inner) = line.strip_suffix(b"}") else { return Ok(None) };
+        let Some(inner) = line.strip_suffix(b"}") else {
+            return Ok(None);
+        };
         let (inner, sync) = match inner.strip_suffix(b"+") {
             Some(inner) => (inner, false),
             None => (inner, true),
         };
-        let digits = inner.iter().rev().take_while(|b| b.is_ascii_digit()).count();
+        let digits = inner
+            .iter()
+            .rev()
+            .take_while(|b| b.is_ascii_digit())
+            .count();
         let (before, digits) = inner.split_at(inner.len() - digits);
         let Some(text) = before.strip_suffix(b"{").filter(|_| !digits.is_empty()) else {
             return Ok(None);
         };
         let mut len_bytes = 0u64;
         for digit in digits {
-            len_bytes = len_bytes.saturating_mul(10).saturating_add(u64::from(digit - b'0'));
+            len_bytes = len_bytes
+                .saturating_mul(10)
+                .saturating_add(u64::from(digit - b'0'));
         }
         if len_bytes > MAX_NUMBER64 {
             return Err(HeaderError { sync });
@@ -43,6 +51,13 @@ impl Header {
             Some(text) => (text, true),
             None => (text, false),
         };
-        Ok(Some((Header { len_bytes, sync, binary }, text.len())))
+        Ok(Some((
+            Header {
+                len_bytes,
+                sync,
+                binary,
+            },
+            text.len(),
+        )))
     }
 }

@@ -150,7 +150,9 @@ impl fmt::Display for FrameError {
             FrameError::ControlByte => "NUL or bare CR in a command",
             FrameError::NulInLiteral => "NUL in a literal",
             FrameError::TooManyLiterals => "Too many literals in a command",
-            FrameError::LiteralSize | FrameError::LiteralSizeUnskippable => "Literal size out of range",
+            FrameError::LiteralSize | FrameError::LiteralSizeUnskippable => {
+                "Literal size out of range"
+            }
             FrameError::SkippedTooMuch => "Too much data after a refused command",
             FrameError::Closed => "Connection is closing",
             FrameError::NotBetweenCommands => "Not between commands",
@@ -174,9 +176,14 @@ enum State {
     Line,
     Offered(Header),
     Buffering(Header),
-    Streaming { header: Header, left_bytes: u64 },
+    Streaming {
+        header: Header,
+        left_bytes: u64,
+    },
     /// Throwing away a literal of a refused command, then the rest of its lines.
-    SkipLiteral { left_bytes: u64 },
+    SkipLiteral {
+        left_bytes: u64,
+    },
     SkipLine,
     Closed,
 }
@@ -294,7 +301,10 @@ impl Framer {
     /// Hands the literal on offer out in chunks. Its size is for the session to judge beforehand.
     pub fn stream(&mut self) {
         if let State::Offered(header) = self.state {
-            self.state = State::Streaming { header, left_bytes: header.len_bytes };
+            self.state = State::Streaming {
+                header,
+                left_bytes: header.len_bytes,
+            };
         }
     }
 
@@ -336,7 +346,10 @@ impl Framer {
     /// The index of the first LF.
     fn find_line_end(&mut self, buffer: &BytesMut) -> Option<usize> {
         let from = self.scanned.min(buffer.len());
-        let found = buffer[from..].iter().position(|&b| b == b'\n').map(|found| from + found);
+        let found = buffer[from..]
+            .iter()
+            .position(|&b| b == b'\n')
+            .map(|found| from + found);
         self.scanned = found.unwrap_or(buffer.len());
         found
     }
@@ -368,7 +381,9 @@ impl Framer {
             self.state = State::SkipLine;
             return Err(FrameError::LineTooLong);
         }
-        let Some(line) = self.take_line(buffer) else { return Ok(Some(FrameEvent::NeedMore)) };
+        let Some(line) = self.take_line(buffer) else {
+            return Ok(Some(FrameEvent::NeedMore));
+        };
         self.line_bytes += line.len();
         let (header, text_len) = match Header::at_end_of(&line) {
             Ok(Some((header, text_len))) => (Some(header), text_len),
@@ -401,7 +416,10 @@ impl Framer {
             return Some(FrameEvent::NeedMore);
         }
         let bytes = buffer.split_to(len).freeze();
-        self.pending.push(Part::Literal { bytes, binary: header.binary });
+        self.pending.push(Part::Literal {
+            bytes,
+            binary: header.binary,
+        });
         self.state = State::Line;
         None
     }
@@ -413,7 +431,9 @@ impl Framer {
         buffer: &mut BytesMut,
     ) -> Result<Option<FrameEvent>, FrameError> {
         if left_bytes == 0 {
-            let Header { len_bytes, binary, .. } = header;
+            let Header {
+                len_bytes, binary, ..
+            } = header;
             self.pending.push(Part::Streamed { len_bytes, binary });
             self.state = State::Line;
             return Ok(None);
@@ -421,13 +441,20 @@ impl Framer {
         if buffer.is_empty() {
             return Ok(Some(FrameEvent::NeedMore));
         }
-        let chunk = buffer.split_to(take_len(left_bytes, buffer)).freeze();
-        let left_bytes = left_bytes - chunk.len() as u64;
-        if !header.binary && chunk.contains(&0) {
+        let len = take_len(left_bytes, buffer);
+        let nul = match &buffer[..len] {
+            some if header.binary || !some.contains(&0) => None,
+            some => some.iter().position(|&b| b == 0),
+        };
+        if nul == Some(0) {
+            buffer.advance(1);
             self.drop_command();
-            self.skip_from(left_bytes)?;
+            self.skip_from(left_bytes - 1)?;
             return Err(FrameError::NulInLiteral);
         }
+        // What stands before a NUL goes out first, so that the events do not depend on the reads.
+        let chunk = buffer.split_to(nul.unwrap_or(len)).freeze();
+        let left_bytes = left_bytes - chunk.len() as u64;
         self.state = State::Streaming { header, left_bytes };
         Ok(Some(FrameEvent::Chunk(chunk)))
     }
@@ -490,7 +517,9 @@ impl Framer {
 
     fn skip_from(&mut self, literal_bytes: u64) -> Result<(), FrameError> {
         self.count_skipped(literal_bytes)?;
-        self.state = State::SkipLiteral { left_bytes: literal_bytes };
+        self.state = State::SkipLiteral {
+            left_bytes: literal_bytes,
+        };
         Ok(())
     }
 

@@ -45,7 +45,9 @@ impl Flag {
             Flag::Draft,
             Flag::Recent,
         ];
-        let system = known.into_iter().find(|flag| flag.as_str().eq_ignore_ascii_case(name));
+        let system = known
+            .into_iter()
+            .find(|flag| flag.as_str().eq_ignore_ascii_case(name));
         Some(system.unwrap_or_else(|| Flag::Extension(name.to_owned())))
     }
 

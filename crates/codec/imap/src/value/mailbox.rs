@@ -40,7 +40,9 @@ impl NameError {
             NameError::Empty => "a mailbox name that is not empty",
             NameError::TooLong => "a shorter mailbox name",
             NameError::Control => "a mailbox name without control characters",
-            NameError::Utf7(Utf7Error::NotPrintable) => "a mailbox name in modified UTF-7, not 8-bit",
+            NameError::Utf7(Utf7Error::NotPrintable) => {
+                "a mailbox name in modified UTF-7, not 8-bit"
+            }
             NameError::Utf7(_) => "a mailbox name in canonical modified UTF-7",
         }
     }
@@ -57,7 +59,11 @@ impl MailboxName {
         }
         check_name(name)?;
         let inbox = name.eq_ignore_ascii_case("INBOX");
-        Ok(MailboxName(if inbox { "INBOX".to_owned() } else { name.to_owned() }))
+        Ok(MailboxName(if inbox {
+            "INBOX".to_owned()
+        } else {
+            name.to_owned()
+        }))
     }
 
     /// Decodes the wire form, modified UTF-7.
@@ -125,5 +131,9 @@ fn check_name(name: &str) -> Result<(), NameError> {
     if name.len() > MAX_MAILBOX_BYTES {
         return Err(NameError::TooLong);
     }
-    if name.chars().any(char::is_control) { Err(NameError::Control) } else { Ok(()) }
+    if name.chars().any(char::is_control) {
+        Err(NameError::Control)
+    } else {
+        Ok(())
+    }
 }

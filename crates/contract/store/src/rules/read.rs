@@ -61,10 +61,10 @@ pub fn resolve(
 ) -> StoreResult<Resolved> {
     let origin = origin(selector);
     let forward = selector.offset > 0;
-    let steps = if forward {
-        selector.offset
+    let mut left = if forward {
+        selector.offset.unsigned_abs()
     } else {
-        selector.offset.saturating_neg() + 1
+        selector.offset.unsigned_abs() + 1
     };
     let window = if forward {
         KeyRange {
@@ -77,9 +77,9 @@ pub fn resolve(
             end: origin.clone(),
         }
     };
-    let mut cursor = Cursor::new(base, writes, window.clone(), !forward, steps as usize);
+    let mut cursor = Cursor::new(base, writes, window.clone(), !forward, left as usize);
     let mut previous = None;
-    for step in 1..=steps {
+    loop {
         let Some(row) = cursor.next_row()? else {
             let key = if forward {
                 window.end.clone()
@@ -92,16 +92,12 @@ pub fn resolve(
                 passed: window,
             });
         };
-        if step == steps {
+        left -= 1;
+        if left == 0 {
             return Ok(found(row.key, origin, previous, forward));
         }
         previous = Some(row.key);
     }
-    Ok(Resolved {
-        key: origin,
-        examined: window.clone(),
-        passed: window,
-    })
 }
 
 fn found(key: Bytes, origin: Bytes, previous: Option<Bytes>, forward: bool) -> Resolved {

@@ -4,7 +4,7 @@
 //! cut into disjoint fragments, each with the versions at which it was cleared. Within one version
 //! a key's own entry stands above a clear: the committer has worked out the order before.
 
-use super::super::wal::Position;
+use crate::wal::Position;
 use bytes::Bytes;
 use contract_store::{KeyRange, Version};
 use parking_lot::RwLock;
@@ -100,7 +100,7 @@ impl Generation {
     }
 
     /// Adds the effect of one version, which is greater than all before.
-    pub(crate) fn publish(&self, effect: Effect, last: Last) {
+    pub(crate) fn publish(&self, effect: &Effect, last: Last) {
         let mut guard = self.inner.write();
         let inner = &mut *guard;
         if !effect.cleared.is_empty() {
@@ -109,8 +109,8 @@ impl Generation {
         for range in effect.cleared.iter() {
             inner.clear(&range, last.version);
         }
-        for (key, value) in effect.keys {
-            inner.write(key, value, last.version);
+        for (key, value) in &effect.keys {
+            inner.write(key.clone(), value.clone(), last.version);
         }
         inner.last = Some(last);
     }

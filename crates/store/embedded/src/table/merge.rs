@@ -91,7 +91,7 @@ impl<'a> Layer<'a> {
     }
 }
 
-fn nearest(layers: &mut [Layer<'_>], file: &FileCursor, reverse: bool) -> Option<Bytes> {
+fn nearest(layers: &mut [Layer<'_>], file: &FileCursor<'_>, reverse: bool) -> Option<Bytes> {
     let mut best = file.peek().cloned();
     for layer in layers {
         let Some(entry) = layer.peek() else { continue };
@@ -110,7 +110,7 @@ fn nearest(layers: &mut [Layer<'_>], file: &FileCursor, reverse: bool) -> Option
 /// Takes `key` off every cursor and gives its value, if it has one.
 fn visible(
     layers: &mut [Layer<'_>],
-    file: &mut FileCursor,
+    file: &mut FileCursor<'_>,
     key: &Bytes,
 ) -> StoreResult<Option<Bytes>> {
     let mut answer = None;

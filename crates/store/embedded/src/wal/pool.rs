@@ -24,7 +24,6 @@ struct State {
     /// Bytes of records ever written, and those that a checkpoint has passed.
     written: u64,
     passed: u64,
-    closed: bool,
 }
 
 /// What the committer gets when it needs room.
@@ -38,7 +37,7 @@ pub(crate) enum Room {
 impl Pool {
     pub(crate) fn new(live: Vec<Segment>, written: u64, limit_bytes: u64) -> Self {
         let ready = VecDeque::new();
-        let state = State { ready, live: live.into(), written, passed: 0, closed: false };
+        let state = State { ready, live: live.into(), written, passed: 0 };
         Self { state: Mutex::new(state), changed: Condvar::new(), limit_bytes }
     }
 
@@ -54,9 +53,7 @@ impl Pool {
     /// Waits until something changed, at most so long.
     pub(crate) fn wait(&self, at_most: Duration) {
         let mut state = self.state.lock();
-        if !state.closed {
-            self.changed.wait_for(&mut state, at_most);
-        }
+        self.changed.wait_for(&mut state, at_most);
     }
 
     pub(crate) fn take(&self) -> Option<Segment> {
@@ -85,10 +82,6 @@ impl Pool {
         state.written - state.passed
     }
 
-    pub(crate) fn ready_count(&self) -> usize {
-        self.state.lock().ready.len()
-    }
-
     /// A checkpoint has passed `position`, where `written` bytes had been counted: gives the
     /// segments that may be used again.
     pub(crate) fn release(&self, position: Position, written: u64) -> Vec<Segment> {
@@ -103,11 +96,5 @@ impl Pool {
         }
         self.changed.notify_all();
         released
-    }
-
-    /// Lets nobody wait any more.
-    pub(crate) fn close(&self) {
-        self.state.lock().closed = true;
-        self.changed.notify_all();
     }
 }

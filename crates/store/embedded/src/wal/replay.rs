@@ -25,11 +25,21 @@ pub(crate) struct Replayed {
     pub(crate) bytes: u64,
 }
 
-/// Walks the log from a checkpoint and hands each group's version and body to `apply`.
+/// One group of commits as the log holds it.
+pub(crate) struct Group<'a> {
+    pub(crate) version: Version,
+    pub(crate) body: &'a [u8],
+    /// The end of its record.
+    pub(crate) end: Position,
+    /// Bytes of records read so far, this one included.
+    pub(crate) bytes: u64,
+}
+
+/// Walks the log from a checkpoint and hands each group to `apply`.
 pub(crate) fn replay(
     found: Vec<Found>,
     checkpoint: Option<(Position, Version)>,
-    mut apply: impl FnMut(Version, &[u8]) -> Result<(), String>,
+    mut apply: impl FnMut(Group<'_>) -> Result<(), String>,
 ) -> Result<Replayed> {
     let mut by_generation = BTreeMap::new();
     let mut free = Vec::new();
@@ -95,7 +105,7 @@ impl Walk {
         &mut self,
         segment: &Segment,
         from: u64,
-        apply: &mut impl FnMut(Version, &[u8]) -> Result<(), String>,
+        apply: &mut impl FnMut(Group<'_>) -> Result<(), String>,
     ) -> Result<End> {
         let bytes = segment.read_all()?;
         let mut at = from as usize;
@@ -124,7 +134,10 @@ impl Walk {
                     return next.map(End::Roll);
                 }
                 RecordKind::Group => {
-                    apply(header.version, body).map_err(|what| damaged(at, what))?;
+                    let generation = segment.header.generation;
+                    let end = Position { generation, offset: (at + len) as u64 };
+                    let group = Group { version: header.version, body, end, bytes: self.bytes };
+                    apply(group).map_err(|what| damaged(at, what))?;
                     self.last = header.version;
                 }
             }

@@ -1,0 +1,140 @@
+//! TCP through tokio, names through the system's resolver.
+
+use crate::env::{Dns, Listener, Network, Stream};
+use async_trait::async_trait;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+
+/// How many connections may wait to be accepted; the kernel caps it at its own `somaxconn`.
+const BACKLOG: u32 = 1024;
+
+/// The system's TCP.
+pub struct RealNetwork;
+
+#[async_trait]
+impl Network for RealNetwork {
+    async fn listen(&self, address: SocketAddr) -> io::Result<Box<dyn Listener>> {
+        let socket = if address.is_ipv4() {
+            TcpSocket::new_v4()?
+        } else {
+            TcpSocket::new_v6()?
+        };
+        // A restart must not wait for the old connections to time out.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        let listener = socket.listen(BACKLOG)?;
+        let address = listener.local_addr()?;
+        Ok(Box::new(RealListener { listener, address }))
+    }
+
+    async fn connect(&self, address: SocketAddr) -> io::Result<Box<dyn Stream>> {
+        Ok(Box::new(prompt(TcpStream::connect(address).await?)?))
+    }
+}
+
+struct RealListener {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+#[async_trait]
+impl Listener for RealListener {
+    async fn accept(&self) -> io::Result<(Box<dyn Stream>, SocketAddr)> {
+        let (stream, peer) = self.listener.accept().await?;
+        Ok((Box::new(prompt(stream)?), peer))
+    }
+
+    fn local_address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+/// Mail protocols write whole replies; waiting for more to send (Nagle) only delays them.
+fn prompt(stream: TcpStream) -> io::Result<TcpStream> {
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// The system's resolver.
+pub struct RealDns;
+
+#[async_trait]
+impl Dns for RealDns {
+    async fn addresses(&self, host: &str) -> io::Result<Vec<IpAddr>> {
+        let found = tokio::net::lookup_host((host, 0)).await.map_err(|error| {
+            // The resolver's codes do not come through, only its (untranslated) words.
+            let words = error.to_string();
+            let none = [
+                "Name or service not known",
+                "No address associated with hostname",
+            ];
+            match none.iter().any(|text| words.contains(text)) {
+                true => io::Error::new(io::ErrorKind::NotFound, error),
+                false => error,
+            }
+        })?;
+        let mut addresses: Vec<IpAddr> = Vec::new();
+        for address in found {
+            if !addresses.contains(&address.ip()) {
+                addresses.push(address.ip());
+            }
+        }
+        if addresses.is_empty() {
+            return Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "the host has no addresses",
+            ));
+        }
+        Ok(addresses)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    #[tokio::test]
+    async fn bytes_go_both_ways_over_loopback() {
+        let listener = RealNetwork
+            .listen("127.0.0.1:0".parse().unwrap())
+            .await
+            .unwrap();
+        let address = listener.local_address();
+        assert_ne!(address.port(), 0);
+        let served = async {
+            let (mut stream, peer) = listener.accept().await.unwrap();
+            assert!(peer.ip().is_loopback());
+            let mut request = [0; 4];
+            stream.read_exact(&mut request).await.unwrap();
+            stream.write_all(&request.map(|b| b + 1)).await.unwrap();
+        };
+        let asked = async {
+            let mut stream = RealNetwork.connect(address).await.unwrap();
+            stream.write_all(b"abcd").await.unwrap();
+            let mut reply = String::new();
+            stream.read_to_string(&mut reply).await.unwrap();
+            reply
+        };
+        assert_eq!(futures::join!(served, asked).1, "bcde");
+        // The same port can be taken again at once.
+        drop(listener);
+        RealNetwork.listen(address).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn literals_and_localhost_resolve() {
+        let literal = RealDns.addresses("127.0.0.7").await.unwrap();
+        assert_eq!(literal, ["127.0.0.7".parse::<IpAddr>().unwrap()]);
+        assert!(
+            RealDns
+                .addresses("localhost")
+                .await
+                .unwrap()
+                .iter()
+                .all(IpAddr::is_loopback)
+        );
+    }
+}

@@ -1,0 +1,155 @@
+//! Responses: borrowed values and their printing. Nothing here allocates but the output.
+//!
+//! [`StatusResponse`] is every line that carries a condition (tagged, untagged OK/NO/BAD, PREAUTH,
+//! BYE); [`Response`] is the data; FETCH has a writer of its own, [`FetchWriter`], as its big literals are
+//! streamed by the session. Whatever a value holds, a response is the lines it should be and no others
+//! (attack 29).
+
+mod body;
+mod code;
+mod envelope;
+mod fetch;
+mod list;
+mod status;
+
+pub use body::{BodyStructure, Disposition, MultiPart, Param, PartKind, SinglePart};
+pub use code::Code;
+pub use envelope::{Address, Envelope};
+pub use fetch::FetchWriter;
+pub use list::{ChildInfo, ListAttribute, ListItem, NamespaceItem};
+pub use status::{Status, StatusResponse, put_continuation};
+
+use crate::command::StatusItem;
+use crate::lex::is_atom_char;
+use crate::value::{Capability, Flag};
+use crate::wire::{
+    LiteralForm, put_flags, put_list, put_mailbox, put_nstring, put_number, put_spaced, put_string,
+};
+use bytes::{BufMut, BytesMut};
+use list::put_namespaces;
+
+/// An untagged data response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Response<'a> {
+    /// `CAPABILITY` (RFC 3501 §7.2.1).
+    Capability(&'a [Capability]),
+    /// `ENABLED` (RFC 5161 §3.2).
+    Enabled(&'a [Capability]),
+    /// `ID` (RFC 2971 §3.2); none gives `NIL`.
+    Id(&'a [(&'a str, Option<&'a str>)]),
+    /// `LIST` (RFC 3501 §7.2.2).
+    List(ListItem<'a>),
+    /// `LSUB` (RFC 3501 §7.2.3).
+    Lsub(ListItem<'a>),
+    /// `NAMESPACE` (RFC 2342 §5): personal, other users', shared.
+    Namespace {
+        /// The user's own.
+        personal: &'a [NamespaceItem<'a>],
+        /// Other users'.
+        other: &'a [NamespaceItem<'a>],
+        /// Shared with many.
+        shared: &'a [NamespaceItem<'a>],
+    },
+    /// `STATUS` (RFC 3501 §7.2.4): the mailbox in Unicode and the values.
+    Status(&'a str, &'a [(StatusItem, u64)]),
+    /// `SEARCH` (RFC 3501 §7.2.5).
+    Search(&'a [u32]),
+    /// `FLAGS` (RFC 3501 §7.2.6).
+    Flags(&'a [Flag]),
+    /// `EXISTS` (RFC 3501 §7.3.1).
+    Exists(u32),
+    /// `RECENT` (RFC 3501 §7.3.2).
+    Recent(u32),
+    /// `EXPUNGE` of this message number (RFC 3501 §7.4.1).
+    Expunge(u32),
+}
+
+impl Response<'_> {
+    /// Prints the response with its line end.
+    pub fn encode(&self, out: &mut BytesMut) {
+        out.put_slice(b"* ");
+        match self {
+            Response::Capability(capabilities) => {
+                out.put_slice(b"CAPABILITY");
+                put_capabilities(out, capabilities);
+            }
+            Response::Enabled(capabilities) => {
+                out.put_slice(b"ENABLED");
+                put_capabilities(out, capabilities);
+            }
+            Response::Id(params) => put_id(out, params),
+            Response::List(item) => {
+                out.put_slice(b"LIST ");
+                item.encode(out);
+            }
+            Response::Lsub(item) => {
+                out.put_slice(b"LSUB ");
+                item.encode(out);
+            }
+            Response::Namespace {
+                personal,
+                other,
+                shared,
+            } => {
+                out.put_slice(b"NAMESPACE ");
+                put_spaced(out, [personal, other, shared], |out, items| {
+                    put_namespaces(out, items)
+                });
+            }
+            Response::Status(mailbox, items) => {
+                out.put_slice(b"STATUS ");
+                put_mailbox(out, mailbox);
+                out.put_u8(b' ');
+                put_list(out, *items, |out, (item, value)| {
+                    out.put_slice(item.name().as_bytes());
+                    out.put_u8(b' ');
+                    put_number(out, *value);
+                });
+            }
+            Response::Search(ids) => {
+                out.put_slice(b"SEARCH");
+                for &id in *ids {
+                    out.put_u8(b' ');
+                    put_number(out, u64::from(id));
+                }
+            }
+            Response::Flags(flags) => {
+                out.put_slice(b"FLAGS ");
+                put_flags(out, flags.iter().map(Flag::as_str));
+            }
+            Response::Exists(count) => put_count(out, *count, " EXISTS"),
+            Response::Recent(count) => put_count(out, *count, " RECENT"),
+            Response::Expunge(number) => put_count(out, *number, " EXPUNGE"),
+        }
+        out.put_slice(b"\r\n");
+    }
+}
+
+fn put_count(out: &mut BytesMut, count: u32, name: &str) {
+    put_number(out, u64::from(count));
+    out.put_slice(name.as_bytes());
+}
+
+/// ` NAME NAME …`; a name that is no atom is left out rather than printed.
+fn put_capabilities(out: &mut BytesMut, capabilities: &[Capability]) {
+    for capability in capabilities {
+        let name = capability.to_string();
+        if name.bytes().all(is_atom_char) {
+            out.put_u8(b' ');
+            out.put_slice(name.as_bytes());
+        }
+    }
+}
+
+fn put_id(out: &mut BytesMut, params: &[(&str, Option<&str>)]) {
+    out.put_slice(b"ID ");
+    if params.is_empty() {
+        out.put_slice(b"NIL");
+        return;
+    }
+    put_list(out, params, |out, (field, value)| {
+        put_string(out, field.as_bytes(), LiteralForm::Plain);
+        out.put_u8(b' ');
+        put_nstring(out, value.map(str::as_bytes), LiteralForm::Plain);
+    });
+}

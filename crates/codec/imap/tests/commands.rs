@@ -1,0 +1,343 @@
+//! Commands: the grammar by example, and what is refused.
+
+use crate::{parse, raw};
+use bytes::BytesMut;
+use codec_imap::command::{
+    Authenticate, Charset, CommandBody, FetchItem, Partial, SaslReply, Search, SearchKey, Section,
+    SectionText, StoreMode, is_idle_done, sasl_reply,
+};
+use codec_imap::{Command, Flag, LiteralForm, ParseErrorKind};
+
+/// The command, printed, is `canonical`, and that parses to the same.
+fn check(text: &str, canonical: &str) {
+    let command = parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    let mut out = BytesMut::new();
+    command.encode(&mut out, LiteralForm::NonSync);
+    let printed = String::from_utf8_lossy(&out).into_owned();
+    assert_eq!(printed, format!("{canonical}\r\n"), "{text}");
+    assert_eq!(Command::parse(&raw(&out)), Ok(command), "{text}");
+}
+
+fn same(text: &str) {
+    check(text, text);
+}
+
+#[test]
+fn without_arguments() {
+    for name in [
+        "CAPABILITY",
+        "NOOP",
+        "LOGOUT",
+        "STARTTLS",
+        "NAMESPACE",
+        "IDLE",
+        "CHECK",
+        "CLOSE",
+        "UNSELECT",
+        "EXPUNGE",
+    ] {
+        same(&format!("a1 {name}"));
+        check(
+            &format!("a1 {} ", name.to_lowercase()),
+            &format!("a1 {name}"),
+        );
+    }
+}
+
+#[test]
+fn logging_in() {
+    same("a LOGIN joe \"pass word\"");
+    check("a login \"joe\" {4}\r\nword", "a LOGIN joe \"word\"");
+    check(
+        "a LOGIN \"j\\\"o\\\\e\" NIL",
+        "a LOGIN \"j\\\"o\\\\e\" \"NIL\"",
+    );
+    check("a LOGIN \"J\u{f6}\" x", "a LOGIN {3+}\r\nJ\u{f6} \"x\"");
+    same("a AUTHENTICATE PLAIN");
+    same("a AUTHENTICATE PLAIN =");
+    same("a AUTHENTICATE PLAIN AGpvZQB3b3Jk");
+    check("a authenticate xoauth2", "a AUTHENTICATE XOAUTH2");
+    let text = format!("{:?}", parse("a LOGIN joe secret").expect("a command"));
+    assert!(text.contains("joe") && !text.contains("secret"), "{text}");
+    match parse("a AUTHENTICATE PLAIN AGpvZQB3b3Jk")
+        .expect("a command")
+        .body
+    {
+        CommandBody::Authenticate(Authenticate {
+            initial: Some(initial),
+            ..
+        }) => {
+            assert_eq!(&initial.expose()[..], b"\0joe\0word");
+            assert!(!format!("{initial:?}").contains("joe"));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(sasl_reply(b"*"), SaslReply::Cancelled);
+    assert_eq!(sasl_reply(b"?"), SaslReply::Malformed);
+    assert!(matches!(sasl_reply(b""), SaslReply::Response(s) if s.expose().is_empty()));
+    assert!(is_idle_done(b"done") && !is_idle_done(b"DONE "));
+}
+
+#[test]
+fn id_and_enable() {
+    same("a ID NIL");
+    check("a ID ()", "a ID NIL");
+    same("a ID (\"name\" \"rialto\" \"os\" NIL)");
+    check("a enable condstore AUTH=x", "a ENABLE CONDSTORE AUTH=X");
+}
+
+#[test]
+fn mailboxes() {
+    for name in [
+        "SELECT",
+        "EXAMINE",
+        "CREATE",
+        "DELETE",
+        "SUBSCRIBE",
+        "UNSUBSCRIBE",
+    ] {
+        same(&format!("a {name} Sent"));
+        check(&format!("a {name} iNBoX"), &format!("a {name} INBOX"));
+        check(
+            &format!("a {name} \"Sent Items\""),
+            &format!("a {name} \"Sent Items\""),
+        );
+        check(
+            &format!("a {name} {{10}}\r\nEntw&APw-r"),
+            &format!("a {name} Entw&APw-r"),
+        );
+    }
+    same("a RENAME a/b \"c d\"");
+    same("a STATUS INBOX (MESSAGES RECENT UIDNEXT UIDVALIDITY UNSEEN)");
+    check(
+        "a STATUS x (unseen Unseen messages)",
+        "a STATUS x (UNSEEN MESSAGES)",
+    );
+}
+
+#[test]
+fn lists() {
+    same("a LIST \"\" *");
+    check("a LIST \"\" \"\"", "a LIST \"\" \"\"");
+    check("a LIST a/ %b]", "a LIST \"a/\" \"%b]\"");
+    same("a LIST (SUBSCRIBED REMOTE RECURSIVEMATCH SPECIAL-USE) \"\" *");
+    same("a LIST \"\" % RETURN (SUBSCRIBED CHILDREN SPECIAL-USE)");
+    check(
+        "a list () \"\" (\"INBOX\" \"Sent/%\") return ()",
+        "a LIST \"\" (\"INBOX\" \"Sent/%\")",
+    );
+    same("a LSUB \"#news.\" \"comp.mail.*\"");
+}
+
+#[test]
+fn appends() {
+    same("a APPEND INBOX {5+}\r\nhello");
+    check(
+        "a append x (\\seen $Work) \" 1-Feb-2026 01:02:03 -0130\" {5}\r\nhe\r\nl",
+        "a APPEND x (\\Seen $Work) \"01-Feb-2026 01:02:03 -0130\" {5+}\r\nhe\r\nl",
+    );
+    same("a APPEND x ~{3+}\r\na\0b");
+    check("a APPEND x () {0}\r\n", "a APPEND x {0+}\r\n");
+}
+
+#[test]
+fn copies_and_expunges() {
+    same("a COPY 1:3,7 Trash");
+    same("a UID COPY 1:* Trash");
+    same("a MOVE 4 \"A B\"");
+    same("a UID MOVE 4,9 x");
+    same("a UID EXPUNGE 3:5,9:*");
+}
+
+#[test]
+fn stores() {
+    same("a STORE 1 FLAGS (\\Seen)");
+    same("a STORE 1:* +FLAGS.SILENT (\\Deleted $x)");
+    same("a UID STORE 2 -FLAGS ()");
+    check(
+        "a store 2 -flags.silent \\answered foo",
+        "a STORE 2 -FLAGS.SILENT (\\Answered foo)",
+    );
+    match parse("a STORE 1 +FLAGS \\Draft").expect("a command").body {
+        CommandBody::Store(store) => {
+            assert_eq!((store.mode, store.silent), (StoreMode::Add, false));
+            assert_eq!(store.flags, [Flag::Draft]);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn fetches() {
+    let fast = "FLAGS INTERNALDATE RFC822.SIZE";
+    check("a FETCH 1 FAST", &format!("a FETCH 1 ({fast})"));
+    check("a FETCH 1 all", &format!("a FETCH 1 ({fast} ENVELOPE)"));
+    check(
+        "a FETCH 1 FULL",
+        &format!("a FETCH 1 ({fast} ENVELOPE BODY)"),
+    );
+    same("a UID FETCH 1:* (UID RFC822 RFC822.HEADER RFC822.TEXT BODYSTRUCTURE BODY)");
+    same("a FETCH 1 (BODY[] BODY.PEEK[HEADER] BODY[TEXT]<0.1024> BODY[1.2.3] BODY[4.MIME])");
+    check(
+        "a fetch 1 body.peek[header.fields (To \"From\")]",
+        "a FETCH 1 (BODY.PEEK[HEADER.FIELDS (To From)])",
+    );
+    same("a FETCH 2 (BODY[1.HEADER.FIELDS.NOT (Received)]<5.10>)");
+    match parse("a FETCH 1 BODY.PEEK[2.TEXT]<7.9>")
+        .expect("a command")
+        .body
+    {
+        CommandBody::Fetch(fetch) => match &fetch.items[..] {
+            [item @ FetchItem::Section(body)] => {
+                let section = Section {
+                    parts: vec![2],
+                    text: Some(SectionText::Text),
+                };
+                assert_eq!((body.peek, &body.section), (true, &section));
+                assert_eq!(
+                    body.partial,
+                    Some(Partial {
+                        offset_bytes: 7,
+                        len_bytes: 9
+                    })
+                );
+                assert!(!item.sets_seen());
+            }
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    }
+    let far = Partial {
+        offset_bytes: 10,
+        len_bytes: u64::MAX,
+    };
+    assert_eq!((far.clamp(15), far.clamp(3)), (10..15, 3..3));
+}
+
+#[test]
+fn searches() {
+    for text in [
+        "ALL",
+        "ANSWERED DELETED DRAFT FLAGGED NEW OLD RECENT SEEN",
+        "UNANSWERED UNDELETED UNDRAFT UNFLAGGED UNSEEN",
+        "KEYWORD $x UNKEYWORD y",
+        "BCC \"a\" BODY \"b\" CC \"c\" FROM \"d\" SUBJECT \"e\" TEXT \"f\" TO \"\"",
+        "HEADER \"X-Spam\" \"\"",
+        "LARGER 100 SMALLER 5000000000",
+        "BEFORE 01-Jan-2026 ON 02-Feb-2026 SINCE 03-Mar-2026",
+        "SENTBEFORE 01-Jan-2026 SENTON 02-Feb-2026 SENTSINCE 29-Feb-2024",
+        "1:3,5:* UID 7",
+        "NOT SEEN",
+        "OR (SEEN DRAFT) NOT (OLD 1)",
+    ] {
+        same(&format!("a SEARCH {text}"));
+        same(&format!("a UID SEARCH CHARSET UTF-8 {text}"));
+    }
+    check(
+        "a SEARCH since \"1-feb-2026\"",
+        "a SEARCH SINCE 01-Feb-2026",
+    );
+    check("a SEARCH ((SEEN)) (OLD)", "a SEARCH SEEN OLD");
+    check("a SEARCH (SEEN OLD)", "a SEARCH SEEN OLD");
+    check("a SEARCH charset koi8-r ALL", "a SEARCH CHARSET koi8-r ALL");
+    check(
+        "a SEARCH SUBJECT {4}\r\n\u{43a}\u{43e} SEEN",
+        "a SEARCH SUBJECT {4+}\r\n\u{43a}\u{43e} SEEN",
+    );
+    match parse("a SEARCH CHARSET us-ascii TEXT x")
+        .expect("a command")
+        .body
+    {
+        CommandBody::Search(Search {
+            uid: false,
+            charset,
+            key: SearchKey::Text(text),
+        }) => {
+            assert_eq!((charset, &text[..]), (Some(Charset::UsAscii), &b"x"[..]));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn malformed_commands_say_what_and_where() {
+    use ParseErrorKind::{BadTag, Empty, Syntax, UnknownCommand};
+    for (text, tag, kind, offset_bytes) in [
+        ("", false, Empty, 0),
+        ("   ", false, Empty, 0),
+        (" NOOP", false, BadTag, 0),
+        ("+ NOOP", false, BadTag, 0),
+        ("a+ NOOP", false, BadTag, 0),
+        ("* OK x", false, BadTag, 0),
+        ("a", true, Syntax, 1),
+        ("a  NOOP", true, UnknownCommand, 2),
+        ("a NOOPS", true, UnknownCommand, 2),
+        ("a NOOP x", true, Syntax, 6),
+        ("a UID NOOP", true, UnknownCommand, 6),
+        ("a SELECT", true, Syntax, 8),
+        ("a SELECT a b", true, Syntax, 10),
+        ("a SELECT \"a", true, Syntax, 11),
+        ("a SELECT \"a\\b\"", true, Syntax, 12),
+        ("a SELECT \"\"", true, Syntax, 9),
+        ("a SELECT a&b", true, Syntax, 9),
+        ("a LOGIN joe", true, Syntax, 11),
+        ("a LOGIN {3}\r\njoe x y", true, Syntax, 13),
+        ("a AUTHENTICATE PLAIN ?", true, Syntax, 21),
+        ("a AUTHENTICATE PLAIN AA=A", true, Syntax, 21),
+        ("a ENABLE", true, Syntax, 8),
+        ("a ID (\"a\")", true, Syntax, 9),
+        ("a STATUS x ()", true, Syntax, 12),
+        ("a STATUS x (SIZES)", true, Syntax, 12),
+        ("a LIST (RECURSIVEMATCH) \"\" *", true, Syntax, 23),
+        ("a LIST (OTHER) \"\" *", true, Syntax, 8),
+        ("a LIST \"\" ()", true, Syntax, 11),
+        ("a LIST \"\" * RETURN", true, Syntax, 18),
+        ("a APPEND x \"y\"", true, Syntax, 12),
+        ("a APPEND x (\\Recent) {1}\r\nx", true, Syntax, 12),
+        (
+            "a APPEND x \"31-Feb-2026 00:00:00 +0000\" {1}\r\nx",
+            true,
+            Syntax,
+            11,
+        ),
+        (
+            "a APPEND x \"01-Feb-2026 24:00:00 +0000\" {1}\r\nx",
+            true,
+            Syntax,
+            11,
+        ),
+        ("a FETCH 1 ()", true, Syntax, 11),
+        ("a FETCH 1 (ALL)", true, Syntax, 11),
+        ("a FETCH 1 BODY[1.]", true, Syntax, 17),
+        ("a FETCH 1 BODY[MIME]", true, Syntax, 15),
+        ("a FETCH 1 BODY[0]", true, Syntax, 15),
+        ("a FETCH 1 BODY[1]<0.0>", true, Syntax, 20),
+        ("a FETCH 1 BODY[HEADER.FIELDS ()]", true, Syntax, 30),
+        ("a FETCH 1 BODY[HEADER.FIELDS (\"a:\")]", true, Syntax, 30),
+        ("a FETCH 1 BODY.PEEK", true, Syntax, 19),
+        ("a STORE 1 FLAG \\Seen", true, Syntax, 10),
+        ("a STORE 1 FLAGS (\\Seen", true, Syntax, 22),
+        ("a STORE 1 FLAGS", true, Syntax, 15),
+        ("a SEARCH", true, Syntax, 8),
+        ("a SEARCH ()", true, Syntax, 10),
+        ("a SEARCH FROM", true, Syntax, 13),
+        ("a SEARCH OR SEEN", true, Syntax, 16),
+        ("a SEARCH SINCE 31-Apr-2026", true, Syntax, 15),
+        ("a SEARCH LARGER -1", true, Syntax, 16),
+        ("a COPY 1 ", true, Syntax, 9),
+        ("a COPY 0 x", true, Syntax, 7),
+        ("a COPY 1, x", true, Syntax, 9),
+        ("a COPY 1: x", true, Syntax, 9),
+        ("a COPY 4294967296 x", true, Syntax, 7),
+    ] {
+        let error = parse(text).expect_err(text);
+        assert_eq!(
+            (error.tag.is_some(), error.kind),
+            (tag, kind),
+            "{text:?}: {error}"
+        );
+        assert_eq!(error.offset_bytes, offset_bytes, "{text:?}: {error}");
+    }
+    let error = parse("a FETCH x FLAGS").expect_err("no number");
+    assert_eq!(error.to_string(), "Expected a message number at byte 8");
+}

@@ -1,0 +1,273 @@
+//! Random commands, for the round-trip property.
+
+use bytes::Bytes;
+use codec_imap::command::{
+    Append, AppendData, AppendHead, Authenticate, BodySection, Charset, Copy, Create, Delete,
+    Enable, Expunge, Fetch, FetchItem, Id, List, ListReturn, ListSelection, Login, Lsub, Partial,
+    Rename, Search, SearchKey, Section, SectionText, Select, StatusCommand, StatusItem, Store,
+    StoreMode, Subscribe, Unsubscribe,
+};
+use codec_imap::{
+    Capability, Command, CommandBody, Date, DateTime, Flag, IdRange, IdSet, ListPattern,
+    MailboxName, Secret, SequenceSet, Tag,
+};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+pub(crate) fn command() -> impl Strategy<Value = Command> {
+    ("[a-zA-Z0-9.$\\]]{1,8}", body()).prop_map(|(tag, body)| Command {
+        tag: Tag::new(tag).expect("a tag"),
+        body,
+    })
+}
+
+fn body() -> impl Strategy<Value = CommandBody> {
+    prop_oneof![
+        prop::sample::select(vec![
+            CommandBody::Capability,
+            CommandBody::Noop,
+            CommandBody::Idle,
+            CommandBody::Unselect,
+            CommandBody::Expunge(Expunge { uids: None }),
+        ]),
+        mailbox_commands(),
+        session_commands(),
+        message_commands(),
+    ]
+}
+
+fn session_commands() -> impl Strategy<Value = CommandBody> {
+    let id = vec((text(10), prop::option::of(text(40))), 0..4);
+    prop_oneof![
+        ("[ -~é]{0,12}", text(20)).prop_map(|(user, password)| {
+            CommandBody::Login(Login {
+                user,
+                password: Secret::new(password),
+            })
+        }),
+        ("[A-Z0-9-]{1,12}", prop::option::of(vec(any::<u8>(), 0..40))).prop_map(
+            |(mechanism, initial)| {
+                let initial = initial.map(Secret::new);
+                CommandBody::Authenticate(Authenticate { mechanism, initial })
+            }
+        ),
+        id.prop_map(|params| CommandBody::Id(Id { params })),
+        vec("[A-Z]{1,8}(=[A-Z]{1,3})?", 1..4).prop_map(|names| {
+            let capabilities = names
+                .iter()
+                .map(|name| Capability::from_name(name))
+                .collect();
+            CommandBody::Enable(Enable { capabilities })
+        }),
+    ]
+}
+
+fn mailbox_commands() -> impl Strategy<Value = CommandBody> {
+    let items = vec![
+        StatusItem::Unseen,
+        StatusItem::Messages,
+        StatusItem::UidValidity,
+    ];
+    let head = (mailbox(), vec(flag(), 0..3), prop::option::of(date_time()));
+    prop_oneof![
+        mailbox().prop_map(|mailbox| CommandBody::Select(Select { mailbox })),
+        mailbox().prop_map(|mailbox| CommandBody::Create(Create { mailbox })),
+        mailbox().prop_map(|mailbox| CommandBody::Delete(Delete { mailbox })),
+        mailbox().prop_map(|mailbox| CommandBody::Subscribe(Subscribe { mailbox })),
+        mailbox().prop_map(|mailbox| CommandBody::Unsubscribe(Unsubscribe { mailbox })),
+        (mailbox(), mailbox()).prop_map(|(from, to)| CommandBody::Rename(Rename { from, to })),
+        (mailbox(), prop::sample::subsequence(items, 1..=3))
+            .prop_map(|(mailbox, items)| CommandBody::Status(StatusCommand { mailbox, items })),
+        list(),
+        (name(0), pattern())
+            .prop_map(|(reference, pattern)| CommandBody::Lsub(Lsub { reference, pattern })),
+        (head, vec(1u8.., 0..200)).prop_map(|((mailbox, flags, date), message)| {
+            let head = AppendHead {
+                mailbox,
+                flags,
+                date,
+            };
+            let data = AppendData::Buffered(message.into());
+            CommandBody::Append(Append {
+                head,
+                data,
+                binary: false,
+            })
+        }),
+    ]
+}
+
+fn list() -> impl Strategy<Value = CommandBody> {
+    let options = (any::<[bool; 4]>(), any::<[bool; 3]>());
+    (options, name(0), vec(pattern(), 1..4)).prop_map(
+        |((selection, returns), reference, patterns)| {
+            let [subscribed, remote, recursive, special_use] = selection;
+            let recursive_match = recursive && (subscribed || special_use);
+            let selection = ListSelection {
+                subscribed,
+                remote,
+                recursive_match,
+                special_use,
+            };
+            let [subscribed, children, special_use] = returns;
+            let returns = ListReturn {
+                subscribed,
+                children,
+                special_use,
+            };
+            CommandBody::List(List {
+                selection,
+                reference,
+                patterns,
+                returns,
+            })
+        },
+    )
+}
+
+fn message_commands() -> impl Strategy<Value = CommandBody> {
+    let modes = prop::sample::select(vec![StoreMode::Replace, StoreMode::Add, StoreMode::Remove]);
+    let charset = prop_oneof![
+        Just(Charset::Utf8),
+        Just(Charset::UsAscii),
+        "[A-Z]{1,4} ?[0-9]".prop_map(|name| Charset::Other(name.into())),
+    ];
+    let copy = || {
+        (any::<bool>(), set(), mailbox()).prop_map(|(uid, set, mailbox)| Copy { uid, set, mailbox })
+    };
+    prop_oneof![
+        copy().prop_map(CommandBody::Copy),
+        copy().prop_map(CommandBody::Move),
+        set().prop_map(|uids| CommandBody::Expunge(Expunge { uids: Some(uids) })),
+        (
+            any::<bool>(),
+            set(),
+            modes,
+            any::<bool>(),
+            vec(flag(), 0..4)
+        )
+            .prop_map(|(uid, set, mode, silent, flags)| {
+                CommandBody::Store(Store {
+                    uid,
+                    set,
+                    mode,
+                    silent,
+                    flags,
+                })
+            }),
+        (any::<bool>(), set(), vec(fetch_item(), 1..6))
+            .prop_map(|(uid, set, items)| CommandBody::Fetch(Fetch { uid, set, items })),
+        (any::<bool>(), prop::option::of(charset), search_key())
+            .prop_map(|(uid, charset, key)| CommandBody::Search(Search { uid, charset, key })),
+    ]
+}
+
+fn fetch_item() -> impl Strategy<Value = FetchItem> {
+    let fields = || vec("[!-9;-~]{1,10}".prop_map(Bytes::from), 1..4);
+    let text = prop::option::of(prop_oneof![
+        Just(SectionText::Header),
+        Just(SectionText::Text),
+        fields().prop_map(SectionText::HeaderFields),
+        fields().prop_map(SectionText::HeaderFieldsNot),
+    ]);
+    let partial = (0..1u64 << 63, 1..1u64 << 63).prop_map(|(offset_bytes, len_bytes)| Partial {
+        offset_bytes,
+        len_bytes,
+    });
+    let section = (vec(1u32.., 0..4), text).prop_map(|(parts, text)| Section { parts, text });
+    prop_oneof![
+        prop::sample::select(vec![
+            FetchItem::Envelope,
+            FetchItem::Flags,
+            FetchItem::Rfc822,
+            FetchItem::Body,
+            FetchItem::BodyStructure,
+            FetchItem::Uid,
+        ]),
+        (any::<bool>(), section, prop::option::of(partial)).prop_map(|(peek, section, partial)| {
+            FetchItem::Section(BodySection {
+                peek,
+                section,
+                partial,
+            })
+        }),
+    ]
+}
+
+fn search_key() -> impl Strategy<Value = SearchKey> {
+    let leaf = prop_oneof![
+        prop::sample::select(vec![SearchKey::All, SearchKey::Seen, SearchKey::Undraft]),
+        "[a-z$]{1,8}".prop_map(SearchKey::Keyword),
+        text(20).prop_map(SearchKey::Subject),
+        (text(8), text(8)).prop_map(|(field, text)| SearchKey::Header(field, text)),
+        date().prop_map(SearchKey::SentSince),
+        date().prop_map(SearchKey::On),
+        (0..1u64 << 63).prop_map(SearchKey::Larger),
+        set().prop_map(SearchKey::Sequence),
+        set().prop_map(SearchKey::Uid),
+    ];
+    leaf.prop_recursive(4, 24, 3, |key| {
+        prop_oneof![
+            key.clone().prop_map(|key| SearchKey::Not(Box::new(key))),
+            (key.clone(), key.clone()).prop_map(|(a, b)| SearchKey::Or(Box::new(a), Box::new(b))),
+            vec(key, 2..4).prop_map(SearchKey::And),
+        ]
+    })
+}
+
+pub(crate) fn set() -> impl Strategy<Value = SequenceSet> {
+    let ranges = vec((1u32.., 1u32..), 0..4).prop_map(|pairs| {
+        IdSet::from_ranges(
+            pairs
+                .into_iter()
+                .map(|(first, last)| IdRange { first, last }),
+        )
+    });
+    (ranges, vec(prop::option::of(1u32..), 0..3)).prop_map(|(fixed, stars)| {
+        let empty = fixed.is_empty() && stars.is_empty();
+        let start = if empty {
+            SequenceSet::largest()
+        } else {
+            fixed.into()
+        };
+        stars.into_iter().fold(start, |set, star| {
+            set.union(star.map_or_else(SequenceSet::largest, SequenceSet::from_number_on))
+        })
+    })
+}
+
+fn name(min_chars: usize) -> impl Strategy<Value = String> {
+    vec(
+        prop_oneof![4 => prop::char::range(' ', '~'), 1 => any::<char>()],
+        min_chars..12,
+    )
+    .prop_map(|chars| chars.into_iter().filter(|c| !c.is_control()).collect())
+}
+
+fn mailbox() -> impl Strategy<Value = MailboxName> {
+    name(1).prop_filter_map("empty", |name| MailboxName::new(&name).ok())
+}
+
+fn pattern() -> impl Strategy<Value = ListPattern> {
+    name(0).prop_filter_map("too wild", |name| ListPattern::new(&name))
+}
+
+fn text(max_bytes: usize) -> impl Strategy<Value = Bytes> {
+    let byte = prop_oneof![4 => 32u8..127, 1 => 1u8..];
+    vec(byte, 0..=max_bytes).prop_map(Bytes::from)
+}
+
+fn flag() -> impl Strategy<Value = Flag> {
+    "\\\\?[A-Za-z$][A-Za-z0-9]{1,6}".prop_filter_map("\\Recent", |name| {
+        Flag::from_name(&name).filter(|flag| *flag != Flag::Recent)
+    })
+}
+
+fn date() -> impl Strategy<Value = Date> {
+    (-719_528i64..=2_932_896).prop_map(Date::from_unix_days)
+}
+
+fn date_time() -> impl Strategy<Value = DateTime> {
+    (0i64..4_000_000_000, -1439i16..=1439)
+        .prop_map(|(seconds, zone)| DateTime::from_unix_seconds(seconds, zone))
+}

@@ -1,0 +1,200 @@
+//! Making, changing and removing groups. Members are rows of their own, one per folded address,
+//! so each is there once and a change touches only what it names.
+
+use super::{Effects, Plan, check_domain, check_free, run, set_name, take_ids};
+use crate::config::{GROUP_CHANGE_MAX, GROUP_MEMBERS_MAX};
+use crate::keys;
+use crate::names::Name;
+use crate::read::{ReadResult, Reader};
+use crate::rows::{Changed, GroupRow, MemberRow, NameRow, Row, Target};
+use crate::service::Shared;
+use crate::validate;
+use async_trait::async_trait;
+use base::{Address, Error, Kind, Result, Timestamp};
+use contract_directory::{Actor, Group, GroupChange, GroupId, NewGroup};
+
+/// Makes a group.
+pub(crate) async fn create(shared: &Shared, actor: &Actor, new: NewGroup) -> Result<GroupId> {
+    let name = validate::own_address(&new.address)?;
+    validate::display_name(&new.display_name)?;
+    let members = checked(&new.members)?;
+    run(shared, actor, &CreateGroup { new, name, members }).await.map(GroupId)
+}
+
+/// Changes a group.
+pub(crate) async fn update(
+    shared: &Shared,
+    actor: &Actor,
+    id: GroupId,
+    change: GroupChange,
+) -> Result<()> {
+    if let Some(name) = &change.display_name {
+        validate::display_name(name)?;
+    }
+    let add = checked(&change.add)?;
+    if change.remove.len() > GROUP_CHANGE_MAX {
+        return Err(too_many_at_once());
+    }
+    let remove = change.remove.iter().filter_map(Name::of).collect();
+    run(shared, actor, &UpdateGroup { id, change, add, remove }).await.map(|_| ())
+}
+
+/// Removes a group.
+pub(crate) async fn remove(shared: &Shared, actor: &Actor, id: GroupId) -> Result<()> {
+    run(shared, actor, &RemoveGroup { id }).await.map(|_| ())
+}
+
+fn checked(members: &[Address]) -> Result<Vec<(Name, Address)>> {
+    if members.len() > GROUP_CHANGE_MAX {
+        return Err(too_many_at_once());
+    }
+    members.iter().map(|m| Ok((validate::member_address(m)?, m.clone()))).collect()
+}
+
+fn too_many_at_once() -> Error {
+    Error::new(Kind::Limit, format!("more than {GROUP_CHANGE_MAX} members in one change"))
+}
+
+fn write_members(reader: Reader<'_>, id: GroupId, members: &[(Name, Address)]) -> Result<()> {
+    for (name, member) in members {
+        reader.tx.set(&keys::member(id, name), &MemberRow::new(member).to_bytes()?);
+    }
+    Ok(())
+}
+
+/// Addresses for the audit, cut where they would not fit its row.
+pub(super) fn listed(addresses: &[Address]) -> String {
+    const LISTED_BYTES_MAX: usize = 20_000;
+    let mut text = String::new();
+    for (count, address) in addresses.iter().enumerate() {
+        if text.len() > LISTED_BYTES_MAX {
+            return format!("{text} and {} more", addresses.len() - count);
+        }
+        if count > 0 {
+            text.push(',');
+        }
+        text.push_str(&address.to_string());
+    }
+    text
+}
+
+struct CreateGroup {
+    new: NewGroup,
+    name: Name,
+    members: Vec<(Name, Address)>,
+}
+
+#[async_trait]
+impl Plan for CreateGroup {
+    fn action(&self) -> &'static str {
+        "group.create"
+    }
+
+    async fn apply(&self, reader: Reader<'_>, _: Timestamp) -> ReadResult<Effects> {
+        let NewGroup { address, display_name, members, authenticated_only } = &self.new;
+        check_domain(reader, &self.name.domain).await?;
+        check_free(reader, &self.name, address, None).await?;
+        let id = GroupId(take_ids(reader, 1).await?);
+        let group = Group {
+            id,
+            address: Address::new(address.local.as_str(), &self.name.domain),
+            display_name: if display_name.is_empty() { &address.local } else { display_name }
+                .clone(),
+            members: Vec::new(),
+            authenticated_only: *authenticated_only,
+        };
+        let target = Target::Group(id);
+        reader.tx.set(&keys::group(id), &GroupRow::from(&group).to_bytes()?);
+        set_name(reader.tx, &self.name, target, true)?;
+        let order = NameRow { target, primary: true }.to_bytes()?;
+        reader.tx.set(&keys::group_order(&self.name), &order);
+        write_members(reader, id, &self.members)?;
+        Ok(Effects {
+            id: id.0,
+            changed: vec![Changed::Group(id)],
+            target: group.address.to_string(),
+            parameters: format!(
+                "display_name={display_name:?} authenticated_only={authenticated_only} members={}",
+                listed(members)
+            ),
+        })
+    }
+}
+
+struct UpdateGroup {
+    id: GroupId,
+    change: GroupChange,
+    add: Vec<(Name, Address)>,
+    remove: Vec<Name>,
+}
+
+#[async_trait]
+impl Plan for UpdateGroup {
+    fn action(&self) -> &'static str {
+        "group.update"
+    }
+
+    async fn apply(&self, reader: Reader<'_>, _: Timestamp) -> ReadResult<Effects> {
+        let found = reader.group(self.id).await?;
+        let mut group = found.ok_or_else(|| not_found(self.id))?;
+        for name in &self.remove {
+            reader.tx.clear(&keys::member(self.id, name));
+        }
+        write_members(reader, self.id, &self.add)?;
+        // Counted after the change, as this transaction sees it.
+        let members = reader.rows(&keys::members(self.id), GROUP_MEMBERS_MAX + 1, false).await?;
+        if members.len() > GROUP_MEMBERS_MAX && !self.add.is_empty() {
+            let text = format!("group {}: more than {GROUP_MEMBERS_MAX} members", group.address);
+            return Err(Error::new(Kind::Limit, text).into());
+        }
+        let GroupChange { add, remove, display_name, authenticated_only } = &self.change;
+        if let Some(name) = display_name {
+            group.display_name.clone_from(name);
+        }
+        group.authenticated_only = authenticated_only.unwrap_or(group.authenticated_only);
+        reader.tx.set(&keys::group(self.id), &GroupRow::from(&group).to_bytes()?);
+        Ok(Effects {
+            id: self.id.0,
+            changed: vec![Changed::Group(self.id)],
+            target: format!("{} ({})", group.address, self.id.0),
+            parameters: format!(
+                "add={} remove={} display_name={display_name:?} \
+                 authenticated_only={authenticated_only:?}",
+                listed(add),
+                listed(remove)
+            ),
+        })
+    }
+}
+
+struct RemoveGroup {
+    id: GroupId,
+}
+
+#[async_trait]
+impl Plan for RemoveGroup {
+    fn action(&self) -> &'static str {
+        "group.remove"
+    }
+
+    async fn apply(&self, reader: Reader<'_>, _: Timestamp) -> ReadResult<Effects> {
+        let row = reader.row::<GroupRow>(&keys::group(self.id)).await?;
+        let group = row.ok_or_else(|| not_found(self.id))?.group(self.id, Vec::new());
+        if let Some(name) = Name::of(&group.address) {
+            reader.tx.clear(&keys::name(&name));
+            reader.tx.clear(&keys::group_order(&name));
+        }
+        reader.tx.clear(&keys::group(self.id));
+        reader.tx.clear_range(&keys::members(self.id));
+        Ok(Effects {
+            id: self.id.0,
+            changed: vec![Changed::Group(self.id)],
+            target: format!("{} ({})", group.address, self.id.0),
+            parameters: String::new(),
+        })
+    }
+}
+
+fn not_found(id: GroupId) -> Error {
+    Error::not_found(format!("group {}", id.0))
+}

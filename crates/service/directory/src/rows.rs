@@ -1,0 +1,324 @@
+//! The directory's rows: what stands in the store, apart from what the contract says.
+//!
+//! Rows have structs of their own, so that a new field in the contract's model never changes
+//! bytes that are on disk. Each row begins with its version; golden bytes guard version 1.
+
+use base::{AccountId, Address, Error, Result, Timestamp, wire};
+use bytes::Bytes;
+use contract_directory::{
+    Account, AccountKind, Actor, AuditRecord, Domain, DomainKind, Group, GroupId, Quota, Role,
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+/// The version that is written.
+const VERSION: u8 = 1;
+
+/// A row that knows how to be stored.
+pub(crate) trait Row: Serialize + DeserializeOwned {
+    /// The bytes to store.
+    ///
+    /// # Errors
+    /// [`base::Kind::Internal`].
+    fn to_bytes(&self) -> Result<Bytes> {
+        wire::encode_row(VERSION, self)
+    }
+
+    /// Reads what was stored; `key` names the row in the error.
+    ///
+    /// # Errors
+    /// [`base::Kind::Corrupt`].
+    fn from_bytes(key: &[u8], bytes: &[u8]) -> Result<Self> {
+        wire::decode_row(VERSION, bytes)
+            .map_err(|e| Error::corrupt(format!("row {}: {e}", key.escape_ascii())))
+    }
+}
+
+/// Local part and domain.
+type AddressParts = (String, String);
+
+fn parts(address: &Address) -> AddressParts {
+    (address.local.clone(), address.domain.clone())
+}
+
+fn address((local, domain): AddressParts) -> Address {
+    Address { local, domain }
+}
+
+/// An account.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct AccountRow {
+    id: u64,
+    kind: AccountKind,
+    address: AddressParts,
+    aliases: Vec<AddressParts>,
+    display_name: String,
+    enabled: bool,
+    quota: [Option<u64>; 3],
+    send_as: Vec<u64>,
+    full_access: Vec<u64>,
+    smtp_sent_copy: bool,
+    litigation_hold: bool,
+    role: Role,
+    created_ms: i64,
+}
+
+impl Row for AccountRow {}
+
+impl From<&Account> for AccountRow {
+    fn from(a: &Account) -> Self {
+        let ids = |grants: &[AccountId]| grants.iter().map(|id| id.0).collect();
+        Self {
+            id: a.id.0,
+            kind: a.kind,
+            address: parts(&a.address),
+            aliases: a.aliases.iter().map(parts).collect(),
+            display_name: a.display_name.clone(),
+            enabled: a.enabled,
+            quota: [a.quota.warn_bytes, a.quota.no_send_bytes, a.quota.no_receive_bytes],
+            send_as: ids(&a.send_as),
+            full_access: ids(&a.full_access),
+            smtp_sent_copy: a.smtp_sent_copy,
+            litigation_hold: a.litigation_hold,
+            role: a.role,
+            created_ms: a.created.unix_ms,
+        }
+    }
+}
+
+impl From<AccountRow> for Account {
+    fn from(row: AccountRow) -> Self {
+        let ids = |grants: Vec<u64>| grants.into_iter().map(AccountId).collect();
+        let [warn_bytes, no_send_bytes, no_receive_bytes] = row.quota;
+        Self {
+            id: AccountId(row.id),
+            kind: row.kind,
+            address: address(row.address),
+            aliases: row.aliases.into_iter().map(address).collect(),
+            display_name: row.display_name,
+            enabled: row.enabled,
+            quota: Quota { warn_bytes, no_send_bytes, no_receive_bytes },
+            send_as: ids(row.send_as),
+            full_access: ids(row.full_access),
+            smtp_sent_copy: row.smtp_sent_copy,
+            litigation_hold: row.litigation_hold,
+            role: row.role,
+            created: Timestamp { unix_ms: row.created_ms },
+        }
+    }
+}
+
+/// Whose an address is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) enum Target {
+    /// An account's.
+    Account(AccountId),
+    /// A group's.
+    Group(GroupId),
+}
+
+/// What stands under an address.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct NameRow {
+    pub(crate) target: Target,
+    /// Whether it is the primary address; listing goes by these.
+    pub(crate) primary: bool,
+}
+
+impl Row for NameRow {}
+
+/// A password.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PasswordRow {
+    /// The hash in PHC string form.
+    pub(crate) phc: String,
+    /// The salt is shared with accounts provisioned by the same call: hashed anew with a salt of
+    /// its own at the next sign-in.
+    pub(crate) shared_salt: bool,
+}
+
+impl Row for PasswordRow {}
+
+/// An accepted domain; its name is the key.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct DomainRow {
+    pub(crate) kind: DomainKind,
+}
+
+impl Row for DomainRow {}
+
+impl DomainRow {
+    pub(crate) fn domain(self, name: String, default: Option<&str>) -> Domain {
+        let default = default == Some(name.as_str());
+        Domain { name, kind: self.kind, default }
+    }
+}
+
+/// A group without its members, which have rows of their own.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct GroupRow {
+    address: AddressParts,
+    display_name: String,
+    authenticated_only: bool,
+}
+
+impl Row for GroupRow {}
+
+impl From<&Group> for GroupRow {
+    fn from(group: &Group) -> Self {
+        Self {
+            address: parts(&group.address),
+            display_name: group.display_name.clone(),
+            authenticated_only: group.authenticated_only,
+        }
+    }
+}
+
+impl GroupRow {
+    pub(crate) fn group(self, id: GroupId, members: Vec<Address>) -> Group {
+        Group {
+            id,
+            address: address(self.address),
+            display_name: self.display_name,
+            members,
+            authenticated_only: self.authenticated_only,
+        }
+    }
+}
+
+/// A member as it was written; its folded form is in the key.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct MemberRow(AddressParts);
+
+impl Row for MemberRow {}
+
+impl MemberRow {
+    pub(crate) fn new(member: &Address) -> Self {
+        Self(parts(member))
+    }
+
+    pub(crate) fn address(self) -> Address {
+        address(self.0)
+    }
+}
+
+/// What one transaction changed, for the caches of all nodes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) enum Changed {
+    /// An account, its password or its addresses.
+    Account(AccountId),
+    /// A group, its address or its members.
+    Group(GroupId),
+    /// The accepted domains or the default among them.
+    Domains,
+}
+
+/// One entry of the feed.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct FeedRow {
+    /// When, for trimming.
+    pub(crate) at_ms: i64,
+    /// What.
+    pub(crate) changed: Vec<Changed>,
+}
+
+impl Row for FeedRow {}
+
+/// That an operation was committed, and the id it was about.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct MarkerRow {
+    pub(crate) id: u64,
+}
+
+impl Row for MarkerRow {}
+
+/// An id counter.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct NextIdRow {
+    pub(crate) next: u64,
+}
+
+impl Row for NextIdRow {}
+
+/// An account that is gone; its mailbox remains to be swept.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct RemovedRow {
+    pub(crate) address: AddressParts,
+    pub(crate) at_ms: i64,
+}
+
+impl Row for RemovedRow {}
+
+impl RemovedRow {
+    pub(crate) fn new(account: &Account, at: Timestamp) -> Self {
+        Self { address: parts(&account.address), at_ms: at.unix_ms }
+    }
+}
+
+/// An audit record.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct AuditRow {
+    at_ms: i64,
+    actor: Actor,
+    action: String,
+    target: String,
+    parameters: String,
+}
+
+impl Row for AuditRow {}
+
+impl From<AuditRecord> for AuditRow {
+    fn from(record: AuditRecord) -> Self {
+        let AuditRecord { at, actor, action, target, parameters } = record;
+        Self { at_ms: at.unix_ms, actor, action, target, parameters }
+    }
+}
+
+impl From<AuditRow> for AuditRecord {
+    fn from(row: AuditRow) -> Self {
+        let AuditRow { at_ms, actor, action, target, parameters } = row;
+        Self { at: Timestamp { unix_ms: at_ms }, actor, action, target, parameters }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn version_1_bytes_never_change() {
+        let account = Account {
+            id: AccountId(7),
+            kind: AccountKind::Room,
+            address: Address::new("R", "x.t"),
+            aliases: vec![Address::new("b", "x.t")],
+            display_name: "Rö".into(),
+            enabled: true,
+            quota: Quota { warn_bytes: None, no_send_bytes: Some(300), no_receive_bytes: Some(1) },
+            send_as: vec![AccountId(9)],
+            full_access: vec![],
+            smtp_sent_copy: false,
+            litigation_hold: true,
+            role: Role::OrganizationManagement,
+            created: Timestamp { unix_ms: 5 },
+        };
+        let bytes = AccountRow::from(&account).to_bytes().unwrap();
+        let golden = b"\x01\x07\x02\x01R\x03x.t\x01\x01b\x03x.t\x03R\xc3\xb6\x01\
+                       \x00\x01\xfb\x2c\x01\x01\x01\x01\x09\x00\x00\x01\x01\x0a";
+        assert_eq!(bytes.escape_ascii().to_string(), golden.escape_ascii().to_string());
+        let back = Account::from(AccountRow::from_bytes(b"k", &bytes).unwrap());
+        assert_eq!(back, account);
+    }
+
+    #[test]
+    fn small_rows_keep_their_bytes() {
+        let name = NameRow { target: Target::Group(GroupId(3)), primary: true };
+        assert_eq!(&name.to_bytes().unwrap()[..], [1, 1, 3, 1]);
+        let feed = FeedRow { at_ms: 1, changed: vec![Changed::Account(AccountId(4))] };
+        assert_eq!(&feed.to_bytes().unwrap()[..], [1, 2, 1, 0, 4]);
+        let password = PasswordRow { phc: "$a".into(), shared_salt: true };
+        assert_eq!(&password.to_bytes().unwrap()[..], [1, 2, b'$', b'a', 1]);
+        let error = NameRow::from_bytes(b"C/n", &[2, 0]).err().unwrap();
+        assert!(error.detail.contains("C/n"), "{error}");
+    }
+}

@@ -1,0 +1,100 @@
+//! What the owner of a mailbox keeps in memory between commands.
+//!
+//! The owner is the only writer, and every write reads the summary row and compares, so what is
+//! here is what is stored. It is small: counters, folders, keyword names, subscriptions, and the
+//! index blocks touched last.
+
+use crate::rows::keys::Keys;
+use crate::rows::meta::all_rows;
+use crate::rows::{self, FolderRow, Summary};
+use base::{Error, FolderId, Result};
+use bytes::Bytes;
+use contract_mailbox::{FolderInfo, IndexBlock, Keywords};
+use contract_store::{BodyError, Isolation, Transaction};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// How many index blocks (of up to 256 messages, some 16 kB each) stay in memory for a mailbox.
+const BLOCKS_MAX: usize = 32;
+
+/// A mailbox in memory.
+#[derive(Clone, Debug)]
+pub(crate) struct Cache {
+    /// The stored summary, and its bytes as they stand in the store.
+    pub(crate) summary: Summary,
+    pub(crate) summary_row: Bytes,
+    /// Shared, so that a reader beside the actor has the folders of its moment.
+    pub(crate) folders: Arc<BTreeMap<FolderId, FolderRow>>,
+    pub(crate) keywords: Arc<Keywords>,
+    pub(crate) subscriptions: Arc<BTreeSet<String>>,
+    pub(crate) blocks: HashMap<(FolderId, u32), Arc<IndexBlock>>,
+}
+
+impl Cache {
+    /// Loads a mailbox; `None` if it has never been used.
+    pub(crate) async fn load(tx: &dyn Transaction, keys: Keys) -> Result<Option<Self>, BodyError> {
+        let serializable = Isolation::Serializable;
+        let Some(summary_row) = tx.get(&keys.summary(), serializable).await? else {
+            return Ok(None);
+        };
+        let keywords = tx.get(&keys.keywords(), serializable).await?;
+        let mut folders = BTreeMap::new();
+        for row in all_rows(tx, &keys.folders(), serializable).await? {
+            let folder: FolderRow = rows::decode(&row.value, "folder")?;
+            folders.insert(folder.info.id, folder);
+        }
+        let subscriptions = all_rows(tx, &keys.subscriptions(), serializable).await?;
+        Ok(Some(Self {
+            summary: rows::decode(&summary_row, "summary")?,
+            summary_row,
+            folders: Arc::new(folders),
+            keywords: Arc::new(match keywords {
+                Some(row) => rows::decode_keywords(&row)?,
+                None => Keywords::default(),
+            }),
+            subscriptions: Arc::new(
+                subscriptions.iter().filter_map(|row| keys.parse_subscription(&row.key)).collect(),
+            ),
+            blocks: HashMap::new(),
+        }))
+    }
+
+    /// A folder's row.
+    pub(crate) fn folder(&self, id: FolderId) -> Result<&FolderRow> {
+        self.folders.get(&id).ok_or_else(|| Error::not_found("The folder"))
+    }
+
+    /// A folder's path: names from below the root, `/` between them.
+    pub(crate) fn path(&self, id: FolderId) -> String {
+        path(&self.folders, id)
+    }
+
+    /// A folder as the contract shows it.
+    pub(crate) fn info(&self, row: &FolderRow) -> FolderInfo {
+        let subscribed = self.subscriptions.contains(&self.path(row.info.id));
+        FolderInfo { subscribed, ..row.info.clone() }
+    }
+
+    /// Keeps a block, and drops others when there are too many.
+    pub(crate) fn remember_block(&mut self, folder: FolderId, block: Arc<IndexBlock>) {
+        if self.blocks.len() >= BLOCKS_MAX {
+            self.blocks.clear();
+        }
+        self.blocks.insert((folder, block.number), block);
+    }
+}
+
+/// A folder's path within a set of folders. A damaged chain of parents ends the walk.
+pub(crate) fn path(folders: &BTreeMap<FolderId, FolderRow>, id: FolderId) -> String {
+    let mut names = Vec::new();
+    let mut at = Some(id);
+    while let Some(row) = at.and_then(|id| folders.get(&id)) {
+        if row.info.parent.is_none() || names.len() > folders.len() {
+            break;
+        }
+        names.push(row.info.name.as_str());
+        at = row.info.parent;
+    }
+    names.reverse();
+    names.join("/")
+}

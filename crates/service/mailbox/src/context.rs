@@ -1,0 +1,55 @@
+//! What every mailbox actor of a node shares.
+
+use base::actor::Inbox;
+use base::env::Env;
+use base::router::Router;
+use contract_blob::Blobs;
+use contract_control::Control;
+use contract_directory::Directory;
+use contract_store::Store;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+use crate::actor::Message;
+use crate::wakeups::Wakeups;
+
+/// How mailboxes are served on a node.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// How long a mailbox may be without work before its actor is unloaded.
+    pub idle: std::time::Duration,
+    /// How many mailboxes may be active.
+    pub active_max: usize,
+    /// How many reads may run beside their actors on the whole node.
+    pub reads_at_once: usize,
+    /// For how long removed items can be recovered, in milliseconds (single item recovery).
+    pub recoverable_ms: i64,
+}
+
+impl Default for Config {
+    /// Two minutes, 50,000 mailboxes, 64 reads, 14 days.
+    fn default() -> Self {
+        Self {
+            idle: std::time::Duration::from_secs(120),
+            active_max: 50_000,
+            reads_at_once: 64,
+            recoverable_ms: 14 * 24 * 3600 * 1000,
+        }
+    }
+}
+
+/// The world around a mailbox actor.
+pub(crate) struct Context {
+    pub(crate) config: Config,
+    pub(crate) env: Env,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) blobs: Arc<dyn Blobs>,
+    pub(crate) control: Arc<dyn Control>,
+    pub(crate) directory: Arc<dyn Directory>,
+    pub(crate) router: Arc<dyn Router>,
+    pub(crate) wakeups: Wakeups,
+    pub(crate) reads: Arc<Semaphore>,
+}
+
+/// An actor's own address.
+pub(crate) type MailboxInbox = Inbox<Message>;

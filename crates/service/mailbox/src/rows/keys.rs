@@ -1,0 +1,183 @@
+//! The keys of one mailbox's rows. See the table in the module above.
+
+use base::{AccountId, Change, FolderId, ItemId, QueueId, SessionId, Timestamp, Uid};
+use bytes::Bytes;
+use contract_blob::Holder;
+use contract_store::KeyRange;
+use contract_store::keys::{KeyBuilder, KeyReader};
+
+/// Builds the keys of one mailbox.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Keys(pub(crate) AccountId);
+
+impl Keys {
+    fn row(self, kind: u8) -> KeyBuilder {
+        KeyBuilder::new(b"A").u64(self.0.0).u8(kind)
+    }
+
+    /// Everything of the mailbox.
+    pub(crate) fn everything(self) -> KeyRange {
+        KeyRange::prefix(&KeyBuilder::new(b"A").u64(self.0.0).build())
+    }
+
+    pub(crate) fn summary(self) -> Bytes {
+        self.row(b's').build()
+    }
+
+    pub(crate) fn keywords(self) -> Bytes {
+        self.row(b'k').build()
+    }
+
+    pub(crate) fn job(self) -> Bytes {
+        self.row(b'j').build()
+    }
+
+    pub(crate) fn subscription(self, path: &str) -> Bytes {
+        self.row(b'p').raw(path.as_bytes()).build()
+    }
+
+    pub(crate) fn subscriptions(self) -> KeyRange {
+        KeyRange::prefix(&self.row(b'p').build())
+    }
+
+    /// The path of a subscription's key.
+    pub(crate) fn parse_subscription(self, key: &[u8]) -> Option<String> {
+        let path = KeyReader::new(key, &self.row(b'p').build())?.rest();
+        String::from_utf8(path.to_vec()).ok()
+    }
+
+    pub(crate) fn folder(self, folder: FolderId) -> Bytes {
+        self.row(b'f').u64(folder.0).build()
+    }
+
+    pub(crate) fn folders(self) -> KeyRange {
+        KeyRange::prefix(&self.row(b'f').build())
+    }
+
+    pub(crate) fn block(self, folder: FolderId, number: u32) -> Bytes {
+        self.row(b'b').u64(folder.0).u32(number).build()
+    }
+
+    /// Index blocks of a folder from one number on.
+    pub(crate) fn blocks_from(self, folder: FolderId, number: u32) -> KeyRange {
+        let end = KeyRange::prefix(&self.row(b'b').u64(folder.0).build()).end;
+        KeyRange { begin: self.block(folder, number), end }
+    }
+
+    pub(crate) fn meta(self, folder: FolderId, uid: Uid, piece: u16) -> Bytes {
+        self.row(b'm').u64(folder.0).u32(uid.0).u16(piece).build()
+    }
+
+    /// All pieces of one message's meta.
+    pub(crate) fn meta_of(self, folder: FolderId, uid: Uid) -> KeyRange {
+        KeyRange::prefix(&self.row(b'm').u64(folder.0).u32(uid.0).build())
+    }
+
+    /// The UID of a meta row's key.
+    pub(crate) fn parse_meta(self, key: &[u8]) -> Option<Uid> {
+        let mut reader = KeyReader::new(key, &self.row(b'm').build())?;
+        reader.u64()?;
+        reader.u32().map(Uid)
+    }
+
+    pub(crate) fn item(self, item: ItemId) -> Bytes {
+        self.row(b'i').u64(item.0).build()
+    }
+
+    pub(crate) fn tree(self, item: ItemId, piece: u16) -> Bytes {
+        self.row(b't').u64(item.0).u16(piece).build()
+    }
+
+    /// All pieces of an item's tree.
+    pub(crate) fn tree_of(self, item: ItemId) -> KeyRange {
+        KeyRange::prefix(&self.row(b't').u64(item.0).build())
+    }
+
+    pub(crate) fn change(self, folder: FolderId, change: Change) -> Bytes {
+        self.row(b'c').u64(folder.0).u64(change.0).build()
+    }
+
+    /// Changes of a folder after one number, up to and including another.
+    pub(crate) fn changes(self, folder: FolderId, after: Change, up_to: Change) -> KeyRange {
+        KeyRange {
+            begin: self.change(folder, Change(after.0.saturating_add(1))),
+            end: self.change(folder, Change(up_to.0.saturating_add(1))),
+        }
+    }
+
+    /// The change number of a change row's key.
+    pub(crate) fn parse_change(self, key: &[u8]) -> Option<Change> {
+        let mut reader = KeyReader::new(key, &self.row(b'c').build())?;
+        reader.u64()?;
+        reader.u64().map(Change)
+    }
+
+    pub(crate) fn message_id(self, hash: u64, item: ItemId) -> Bytes {
+        self.row(b'g').u64(hash).u64(item.0).build()
+    }
+
+    pub(crate) fn conversation(self, hash: u64, item: ItemId) -> Bytes {
+        self.row(b'v').u64(hash).u64(item.0).build()
+    }
+
+    pub(crate) fn received(self, folder: FolderId, received: Timestamp, item: ItemId) -> Bytes {
+        // The sign bit is turned over, so that dates before 1970 stand first.
+        let time = (received.unix_ms as u64) ^ (1 << 63);
+        self.row(b'r').u64(folder.0).u64(time).u64(item.0).build()
+    }
+
+    pub(crate) fn href(self, folder: FolderId, href: &str) -> Bytes {
+        self.row(b'h').u64(folder.0).raw(href.as_bytes()).build()
+    }
+
+    pub(crate) fn source_key(self, folder: FolderId, source_key: &[u8]) -> Bytes {
+        self.row(b'z').u64(folder.0).raw(source_key).build()
+    }
+
+    /// The dedupe key of a delivery. The recipient is hashed, so that its length does not matter.
+    pub(crate) fn delivery(self, queue: QueueId, recipient: &str, generation: u32) -> Bytes {
+        let hash = hash64(&[recipient.as_bytes(), &generation.to_be_bytes()]);
+        self.row(b'd').u128(queue.0).u64(hash).build()
+    }
+
+    /// Dedupe keys of messages accepted before a moment.
+    pub(crate) fn deliveries_before(self, moment: Timestamp) -> KeyRange {
+        let begin = self.row(b'd').build();
+        let end = self.row(b'd').u128(QueueId::new(moment, 0).0).build();
+        KeyRange { begin, end }
+    }
+
+    pub(crate) fn result(self, session: SessionId) -> Bytes {
+        self.row(b'x').u128(session.0).build()
+    }
+
+    /// All results of all sessions.
+    pub(crate) fn results(self) -> KeyRange {
+        KeyRange::prefix(&self.row(b'x').build())
+    }
+
+    pub(crate) fn collection(self, folder: FolderId, device: &str) -> Bytes {
+        self.row(b'q').u64(folder.0).raw(device.as_bytes()).build()
+    }
+
+    pub(crate) fn read_by(self, folder: FolderId, user: AccountId) -> Bytes {
+        self.row(b'u').u64(folder.0).u64(user.0).build()
+    }
+
+    /// The name under which an item holds its blobs.
+    pub(crate) fn holder(self, item: ItemId) -> Holder {
+        Holder(KeyBuilder::new(b"i").u64(self.0.0).u64(item.0).build())
+    }
+}
+
+/// A 64-bit hash for index keys; a collision costs a look at one more item, never a wrong answer.
+pub(crate) fn hash64(parts: &[&[u8]]) -> u64 {
+    // FNV-1a over length-prefixed parts: stable for ever, which std's hashers do not promise.
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut feed = |byte: u8| hash = (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+    for part in parts {
+        (part.len() as u64).to_be_bytes().into_iter().for_each(&mut feed);
+        part.iter().copied().for_each(&mut feed);
+    }
+    hash
+}

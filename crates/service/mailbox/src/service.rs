@@ -1,0 +1,174 @@
+//! The service's two ends: the contract that callers use, and the host that serves them.
+
+use crate::actor::{Args, MailboxActor, Message};
+use crate::context::{Config, Context};
+use crate::wakeups::Wakeups;
+use async_trait::async_trait;
+use base::actor::{Population, PopulationOptions};
+use base::deadline::Deadline;
+use base::env::Env;
+use base::router::{Host, LocalRouter, Parcel, Router, ServiceId, Target};
+use base::{AccountId, Change, CommandId, Error, Result};
+use contract_blob::Blobs;
+use contract_control::Control;
+use contract_directory::Directory;
+use contract_mailbox::{Mailboxes, Principal, Read, ReadReply, Write, WriteReply};
+use contract_store::Store;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, watch};
+
+/// How long a request may take, waiting included, before its caller is told to try later.
+const REQUEST_TIME: Duration = Duration::from_secs(10);
+
+/// How long a request may take that concerns any number of messages.
+const LONG_REQUEST_TIME: Duration = Duration::from_secs(300);
+
+/// The most messages in a mailbox actor's inbox.
+const INBOX_CAPACITY: usize = 64;
+
+/// What the service stands on.
+pub struct Parts {
+    /// The outside world.
+    pub env: Env,
+    /// Where mailboxes are stored.
+    pub store: Arc<dyn Store>,
+    /// Where bodies are stored.
+    pub blobs: Arc<dyn Blobs>,
+    /// Who owns what.
+    pub control: Arc<dyn Control>,
+    /// Who is who.
+    pub directory: Arc<dyn Directory>,
+    /// The way to other actors.
+    pub router: Arc<dyn Router>,
+}
+
+/// A request on its way to a mailbox's owner.
+#[derive(Serialize, Deserialize)]
+enum Request {
+    Read { who: Principal, request: Read },
+    Write { who: Principal, command: CommandId, request: Write },
+}
+
+/// An answer on its way back.
+#[derive(Serialize, Deserialize)]
+enum Answer {
+    Read(ReadReply),
+    Write(WriteReply),
+}
+
+/// Access to mailboxes, wherever they are. Cheap to share behind an `Arc`.
+pub struct MailboxService {
+    context: Arc<Context>,
+    population: Population<AccountId, MailboxActor>,
+}
+
+/// Starts serving this node's mailboxes: registers their host with `local`, through which the
+/// router finds it. Gives the service for callers on this node.
+pub fn start(config: Config, parts: Parts, local: &LocalRouter) -> Arc<MailboxService> {
+    let Parts { env, store, blobs, control, directory, router } = parts;
+    let reads = Arc::new(Semaphore::new(config.reads_at_once));
+    let wakeups = Wakeups::default();
+    let context = Arc::new(Context {
+        config, env, store, blobs, control, directory, router, wakeups, reads,
+    });
+    let options = PopulationOptions {
+        inbox_capacity: INBOX_CAPACITY,
+        idle: config.idle,
+        actors_max: config.active_max,
+    };
+    let args = {
+        let context = context.clone();
+        move |account: &AccountId| Args { context: context.clone(), account: *account }
+    };
+    let population = Population::new(options, args);
+    local.register(ServiceId::MAILBOX, Arc::new(MailboxHost { population: population.clone() }));
+    Arc::new(MailboxService { context, population })
+}
+
+impl MailboxService {
+    /// How many mailboxes are active on this node.
+    pub fn active(&self) -> usize {
+        self.population.count()
+    }
+
+    /// Asks all mailbox actors to stop, and waits until they have.
+    ///
+    /// # Errors
+    /// [`base::Kind::Timeout`] if some have not by the deadline.
+    pub async fn stop(&self, deadline: Deadline) -> Result<()> {
+        self.population.stop_all(deadline).await
+    }
+
+    async fn ask(&self, mailbox: AccountId, request: Request, time: Duration) -> Result<Answer> {
+        let slot = self.context.control.slot_of_account(mailbox);
+        let key = u128::from(mailbox.0);
+        let target = Target { service: ServiceId::MAILBOX, key, slot };
+        self.context.router.ask(target, request, Deadline::after(time)).await
+    }
+}
+
+#[async_trait]
+impl Mailboxes for MailboxService {
+    async fn read(&self, mailbox: AccountId, who: Principal, request: Read) -> Result<ReadReply> {
+        let time = match request {
+            Read::Search { .. } => LONG_REQUEST_TIME,
+            _ => REQUEST_TIME,
+        };
+        match self.ask(mailbox, Request::Read { who, request }, time).await? {
+            Answer::Read(reply) => Ok(reply),
+            Answer::Write(_) => Err(Error::internal("a read was answered as a write")),
+        }
+    }
+
+    async fn write(
+        &self,
+        mailbox: AccountId,
+        who: Principal,
+        command: CommandId,
+        request: Write,
+    ) -> Result<WriteReply> {
+        let time = match request {
+            Write::Store { .. }
+            | Write::Copy { .. }
+            | Write::Move { .. }
+            | Write::Expunge { .. }
+            | Write::RenameFolder { .. } => LONG_REQUEST_TIME,
+            _ => REQUEST_TIME,
+        };
+        match self.ask(mailbox, Request::Write { who, command, request }, time).await? {
+            Answer::Write(reply) => Ok(reply),
+            Answer::Read(_) => Err(Error::internal("a write was answered as a read")),
+        }
+    }
+
+    fn watch(&self, mailbox: AccountId) -> watch::Receiver<Change> {
+        self.context.wakeups.watch(mailbox)
+    }
+}
+
+/// Serves the mailboxes that this node owns.
+struct MailboxHost {
+    population: Population<AccountId, MailboxActor>,
+}
+
+#[async_trait]
+impl Host for MailboxHost {
+    async fn handle(&self, target: Target, request: Parcel, deadline: Deadline) -> Result<Parcel> {
+        let account = u64::try_from(target.key)
+            .map(AccountId)
+            .map_err(|_| Error::internal(format!("{target} is no mailbox")))?;
+        let answer = match request.open()? {
+            Request::Read { who, request } => {
+                let message = |reply| Message::Read { who, request, reply };
+                Answer::Read(self.population.call(&account, message, deadline).await?)
+            }
+            Request::Write { who, command, request } => {
+                let message = |reply| Message::Write { who, command, request, reply };
+                Answer::Write(self.population.call(&account, message, deadline).await?)
+            }
+        };
+        Ok(Parcel::typed(answer))
+    }
+}

@@ -1,0 +1,161 @@
+//! Housekeeping of one mailbox, once a day while it is in use: results and dedupe rows that have
+//! had their time, and removed items that can no longer be recovered.
+
+use crate::actor::MailboxActor;
+use crate::rows::ResultRow;
+use crate::rows::meta::all_rows;
+use crate::rows;
+use crate::unit::Unit;
+use crate::write::deliver::DEDUPE_MS;
+use base::{FolderId, Result, Timestamp, Uid};
+use contract_mailbox::{IndexEntry, Principal, SpecialUse, UidSet};
+use contract_store::{Attempt, Body, BodyError, Isolation, Transaction, transact};
+use futures::future::BoxFuture;
+
+/// How often it runs, in milliseconds.
+const EVERY_MS: i64 = 24 * 3600 * 1000;
+
+/// For how long the answer to a session's last command is kept, in milliseconds. Sessions live at
+/// most this long without a command.
+const RESULTS_MS: i64 = 3600 * 1000;
+
+/// How many messages one transaction purges.
+const CHUNK: usize = 200;
+
+/// Whether it is time.
+pub(crate) fn is_due(mailbox: &MailboxActor) -> bool {
+    let now = mailbox.context.env.clock.now();
+    mailbox.cache.summary.swept.plus_ms(EVERY_MS) < now
+}
+
+/// Runs until nothing is left to do. Each chunk is a transaction of its own.
+pub(crate) async fn run(mailbox: &mut MailboxActor) -> Result<()> {
+    loop {
+        let owner = mailbox.context.directory.account(mailbox.account).await?;
+        let body = Sweep { mailbox, owner: &owner };
+        let swept = transact(&mailbox.context.store, body).await?;
+        let Some((draft, more)) = swept else {
+            mailbox.reload().await?;
+            return Ok(());
+        };
+        draft.apply(&mut mailbox.cache);
+        if !more {
+            return Ok(());
+        }
+    }
+}
+
+struct Sweep<'s> {
+    mailbox: &'s MailboxActor,
+    owner: &'s contract_directory::Account,
+}
+
+/// What the cache must learn, and whether there is more; `None` if the cache is old.
+type Swept = Option<(crate::unit::Draft, bool)>;
+
+impl Body<Swept> for Sweep<'_> {
+    fn run<'a>(
+        &'a mut self,
+        tx: &'a dyn Transaction,
+        _attempt: Attempt,
+    ) -> BoxFuture<'a, Result<Swept, BodyError>> {
+        Box::pin(self.chunk(tx))
+    }
+}
+
+impl Sweep<'_> {
+    async fn chunk(&self, tx: &dyn Transaction) -> Result<Swept, BodyError> {
+        let mailbox = self.mailbox;
+        mailbox.fence.check(tx).await?;
+        let summary = tx.get(&mailbox.keys.summary(), Isolation::Serializable).await?;
+        if summary.as_ref() != Some(&mailbox.cache.summary_row) {
+            return Ok(None);
+        }
+        let mut unit =
+            Unit::new(tx, &mailbox.context, self.owner, Principal::System, &mailbox.cache);
+        let now = unit.now;
+        tx.clear_range(&unit.keys.deliveries_before(now.plus_ms(-DEDUPE_MS)));
+        forget_results(&unit, now.plus_ms(-RESULTS_MS)).await?;
+        let more = if unit.on_hold {
+            false
+        } else {
+            let limit = now.plus_ms(-mailbox.context.config.recoverable_ms);
+            purge_expired(&mut unit, limit).await?
+        };
+        if !more {
+            unit.summary().swept = now;
+        }
+        Ok(Some((unit.flush()?, more)))
+    }
+}
+
+async fn forget_results(unit: &Unit<'_>, before: Timestamp) -> Result<(), BodyError> {
+    let results = all_rows(unit.tx, &unit.keys.results(), Isolation::Serializable).await?;
+    for row in results {
+        let result: ResultRow = rows::decode(&row.value, "result")?;
+        if result.at < before {
+            unit.tx.clear(&row.key);
+        }
+    }
+    Ok(())
+}
+
+/// Purges a chunk of what was removed before `limit`; answers whether there is more.
+async fn purge_expired(unit: &mut Unit<'_>, limit: Timestamp) -> Result<bool, BodyError> {
+    let kept = [SpecialUse::Deletions, SpecialUse::Versions, SpecialUse::Purges];
+    for role in kept {
+        let folder = role.folder_id();
+        let expired = expired_items(unit, folder, limit).await?;
+        for entry in &expired {
+            crate::message::purge(unit, folder, entry).await?;
+        }
+        if expired.len() >= CHUNK {
+            return Ok(true);
+        }
+    }
+    let deleted: Vec<FolderId> = unit
+        .folders()
+        .filter(|row| row.deleted.is_some_and(|at| at < limit))
+        .map(|row| row.info.id)
+        .collect();
+    for folder in deleted {
+        let all = UidSet::all();
+        let (entries, more) =
+            crate::select::select(unit, folder, &all, Uid(0), CHUNK).await?;
+        for entry in &entries {
+            crate::message::purge(unit, folder, entry).await?;
+        }
+        if more {
+            return Ok(true);
+        }
+        forget_folder(unit, folder);
+    }
+    Ok(false)
+}
+
+/// The oldest items of a folder that came there before `limit`, at most a chunk.
+async fn expired_items(
+    unit: &mut Unit<'_>,
+    folder: FolderId,
+    limit: Timestamp,
+) -> Result<Vec<IndexEntry>, BodyError> {
+    let all = UidSet::all();
+    let (mut entries, _) = crate::select::select(unit, folder, &all, Uid(0), CHUNK).await?;
+    // UIDs are given in the order of arrival, so the first that is young ends the search.
+    for place in 0..entries.len() {
+        let row = crate::message::read_item(unit, entries[place].item).await?;
+        let disposed = row.extra.and_then(|extra| extra.disposed).unwrap_or(row.received);
+        if disposed >= limit {
+            entries.truncate(place);
+            break;
+        }
+    }
+    Ok(entries)
+}
+
+/// Removes what is left of an emptied folder: its row and its history.
+fn forget_folder(unit: &mut Unit<'_>, folder: FolderId) {
+    let history = unit.keys.changes(folder, base::Change(0), base::Change(u64::MAX - 1));
+    unit.tx.clear_range(&history);
+    unit.remove_folder(folder);
+}

@@ -1,0 +1,40 @@
+//! Append: puts messages into a folder, all or none.
+
+use super::folder::check_takes_mail;
+use crate::message::{self, Arrival};
+use crate::unit::Unit;
+use base::{FolderId, Result};
+use contract_mailbox::{NewMessage, WriteReply};
+use contract_store::BodyError;
+
+/// The most messages of one command; each brings at most a small blob of its own into the
+/// transaction.
+const MESSAGES_MAX: usize = 20;
+
+pub(super) async fn run(
+    unit: &mut Unit<'_>,
+    folder: FolderId,
+    messages: &[NewMessage],
+) -> Result<WriteReply, BodyError> {
+    if messages.len() > MESSAGES_MAX {
+        let text = format!("At most {MESSAGES_MAX} messages can be appended at once");
+        return Err(base::Error::new(base::Kind::Limit, text).into());
+    }
+    check_takes_mail(unit, folder)?;
+    let bytes: u64 = messages.iter().map(|message| message.content.size_bytes()).sum();
+    message::check_room(unit, bytes)?;
+    let mut uids = Vec::with_capacity(messages.len());
+    for new in messages {
+        let arrival = Arrival {
+            folder,
+            content: new.content.clone(),
+            staged: &new.staged,
+            parsed: (*new.parsed).clone(),
+            flags: unit.flags(&new.flags)?,
+            received: new.received.unwrap_or(unit.now),
+        };
+        uids.push(message::add(unit, arrival).await?.uid);
+    }
+    let uid_validity = unit.folder(folder)?.info.uid_validity;
+    Ok(WriteReply::Appended { uid_validity, uids })
+}

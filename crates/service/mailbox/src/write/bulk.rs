@@ -1,0 +1,133 @@
+//! Commands over many messages: chunks with progress, resumed by a new owner.
+//!
+//! A command that concerns more than [`CHUNK`] messages runs as several transactions. Each but the
+//! last leaves a job in the mailbox: who asked for what, and how far it came. Whoever activates
+//! the mailbox next finishes the job before anything else, and the command, sent again, is
+//! answered from its result. Each message is atomic, the command is not; but COPY stays invisible
+//! until its last chunk: the target folder's row, which says where its UIDs end, is kept in the job
+//! until then.
+
+use crate::rows::keys::Keys;
+use crate::rows::{self, FolderRow};
+use base::{CommandId, Error, Result, Uid};
+use bytes::Bytes;
+use contract_mailbox::{Principal, Write};
+use contract_store::{Attempt, Body, BodyError, Isolation, KeyRange, Transaction};
+use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+
+/// How many messages one transaction changes at most: at some 5 kB each it stays near 2.5 MB.
+pub(crate) const CHUNK: usize = 500;
+
+/// The longest piece of a job's request, in bytes; below the value limit.
+const PIECE_BYTES: usize = 90_000;
+
+/// How far a command has come.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Progress {
+    /// How many transactions it has committed.
+    pub(crate) steps: u32,
+    /// Messages up to this UID are done.
+    pub(crate) after: Uid,
+    /// The target folder as it will be; see the module's words.
+    pub(crate) hidden: Option<FolderRow>,
+    /// What the answer will say. Only in memory: a job that a new owner finishes is answered with
+    /// "look again".
+    #[serde(skip)]
+    pub(crate) pairs: Vec<(Uid, Uid)>,
+    #[serde(skip)]
+    pub(crate) entries: Vec<contract_mailbox::IndexEntry>,
+    #[serde(skip)]
+    pub(crate) modified: Vec<Uid>,
+    /// Whether the answer's parts are complete.
+    #[serde(skip)]
+    pub(crate) incomplete: bool,
+}
+
+/// A command in progress.
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    pub(crate) command: CommandId,
+    pub(crate) principal: Principal,
+    pub(crate) request: Write,
+    pub(crate) progress: Progress,
+}
+
+#[derive(Serialize, Deserialize)]
+struct JobHead {
+    command: CommandId,
+    principal: Principal,
+    pieces: u16,
+    progress: Progress,
+}
+
+fn piece_key(keys: Keys, number: u16) -> Bytes {
+    [&keys.job()[..], &number.to_be_bytes()].concat().into()
+}
+
+/// Writes the job of a command that goes on; its request only the first time.
+pub(crate) fn write(
+    tx: &dyn Transaction,
+    keys: Keys,
+    command: CommandId,
+    principal: Principal,
+    request: &Write,
+    progress: &Progress,
+) -> Result<()> {
+    let bytes = rows::encode(request)?;
+    let pieces = bytes.chunks(PIECE_BYTES);
+    let count = u16::try_from(pieces.len())
+        .map_err(|_| Error::invalid("The command names too many messages"))?;
+    if progress.steps == 1 {
+        for (number, piece) in (1..).zip(pieces) {
+            tx.set(&piece_key(keys, number), piece);
+        }
+    }
+    let head = JobHead { command, principal, pieces: count, progress: progress.clone() };
+    tx.set(&piece_key(keys, 0), &rows::encode(&head)?);
+    Ok(())
+}
+
+/// Ends the job.
+pub(crate) fn clear(tx: &dyn Transaction, keys: Keys) {
+    tx.clear_range(&KeyRange::prefix(&keys.job()));
+}
+
+/// How far the stored job of a command has come; `None` if there is none.
+pub(crate) async fn stored_progress(
+    tx: &dyn Transaction,
+    keys: Keys,
+) -> Result<Option<Progress>, BodyError> {
+    let head = tx.get(&piece_key(keys, 0), Isolation::Serializable).await?;
+    Ok(head.map(|row| rows::decode::<JobHead>(&row, "job")).transpose()?.map(|head| head.progress))
+}
+
+/// Finds the job that waits to be finished, if there is one.
+pub(crate) struct Load(pub(crate) Keys);
+
+impl Body<Option<Job>> for Load {
+    fn run<'a>(
+        &'a mut self,
+        tx: &'a dyn Transaction,
+        _attempt: Attempt,
+    ) -> BoxFuture<'a, Result<Option<Job>, BodyError>> {
+        Box::pin(load(tx, self.0))
+    }
+}
+
+async fn load(tx: &dyn Transaction, keys: Keys) -> Result<Option<Job>, BodyError> {
+    let Some(head) = tx.get(&piece_key(keys, 0), Isolation::Serializable).await? else {
+        return Ok(None);
+    };
+    let head: JobHead = rows::decode(&head, "job")?;
+    let mut bytes = Vec::new();
+    for number in 1..=head.pieces {
+        match tx.get(&piece_key(keys, number), Isolation::Serializable).await? {
+            Some(piece) => bytes.extend_from_slice(&piece),
+            None => return Err(Error::corrupt("a piece of a job is missing").into()),
+        }
+    }
+    let progress = Progress { incomplete: true, ..head.progress };
+    let request = rows::decode(&bytes, "job")?;
+    Ok(Some(Job { command: head.command, principal: head.principal, request, progress }))
+}

@@ -1,0 +1,74 @@
+//! Expunge: removes messages that have \Deleted, and [`dispose`], the one way anything is removed.
+
+use super::bulk::{CHUNK, Progress};
+use super::{Step, copy};
+use crate::message::{self, Transfer};
+use crate::select::select;
+use crate::unit::Unit;
+use base::{FolderId, Result, Uid};
+use contract_mailbox::{IndexEntry, SpecialUse, SystemFlags, UidSet, WriteReply};
+use contract_store::BodyError;
+
+pub(super) async fn step(
+    unit: &mut Unit<'_>,
+    folder: FolderId,
+    uids: Option<&UidSet>,
+    progress: &mut Progress,
+) -> Result<Step, BodyError> {
+    let mut doomed = Vec::new();
+    let all = UidSet::all();
+    let uids = uids.unwrap_or(&all);
+    let mut more = unit.folder(folder)?.info.counts.deleted > 0;
+    while more && doomed.len() < CHUNK {
+        let (entries, rest) = select(unit, folder, uids, progress.after, CHUNK).await?;
+        more = rest;
+        for entry in entries {
+            if doomed.len() == CHUNK {
+                more = true;
+                break;
+            }
+            progress.after = entry.uid;
+            if entry.flags.system.contains(SystemFlags::DELETED) {
+                doomed.push(entry);
+            }
+        }
+    }
+    let after = progress.after;
+    dispose(unit, folder, &doomed, progress).await?;
+    progress.after = after;
+    if more {
+        return Ok(Step::More);
+    }
+    if progress.incomplete {
+        return Ok(Step::Finished(WriteReply::LookAgain));
+    }
+    let removed = progress.pairs.drain(..).map(|(old, _)| old).collect::<UidSet>();
+    Ok(Step::Finished(WriteReply::Expunged(removed)))
+}
+
+/// Removes messages from where users see them: into Recoverable Items/Deletions, or, from within
+/// that tree, into Purges while they must be kept, else for good.
+pub(super) async fn dispose(
+    unit: &mut Unit<'_>,
+    folder: FolderId,
+    entries: &[IndexEntry],
+    progress: &mut Progress,
+) -> Result<(), BodyError> {
+    let purges = SpecialUse::Purges.folder_id();
+    let target = match message::is_recoverable(unit, folder)? {
+        false => Some(SpecialUse::Deletions.folder_id()),
+        true if folder != purges => Some(purges),
+        true if unit.on_hold => None,
+        true => {
+            for entry in entries {
+                message::purge(unit, folder, entry).await?;
+                progress.pairs.push((entry.uid, Uid(0)));
+            }
+            None
+        }
+    };
+    match target {
+        Some(to) => copy::transfer(unit, folder, entries, to, Transfer::Dispose, progress).await,
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,84 @@
+//! Commands that change a mailbox: one file each, and the one dispatch.
+
+mod append;
+pub(crate) mod bulk;
+mod claim_recent;
+mod copy;
+pub(crate) mod deliver;
+mod expunge;
+pub(crate) mod folder;
+mod inbox;
+mod items;
+mod permissions;
+mod search_folder;
+mod store;
+mod submit;
+
+use crate::unit::Unit;
+use bulk::Progress;
+use contract_mailbox::{Write, WriteReply};
+use contract_store::BodyError;
+
+/// Whether a command is finished.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// It is; this is the answer.
+    Finished(WriteReply),
+    /// A chunk of it is done; go on in another transaction.
+    More,
+}
+
+/// Runs a command, or its next chunk, in a unit of work.
+///
+/// # Errors
+/// The command's own refusal; nothing of the unit is committed then.
+pub(crate) async fn run(
+    unit: &mut Unit<'_>,
+    request: &Write,
+    progress: &mut Progress,
+) -> Result<Step, BodyError> {
+    let reply = match request {
+        Write::Store { folder, uids, mode, flags, unchanged_since } => {
+            let change = store::Change { mode: *mode, flags, unchanged_since: *unchanged_since };
+            return store::step(unit, *folder, uids, change, progress).await;
+        }
+        Write::Copy { from, uids, to } => {
+            return copy::copy_step(unit, *from, uids, *to, progress).await;
+        }
+        Write::Move { from, uids, to } => {
+            return copy::move_step(unit, *from, uids, *to, progress).await;
+        }
+        Write::Expunge { folder, uids } => {
+            return expunge::step(unit, *folder, uids.as_ref(), progress).await;
+        }
+        Write::RenameFolder { folder, parent, name } => {
+            return folder::rename(unit, *folder, *parent, name, progress).await;
+        }
+        Write::CreateFolder { parent, name, class, role } => {
+            folder::create(unit, *parent, name, *class, *role)?
+        }
+        Write::DeleteFolder(folder) => folder::delete(unit, *folder)?,
+        Write::Subscribe { path, on } => folder::subscribe(unit, path, *on)?,
+        Write::Append { folder, messages } => append::run(unit, *folder, messages).await?,
+        Write::ClaimRecent(folder) => claim_recent::run(unit, *folder)?,
+        Write::Deliver(delivery) => deliver::run(unit, delivery).await?,
+        Write::Submit(outgoing) => submit::run(unit, outgoing).await?,
+        Write::ReserveIds { count } => items::reserve(unit, *count)?,
+        Write::CreateItem { folder, item } => items::create(unit, *folder, item).await?,
+        Write::EditItem { item, edit } => items::edit(unit, *item, edit).await?,
+        Write::SetRead { items, read } => items::set_read(unit, items, *read).await?,
+        Write::DeleteItems { folder, items, hard } => {
+            items::delete(unit, *folder, items, *hard).await?
+        }
+        Write::CreateSearchFolder { parent, name, scope, search } => {
+            search_folder::create(unit, *parent, name, scope, search).await?
+        }
+        Write::SetCollectionState { device, folder, latest } => {
+            items::set_collection_state(unit, device, *folder, latest).await?
+        }
+        Write::SetPermissions { folder, permissions } => {
+            permissions::set(unit, *folder, permissions)?
+        }
+    };
+    Ok(Step::Finished(reply))
+}

@@ -1,0 +1,93 @@
+//! Store: changes flags. Messages whose flags would stay the same are left alone.
+
+use super::Step;
+use super::bulk::{CHUNK, Progress};
+use crate::message;
+use crate::select::select;
+use crate::unit::Unit;
+use base::{FolderId, Result};
+use contract_mailbox::index::NamedFlags;
+use contract_mailbox::request::{StoreMode, Stored};
+use contract_mailbox::{Flags, UidSet, WriteReply};
+use contract_store::BodyError;
+
+/// How flags are to be changed.
+pub(super) struct Change<'a> {
+    pub(super) mode: StoreMode,
+    pub(super) flags: &'a NamedFlags,
+    pub(super) unchanged_since: Option<base::Change>,
+}
+
+pub(super) async fn step(
+    unit: &mut Unit<'_>,
+    folder: FolderId,
+    uids: &UidSet,
+    change: Change<'_>,
+    progress: &mut Progress,
+) -> Result<Step, BodyError> {
+    let (entries, more) = select(unit, folder, uids, progress.after, CHUNK).await?;
+    let flags = match change.mode {
+        // What is taken away need not get a bit first.
+        StoreMode::Remove => unit.known_flags(change.flags),
+        _ if entries.is_empty() => unit.known_flags(change.flags),
+        _ => unit.flags(change.flags)?,
+    };
+    for old in entries {
+        progress.after = old.uid;
+        if change.unchanged_since.is_some_and(|since| old.change > since) {
+            progress.modified.push(old.uid);
+            continue;
+        }
+        let wanted = combine(old.flags, change.mode, flags);
+        let entry = if wanted == old.flags {
+            old
+        } else {
+            message::restamp(unit, folder, &old, wanted).await?
+        };
+        progress.entries.push(entry);
+    }
+    if more {
+        return Ok(Step::More);
+    }
+    if progress.incomplete {
+        return Ok(Step::Finished(WriteReply::LookAgain));
+    }
+    Ok(Step::Finished(WriteReply::Stored(Stored {
+        entries: std::mem::take(&mut progress.entries),
+        modified: std::mem::take(&mut progress.modified),
+        keywords: unit.keywords(),
+    })))
+}
+
+fn combine(old: Flags, mode: StoreMode, flags: Flags) -> Flags {
+    match mode {
+        StoreMode::Replace => flags,
+        StoreMode::Add => Flags {
+            system: old.system.union(flags.system),
+            keywords: old.keywords | flags.keywords,
+        },
+        StoreMode::Remove => Flags {
+            system: old.system.without(flags.system),
+            keywords: old.keywords & !flags.keywords,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contract_mailbox::SystemFlags;
+
+    #[test]
+    fn flags_combine() {
+        let old = Flags { system: SystemFlags(0b011), keywords: 0b01 };
+        let given = Flags { system: SystemFlags(0b110), keywords: 0b10 };
+        let check = |mode, system, keywords| {
+            let expect = Flags { system: SystemFlags(system), keywords };
+            assert_eq!(combine(old, mode, given), expect, "{mode:?}");
+        };
+        check(StoreMode::Replace, 0b110, 0b10);
+        check(StoreMode::Add, 0b111, 0b11);
+        check(StoreMode::Remove, 0b001, 0b01);
+    }
+}

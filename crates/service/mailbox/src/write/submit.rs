@@ -1,0 +1,37 @@
+//! Submit: the owner sends a message. One transaction writes the queue entry and, if wanted, the
+//! copy in Sent Items.
+
+use crate::message::{self, Arrival};
+use crate::unit::Unit;
+use base::{Error, Kind, Result};
+use contract_mailbox::{Flags, Outgoing, SpecialUse, SystemFlags, WriteReply};
+use contract_store::BodyError;
+use contract_transport::rows as queue_rows;
+
+pub(super) async fn run(
+    unit: &mut Unit<'_>,
+    outgoing: &Outgoing,
+) -> Result<WriteReply, BodyError> {
+    let submission = &outgoing.submission;
+    let limit = unit.quota.no_send_bytes.unwrap_or(u64::MAX);
+    if unit.summary().size_bytes >= limit {
+        let text = "The mailbox is too full to send; remove something first";
+        return Err(Error::new(Kind::OverQuota, text).into());
+    }
+    let slot = unit.queue_slot(submission.queue);
+    let accepted = unit.now;
+    queue_rows::write(unit.tx, unit.blobs, slot, submission, accepted).await?;
+    if outgoing.sent_copy {
+        let arrival = Arrival {
+            folder: SpecialUse::Sent.folder_id(),
+            content: submission.content.clone(),
+            staged: &submission.staged,
+            parsed: (*submission.parsed).clone(),
+            flags: Flags::system(SystemFlags::SEEN),
+            received: accepted,
+        };
+        message::check_room(unit, submission.content.size_bytes())?;
+        message::add(unit, arrival).await?;
+    }
+    Ok(WriteReply::Submitted(submission.queue))
+}

@@ -1,0 +1,189 @@
+//! Reading a range of a blob.
+//!
+//! Pages of two chunks, each in a transaction of its own: bytes never change, so nothing binds the
+//! pages together, and a slow reader never holds a read version. The first page reads the manifest
+//! in the same transaction, unless it is known. A chunk that is missing under a known manifest
+//! means that the blob was collected since; it may have been uploaded again, so the manifest is
+//! read again. Missing under a manifest of the same transaction, it is damage.
+
+use crate::hold::gone;
+use crate::rows::{self, Manifest};
+use crate::{Shared, chunk};
+use base::{Error, Result};
+use bytes::Bytes;
+use contract_blob::{BlobId, ByteStream};
+use contract_store::transact::ATTEMPTS_MAX;
+use contract_store::{BodyError, Isolation, KeyRange, RangeRead, Retry, StoreError, Transaction};
+use futures::StreamExt;
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Chunks in one page: the one that is asked for and one ahead.
+const PAGE_CHUNKS: u32 = 2;
+
+/// The stream of a range's bytes.
+pub(crate) fn stream(shared: Arc<Shared>, id: BlobId, range: Range<u64>) -> ByteStream {
+    let reading = Reading {
+        shared,
+        id,
+        range,
+        checked: false,
+        ready: VecDeque::new(),
+    };
+    futures::stream::try_unfold(reading, Reading::next).boxed()
+}
+
+struct Reading {
+    shared: Arc<Shared>,
+    id: BlobId,
+    /// What has not been fetched yet.
+    range: Range<u64>,
+    /// Whether the range has been compared with the size.
+    checked: bool,
+    /// What has been fetched.
+    ready: VecDeque<Bytes>,
+}
+
+/// What one look into the store brought.
+enum Fetched {
+    Page,
+    /// The manifest in the cache does not hold any more.
+    Stale,
+}
+
+impl Reading {
+    async fn next(mut self) -> Result<Option<(Bytes, Self)>> {
+        loop {
+            if let Some(piece) = self.ready.pop_front() {
+                return Ok(Some((piece, self)));
+            }
+            if self.checked && self.range.is_empty() {
+                return Ok(None);
+            }
+            self.fetch().await?;
+        }
+    }
+
+    /// Fetches the next page, with all the tries that a transaction gets.
+    async fn fetch(&mut self) -> Result<()> {
+        let mut tx = self.shared.store.begin();
+        let mut attempt = 1;
+        loop {
+            // Without a chunk to miss, an old manifest would not be found out.
+            let cached = match self.range.is_empty() {
+                true => None,
+                false => self.shared.manifests.get(self.id),
+            };
+            let error = match self.try_fetch(&*tx, cached).await {
+                Ok(Fetched::Page) => return Ok(()),
+                Ok(Fetched::Stale) => {
+                    self.shared.manifests.remove(self.id);
+                    tx = self.shared.store.begin();
+                    StoreError::Conflict
+                }
+                Err(BodyError::Refused(error)) => return Err(error),
+                Err(BodyError::Store(error)) => error,
+            };
+            if error.retry() == Retry::Never || attempt >= ATTEMPTS_MAX {
+                return Err(error.into());
+            }
+            attempt += 1;
+            if error != StoreError::Conflict && tx.on_error(error).await.is_err() {
+                tx = self.shared.store.begin();
+            }
+        }
+    }
+
+    async fn try_fetch(
+        &mut self,
+        tx: &dyn Transaction,
+        cached: Option<Manifest>,
+    ) -> Result<Fetched, BodyError> {
+        let manifest = match cached {
+            Some(manifest) => manifest,
+            None => rows::manifest(tx, self.id, Isolation::Snapshot)
+                .await?
+                .ok_or_else(|| gone(self.id))?,
+        };
+        if self.range.start > self.range.end || self.range.end > manifest.size_bytes {
+            let asked = format!(
+                "{:?} of {:?}, {} bytes",
+                self.range, self.id, manifest.size_bytes
+            );
+            return Err(Error::internal(format!("a range outside of a blob: {asked}")).into());
+        }
+        self.checked = true;
+        if !self.range.is_empty() {
+            let chunk_bytes = u64::from(manifest.chunk_bytes);
+            let first = (self.range.start / chunk_bytes) as u32;
+            let last = ((self.range.end - 1) / chunk_bytes) as u32;
+            let last = last.min(first.saturating_add(PAGE_CHUNKS - 1));
+            let found = chunk_rows(tx, &manifest, first, last).await?;
+            match (found, cached) {
+                (Some(found), _) => self.take(&manifest, first, found)?,
+                (None, Some(_)) => return Ok(Fetched::Stale),
+                (None, None) => {
+                    let what = format!("a chunk of {first}..={last} is missing");
+                    return Err(self.damaged(&what).into());
+                }
+            }
+        }
+        if cached.is_none() {
+            self.shared.manifests.put(self.id, manifest);
+        }
+        Ok(Fetched::Page)
+    }
+
+    /// Checks and decodes a page, and cuts what is not in the range.
+    fn take(&mut self, manifest: &Manifest, first: u32, rows: Vec<Bytes>) -> Result<()> {
+        for (index, row) in (first..).zip(rows) {
+            let key = manifest.upload().chunk_key(index);
+            let data = chunk::decode(&key, &row, manifest.chunk_len(index))
+                .map_err(|why| self.damaged(&format!("chunk {index}: {why}")))?;
+            let begin = u64::from(index) * u64::from(manifest.chunk_bytes);
+            let from = (self.range.start - begin) as usize;
+            let to = (self.range.end - begin).min(data.len() as u64) as usize;
+            self.ready.push_back(data.slice(from..to));
+            self.range.start = begin + to as u64;
+        }
+        Ok(())
+    }
+
+    fn damaged(&self, what: &str) -> Error {
+        metrics::counter!("rialto_blob_damaged_total").increment(1);
+        Error::corrupt(format!("{:?}: {what}", self.id))
+    }
+}
+
+/// The rows of some chunks, in order; `None` if one is missing.
+async fn chunk_rows(
+    tx: &dyn Transaction,
+    manifest: &Manifest,
+    first: u32,
+    last: u32,
+) -> Result<Option<Vec<Bytes>>, StoreError> {
+    let upload = manifest.upload();
+    if first == last {
+        let row = tx
+            .get(&upload.chunk_key(first), Isolation::Snapshot)
+            .await?;
+        return Ok(row.map(|row| vec![row]));
+    }
+    let wanted = (last - first) as usize + 1;
+    let range = KeyRange::new(
+        upload.chunk_key(first),
+        KeyRange::single(&upload.chunk_key(last)).end,
+    );
+    let mut rows = Vec::with_capacity(wanted);
+    let mut next = Some(RangeRead::all(&range).limit(wanted));
+    while let Some(read) = next {
+        let page = tx.get_range(&read, Isolation::Snapshot).await?;
+        next = read.after(&page);
+        rows.extend(page.rows);
+    }
+    let in_order = (first..)
+        .zip(&rows)
+        .all(|(index, row)| row.key == upload.chunk_key(index));
+    Ok((in_order && rows.len() == wanted).then(|| rows.into_iter().map(|row| row.value).collect()))
+}

@@ -1,0 +1,209 @@
+//! The thread behind the committer: it moves what is in memory into the table file, makes
+//! checkpoints, and readies log segments for use.
+//!
+//! ```text
+//! freeze    active generation → frozen            8 MB or a second
+//! apply     oldest frozen → table file            one redb commit, not durable
+//! checkpoint                                      a durable one: 32 MB of log or 30 s
+//! recycle   segments before the checkpoint → ready
+//! ```
+//!
+//! Non-durable redb commits cost no sync; a crash undoes them and the log brings them back. When
+//! this thread falls behind, the log fills up and commits wait: memory stays bounded by the log.
+
+use crate::error::Result;
+use crate::health::Full;
+use crate::shared::{Shared, count};
+use crate::table::file::TableFile;
+use crate::table::generation::Last;
+use crate::wal::Position;
+use crate::wal::segment::{Segment, create, prepare};
+use base::env::{DiskFile, DiskLock};
+use contract_store::Version;
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// How often it looks for work that nobody rang for.
+const TICK: Duration = Duration::from_millis(250);
+
+/// How the thread is to end.
+#[derive(Default)]
+pub(crate) struct Ending {
+    /// It is to end now.
+    pub(crate) now: AtomicBool,
+    /// Everything is to be checkpointed before.
+    pub(crate) orderly: AtomicBool,
+}
+
+/// The log's segment files that are not in use.
+pub(crate) struct Spares {
+    pub(crate) dir: PathBuf,
+    pub(crate) store: u128,
+    pub(crate) files: VecDeque<(PathBuf, Box<dyn DiskFile>)>,
+    /// How many files there are, used or not.
+    pub(crate) count: u64,
+    /// The number in the name of the next file; none that is there has a greater one.
+    pub(crate) next_name: u64,
+    pub(crate) next_generation: u64,
+}
+
+/// See the module's words.
+pub(crate) struct Applier {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) file: TableFile,
+    pub(crate) spares: Spares,
+    pub(crate) ending: Arc<Ending>,
+    /// What has been applied since the last checkpoint, if anything.
+    pub(crate) pending: Option<Last>,
+    pub(crate) last_freeze: Duration,
+    pub(crate) last_checkpoint: Duration,
+    /// Held until the thread has ended.
+    pub(crate) lock: Box<dyn DiskLock>,
+}
+
+impl Spares {
+    /// Readies one more segment: an unused file, or a new one.
+    pub(crate) fn ready_one(&mut self, shared_env: &base::env::Env, size: u64) -> Result<Segment> {
+        let (path, file) = match self.files.pop_front() {
+            Some(spare) => spare,
+            None => {
+                let path = self.dir.join(format!("{:04}.seg", self.next_name));
+                self.next_name += 1;
+                let file = create(&*shared_env.disk, &path, size)?;
+                let sync = shared_env.disk.sync_dir(&self.dir);
+                sync.map_err(crate::error::Error::io(&self.dir, "sync"))?;
+                self.count += 1;
+                (path, file)
+            }
+        };
+        let generation = self.next_generation;
+        self.next_generation += 1;
+        prepare(shared_env, path, file, self.store, generation, size)
+    }
+}
+
+impl Applier {
+    /// Runs until it is told to end.
+    pub(crate) fn run(mut self) {
+        while !self.ending.now.load(Ordering::SeqCst) {
+            self.turn();
+            self.shared.bell.wait(TICK);
+        }
+        if self.ending.orderly.load(Ordering::SeqCst) && !self.shared.health.is_stopped() {
+            self.finish();
+        }
+        self.shared.current.expire_all();
+        let Self { file, lock, .. } = self;
+        drop(file);
+        drop(lock);
+    }
+
+    fn turn(&mut self) {
+        if self.shared.health.is_stopped() {
+            return;
+        }
+        let now = self.shared.env.clock.monotonic();
+        self.shared.current.expire(now);
+        self.ready_segments();
+        let sizes = self.shared.sizes;
+        let due = now.saturating_sub(self.last_freeze) >= Duration::from_millis(sizes.generation_ms);
+        let log_full = self.log_since_checkpoint() >= sizes.checkpoint_bytes;
+        if due || log_full || self.shared.current.active_bytes() >= sizes.generation_bytes {
+            self.shared.current.freeze(now);
+            self.last_freeze = now;
+        }
+        if let Err(error) = self.apply_all() {
+            self.stop(&error);
+        }
+        self.ready_segments();
+    }
+
+    fn stop(&self, error: &crate::error::Error) {
+        self.shared.health.stop(format!("applying the log: {error}"));
+        if let Err(stopped) = self.shared.health.check() {
+            self.shared.watches.fail_all(&stopped);
+        }
+    }
+
+    fn log_since_checkpoint(&self) -> u64 {
+        self.shared.pool.used_bytes()
+    }
+
+    /// Applies what is frozen, then makes a checkpoint if one is due.
+    fn apply_all(&mut self) -> Result<()> {
+        while let Some(generation) = self.shared.current.oldest_frozen() {
+            let Some(last) = generation.last() else { break };
+            let applied = Some((last.position, last.version));
+            self.file.write(Some(&generation), applied, false)?;
+            self.pending = Some(last);
+            let now = self.shared.env.clock.monotonic();
+            self.shared.current.applied(self.file.snapshot()?, last.version, now);
+        }
+        let sizes = self.shared.sizes;
+        let age = self.shared.env.clock.monotonic().saturating_sub(self.last_checkpoint);
+        if age >= Duration::from_millis(sizes.checkpoint_ms)
+            || self.log_since_checkpoint() >= sizes.checkpoint_bytes
+        {
+            self.checkpoint()?;
+        }
+        Ok(())
+    }
+
+    /// Makes what has been applied durable.
+    fn checkpoint(&mut self) -> Result<()> {
+        if let Some(last) = self.pending {
+            self.file.write(None, Some((last.position, last.version)), true)?;
+            self.checkpointed_at(last);
+        }
+        Ok(())
+    }
+
+    fn checkpointed_at(&mut self, last: Last) {
+        self.pending = None;
+        self.last_checkpoint = self.shared.env.clock.monotonic();
+        count(&self.shared.counters.checkpoints, 1);
+        metrics::counter!("store_checkpoints_total").increment(1);
+        for segment in self.shared.pool.release(last.position, last.written) {
+            self.spares.files.push_back((segment.path, segment.file));
+        }
+        metrics::gauge!("store_log_used_bytes").set(self.shared.pool.used_bytes() as f64);
+    }
+
+    /// Readies every segment that there may be. A full disk is tried again at the next tick.
+    fn ready_segments(&mut self) {
+        let sizes = self.shared.sizes;
+        while !self.spares.files.is_empty() || self.spares.count < sizes.segments() {
+            match self.spares.ready_one(&self.shared.env, sizes.segment_bytes) {
+                Ok(segment) => {
+                    self.shared.pool.put_ready(segment);
+                    self.shared.health.set_full(Full::Log, false);
+                }
+                Err(error) if error.is_full_disk() => {
+                    self.shared.health.set_full(Full::Log, true);
+                    return;
+                }
+                Err(error) => {
+                    self.stop(&error);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Puts everything into the table file, durably.
+    fn finish(&mut self) {
+        self.shared.current.freeze(self.shared.env.clock.monotonic());
+        if let Err(error) = self.apply_all().and_then(|()| self.checkpoint()) {
+            tracing::warn!(%error, "no last checkpoint; the next start replays the log");
+        }
+    }
+}
+
+/// Where the log begins for a new store.
+pub(crate) fn beginning(segment: &Segment, version: Version) -> (Position, Version) {
+    let offset = crate::wal::format::PAGE as u64;
+    (Position { generation: segment.header.generation, offset }, version)
+}

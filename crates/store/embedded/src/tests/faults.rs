@@ -1,0 +1,235 @@
+//! Failing syncs, a full disk, damage, a second process.
+
+use super::world::{Ledger, Machine, WRITERS, commit, dir, open_on, verify, write};
+use crate::{EmbeddedStore, Error, Options, Sizes};
+use base::env::sim::SimDisk;
+use base::env::{Disk, Env};
+use contract_store::{Isolation, Store, StoreError, StoreResult};
+use futures::FutureExt;
+use std::sync::Arc;
+
+async fn set(store: &EmbeddedStore, key: &str, value: &[u8]) -> StoreResult<()> {
+    let tx = store.begin();
+    tx.set(key.as_bytes(), value);
+    tx.commit().await.map(drop)
+}
+
+async fn get(store: &EmbeddedStore, key: &str) -> StoreResult<Option<bytes::Bytes>> {
+    store.begin().get(key.as_bytes(), Isolation::Snapshot).await
+}
+
+fn is_stopped<T: std::fmt::Debug>(result: StoreResult<T>) -> bool {
+    matches!(result, Err(StoreError::Stopped(_)))
+}
+
+/// Whichever sync fails: the store stops, and what was acknowledged before is there afterwards.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failed_sync_stops_the_store_and_loses_nothing_acknowledged() {
+    for nth in (1..60).step_by(2) {
+        let disk = SimDisk::default();
+        let machine = Machine::new(disk.clone());
+        let store = open_on(&machine, nth, Sizes::small(), None).unwrap();
+        let ledger = Arc::new(Ledger::default());
+        disk.fail_sync(nth);
+        let writers: Vec<_> = (0..WRITERS)
+            .map(|writer| {
+                let store: Arc<dyn Store> = store.clone();
+                tokio::spawn(write(store, ledger.clone(), writer, disk.clone()))
+            })
+            .collect();
+        for writer in writers {
+            writer.await.unwrap();
+        }
+        assert!(is_stopped(commit(&*store, 0, 0).await), "sync {nth}");
+        assert!(is_stopped(get(&store, "last0").await), "sync {nth}");
+        assert!(store.close().await.is_err());
+        machine.power_cut(nth);
+        let store = open_on(&Machine::new(disk), nth, Sizes::small(), None).unwrap();
+        verify(&*store, &ledger).await.unwrap_or_else(|text| panic!("sync {nth}: {text}"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_commit_whose_sync_fails_is_unknown_and_watches_end() {
+    let disk = SimDisk::default();
+    let store = open_on(&Machine::new(disk.clone()), 1, Sizes::default(), None).unwrap();
+    set(&store, "a", b"1").await.unwrap();
+    let tx = store.begin();
+    let watch = tx.watch(b"a");
+    tx.commit().await.unwrap();
+    disk.fail_sync(1);
+    assert_eq!(set(&store, "a", b"2").await, Err(StoreError::CommitUnknown));
+    assert!(is_stopped(watch.await));
+    assert!(is_stopped(set(&store, "b", b"2").await));
+    assert!(is_stopped(get(&store, "a").await));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_refuses_commits_serves_reads_and_heals() {
+    let disk = SimDisk::default();
+    let machine = Machine::new(disk.clone());
+    let store = open_on(&machine, 1, Sizes::small(), None).unwrap();
+    set(&store, "watched", b"1").await.unwrap();
+    let tx = store.begin();
+    let mut watch = tx.watch(b"watched");
+    tx.commit().await.unwrap();
+    disk.set_room(Some(0));
+    let value = vec![7; 20_000];
+    let mut written = 0;
+    let refused = loop {
+        match set(&store, &format!("row{written}"), &value).await {
+            Ok(()) => written += 1,
+            Err(error) => break error,
+        }
+        assert!(written < 3_000, "the disk should be full by now");
+    };
+    assert_eq!(refused, StoreError::OutOfSpace);
+    assert!(store.stats().disk_full);
+    // Refused means that nothing happened, and everything else goes on.
+    assert_eq!(get(&store, &format!("row{written}")).await, Ok(None));
+    for n in 0..written {
+        let found = get(&store, &format!("row{n}")).await.unwrap();
+        assert_eq!(found.as_deref(), Some(&value[..]), "row{n} of {written}");
+    }
+    assert!((&mut watch).now_or_never().is_none());
+
+    disk.set_room(None);
+    while let Err(error) = set(&store, "watched", b"2").await {
+        assert_eq!(error, StoreError::OutOfSpace);
+        tokio::task::yield_now().await;
+    }
+    watch.await.unwrap();
+    store.close().await.unwrap();
+    assert!(!store.stats().disk_full);
+    drop(store);
+    let store = open_on(&machine, 2, Sizes::small(), None).unwrap();
+    for n in 0..written {
+        assert!(get(&store, &format!("row{n}")).await.unwrap().is_some(), "row{n} of {written}");
+    }
+    assert!(store.scrub().await.unwrap().is_empty());
+}
+
+/// A store that is killed while its disk is full has lost nothing either.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_power_cut_on_a_full_disk_loses_nothing() {
+    for seed in 0..10 {
+        let disk = SimDisk::default();
+        let machine = Machine::new(disk.clone());
+        let store = open_on(&machine, seed, Sizes::small(), None).unwrap();
+        let ledger = Arc::new(Ledger::default());
+        disk.set_room(Some(seed * 50_000));
+        let writers: Vec<_> = (0..WRITERS)
+            .map(|writer| {
+                let store: Arc<dyn Store> = store.clone();
+                tokio::spawn(write(store, ledger.clone(), writer, disk.clone()))
+            })
+            .collect();
+        for writer in writers {
+            writer.await.unwrap();
+        }
+        machine.power_cut(seed);
+        drop(store);
+        disk.set_room(None);
+        let store = open_on(&Machine::new(disk), seed, Sizes::small(), None).unwrap();
+        verify(&*store, &ledger).await.unwrap_or_else(|text| panic!("seed {seed}: {text}"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damage_in_the_middle_of_the_log_is_named() {
+    let disk = SimDisk::default();
+    let machine = Machine::new(disk.clone());
+    let store = open_on(&machine, 1, Sizes::default(), None).unwrap();
+    for n in 0..10 {
+        set(&store, "key", &[n; 100]).await.unwrap();
+    }
+    drop(store);
+    let segment = dir().join("wal/0000.seg");
+    disk.corrupt(&segment, 5 * 4096 + 60).unwrap();
+    match open_on(&machine, 1, Sizes::default(), None).map(drop) {
+        Err(Error::Damaged { path, offset, .. }) => {
+            assert_eq!((path, offset), (segment.clone(), 5 * 4096));
+        }
+        other => panic!("{other:?}"),
+    }
+    // Nothing was changed: undo the damage and all is there.
+    disk.corrupt(&segment, 5 * 4096 + 60).unwrap();
+    let store = open_on(&machine, 1, Sizes::default(), None).unwrap();
+    assert_eq!(get(&store, "key").await.unwrap().as_deref(), Some(&[9; 100][..]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_row_is_named_and_the_others_are_served() {
+    let disk = SimDisk::default();
+    let machine = Machine::new(disk.clone());
+    let store = open_on(&machine, 1, Sizes::default(), None).unwrap();
+    set(&store, "good", b"fine").await.unwrap();
+    set(&store, "worse", b"the value that will be damaged").await.unwrap();
+    assert!(store.scrub().await.unwrap().is_empty());
+    store.close().await.unwrap();
+    let table = dir().join("table.redb");
+    let file = disk.open(&table, false).unwrap();
+    let mut bytes = vec![0; file.len().unwrap() as usize];
+    file.read_at(0, &mut bytes).unwrap();
+    let pattern = b"the value that will be damaged";
+    let places: Vec<_> =
+        (0..bytes.len() - 40).filter(|at| &bytes[*at..*at + pattern.len()] == pattern).collect();
+    assert!(!places.is_empty());
+    for at in places {
+        disk.corrupt(&table, at as u64 + 4).unwrap();
+    }
+    let store = open_on(&machine, 1, Sizes::default(), None).unwrap();
+    assert_eq!(get(&store, "good").await.unwrap().as_deref(), Some(&b"fine"[..]));
+    let error = get(&store, "worse").await.unwrap_err();
+    assert!(error.to_string().contains("776f727365"), "{error}");
+    assert_eq!(store.scrub().await.unwrap(), ["worse"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_opener_is_refused_and_told_by_whom() {
+    let temporary = tempfile::tempdir().unwrap();
+    let options = || {
+        let mut options = Options::new(temporary.path().join("store"), Env::real());
+        options.sizes = Sizes::small();
+        options
+    };
+    let store = EmbeddedStore::open(options()).unwrap();
+    let refused = EmbeddedStore::open(options()).map(drop).unwrap_err();
+    let pid = std::process::id();
+    assert!(refused.to_string().contains(&format!("(pid {pid})")), "{refused}");
+    store.close().await.unwrap();
+    EmbeddedStore::open(options()).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_table_file_is_no_new_store() {
+    let disk = SimDisk::default();
+    let machine = Machine::new(disk.clone());
+    open_on(&machine, 1, Sizes::small(), None).unwrap().close().await.unwrap();
+    disk.remove(&dir().join("table.redb")).unwrap();
+    let refused = open_on(&machine, 1, Sizes::small(), None).map(drop).unwrap_err();
+    assert!(refused.to_string().contains("missing"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn versions_never_repeat_and_a_closed_store_says_so() {
+    let disk = SimDisk::default();
+    let machine = Machine::new(disk);
+    let store = open_on(&machine, 1, Sizes::small(), None).unwrap();
+    let before = commit(&*store, 0, 0).await.unwrap();
+    let tx = store.begin();
+    store.close().await.unwrap();
+    assert!(is_stopped(tx.get(b"a", Isolation::Snapshot).await));
+    assert!(is_stopped(set(&store, "a", b"1").await));
+    assert_eq!(store.stats().log_used_bytes, 0, "the end was orderly");
+    drop((tx, store));
+    let store = open_on(&machine, 2, Sizes::small(), None).unwrap();
+    assert!(store.begin().read_version().await.unwrap() > before + 1_000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_does_not_fit_the_log_is_refused() {
+    let store = open_on(&Machine::new(SimDisk::default()), 1, Sizes::small(), None).unwrap();
+    assert_eq!(set(&store, "a", &[0; 60_000]).await, Err(StoreError::TransactionTooLarge));
+    set(&store, "a", &[0; 40_000]).await.unwrap();
+}
