@@ -1,1 +1,31 @@
-//! The only owner of client sockets: accept loops, TLS, limits, line and byte streams.
+//! The only owner of client sockets: accept loops, limits, TLS and buffered byte streams.
+//!
+//! ```text
+//! Network ─▶ accept loop ─▶ admission (counts) ─▶ session actor ─▶ TLS ─▶ SessionFactory::serve
+//!               └ refused: one line, closed                              (a Connection, by value)
+//! ```
+//!
+//! A protocol crate implements [`SessionFactory`] and talks through [`Connection`]; it never sees
+//! a socket, so idle memory, slow readers, handshakes and STARTTLS injection are solved here, once.
+//! Each connection is served by an actor of its own (`base::actor`), so a session that panics ends
+//! alone and is counted. [`Listener::drain`] stops accepting, tells the sessions through the token
+//! that each [`Connection::shutdown`] gives out, and waits for them.
+//!
+//! [`transcript`] replays `C:`/`S:` dialogues against a session; protocol crates test with it.
+
+mod accept;
+mod admission;
+mod config;
+mod connection;
+mod listener;
+mod session;
+mod tls;
+pub mod transcript;
+
+pub use admission::Refusal;
+pub use config::{ListenerConfig, TlsMode};
+pub use connection::{Connection, READ_BYTES};
+pub use listener::Listener;
+pub use session::SessionFactory;
+pub use tls::{TlsInfo, TlsSettings};
+pub use tokio_util::sync::CancellationToken;

@@ -17,7 +17,9 @@ use std::sync::Arc;
 /// Looking people up and letting them in.
 #[async_trait]
 pub trait Directory: Send + Sync + 'static {
-    /// What an address means here. Sub-addresses (`user+detail`) resolve to their user.
+    /// What an address means here. Sub-addresses (`user+detail`) resolve to their user,
+    /// `postmaster` in any domain whose recipients are here to the oldest enabled administrator
+    /// where nobody has the address (RFC 5321 §4.5.1). A disabled account is nobody's.
     ///
     /// # Errors
     /// Temporary ones only; an unknown address is [`Resolved::Unknown`].
@@ -53,10 +55,13 @@ pub trait Directory: Send + Sync + 'static {
     async fn domains(&self) -> Result<Vec<Arc<Domain>>>;
 
     /// All members of a group, nested groups expanded, each address once; loops are harmless.
-    /// At most `limit` from `cursor` on, so that a large group is expanded in pieces.
+    /// At most `limit` from `cursor` on (0 at first, then [`Expansion::next`]), so that a large
+    /// group is expanded in pieces. A cursor is good on every node and for ever: members who
+    /// join or leave between two pieces shift nobody else.
     ///
     /// # Errors
-    /// [`base::Kind::NotFound`].
+    /// [`base::Kind::NotFound`]; [`base::Kind::Limit`] where groups are nested too deep or too
+    /// many, never a silently shortened list.
     async fn expand(&self, group: GroupId, cursor: u64, limit: usize) -> Result<Expansion>;
 }
 
@@ -71,7 +76,10 @@ pub trait DirectoryAdmin: Send + Sync + 'static {
     /// that is not accepted, [`base::Kind::Invalid`].
     async fn create_account(&self, actor: &Actor, new: NewAccount) -> Result<Arc<Account>>;
 
-    /// Makes many accounts; all or none in chunks, each chunk one transaction. For provisioning.
+    /// Makes many accounts; all or none in chunks, each chunk one transaction with one audit
+    /// record. For provisioning: a password may be a ready-made argon2id hash in PHC string form
+    /// (`$argon2id$…`), and a password that several accounts of the call share is hashed once,
+    /// with one salt for them all until each first signs in. Tells how many were made.
     ///
     /// # Errors
     /// As [`DirectoryAdmin::create_account`].
@@ -88,19 +96,20 @@ pub trait DirectoryAdmin: Send + Sync + 'static {
         change: AccountChange,
     ) -> Result<Arc<Account>>;
 
-    /// Removes an account's entry; its mailbox is swept later.
+    /// Removes an account's entry; its mailbox is swept later. Its id is never used again.
     ///
     /// # Errors
     /// [`base::Kind::NotFound`].
     async fn remove_account(&self, actor: &Actor, id: AccountId) -> Result<()>;
 
-    /// Accounts in order of address, from just after `after`.
+    /// Accounts in order of primary address (by domain, then by local part, folded), from just
+    /// after `after`.
     ///
     /// # Errors
     /// Temporary ones only.
     async fn list_accounts(&self, after: Option<&str>, limit: usize) -> Result<Vec<Arc<Account>>>;
 
-    /// Adds an accepted domain.
+    /// Adds an accepted domain. Where it is the default one, it takes that from the one before.
     ///
     /// # Errors
     /// [`base::Kind::AlreadyExists`], [`base::Kind::Invalid`].
@@ -135,7 +144,8 @@ pub trait DirectoryAdmin: Send + Sync + 'static {
     /// [`base::Kind::NotFound`].
     async fn remove_group(&self, actor: &Actor, id: GroupId) -> Result<()>;
 
-    /// Groups in order of address, from just after `after`.
+    /// Groups in order of address (by domain, then by local part, folded), from just after
+    /// `after`.
     ///
     /// # Errors
     /// Temporary ones only.

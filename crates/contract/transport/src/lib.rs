@@ -127,6 +127,27 @@ pub struct QueueHint {
     pub parsed: Arc<ParsedMessage>,
 }
 
+/// What the owner of a slot's queue is asked, through the router
+/// ([`ServiceId::QUEUE`](base::router::ServiceId::QUEUE), the key is the slot's number).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum QueueCall {
+    /// A submission row was committed.
+    Hint(QueueHint),
+    /// Something is due, or may be: look.
+    Wake,
+    /// See [`QueueAdmin::retry`].
+    Retry(QueueId),
+    /// See [`QueueAdmin::suspend`].
+    Suspend(QueueId),
+    /// See [`QueueAdmin::remove`].
+    Remove {
+        /// Which message.
+        queue: QueueId,
+        /// Whether the sender gets a bounce.
+        tell_sender: bool,
+    },
+}
+
 /// A message in the queue, as stored.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct QueueEntry {

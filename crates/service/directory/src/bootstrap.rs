@@ -2,8 +2,8 @@
 
 use crate::names::Name;
 use crate::read::{ReadResult, Reader, view};
-use crate::validate::shown;
 use crate::service::{DirectoryService, Shared};
+use crate::validate::shown;
 use base::{Error, Kind, Result};
 use contract_directory::{Actor, Directory, DirectoryAdmin, Domain, DomainKind, NewAccount};
 use futures::{FutureExt, StreamExt, TryStreamExt};
@@ -26,16 +26,23 @@ pub struct Bootstrap {
 impl DirectoryService {
     /// Makes what is missing of `first`, as [`Actor::System`]; safe to repeat, and from several
     /// nodes at once. What exists stays as it is, changed passwords among it. Tells how many
-    /// accounts this call made.
+    /// accounts this call made (in its last round, where another node did the same meanwhile).
     ///
     /// # Errors
     /// As [`DirectoryAdmin::create_domain`] and [`DirectoryAdmin::create_accounts`], but for
     /// [`Kind::AlreadyExists`].
     pub async fn bootstrap(&self, first: Bootstrap) -> Result<u64> {
         let domains = self.domains().await?;
-        if !domains.iter().any(|domain| domain.name == first.domain.to_lowercase()) {
+        if !domains
+            .iter()
+            .any(|domain| domain.name == first.domain.to_lowercase())
+        {
             let default = !domains.iter().any(|domain| domain.default);
-            let new = Domain { name: first.domain, kind: DomainKind::Authoritative, default };
+            let new = Domain {
+                name: first.domain,
+                kind: DomainKind::Authoritative,
+                default,
+            };
             match self.create_domain(&Actor::System, new).await {
                 Err(error) if error.kind == Kind::AlreadyExists => {}
                 other => drop(other?),
@@ -64,11 +71,18 @@ async fn missing(shared: &Shared, accounts: Vec<NewAccount>) -> Result<Vec<NewAc
     for chunk in accounts.chunks(LOOKUPS) {
         let names: Vec<Name> = chunk
             .iter()
-            .map(|new| Name::of(&new.address).ok_or_else(|| Error::invalid(format!("bootstrap: address {}", shown(&new.address)))))
+            .map(|new| {
+                Name::of(&new.address).ok_or_else(|| {
+                    Error::invalid(format!("bootstrap: address {}", shown(&new.address)))
+                })
+            })
             .collect::<Result<_>>()?;
         let free: Vec<bool> = view(&shared.store, |reader| {
             let lookups: Vec<_> = names.iter().map(|n| is_free(reader, n.clone())).collect();
-            futures::stream::iter(lookups).buffered(LOOKUPS_AT_ONCE).try_collect().boxed()
+            futures::stream::iter(lookups)
+                .buffered(LOOKUPS_AT_ONCE)
+                .try_collect()
+                .boxed()
         })
         .await?;
         let free = chunk.iter().zip(free).filter(|(_, free)| *free);

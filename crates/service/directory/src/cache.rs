@@ -26,7 +26,11 @@ pub(crate) struct Recent<K, V> {
 
 impl<K: Hash + Eq + Clone, V> Recent<K, V> {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { young: HashMap::new(), old: HashMap::new(), capacity: capacity.max(1) }
+        Self {
+            young: HashMap::new(),
+            old: HashMap::new(),
+            capacity: capacity.max(1),
+        }
     }
 
     /// The entry, which is now the youngest.
@@ -98,7 +102,10 @@ impl Cache {
             verified: Recent::new(accounts),
             default_domain: None,
         };
-        Self { inner: Mutex::new(inner), stale_after_ms }
+        Self {
+            inner: Mutex::new(inner),
+            stale_after_ms,
+        }
     }
 
     /// Taken before a read of the store whose result is to be kept.
@@ -156,7 +163,9 @@ impl Cache {
     /// The account that has exactly this address.
     pub(crate) fn account_named(&self, name: &Name, now_ms: u64) -> Option<Arc<Account>> {
         self.trusted(now_ms, |inner| {
-            let Some(Target::Account(id)) = inner.names.get(name).copied() else { return None };
+            let Some(Target::Account(id)) = inner.names.get(name).copied() else {
+                return None;
+            };
             let account = inner.accounts.get(&id)?.clone();
             let listed = account.addresses().any(|address| name.is_of(address));
             listed.then_some(account)
@@ -166,7 +175,9 @@ impl Cache {
     /// The group that has exactly this address.
     pub(crate) fn group_named(&self, name: &Name, now_ms: u64) -> Option<Arc<Group>> {
         self.trusted(now_ms, |inner| {
-            let Some(Target::Group(id)) = inner.names.get(name).copied() else { return None };
+            let Some(Target::Group(id)) = inner.names.get(name).copied() else {
+                return None;
+            };
             let group = inner.groups.get(&id)?.clone();
             name.is_of(&group.address).then_some(group)
         })
@@ -196,7 +207,9 @@ impl Cache {
     pub(crate) fn keep_account(&self, ticket: Ticket, name: Option<&Name>, account: &Arc<Account>) {
         self.keep(ticket, |inner| {
             if let Some(name) = name {
-                inner.names.insert(name.clone(), Target::Account(account.id));
+                inner
+                    .names
+                    .insert(name.clone(), Target::Account(account.id));
             }
             inner.accounts.insert(account.id, account.clone());
         });
@@ -222,7 +235,9 @@ impl Cache {
         mac: blake3::Hash,
         until_ms: u64,
     ) {
-        self.keep(ticket, |inner| inner.verified.insert(id, Verified { mac, until_ms }));
+        self.keep(ticket, |inner| {
+            inner.verified.insert(id, Verified { mac, until_ms })
+        });
     }
 }
 

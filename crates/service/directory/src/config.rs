@@ -48,9 +48,9 @@ impl Default for DirectoryConfig {
 /// its owner's next sign-in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct HashParameters {
-    /// Memory in KiB.
+    /// Memory in KiB; 19 MiB by default.
     pub memory_kib: u32,
-    /// Passes over the memory.
+    /// Passes over the memory; 2 by default.
     pub passes: u32,
     /// Lanes; more than one only helps those who hash on several cores at once.
     pub lanes: u32,
@@ -59,22 +59,29 @@ pub struct HashParameters {
 /// 19 MiB: the first of the combinations OWASP's password storage advice calls equally strong.
 /// The larger RFC 9106 choices (64 MiB, 2 GiB) would let a handful of strangers' sign-ins take
 /// the memory that the whole server is meant to live in.
-pub const HASH_MEMORY_KIB: u32 = 19 * 1024;
+pub(crate) const HASH_MEMORY_KIB: u32 = 19 * 1024;
 /// The passes that go with [`HASH_MEMORY_KIB`].
-pub const HASH_PASSES: u32 = 2;
+pub(crate) const HASH_PASSES: u32 = 2;
 /// The lanes that go with [`HASH_MEMORY_KIB`].
-pub const HASH_LANES: u32 = 1;
+pub(crate) const HASH_LANES: u32 = 1;
 
 impl Default for HashParameters {
     fn default() -> Self {
-        Self { memory_kib: HASH_MEMORY_KIB, passes: HASH_PASSES, lanes: HASH_LANES }
+        Self {
+            memory_kib: HASH_MEMORY_KIB,
+            passes: HASH_PASSES,
+            lanes: HASH_LANES,
+        }
     }
 }
 
 /// The most a ready-made hash may ask for, so that an import cannot make every sign-in cost
 /// gigabytes.
-pub(crate) const HASH_IMPORT_MAX: HashParameters =
-    HashParameters { memory_kib: 64 * 1024, passes: 10, lanes: 4 };
+pub(crate) const HASH_IMPORT_MAX: HashParameters = HashParameters {
+    memory_kib: 64 * 1024,
+    passes: 10,
+    lanes: 4,
+};
 
 /// The longest password, in bytes: nobody types more, and hashing starts by reading all of it.
 pub(crate) const PASSWORD_BYTES_MAX: usize = 1_024;

@@ -11,7 +11,7 @@ use crate::keys;
 use crate::rows::{FeedRow, Row};
 use crate::service::Shared;
 use crate::telemetry;
-use base::{Error, Result};
+use base::{Error, Kind, Result};
 use bytes::Bytes;
 use contract_store::{
     AtomicOp, Attempt, Body, BodyError, Isolation, KeyRange, KeySelector, RangeRead, StoreResult,
@@ -34,7 +34,10 @@ const MARKER_KEEP_MS: i64 = 24 * 60 * 60 * 1_000;
 pub(crate) async fn follow(shared: Arc<Shared>) {
     let mut position = None;
     loop {
-        let poll = shared.env.clock.sleep(Duration::from_millis(shared.config.poll_ms));
+        let poll = shared
+            .env
+            .clock
+            .sleep(Duration::from_millis(shared.config.poll_ms));
         match catch_up(&shared, &mut position).await {
             Ok(watch) => {
                 // A watch that fails is no wake-up: wait for the poll, or this would spin.
@@ -46,10 +49,19 @@ pub(crate) async fn follow(shared: Arc<Shared>) {
                 tokio::select! { () = woken => {}, () = poll => {} }
             }
             Err(error) => {
-                tracing::debug!(%error, "reading the directory feed");
+                report(&error, "reading the directory feed");
                 poll.await;
             }
         }
+    }
+}
+
+/// A store that is away is not ours to report; anything else needs a person.
+fn report(error: &Error, what: &str) {
+    if error.is_temporary() && error.kind != Kind::Corrupt {
+        tracing::debug!(%error, what, "the directory feed");
+    } else {
+        tracing::warn!(%error, what, "the directory feed");
     }
 }
 
@@ -89,10 +101,14 @@ struct News {
 
 async fn read_news(shared: &Shared, position: Option<Versionstamp>) -> Result<News> {
     let tx = shared.store.begin();
-    let (head, trimmed) =
-        futures::try_join!(stamp(&*tx, keys::HEAD), stamp(&*tx, keys::TRIMMED))?;
+    let (head, trimmed) = futures::try_join!(stamp(&*tx, keys::HEAD), stamp(&*tx, keys::TRIMMED))?;
     let watch = tx.watch(keys::HEAD);
-    let mut news = News { rows: None, position: head, at_end: true, watch };
+    let mut news = News {
+        rows: None,
+        position: head,
+        at_end: true,
+        watch,
+    };
     if let Some(after) = position.filter(|position| *position >= trimmed) {
         let range = KeyRange::new(keys::feed_entry(&after), keys::feed().end);
         let mut read = RangeRead::all(&range).limit(READ_ROWS);
@@ -116,7 +132,9 @@ async fn read_news(shared: &Shared, position: Option<Versionstamp>) -> Result<Ne
 /// A stored stamp; zeros where there is none yet.
 async fn stamp(tx: &dyn Transaction, key: &[u8]) -> StoreResult<Versionstamp> {
     let value = tx.get(key, Isolation::Snapshot).await?;
-    Ok(value.and_then(|bytes| bytes[..].try_into().ok()).unwrap_or_default())
+    Ok(value
+        .and_then(|bytes| bytes[..].try_into().ok())
+        .unwrap_or_default())
 }
 
 /// Trims the feed for ever, each node in its own rhythm.
@@ -124,13 +142,17 @@ pub(crate) async fn trim_regularly(shared: Arc<Shared>) {
     loop {
         let interval_ms = shared.config.trim_interval_ms;
         let jitter_ms = shared.env.random.below(interval_ms / 4 + 1);
-        shared.env.clock.sleep(Duration::from_millis(interval_ms + jitter_ms)).await;
+        shared
+            .env
+            .clock
+            .sleep(Duration::from_millis(interval_ms + jitter_ms))
+            .await;
         loop {
             match trim(&shared).await {
                 Ok(TRIM_ROWS) => {}
                 Ok(_) => break,
                 Err(error) => {
-                    tracing::debug!(%error, "trimming the directory feed");
+                    report(&error, "trimming the directory feed");
                     break;
                 }
             }
@@ -174,8 +196,12 @@ impl Trim {
         tx.set_batch_priority();
         tx.clear_range(&self.markers);
         let range = keys::feed();
-        let page =
-            tx.get_range(&RangeRead::all(&range).limit(TRIM_ROWS), Isolation::Snapshot).await?;
+        let page = tx
+            .get_range(
+                &RangeRead::all(&range).limit(TRIM_ROWS),
+                Isolation::Snapshot,
+            )
+            .await?;
         let mut last: Option<Bytes> = None;
         let mut count = 0;
         for row in &page.rows {
@@ -192,5 +218,178 @@ impl Trim {
             tx.atomic(AtomicOp::ByteMax, keys::TRIMMED, &stamp);
         }
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::config::{DirectoryConfig, HashParameters};
+    use crate::resolve;
+    use crate::service::DirectoryService;
+    use base::Address;
+    use base::env::Env;
+    use base::universe::Universe;
+    use contract_directory::{
+        Account, AccountChange, AccountKind, Actor, DirectoryAdmin, Domain, DomainKind, NewAccount,
+        Resolved, Role,
+    };
+    use contract_store::Store;
+    use store_memory::MemoryStore;
+
+    fn config() -> DirectoryConfig {
+        DirectoryConfig {
+            hash: HashParameters {
+                memory_kib: 64,
+                passes: 1,
+                lanes: 1,
+            },
+            feed_window_ms: 10_000,
+            trim_interval_ms: 1_000,
+            stale_after_ms: u64::MAX,
+            ..DirectoryConfig::default()
+        }
+    }
+
+    /// A node that writes and trims, another that follows only when told, and an account that
+    /// the second has in its cache.
+    async fn setup(env: &Env) -> (Arc<DirectoryService>, Arc<Shared>, Arc<Account>) {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(env.clock.clone(), &*env.random));
+        let writer = DirectoryService::start(config(), store.clone(), env.clone());
+        let follower = Shared::new(config(), store, env.clone());
+        let domain = Domain {
+            name: "x.test".into(),
+            kind: DomainKind::Authoritative,
+            default: true,
+        };
+        writer.create_domain(&Actor::System, domain).await.unwrap();
+        let new = NewAccount {
+            address: Address::new("alice", "x.test"),
+            display_name: String::new(),
+            password: None,
+            kind: AccountKind::User,
+            quota: None,
+            role: Role::None,
+        };
+        let account = writer.create_account(&Actor::System, new).await.unwrap();
+        (writer, follower, account)
+    }
+
+    async fn disable(writer: &DirectoryService, account: &Account) {
+        let change = AccountChange {
+            enabled: Some(false),
+            ..AccountChange::default()
+        };
+        writer
+            .update_account(&Actor::System, account.id, change)
+            .await
+            .unwrap();
+    }
+
+    async fn is_there(follower: &Shared, account: &Account) -> bool {
+        let resolved = resolve::resolve(follower, &account.address).await.unwrap();
+        matches!(resolved, Resolved::Account(_))
+    }
+
+    async fn feed_rows(shared: &Shared) -> usize {
+        let tx = shared.store.begin();
+        let read = RangeRead::all(&keys::feed());
+        tx.get_range(&read, Isolation::Snapshot)
+            .await
+            .unwrap()
+            .rows
+            .len()
+    }
+
+    #[test]
+    fn a_node_whose_position_was_trimmed_forgets_everything() {
+        Universe::run(1, async |env| {
+            let (writer, follower, account) = setup(&env).await;
+            let mut position = None;
+            drop(catch_up(&follower, &mut position).await.unwrap());
+            assert!(is_there(&follower, &account).await);
+            disable(&writer, &account).await;
+            assert!(
+                is_there(&follower, &account).await,
+                "it has not looked at the feed"
+            );
+            env.clock.sleep(Duration::from_secs(60)).await;
+            assert_eq!(
+                feed_rows(&follower).await,
+                0,
+                "all rows are older than the window"
+            );
+            drop(catch_up(&follower, &mut position).await.unwrap());
+            assert!(!is_there(&follower, &account).await);
+            // And it goes on from there.
+            let enable = AccountChange {
+                enabled: Some(true),
+                ..AccountChange::default()
+            };
+            writer
+                .update_account(&Actor::System, account.id, enable)
+                .await
+                .unwrap();
+            drop(catch_up(&follower, &mut position).await.unwrap());
+            assert!(is_there(&follower, &account).await);
+        });
+    }
+
+    #[test]
+    fn rows_within_the_window_are_kept_and_name_what_changed() {
+        Universe::run(2, async |env| {
+            let (writer, follower, account) = setup(&env).await;
+            let mut position = None;
+            let watch = catch_up(&follower, &mut position).await.unwrap();
+            assert!(is_there(&follower, &account).await);
+            env.clock.sleep(Duration::from_secs(5)).await;
+            for _ in 0..500 {
+                disable(&writer, &account).await;
+            }
+            assert!(feed_rows(&follower).await >= 500);
+            watch.await.unwrap();
+            drop(catch_up(&follower, &mut position).await.unwrap());
+            assert!(!is_there(&follower, &account).await);
+            let head = stamp(&*follower.store.begin(), keys::HEAD).await.unwrap();
+            assert_eq!(position, Some(head), "followed to the end in several reads");
+        });
+    }
+
+    #[test]
+    fn lost_wake_ups_cost_no_more_than_the_poll() {
+        Universe::run(3, async |env| {
+            let store = Arc::new(MemoryStore::new(env.clock.clone(), &*env.random));
+            store.set_watches_max(0);
+            let a = DirectoryService::start(config(), store.clone(), env.clone());
+            let b = DirectoryService::start(config(), store.clone(), env.clone());
+            let domain = Domain {
+                name: "x.test".into(),
+                kind: DomainKind::Authoritative,
+                default: true,
+            };
+            a.create_domain(&Actor::System, domain).await.unwrap();
+            let new = NewAccount {
+                address: Address::new("alice", "x.test"),
+                display_name: String::new(),
+                password: None,
+                kind: AccountKind::User,
+                quota: None,
+                role: Role::None,
+            };
+            let account = a.create_account(&Actor::System, new).await.unwrap();
+            env.clock.sleep(Duration::from_secs(6)).await;
+            assert!(is_there(&b.shared, &account).await);
+            let begun = store.stats().begun;
+            disable(&a, &account).await;
+            env.clock
+                .sleep(Duration::from_millis(config().poll_ms + 100))
+                .await;
+            assert!(!is_there(&b.shared, &account).await);
+            assert!(
+                store.stats().begun - begun < 50,
+                "it polls and does not spin"
+            );
+        });
     }
 }

@@ -2,9 +2,7 @@
 
 use crate::keys;
 use crate::names::Name;
-use crate::rows::{
-    AccountRow, DomainRow, GroupRow, MemberRow, NameRow, PasswordRow, Row,
-};
+use crate::rows::{AccountRow, DomainRow, GroupRow, MemberRow, NameRow, PasswordRow, Row};
 use base::{AccountId, Address, Error, Result};
 use contract_directory::{Account, Group, GroupId};
 use contract_store::{
@@ -38,7 +36,10 @@ where
             tx: &'a dyn Transaction,
             _: contract_store::Attempt,
         ) -> BoxFuture<'a, ReadResult<T>> {
-            (self.0)(Reader { tx, isolation: Isolation::Snapshot })
+            (self.0)(Reader {
+                tx,
+                isolation: Isolation::Snapshot,
+            })
         }
     }
     transact(store, View(body)).await
@@ -47,7 +48,10 @@ where
 impl<'a> Reader<'a> {
     /// Reads that take part in conflict detection, for changes.
     pub(crate) fn serializable(tx: &'a dyn Transaction) -> Self {
-        Self { tx, isolation: Isolation::Serializable }
+        Self {
+            tx,
+            isolation: Isolation::Serializable,
+        }
     }
 
     pub(crate) async fn row<R: Row>(&self, key: &[u8]) -> ReadResult<Option<R>> {
@@ -79,7 +83,10 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) async fn account(&self, id: AccountId) -> ReadResult<Option<Account>> {
-        Ok(self.row::<AccountRow>(&keys::account(id)).await?.map(Account::from))
+        Ok(self
+            .row::<AccountRow>(&keys::account(id))
+            .await?
+            .map(Account::from))
     }
 
     /// As [`Reader::account`], for a future that outlives the borrow of the reader.
@@ -119,7 +126,9 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) async fn group(&self, id: GroupId) -> ReadResult<Option<Group>> {
-        let Some(row) = self.row::<GroupRow>(&keys::group(id)).await? else { return Ok(None) };
+        let Some(row) = self.row::<GroupRow>(&keys::group(id)).await? else {
+            return Ok(None);
+        };
         let members = self.members(id).await?;
         Ok(Some(row.group(id, members)))
     }

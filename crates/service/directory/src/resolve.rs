@@ -9,7 +9,7 @@
 //! handed on to a connector either where the domain is an internal relay: the address is ours.
 
 use crate::keys;
-use crate::names::Name;
+use crate::names::{DOMAIN_BYTES_MAX, Name};
 use crate::read::{ReadResult, Reader, view};
 use crate::rows::Target;
 use crate::service::Shared;
@@ -63,8 +63,14 @@ pub(crate) async fn from_store(shared: &Shared, address: &Address) -> Result<Res
     let resolved = match found {
         Found::Account { account, exact } => {
             let account = Arc::new(account);
-            shared.cache.keep_account(ticket, name.as_ref().filter(|_| exact), &account);
-            if account.enabled { Resolved::Account(account) } else { Resolved::Unknown }
+            shared
+                .cache
+                .keep_account(ticket, name.as_ref().filter(|_| exact), &account);
+            if account.enabled {
+                Resolved::Account(account)
+            } else {
+                Resolved::Unknown
+            }
         }
         Found::Group(group) => {
             let group = Arc::new(group);
@@ -80,7 +86,10 @@ pub(crate) async fn from_store(shared: &Shared, address: &Address) -> Result<Res
 }
 
 enum Found {
-    Account { account: Account, exact: bool },
+    Account {
+        account: Account,
+        exact: bool,
+    },
     Group(Group),
     /// And the kind of the domain, if it is accepted.
     Nobody(Option<DomainKind>),
@@ -88,7 +97,13 @@ enum Found {
 
 async fn look(reader: Reader<'_>, name: Option<&Name>, domain: &str) -> ReadResult<Found> {
     let Some(name) = name else {
-        return Ok(Found::Nobody(reader.domain(domain).await?.map(|row| row.kind)));
+        // Not even a key can be made of it.
+        if domain.len() > DOMAIN_BYTES_MAX {
+            return Ok(Found::Nobody(None));
+        }
+        return Ok(Found::Nobody(
+            reader.domain(domain).await?.map(|row| row.kind),
+        ));
     };
     let user = name.without_detail();
     let of_user = async {
@@ -103,7 +118,10 @@ async fn look(reader: Reader<'_>, name: Option<&Name>, domain: &str) -> ReadResu
     match (row.map(|row| row.target), of_user.map(|row| row.target)) {
         (Some(Target::Account(id)), _) => {
             if let Some(account) = reader.account(id).await? {
-                return Ok(Found::Account { account, exact: true });
+                return Ok(Found::Account {
+                    account,
+                    exact: true,
+                });
             }
         }
         (Some(Target::Group(id)), _) => {
@@ -113,12 +131,18 @@ async fn look(reader: Reader<'_>, name: Option<&Name>, domain: &str) -> ReadResu
         }
         (None, Some(Target::Account(id))) => {
             if let Some(account) = reader.account(id).await? {
-                return Ok(Found::Account { account, exact: false });
+                return Ok(Found::Account {
+                    account,
+                    exact: false,
+                });
             }
         }
         (None, _) if name.is_postmaster() && kind.is_some_and(|k| !is_external(k)) => {
             if let Some(account) = postmaster(reader).await? {
-                return Ok(Found::Account { account, exact: false });
+                return Ok(Found::Account {
+                    account,
+                    exact: false,
+                });
             }
         }
         _ => {}
@@ -132,8 +156,13 @@ fn is_external(kind: DomainKind) -> bool {
 
 /// The oldest enabled administrator; ids grow, so that is the first.
 async fn postmaster(reader: Reader<'_>) -> ReadResult<Option<Account>> {
-    for row in reader.rows(&keys::administrators(), POSTMASTERS_TRIED, false).await? {
-        let Some(id) = keys::administrator_id(&row.key) else { continue };
+    for row in reader
+        .rows(&keys::administrators(), POSTMASTERS_TRIED, false)
+        .await?
+    {
+        let Some(id) = keys::administrator_id(&row.key) else {
+            continue;
+        };
         let account = reader.account(id).await?;
         if let Some(account) = account.filter(|a| a.enabled && a.role != Role::None) {
             return Ok(Some(account));

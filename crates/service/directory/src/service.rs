@@ -26,6 +26,19 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// A node that does nothing by itself yet.
+    pub(crate) fn new(config: DirectoryConfig, store: Arc<dyn Store>, env: Env) -> Arc<Self> {
+        let cache = Cache::new(config.cached_accounts, config.stale_after_ms);
+        let login = Login::new(&config, &*env.random);
+        Arc::new(Self {
+            store,
+            env,
+            config,
+            cache,
+            login,
+        })
+    }
+
     /// Milliseconds on the clock that never goes back.
     pub(crate) fn now_ms(&self) -> u64 {
         self.env.clock.monotonic().as_millis() as u64
@@ -44,9 +57,7 @@ impl DirectoryService {
     /// tokio runtime. Reads nothing yet: until the feed has been found, every answer is read from
     /// the store.
     pub fn start(config: DirectoryConfig, store: Arc<dyn Store>, env: Env) -> Arc<Self> {
-        let cache = Cache::new(config.cached_accounts, config.stale_after_ms);
-        let login = Login::new(&config, &*env.random);
-        let shared = Arc::new(Shared { store, env, config, cache, login });
+        let shared = Shared::new(config, store, env);
         let tasks = vec![
             tokio::spawn(feed::follow(shared.clone())),
             tokio::spawn(feed::trim_regularly(shared.clone())),
@@ -114,7 +125,9 @@ impl DirectoryAdmin for DirectoryService {
     }
 
     async fn remove_account(&self, actor: &Actor, id: AccountId) -> Result<()> {
-        change::run(&self.shared, actor, &account_remove::RemoveAccount { id }).await.map(|_| ())
+        change::run(&self.shared, actor, &account_remove::RemoveAccount { id })
+            .await
+            .map(|_| ())
     }
 
     async fn list_accounts(&self, after: Option<&str>, limit: usize) -> Result<Vec<Arc<Account>>> {

@@ -12,11 +12,12 @@ use crate::rows::keys::Keys;
 use crate::sweep;
 use crate::write::bulk::{self, Progress};
 use base::actor::{Actor, Context as ActorContext, Next, Reply};
+use base::router::Parcel;
 use base::{AccountId, Blame, CommandId, Error, Kind, Result};
 use contract_control::Fence;
 use contract_mailbox::{Principal, Read, ReadReply, Write, WriteReply};
 use contract_store::transact;
-use contract_transport::QueueHint;
+use contract_transport::{QueueCall, QueueHint};
 use std::sync::Arc;
 
 /// How often a command is tried again when the cache turns out to be old. Twice means that
@@ -218,7 +219,7 @@ impl MailboxActor {
                 parsed: submission.parsed.clone(),
             };
             let target = crate::queue_target(&*self.context.control, submission.queue);
-            self.context.router.hint(target, base::router::Parcel::typed(hint));
+            self.context.router.hint(target, Parcel::typed(QueueCall::Hint(hint)));
         }
     }
 

@@ -11,14 +11,14 @@
 //! Non-durable redb commits cost no sync; a crash undoes them and the log brings them back. When
 //! this thread falls behind, the log fills up and commits wait: memory stays bounded by the log.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::health::Full;
 use crate::shared::{Shared, count};
 use crate::table::file::TableFile;
 use crate::table::generation::Last;
 use crate::wal::Position;
 use crate::wal::segment::{Segment, create, prepare};
-use base::env::{DiskFile, DiskLock};
+use base::env::{DiskFile, DiskLock, Env};
 use contract_store::Version;
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -65,23 +65,35 @@ pub(crate) struct Applier {
 }
 
 impl Spares {
-    /// Readies one more segment: an unused file, or a new one.
-    pub(crate) fn ready_one(&mut self, shared_env: &base::env::Env, size: u64) -> Result<Segment> {
-        let (path, file) = match self.files.pop_front() {
-            Some(spare) => spare,
-            None => {
-                let path = self.dir.join(format!("{:04}.seg", self.next_name));
-                self.next_name += 1;
-                let file = create(&*shared_env.disk, &path, size)?;
-                let sync = shared_env.disk.sync_dir(&self.dir);
-                sync.map_err(crate::error::Error::io(&self.dir, "sync"))?;
-                self.count += 1;
-                (path, file)
-            }
+    /// Readies one more segment: an unused file, or a new one. After an error it can be tried
+    /// again.
+    pub(crate) fn ready_one(&mut self, env: &Env, size: u64) -> Result<Segment> {
+        if self.files.is_empty() {
+            self.make_one(env, size)?;
+        }
+        let Some((path, file)) = self.files.pop_front() else {
+            return Err(Error::Unusable { path: self.dir.clone(), what: "no segment".into() });
         };
-        let generation = self.next_generation;
-        self.next_generation += 1;
-        prepare(shared_env, path, file, self.store, generation, size)
+        match prepare(env, &path, &*file, self.store, self.next_generation, size) {
+            Ok(header) => {
+                self.next_generation += 1;
+                Ok(Segment { path, file, header })
+            }
+            Err(error) => {
+                self.files.push_front((path, file));
+                Err(error)
+            }
+        }
+    }
+
+    fn make_one(&mut self, env: &Env, size: u64) -> Result<()> {
+        let path = self.dir.join(format!("{:04}.seg", self.next_name));
+        let file = create(&*env.disk, &path, size)?;
+        env.disk.sync_dir(&self.dir).map_err(Error::io(&self.dir, "sync"))?;
+        self.next_name += 1;
+        self.count += 1;
+        self.files.push_back((path, file));
+        Ok(())
     }
 }
 
@@ -121,7 +133,7 @@ impl Applier {
         self.ready_segments();
     }
 
-    fn stop(&self, error: &crate::error::Error) {
+    fn stop(&self, error: &Error) {
         self.shared.health.stop(format!("applying the log: {error}"));
         if let Err(stopped) = self.shared.health.check() {
             self.shared.watches.fail_all(&stopped);

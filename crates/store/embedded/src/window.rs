@@ -82,12 +82,13 @@ impl ConflictWindow {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::field_reassign_with_default)]
 mod tests {
     use super::*;
 
     fn request(read_version: Version, key: &[u8]) -> CommitRequest {
-        let mut request = CommitRequest { read_version: Some(read_version), ..Default::default() };
+        let mut request = CommitRequest::default();
+        request.read_version = Some(read_version);
         request.reads.insert(&KeyRange::single(key));
         request
     }

@@ -5,15 +5,26 @@ use base::env::Clock;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
+use std::sync::Arc;
 use std::time::Duration;
 
-/// Time as a test wants it. Sleeping takes no time; it only lets others run.
+/// Time as a test wants it. Sleeping takes no real time; it lets others run, and moves the time on
+/// if the clock is [`ManualClock::stepping`].
 #[derive(Debug, Default)]
 pub struct ManualClock {
-    elapsed: Mutex<Duration>,
+    elapsed: Arc<Mutex<Duration>>,
+    steps: bool,
 }
 
 impl ManualClock {
+    /// A clock that sleeping moves on by what was slept.
+    pub fn stepping() -> Self {
+        Self {
+            steps: true,
+            ..Self::default()
+        }
+    }
+
     /// Moves time on.
     pub fn advance(&self, by: Duration) {
         *self.elapsed.lock() += by;
@@ -32,7 +43,14 @@ impl Clock for ManualClock {
         *self.elapsed.lock()
     }
 
-    fn sleep(&self, _how_long: Duration) -> BoxFuture<'static, ()> {
-        tokio::task::yield_now().boxed()
+    fn sleep(&self, how_long: Duration) -> BoxFuture<'static, ()> {
+        let elapsed = self.steps.then(|| self.elapsed.clone());
+        async move {
+            tokio::task::yield_now().await;
+            if let Some(elapsed) = elapsed {
+                *elapsed.lock() += how_long;
+            }
+        }
+        .boxed()
     }
 }

@@ -21,6 +21,9 @@ const FIRST_VERSION: Version = 1_000_000;
 /// After how many commits old writes are dropped from conflict detection.
 const COMMITS_PER_CLEANING: u64 = 256;
 
+/// How many versions are kept at most, whatever the clock says: it may stand still.
+const VERSIONS_MAX: usize = 100_000;
+
 /// Version and stamp of an applied commit.
 pub(crate) type Applied = (Version, Versionstamp);
 
@@ -229,7 +232,9 @@ impl Engine {
     /// Drops versions that are too old for every reader. A version is kept until its successor is
     /// five seconds old: until then somebody may have begun with it.
     fn forget_old(&mut self, now: Duration) {
-        while self.times.len() > 1 && now.saturating_sub(self.times[1].1) > READABLE {
+        while self.times.len() > 1
+            && (now.saturating_sub(self.times[1].1) > READABLE || self.times.len() > VERSIONS_MAX)
+        {
             self.times.pop_front();
         }
         // What a crash would go back to must stay as well.

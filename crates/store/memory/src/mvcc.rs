@@ -119,3 +119,72 @@ impl Mvcc {
         self.garbage.retain(|(since, _)| *since <= version);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    /// Key `a` written at 10, 20 and 30, `b` written at 10 and removed at 20.
+    fn two_keys() -> Mvcc {
+        let (a, b) = (Bytes::from("a"), Bytes::from("b"));
+        let mut rows = Mvcc::default();
+        rows.write(&a, Some("1".into()), 10);
+        rows.write(&b, Some("1".into()), 10);
+        rows.write(&a, Some("2".into()), 20);
+        rows.clear_range(&KeyRange::single(&b), 20);
+        rows.write(&a, Some("3".into()), 30);
+        rows
+    }
+
+    fn check(rows: &Mvcc, key: &str, version: Version, expected: Option<&str>) {
+        let value = rows.get(key.as_bytes(), version);
+        assert_eq!(
+            value.as_deref(),
+            expected.map(str::as_bytes),
+            "{key} at {version}"
+        );
+    }
+
+    #[test]
+    fn every_version_is_readable() {
+        let rows = two_keys();
+        for (version, a, b) in [
+            (9, None, None),
+            (10, Some("1"), Some("1")),
+            (25, Some("2"), None),
+            (99, Some("3"), None),
+        ] {
+            check(&rows, "a", version, a);
+            check(&rows, "b", version, b);
+            let range = KeyRange::new("a", "z");
+            let seen = rows.scan(&range, false, 9, version).rows.len();
+            assert_eq!(seen, usize::from(a.is_some()) + usize::from(b.is_some()));
+        }
+    }
+
+    #[test]
+    fn pruning_keeps_what_may_be_read_and_nothing_else() {
+        let mut rows = two_keys();
+        rows.prune(20);
+        check(&rows, "a", 20, Some("2"));
+        check(&rows, "a", 30, Some("3"));
+        assert_eq!(rows.rows[&b"a"[..]].len(), 2);
+        assert!(
+            !rows.rows.contains_key(&b"b"[..]),
+            "a removed key leaves nothing"
+        );
+        rows.prune(30);
+        assert_eq!(rows.rows[&b"a"[..]].len(), 1);
+        assert!(rows.garbage.is_empty());
+    }
+
+    #[test]
+    fn a_crash_brings_old_values_back() {
+        let mut rows = two_keys();
+        rows.lose_after(10);
+        check(&rows, "a", 99, Some("1"));
+        check(&rows, "b", 99, Some("1"));
+    }
+}

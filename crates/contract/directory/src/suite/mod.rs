@@ -44,7 +44,10 @@ pub struct Node {
 }
 
 /// One promise: its name, and the test of it in a new world.
-pub type Case = (&'static str, fn(Arc<dyn World>) -> Pin<Box<dyn Future<Output = ()> + Send>>);
+pub type Case = (
+    &'static str,
+    fn(Arc<dyn World>) -> Pin<Box<dyn Future<Output = ()> + Send>>,
+);
 
 macro_rules! cases {
     ($($module:ident :: $name:ident,)*) => {
@@ -148,7 +151,10 @@ fn new_account(text: &str) -> NewAccount {
 }
 
 async fn create(node: &Node, text: &str) -> Arc<Account> {
-    node.admin.create_account(&Actor::Operator, new_account(text)).await.unwrap()
+    node.admin
+        .create_account(&Actor::Operator, new_account(text))
+        .await
+        .unwrap()
 }
 
 /// Resolves and tells the answer in short: the account's or group's address, or the word.

@@ -10,17 +10,21 @@
 //! "fact N" in comments is a number in its list.
 
 pub mod atomic;
+pub mod commit;
 pub mod cursor;
 pub mod range_set;
 pub mod read;
 pub mod recent_writes;
 pub mod stamp;
 pub mod state;
+#[cfg(test)]
+mod tests;
 pub mod validate;
 pub mod write_map;
 
+pub use commit::{CommitRequest, CommitTicket, WatchRequest, backoff_ms};
 pub use cursor::{Cursor, Snapshot};
 pub use range_set::RangeSet;
 pub use recent_writes::RecentWrites;
-pub use state::{CommitRequest, TransactionState, WatchRequest, backoff_ms};
+pub use state::TransactionState;
 pub use write_map::{Mutation, WriteMap};

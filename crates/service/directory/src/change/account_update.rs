@@ -35,10 +35,28 @@ pub(crate) async fn update(
     let mut password = None;
     if let Some(secret) = &change.password {
         validate::password(secret)?;
-        let phc = shared.login.hasher.hash(secret, &*shared.env.random).await?;
-        password = Some(PasswordRow { phc, shared_salt: false });
+        let phc = shared
+            .login
+            .hasher
+            .hash(secret, &*shared.env.random)
+            .await?;
+        password = Some(PasswordRow {
+            phc,
+            shared_salt: false,
+        });
     }
-    run(shared, actor, &UpdateAccount { id, change, add, password }).await.map(|_| ())
+    run(
+        shared,
+        actor,
+        &UpdateAccount {
+            id,
+            change,
+            add,
+            password,
+        },
+    )
+    .await
+    .map(|_| ())
 }
 
 struct UpdateAccount {
@@ -56,15 +74,20 @@ impl Plan for UpdateAccount {
 
     async fn apply(&self, reader: Reader<'_>, _: Timestamp) -> ReadResult<Effects> {
         let found = reader.account(self.id).await?;
-        let mut account =
-            found.ok_or_else(|| Error::not_found(format!("account {}", self.id)))?;
+        let mut account = found.ok_or_else(|| Error::not_found(format!("account {}", self.id)))?;
         self.remove_aliases(reader, &mut account)?;
         self.add_aliases(reader, &mut account).await?;
         self.grant(reader, &mut account).await?;
         self.set_password(reader, &account)?;
         self.set_role(reader, &mut account);
-        let AccountChange { display_name, enabled, quota, smtp_sent_copy, litigation_hold, .. } =
-            &self.change;
+        let AccountChange {
+            display_name,
+            enabled,
+            quota,
+            smtp_sent_copy,
+            litigation_hold,
+            ..
+        } = &self.change;
         if let Some(name) = display_name {
             account.display_name.clone_from(name);
         }
@@ -72,7 +95,10 @@ impl Plan for UpdateAccount {
         account.quota = quota.unwrap_or(account.quota);
         account.smtp_sent_copy = smtp_sent_copy.unwrap_or(account.smtp_sent_copy);
         account.litigation_hold = litigation_hold.unwrap_or(account.litigation_hold);
-        reader.tx.set(&keys::account(self.id), &AccountRow::from(&account).to_bytes()?);
+        reader.tx.set(
+            &keys::account(self.id),
+            &AccountRow::from(&account).to_bytes()?,
+        );
         Ok(Effects {
             id: self.id.0,
             changed: vec![Changed::Account(self.id)],
@@ -85,7 +111,9 @@ impl Plan for UpdateAccount {
 impl UpdateAccount {
     fn remove_aliases(&self, reader: Reader<'_>, account: &mut Account) -> Result<()> {
         for alias in &self.change.remove_aliases {
-            let Some(name) = Name::of(alias) else { continue };
+            let Some(name) = Name::of(alias) else {
+                continue;
+            };
             if name.is_of(&account.address) {
                 let text = format!("{} is the primary address, not an alias", shown(alias));
                 return Err(Error::invalid(text));
@@ -106,17 +134,26 @@ impl UpdateAccount {
                 continue;
             }
             set_name(reader.tx, name, me, false)?;
-            account.aliases.push(Address::new(alias.local.as_str(), &name.domain));
+            account
+                .aliases
+                .push(Address::new(alias.local.as_str(), &name.domain));
         }
         if account.aliases.len() > ALIASES_MAX {
-            let text = format!("account {}: more than {ALIASES_MAX} aliases", account.address);
+            let text = format!(
+                "account {}: more than {ALIASES_MAX} aliases",
+                account.address
+            );
             return Err(Error::new(Kind::Limit, text).into());
         }
         Ok(())
     }
 
     async fn grant(&self, reader: Reader<'_>, account: &mut Account) -> ReadResult<()> {
-        let AccountChange { send_as, full_access, .. } = &self.change;
+        let AccountChange {
+            send_as,
+            full_access,
+            ..
+        } = &self.change;
         for (asked, kept, what) in [
             (send_as, &mut account.send_as, "Send As"),
             (full_access, &mut account.full_access, "Full Access"),
@@ -141,12 +178,19 @@ impl UpdateAccount {
     }
 
     fn set_password(&self, reader: Reader<'_>, account: &Account) -> Result<()> {
-        let Some(password) = &self.password else { return Ok(()) };
+        let Some(password) = &self.password else {
+            return Ok(());
+        };
         if account.kind != AccountKind::User {
-            let text = format!("account {}: only a user mailbox has a password", account.address);
+            let text = format!(
+                "account {}: only a user mailbox has a password",
+                account.address
+            );
             return Err(Error::invalid(text));
         }
-        reader.tx.set(&keys::password(self.id), &password.to_bytes()?);
+        reader
+            .tx
+            .set(&keys::password(self.id), &password.to_bytes()?);
         Ok(())
     }
 
@@ -179,17 +223,27 @@ impl UpdateAccount {
         let mut say = |name: &str, value: Option<String>| {
             if let Some(value) = value {
                 // Writing to a string cannot fail.
-                let _ = write!(text, "{}{name}={value}", if text.is_empty() { "" } else { " " });
+                let _ = write!(
+                    text,
+                    "{}{name}={value}",
+                    if text.is_empty() { "" } else { " " }
+                );
             }
         };
-        say("display_name", display_name.as_ref().map(|v| format!("{v:?}")));
+        say(
+            "display_name",
+            display_name.as_ref().map(|v| format!("{v:?}")),
+        );
         say("password", password.as_ref().map(|_| "set".to_owned()));
         say("enabled", enabled.map(|v| v.to_string()));
         say("quota", quota.map(|v| format!("{v:?}")));
         say("add_aliases", list(add_aliases));
         say("remove_aliases", list(remove_aliases));
         say("send_as", send_as.as_ref().map(|v| format!("{v:?}")));
-        say("full_access", full_access.as_ref().map(|v| format!("{v:?}")));
+        say(
+            "full_access",
+            full_access.as_ref().map(|v| format!("{v:?}")),
+        );
         say("smtp_sent_copy", smtp_sent_copy.map(|v| v.to_string()));
         say("litigation_hold", litigation_hold.map(|v| v.to_string()));
         say("role", role.map(|v| format!("{v:?}")));

@@ -13,7 +13,7 @@
 
 pub(crate) mod hash;
 pub(crate) mod rehash;
-pub mod throttle;
+pub(crate) mod throttle;
 
 use crate::config::{DirectoryConfig, PASSWORD_BYTES_MAX};
 use crate::names::{DOMAIN_BYTES_MAX, LOCAL_BYTES_MAX, Name};
@@ -57,7 +57,10 @@ impl Login {
 
     fn mac(&self, id: AccountId, password: &str) -> blake3::Hash {
         let mut hasher = blake3::Hasher::new_keyed(&self.key);
-        hasher.update(b"p").update(&id.0.to_be_bytes()).update(password.as_bytes());
+        hasher
+            .update(b"p")
+            .update(&id.0.to_be_bytes())
+            .update(password.as_bytes());
         hasher.finalize()
     }
 
@@ -76,7 +79,9 @@ impl Login {
             Subject::Unknown(hash) => hasher.update(hash),
         };
         let [high, low, ..] = *hasher.finalize().as_bytes();
-        self.turns[usize::from(u16::from_be_bytes([high, low])) % TURNS].lock().await
+        self.turns[usize::from(u16::from_be_bytes([high, low])) % TURNS]
+            .lock()
+            .await
     }
 }
 
@@ -95,7 +100,13 @@ pub(crate) async fn authenticate(shared: &Shared, attempt: &LoginAttempt) -> Res
 type Refused = (&'static str, Error);
 
 fn wrong(reason: &'static str) -> Refused {
-    (reason, Error::new(Kind::BadCredentials, "The login name or the password is wrong"))
+    (
+        reason,
+        Error::new(
+            Kind::BadCredentials,
+            "The login name or the password is wrong",
+        ),
+    )
 }
 
 fn trouble(error: Error) -> Refused {
@@ -104,7 +115,9 @@ fn trouble(error: Error) -> Refused {
 
 async fn check(shared: &Shared, attempt: &LoginAttempt) -> Result<Arc<Account>, Refused> {
     let password = &attempt.password.0;
-    let Some(login) = LoginName::parse(&attempt.login) else { return Err(wrong("malformed")) };
+    let Some(login) = LoginName::parse(&attempt.login) else {
+        return Err(wrong("malformed"));
+    };
     if password.is_empty() || password.len() > PASSWORD_BYTES_MAX {
         return Err(wrong("malformed"));
     }
@@ -140,17 +153,14 @@ async fn check(shared: &Shared, attempt: &LoginAttempt) -> Result<Arc<Account>, 
 }
 
 /// The account, if this very password was verified a short time ago.
-fn from_cache(
-    shared: &Shared,
-    login: &LoginName,
-    attempt: &LoginAttempt,
-) -> Option<Arc<Account>> {
+fn from_cache(shared: &Shared, login: &LoginName, attempt: &LoginAttempt) -> Option<Arc<Account>> {
     let now_ms = shared.now_ms();
     let name = match login {
         LoginName::Full(name) => name.clone(),
-        LoginName::Bare(local) => {
-            Name::of(&Address::new(local.as_str(), shared.cache.default_domain(now_ms)?))?
-        }
+        LoginName::Bare(local) => Name::of(&Address::new(
+            local.as_str(),
+            shared.cache.default_domain(now_ms)?,
+        ))?,
     };
     let account = shared.cache.account_named(&name, now_ms)?;
     let mac = shared.login.mac(account.id, &attempt.password.0);
@@ -177,11 +187,22 @@ async fn verify(
     let stored = found.as_ref().and_then(|found| found.password.clone());
     let phc = stored.as_ref().map(|row| row.phc.clone());
     let hasher = &shared.login.hasher;
-    let right = hasher.verify(&attempt.password, phc).await.map_err(trouble)?;
-    let Some(Found { name, account, default_domain, .. }) = found else {
+    let right = hasher
+        .verify(&attempt.password, phc)
+        .await
+        .map_err(trouble)?;
+    let Some(Found {
+        name,
+        account,
+        default_domain,
+        ..
+    }) = found
+    else {
         return Err(wrong("unknown"));
     };
-    let Some(stored) = stored else { return Err(wrong("no_password")) };
+    let Some(stored) = stored else {
+        return Err(wrong("no_password"));
+    };
     if !right {
         return Err(wrong("password"));
     }
@@ -193,9 +214,13 @@ async fn verify(
     }
     let account = Arc::new(account);
     let mac = shared.login.mac(account.id, &attempt.password.0);
-    let until_ms = shared.now_ms().saturating_add(shared.config.verified_ttl_ms);
+    let until_ms = shared
+        .now_ms()
+        .saturating_add(shared.config.verified_ttl_ms);
     shared.cache.keep_account(ticket, Some(&name), &account);
-    shared.cache.keep_verified(ticket, account.id, mac, until_ms);
+    shared
+        .cache
+        .keep_verified(ticket, account.id, mac, until_ms);
     if let Some(default) = default_domain {
         shared.cache.keep_default_domain(ticket, &default);
     }
@@ -222,7 +247,12 @@ async fn look(reader: Reader<'_>, login: LoginName) -> ReadResult<Option<Found>>
         LoginName::Full(name) => (Some(name), None),
         LoginName::Bare(local) => {
             let default = reader.default_domain().await?;
-            (default.as_ref().and_then(|d| Name::of(&Address::new(local, d))), default)
+            (
+                default
+                    .as_ref()
+                    .and_then(|d| Name::of(&Address::new(local, d))),
+                default,
+            )
         }
     };
     let Some(name) = name else { return Ok(None) };
@@ -230,7 +260,12 @@ async fn look(reader: Reader<'_>, login: LoginName) -> ReadResult<Option<Found>>
         return Ok(None);
     };
     let (account, password) = futures::try_join!(reader.account(id), reader.password(id))?;
-    Ok(account.map(|account| Found { name, account, password, default_domain }))
+    Ok(account.map(|account| Found {
+        name,
+        account,
+        password,
+        default_domain,
+    }))
 }
 
 /// What was typed as login name.
@@ -248,7 +283,10 @@ impl LoginName {
             return None;
         }
         if text.contains('@') {
-            return Address::parse_plain(text).as_ref().and_then(Name::of).map(Self::Full);
+            return Address::parse_plain(text)
+                .as_ref()
+                .and_then(Name::of)
+                .map(Self::Full);
         }
         // The rules for local parts are Name's; the domain is filled in later.
         Name::of(&Address::new(text, "")).map(|name| Self::Bare(name.local))

@@ -5,7 +5,7 @@
 //! It is a courtesy: where it fails, the sign-in succeeds all the same.
 
 use crate::keys;
-use crate::read::{Reader, ReadResult};
+use crate::read::{ReadResult, Reader};
 use crate::rows::{PasswordRow, Row};
 use crate::service::Shared;
 use base::{AccountId, Result};
@@ -27,8 +27,23 @@ async fn replace(
     old: PasswordRow,
     password: &Secret,
 ) -> Result<()> {
-    let phc = shared.login.hasher.hash(password, &*shared.env.random).await?;
-    transact(&shared.store, Replace { id, old, new: PasswordRow { phc, shared_salt: false } }).await
+    let phc = shared
+        .login
+        .hasher
+        .hash(password, &*shared.env.random)
+        .await?;
+    transact(
+        &shared.store,
+        Replace {
+            id,
+            old,
+            new: PasswordRow {
+                phc,
+                shared_salt: false,
+            },
+        },
+    )
+    .await
 }
 
 struct Replace {
@@ -39,11 +54,7 @@ struct Replace {
 
 /// May run twice: the second time the old row is no longer there.
 impl Body<()> for Replace {
-    fn run<'a>(
-        &'a mut self,
-        tx: &'a dyn Transaction,
-        _: Attempt,
-    ) -> BoxFuture<'a, ReadResult<()>> {
+    fn run<'a>(&'a mut self, tx: &'a dyn Transaction, _: Attempt) -> BoxFuture<'a, ReadResult<()>> {
         async move {
             if Reader::serializable(tx).password(self.id).await?.as_ref() == Some(&self.old) {
                 tx.set(&keys::password(self.id), &self.new.to_bytes()?);

@@ -126,7 +126,8 @@ proptest! {
         for (version, rows) in &table.history {
             let view = table.current.view_for(*version).unwrap().upgrade().unwrap();
             for (key, value) in rows {
-                prop_assert_eq!(view.get(key, *version).unwrap().as_ref(), Some(value));
+                let found = view.get(key, *version).unwrap();
+                prop_assert_eq!(found.as_ref(), Some(value));
             }
             for (range, count, reverse) in &ranges {
                 let mut window = range.clone();

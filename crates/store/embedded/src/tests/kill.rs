@@ -3,7 +3,6 @@
 use super::world::{Ack, Ledger, WRITERS, commit, durability, verify};
 use crate::{EmbeddedStore, Options, Sizes};
 use base::env::Env;
-use contract_store::Store;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -97,17 +97,17 @@ fn fill(path: &Path, file: &dyn DiskFile, size: u64) -> Result<()> {
 /// can only mean that the segment was never used.
 pub(crate) fn prepare(
     env: &Env,
-    path: PathBuf,
-    file: Box<dyn DiskFile>,
+    path: &Path,
+    file: &dyn DiskFile,
     store: u128,
     generation: u64,
     size: u64,
-) -> Result<Segment> {
-    if file.len().map_err(Error::io(&path, "length"))? < size {
-        fill(&path, &*file, size)?;
+) -> Result<SegmentHeader> {
+    if file.len().map_err(Error::io(path, "length"))? < size {
+        fill(path, file, size)?;
     }
     let header = SegmentHeader { store, generation, salt: env.random.u64(), size };
-    file.write_at(0, &header.encode()).map_err(Error::io(&path, "write"))?;
-    file.sync_data().map_err(Error::io(&path, "sync"))?;
-    Ok(Segment { path, file, header })
+    file.write_at(0, &header.encode()).map_err(Error::io(path, "write"))?;
+    file.sync_data().map_err(Error::io(path, "sync"))?;
+    Ok(header)
 }

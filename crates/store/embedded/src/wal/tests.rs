@@ -7,7 +7,7 @@ use super::writer::Writer;
 use super::Position;
 use crate::error::Error;
 use base::env::sim::{SeededRandom, Simulation};
-use base::env::{Disk, Env, Random};
+use base::env::{Env, Random};
 use contract_store::Version;
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};
@@ -35,7 +35,8 @@ fn fresh_segment(env: &Env, name: u64, generation: u64) -> Segment {
     let path = dir().join(format!("{name:04}.seg"));
     let file = env.disk.open(&path, true).unwrap();
     env.disk.sync_dir(dir()).unwrap();
-    prepare(env, path, file, STORE, generation, SEGMENT).unwrap()
+    let header = prepare(env, &path, &*file, STORE, generation, SEGMENT).unwrap();
+    Segment { path, file, header }
 }
 
 impl Log {
@@ -184,7 +185,7 @@ fn a_new_use_of_a_segment_hides_the_old_one() {
     log.writer.sync().unwrap();
     let path = dir().join("0000.seg");
     let file = log.env.disk.open(&path, false).unwrap();
-    prepare(&log.env, path, file, STORE, 9, SEGMENT).unwrap();
+    prepare(&log.env, &path, &*file, STORE, 9, SEGMENT).unwrap();
     let start = Position { generation: 9, offset: PAGE as u64 };
     let (groups, replayed) = read(&log.env, start).unwrap();
     assert_eq!((groups, replayed.last), (vec![], 0));

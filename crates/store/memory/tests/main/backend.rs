@@ -17,16 +17,22 @@ pub(crate) struct Memory {
 
 impl Memory {
     /// A backend whose stores are without faults.
-    pub(crate) fn new() -> Arc<dyn Backend> {
+    pub(crate) fn faultless() -> Arc<dyn Backend> {
         Self::with(1, Faults::default())
     }
 
     pub(crate) fn with(seed: u64, faults: Faults) -> Arc<Self> {
         let last = Mutex::new(MemoryStore::default());
+        // Where things stall, time passes.
+        let clock = if faults.stall > 0.0 {
+            ManualClock::stepping()
+        } else {
+            ManualClock::default()
+        };
         Arc::new(Self {
             seed,
             faults,
-            clock: Arc::default(),
+            clock: Arc::new(clock),
             last,
         })
     }

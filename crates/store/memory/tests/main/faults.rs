@@ -7,7 +7,7 @@ use contract_store::suite::serialisability::{self, Size, Summary};
 use contract_store::transact::BodyError;
 use contract_store::{
     Attempt, Body, Durability, Isolation, KeyRange, RangeRead, Store, StoreError, Transaction,
-    transact, transact_once,
+    Watch, transact, transact_once,
 };
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -247,25 +247,31 @@ async fn the_same_seed_gives_the_same_run() {
     assert!(first.1.faults > 20, "{:?}", first.1);
 }
 
+/// A committed watch.
+async fn watch(store: &MemoryStore, key: &str) -> Watch {
+    let tx = store.begin();
+    let watch = tx.watch(key.as_bytes());
+    tx.commit().await.unwrap();
+    watch
+}
+
 #[tokio::test]
 async fn watches_are_limited_and_abandoned_ones_do_not_count() {
     let store = MemoryStore::default();
     store.set_watches_max(3);
-    let watch = |key: &'static str| {
-        let store = store.clone();
-        async move {
-            let tx = store.begin();
-            let watch = tx.watch(key.as_bytes());
-            tx.commit().await.unwrap();
-            watch
-        }
-    };
-    let kept = [watch("a").await, watch("b").await, watch("c").await];
-    assert_eq!(watch("d").await.await, Err(StoreError::TooManyWatches));
+    let kept = [
+        watch(&store, "a").await,
+        watch(&store, "b").await,
+        watch(&store, "c").await,
+    ];
+    assert_eq!(
+        watch(&store, "d").await.await,
+        Err(StoreError::TooManyWatches)
+    );
     assert_eq!(store.stats().watches, 3);
     drop(kept);
     put(&store, "e", "1").await.unwrap();
-    let mut e = watch("e").await;
+    let mut e = watch(&store, "e").await;
     assert!(futures::poll!(&mut e).is_pending());
 }
 

@@ -7,5 +7,6 @@
 )]
 
 mod backend;
+mod broken;
 mod contract;
 mod faults;

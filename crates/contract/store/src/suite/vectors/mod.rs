@@ -3,6 +3,7 @@
 //! A case is played if the contract has all that it needs; the others are skipped, and the
 //! [`Report`] counts them by reason, so that nothing disappears silently.
 
+mod answer;
 mod player;
 mod text;
 
@@ -35,17 +36,25 @@ const NOT_HELD_TO: &[(&str, &str)] = &[
     ("cancel_during_commit", "in flight: not promised"),
     ("destroy_with_pending", "in flight: not promised"),
     ("on_error_cancels_pending", "in flight: not promised"),
-    (
-        "too_old_1007",
-        "cached reads of old transactions: not promised",
-    ),
     ("on_error_0_and_unknown", "no error is no error"),
     ("on_error_0", "no error is no error"),
     ("on_error_-1", "code unknown to the contract"),
     ("on_error_1100", "code unknown to the contract"),
+];
+
+/// Single steps that cannot be held to the recording: case, number of the step, and why.
+const STEPS_NOT_HELD_TO: &[(&str, usize, &str)] = &[
+    // The client library answers a repeated read from its cache.
+    (
+        "too_old_1007",
+        28,
+        "step: a cached read of an old transaction",
+    ),
+    // Ours tells the commit's error instead of waiting for ever.
     (
         "versionstamp_read_before_commit_failing_read_breaks_commit",
-        "a stamp that is pending for ever",
+        6,
+        "step: a stamp that is pending for ever",
     ),
 ];
 
@@ -90,6 +99,8 @@ pub struct Report {
     pub replayed: usize,
     /// How many were not, by reason.
     pub skipped: BTreeMap<String, usize>,
+    /// Single steps that were left out of cases that were played, by reason.
+    pub skipped_steps: BTreeMap<String, usize>,
     /// What differed: case and words.
     pub failed: Vec<(String, String)>,
 }
@@ -98,7 +109,7 @@ impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let skipped: usize = self.skipped.values().sum();
         write!(f, "{} replayed, {skipped} skipped", self.replayed)?;
-        for (reason, count) in &self.skipped {
+        for (reason, count) in self.skipped.iter().chain(&self.skipped_steps) {
             write!(f, "\n  {count} {reason}")?;
         }
         for (case, words) in &self.failed {
@@ -152,8 +163,19 @@ async fn play(backend: &Arc<dyn Backend>, file: &str, case: &Json, report: &mut 
     let store = context.store.clone();
     let playing = async {
         let mut player = Player::new(&context, store);
-        for step in steps {
-            player.step(step).await?;
+        for (number, step) in steps.iter().enumerate() {
+            match STEPS_NOT_HELD_TO
+                .iter()
+                .find(|held| (held.0, held.1) == (name, number))
+            {
+                Some((_, _, reason)) => {
+                    *report
+                        .skipped_steps
+                        .entry((*reason).to_owned())
+                        .or_default() += 1;
+                }
+                None => player.step(step).await?,
+            }
         }
         Ok::<(), Skip>(())
     };

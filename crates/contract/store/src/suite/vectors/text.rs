@@ -41,7 +41,7 @@ pub(super) fn key(text: &str, vars: &Vars) -> Vec<u8> {
     }
 }
 
-/// A key of a range read's end, where a bare `ff` means the end of the relative keys.
+/// Bytes in hex for a message, cut where they are many.
 pub(super) fn show(bytes: &[u8]) -> String {
     let shown: String = bytes.iter().take(40).map(|b| format!("{b:02x}")).collect();
     if bytes.len() > 40 {

@@ -1,0 +1,98 @@
+//! One listening socket and its sessions, from start to drain.
+
+use crate::accept::Acceptor;
+use crate::admission::Admissions;
+use crate::config::{ListenerConfig, TlsMode};
+use crate::session::SessionFactory;
+use crate::tls::TlsSettings;
+use base::Deadline;
+use base::env::Env;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// A listening socket with its accept loop. Dropping it stops accepting and asks the sessions to
+/// end, without waiting for them.
+pub struct Listener {
+    name: Arc<str>,
+    address: SocketAddr,
+    shutdown: CancellationToken,
+    admissions: Arc<Admissions>,
+    accepting: JoinHandle<()>,
+}
+
+impl Listener {
+    /// Listens, and serves what connects. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// Of the operating system; `InvalidInput` if the mode needs TLS settings and there are none.
+    pub async fn start(
+        config: ListenerConfig,
+        env: &Env,
+        tls: Option<Arc<TlsSettings>>,
+        factory: Arc<dyn SessionFactory>,
+    ) -> io::Result<Self> {
+        let tls = match config.tls {
+            TlsMode::None => None,
+            TlsMode::Implicit if tls.is_none() => {
+                let text = format!("listener {} needs a certificate", config.name);
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+            }
+            TlsMode::Implicit | TlsMode::StartTls => tls,
+        };
+        let socket = env.network.listen(config.address).await?;
+        let (name, address) = (Arc::<str>::from(config.name.as_str()), socket.local_address());
+        let (shutdown, admissions) = (CancellationToken::new(), Admissions::new(&config));
+        let acceptor = Acceptor {
+            name: name.clone(),
+            config,
+            clock: env.clock.clone(),
+            tls,
+            factory,
+            admissions: admissions.clone(),
+            shutdown: shutdown.clone(),
+        };
+        let accepting = tokio::spawn(acceptor.run(socket));
+        tracing::info!(listener = %name, %address, "listening");
+        Ok(Self { name, address, shutdown, admissions, accepting })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where it listens; the real port where 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How many connections are open.
+    pub fn connections(&self) -> usize {
+        *self.admissions.open().borrow()
+    }
+
+    /// Stops accepting, asks the sessions to end and waits for them until the deadline. Gives the
+    /// number of connections that are still open then.
+    pub async fn drain(mut self, deadline: Deadline) -> usize {
+        self.shutdown.cancel();
+        let ended = async {
+            // Its end means that the socket is closed; how it ended does not matter any more.
+            let _ended = (&mut self.accepting).await;
+            let mut open = self.admissions.open();
+            let _none = open.wait_for(|open| *open == 0).await;
+        };
+        let _late = tokio::time::timeout_at(deadline.instant(), ended).await;
+        let left = self.connections();
+        tracing::info!(listener = %self.name, left, "drained");
+        left
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}

@@ -1,0 +1,73 @@
+//! A session as an actor: supervised, counted, one task.
+//!
+//! The actor is sent one message, "serve", and ends with it: a session's inbox is its connection,
+//! which brings its own bounds. What being an actor gives is the rest: a panic ends this session
+//! alone and is logged and counted, and the session is seen by name like every other actor.
+
+use crate::admission::Refusal;
+use crate::config::TlsMode;
+use crate::connection::Connection;
+use async_trait::async_trait;
+use base::Result;
+use base::actor::{Actor, Context, Next};
+use base::telemetry::Printable;
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// Speaks one protocol with clients.
+#[async_trait]
+pub trait SessionFactory: Send + Sync + 'static {
+    /// Talks to one client until either side is done. It is never cancelled: a session must keep
+    /// its own time limits and watch [`Connection::shutdown`].
+    async fn serve(&self, connection: Connection);
+
+    /// What a client is told that is turned away, in its protocol, in clear; nothing where empty.
+    fn refusal(&self, reason: Refusal) -> Bytes {
+        let _ = reason;
+        Bytes::new()
+    }
+}
+
+/// One connection to be served.
+pub(crate) struct Work {
+    pub(crate) listener: Arc<str>,
+    pub(crate) connection: Connection,
+    pub(crate) tls: TlsMode,
+    pub(crate) factory: Arc<dyn SessionFactory>,
+}
+
+pub(crate) struct Session(Option<Work>);
+
+/// The one message.
+pub(crate) struct Serve;
+
+impl Actor for Session {
+    type Message = Serve;
+    type Args = Work;
+    const NAME: &'static str = "session";
+
+    async fn start(work: Work, _: &Context<Serve>) -> Result<Self> {
+        Ok(Self(Some(work)))
+    }
+
+    async fn handle(&mut self, _: Serve) -> Result<Next> {
+        if let Some(work) = self.0.take() {
+            work.serve().await;
+        }
+        Ok(Next::Stop)
+    }
+}
+
+impl Work {
+    async fn serve(mut self) {
+        if self.tls == TlsMode::Implicit
+            && let Err(error) = self.connection.start_tls().await
+        {
+            let peer = self.connection.peer();
+            tracing::debug!(listener = %self.listener, %peer,
+                error = %Printable(&error.to_string()), "TLS handshake failed");
+            return;
+        }
+        self.factory.serve(self.connection).await;
+    }
+}

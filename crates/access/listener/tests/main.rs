@@ -1,0 +1,8 @@
+//! The listener over simulated networks: limits, TLS, drain, and what attackers do to sockets.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod accepting;
+mod streams;
+mod support;
+mod tls;

@@ -1,0 +1,76 @@
+//! The directory service over the simulated store.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod changes;
+mod contract;
+mod counters;
+mod login;
+mod provisioning;
+
+use base::Address;
+use base::env::Env;
+use contract_directory::{
+    AccountKind, Actor, DirectoryAdmin, Domain, DomainKind, LoginAttempt, NewAccount, Role, Secret,
+};
+use contract_store::Store;
+use service_directory::{DirectoryConfig, DirectoryService, HashParameters};
+use std::sync::Arc;
+use store_memory::MemoryStore;
+
+/// Hashes that cost nothing: what they cost is not what these tests are about.
+const CHEAP: HashParameters = HashParameters {
+    memory_kib: 64,
+    passes: 1,
+    lanes: 1,
+};
+
+fn config() -> DirectoryConfig {
+    DirectoryConfig {
+        hash: CHEAP,
+        ..DirectoryConfig::default()
+    }
+}
+
+fn memory(env: &Env) -> Arc<MemoryStore> {
+    Arc::new(MemoryStore::new(env.clock.clone(), &*env.random))
+}
+
+fn node(env: &Env, store: &Arc<MemoryStore>) -> Arc<DirectoryService> {
+    DirectoryService::start(config(), store.clone() as Arc<dyn Store>, env.clone())
+}
+
+fn address(local: &str) -> Address {
+    Address::new(local, "rialto.test")
+}
+
+fn new_account(local: &str, password: &str) -> NewAccount {
+    NewAccount {
+        address: address(local),
+        display_name: String::new(),
+        password: Some(Secret(password.into())),
+        kind: AccountKind::User,
+        quota: None,
+        role: Role::None,
+    }
+}
+
+async fn with_domain(env: &Env, store: &Arc<MemoryStore>) -> Arc<DirectoryService> {
+    let node = node(env, store);
+    let domain = Domain {
+        name: "rialto.test".into(),
+        kind: DomainKind::Authoritative,
+        default: true,
+    };
+    node.create_domain(&Actor::System, domain).await.unwrap();
+    node
+}
+
+fn attempt(login: &str, password: &str) -> LoginAttempt {
+    LoginAttempt {
+        login: login.into(),
+        password: Secret(password.into()),
+        source: [192, 0, 2, 1].into(),
+        protocol: "test",
+    }
+}

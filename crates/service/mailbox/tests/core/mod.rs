@@ -1,0 +1,1 @@
+//! The core of the mailbox: bulk commands, faults, takeover.

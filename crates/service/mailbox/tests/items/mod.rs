@@ -1,0 +1,1 @@
+//! Items: trees, attachments, versions, search folders.

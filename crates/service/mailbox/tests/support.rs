@@ -1,0 +1,161 @@
+//! A world of one node: memory store, blobs, directory, mailboxes. Everything is encoded on its
+//! way through the router, as it would be between nodes.
+
+use base::env::Env;
+use base::router::{LocalRouter, Router};
+use base::universe::Universe;
+use base::{AccountId, Address, SessionId};
+use bytes::Bytes;
+use cluster::SingleNode;
+use contract_blob::Blobs;
+use contract_control::Control;
+use contract_directory::{
+    AccountChange, AccountKind, Actor, Directory, DirectoryAdmin, Domain, DomainKind, NewAccount,
+    Role,
+};
+use contract_mailbox::index::NamedFlags;
+use contract_mailbox::{Content, MailboxHandle, Mailboxes, NewMessage, Principal, Staged};
+use contract_store::Store;
+use parking_lot::Mutex;
+use service_directory::{DirectoryConfig, DirectoryService};
+use service_mailbox::{Config, MailboxService, Parts};
+use std::sync::Arc;
+use store_blobs::StoreBlobs;
+use store_memory::{Faults, MemoryStore};
+
+/// The domain of every account.
+pub const DOMAIN: &str = "rialto.test";
+
+/// One node over one store. [`World::node`] starts another on the same store, which takes over.
+pub struct World {
+    pub env: Env,
+    pub store: MemoryStore,
+    pub blobs: Arc<dyn Blobs>,
+    pub directory: Arc<DirectoryService>,
+    pub config: Config,
+    pub node: Node,
+    faults: Mutex<Faults>,
+}
+
+/// What serves mailboxes.
+pub struct Node {
+    pub control: Arc<dyn Control>,
+    pub router: Arc<LocalRouter>,
+    pub mailboxes: Arc<MailboxService>,
+}
+
+/// Runs a test in a world of its own, in simulated time.
+pub fn run<T, F: Future<Output = T>>(seed: u64, test: impl FnOnce(World) -> F) -> T {
+    Universe::run(seed, async |env| test(World::new(env, Config::default()).await).await)
+}
+
+impl World {
+    /// A world without accounts and without faults.
+    pub async fn new(env: Env, config: Config) -> Self {
+        let store = MemoryStore::new(env.clock.clone(), &*env.random);
+        let dynamic: Arc<dyn Store> = Arc::new(store.clone());
+        let blobs: Arc<dyn Blobs> =
+            Arc::new(StoreBlobs::open(dynamic.clone(), &env).await.unwrap());
+        let directory =
+            DirectoryService::start(DirectoryConfig::default(), dynamic.clone(), env.clone());
+        let domain =
+            Domain { name: DOMAIN.into(), kind: DomainKind::Authoritative, default: true };
+        directory.create_domain(&Actor::System, domain).await.unwrap();
+        let node = start(&env, &dynamic, &blobs, &directory, config).await;
+        let faults = Mutex::new(Faults::default());
+        Self { env, store, blobs, directory, config, node, faults }
+    }
+
+    /// Starts another node on the same store, which takes over every slot.
+    pub async fn another_node(&self) -> Node {
+        let store: Arc<dyn Store> = Arc::new(self.store.clone());
+        start(&self.env, &store, &self.blobs, &self.directory, self.config).await
+    }
+
+    /// Makes the store fail at random from now on.
+    pub fn inject(&self, faults: Faults) {
+        *self.faults.lock() = faults;
+        self.store.inject(faults);
+    }
+
+    /// Makes an account; the store does not fail meanwhile.
+    pub async fn account(&self, name: &str) -> AccountId {
+        self.store.inject(Faults::default());
+        let new = NewAccount {
+            address: Address::new(name, DOMAIN),
+            display_name: String::new(),
+            password: None,
+            kind: AccountKind::User,
+            quota: None,
+            role: Role::None,
+        };
+        let account = self.directory.create_account(&Actor::System, new).await.unwrap();
+        self.store.inject(*self.faults.lock());
+        account.id
+    }
+
+    /// Changes an account; the store does not fail meanwhile.
+    pub async fn change_account(&self, account: AccountId, change: AccountChange) {
+        self.store.inject(Faults::default());
+        self.directory.update_account(&Actor::System, account, change).await.unwrap();
+        self.store.inject(*self.faults.lock());
+    }
+
+    /// A new session of the owner.
+    pub fn handle(&self, account: AccountId) -> MailboxHandle {
+        self.handle_as(account, Principal::Account(account))
+    }
+
+    /// A new session of anybody.
+    pub fn handle_as(&self, account: AccountId, who: Principal) -> MailboxHandle {
+        let session = SessionId(self.env.random.u128());
+        MailboxHandle::new(self.mailboxes(), account, who, session)
+    }
+
+    /// The node's mailboxes as the contract has them.
+    pub fn mailboxes(&self) -> Arc<dyn Mailboxes> {
+        self.node.mailboxes.clone()
+    }
+
+    /// Uploads bytes.
+    pub async fn stage(&self, bytes: &[u8]) -> Staged {
+        let mut upload = self.blobs.upload();
+        for piece in bytes.chunks(50_000) {
+            upload.write(Bytes::copy_from_slice(piece)).await.unwrap();
+        }
+        upload.finish().await.unwrap()
+    }
+
+    /// A message to be appended.
+    pub async fn message(&self, bytes: &[u8]) -> NewMessage {
+        let staged = self.stage(bytes).await;
+        NewMessage {
+            content: Content::of(&staged),
+            staged: vec![staged],
+            parsed: Arc::new(codec_mime::parse(bytes)),
+            flags: NamedFlags::default(),
+            received: None,
+        }
+    }
+}
+
+async fn start(
+    env: &Env,
+    store: &Arc<dyn Store>,
+    blobs: &Arc<dyn Blobs>,
+    directory: &Arc<DirectoryService>,
+    config: Config,
+) -> Node {
+    let control: Arc<dyn Control> = SingleNode::start(store.clone(), env).await.unwrap();
+    let router = Arc::new(LocalRouter::new(true));
+    let parts = Parts {
+        env: env.clone(),
+        store: store.clone(),
+        blobs: blobs.clone(),
+        control: control.clone(),
+        directory: directory.clone() as Arc<dyn Directory>,
+        router: router.clone() as Arc<dyn Router>,
+    };
+    let mailboxes = service_mailbox::start(config, parts, &router);
+    Node { control, router, mailboxes }
+}

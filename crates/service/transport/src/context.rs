@@ -1,0 +1,83 @@
+//! What the queues of a node share.
+
+use base::env::Env;
+use base::router::{Router, ServiceId, Target};
+use base::{CommandId, QueueId, SessionId, Slot};
+use contract_blob::Blobs;
+use contract_control::Control;
+use contract_directory::Directory;
+use contract_mailbox::Mailboxes;
+use contract_store::Store;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+use crate::due::Due;
+
+/// How the transport service works on a node.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The name in reports and trace headers.
+    pub host_name: String,
+    /// How many messages may be worked on at once on this node.
+    pub rounds_at_once: usize,
+    /// How many recipients of one message are delivered to at once (Exchange: 20 concurrent
+    /// mailbox deliveries).
+    pub deliveries_at_once: usize,
+    /// For how long delivery is tried, in milliseconds (Exchange: 2 days).
+    pub expiry_ms: i64,
+    /// After how long the sender is told of a delay, in milliseconds (Exchange: 4 hours).
+    pub delay_notice_ms: i64,
+    /// How long a slot's queue may be without work before its actor is unloaded.
+    pub idle: Duration,
+}
+
+impl Config {
+    /// The defaults, for a host of this name.
+    pub fn new(host_name: impl Into<String>) -> Self {
+        Self {
+            host_name: host_name.into(),
+            rounds_at_once: 256,
+            deliveries_at_once: 20,
+            expiry_ms: 2 * 24 * 3600 * 1000,
+            delay_notice_ms: 4 * 3600 * 1000,
+            idle: Duration::from_secs(300),
+        }
+    }
+}
+
+/// The world around a queue actor.
+pub(crate) struct Context {
+    pub(crate) config: Config,
+    pub(crate) env: Env,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) blobs: Arc<dyn Blobs>,
+    pub(crate) control: Arc<dyn Control>,
+    pub(crate) directory: Arc<dyn Directory>,
+    pub(crate) mailboxes: Arc<dyn Mailboxes>,
+    pub(crate) router: Arc<dyn Router>,
+    pub(crate) rounds: Arc<Semaphore>,
+    pub(crate) due: Due,
+    pub(crate) session: SessionId,
+    pub(crate) sequence: AtomicU64,
+}
+
+impl Context {
+    /// A command id of this life of the service. Deliveries are told apart by their own keys; the
+    /// contract asks for one all the same.
+    pub(crate) fn next_command(&self) -> CommandId {
+        let sequence = self.sequence.fetch_add(1, Ordering::Relaxed) + 1;
+        CommandId { session: self.session, sequence }
+    }
+
+    /// A new queue id.
+    pub(crate) fn new_queue_id(&self) -> QueueId {
+        QueueId::new(self.env.clock.now(), self.env.random.u128())
+    }
+
+    /// Where the owner of a message's slot is reached.
+    pub(crate) fn target(&self, slot: Slot) -> Target {
+        Target { service: ServiceId::QUEUE, key: u128::from(slot.number()), slot }
+    }
+}

@@ -1,0 +1,139 @@
+//! How far a message has come: rows that exist only while a first round could not finish it.
+//!
+//! `Q/s/<slot><queue><piece>`: piece 0 is the head, the others hold waiting recipients, at most
+//! [`PIECE`] each.
+
+use base::{Address, Error, QueueId, Result, Slot, Timestamp, wire};
+use bytes::Bytes;
+use contract_store::keys::KeyBuilder;
+use contract_store::{Isolation, KeyRange, Transaction};
+use contract_transport::rows;
+use serde::{Deserialize, Serialize};
+
+/// The version byte of the rows.
+const VERSION: u8 = 1;
+
+/// How many recipients one row holds, and one round resolves.
+pub(crate) const PIECE: usize = 500;
+
+/// How far a message has come.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct State {
+    pub(crate) head: Head,
+    /// Recipients to be tried again.
+    pub(crate) waiting: Vec<Waiting>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Head {
+    /// Raised by every change, so that a round which has been overtaken is noticed.
+    pub(crate) revision: u64,
+    /// Where resolving goes on; `None` when all recipients have been resolved.
+    pub(crate) cursor: Option<Cursor>,
+    /// An administrator holds it back.
+    pub(crate) suspended: bool,
+    /// How many rounds crashed.
+    pub(crate) crashes: u32,
+    /// Whether the sender has been told of a delay.
+    pub(crate) delay_told: bool,
+    /// How many rows of waiting recipients there are.
+    pieces: u16,
+}
+
+impl Default for Head {
+    fn default() -> Self {
+        Self {
+            revision: 0,
+            cursor: Some(Cursor::default()),
+            suspended: false,
+            crashes: 0,
+            delay_told: false,
+            pieces: 0,
+        }
+    }
+}
+
+/// A place in the list of recipients, groups expanded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Cursor {
+    /// Which recipient of the envelope.
+    pub(crate) recipient: usize,
+    /// Where in that recipient's group.
+    pub(crate) member: u64,
+}
+
+/// A recipient that could not be delivered to yet.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Waiting {
+    /// As resolved.
+    pub(crate) address: Address,
+    /// Through which recipient of the envelope.
+    pub(crate) recipient: usize,
+    /// Attempts so far.
+    pub(crate) attempts: u32,
+    /// Not before.
+    pub(crate) next_attempt: Timestamp,
+    /// Why the last one failed.
+    pub(crate) last_error: String,
+}
+
+/// After this many crashes a message is poison: it is set aside, everything else flows.
+pub(crate) const CRASHES_MAX: u32 = 2;
+
+impl State {
+    /// Whether it is set aside because it crashes us.
+    pub(crate) fn is_poison(&self) -> bool {
+        self.head.crashes >= CRASHES_MAX
+    }
+
+    /// When there is something to do; `None` while it is set aside.
+    pub(crate) fn due(&self) -> Option<Timestamp> {
+        if self.head.suspended || self.is_poison() {
+            return None;
+        }
+        if self.head.cursor.is_some() {
+            return Some(Timestamp { unix_ms: i64::MIN });
+        }
+        self.waiting.iter().map(|waiting| waiting.next_attempt).min()
+    }
+
+    /// Reads a message's state; the initial one where there are no rows.
+    pub(crate) async fn load(
+        tx: &dyn Transaction,
+        slot: Slot,
+        queue: QueueId,
+    ) -> Result<Self, contract_store::BodyError> {
+        let head = tx.get(&piece_key(slot, queue, 0), Isolation::Serializable).await?;
+        let Some(head) = head else { return Ok(Self::default()) };
+        let head: Head = wire::decode_row(VERSION, &head)?;
+        let mut waiting = Vec::new();
+        for piece in 1..=head.pieces {
+            match tx.get(&piece_key(slot, queue, piece), Isolation::Serializable).await? {
+                Some(row) => waiting.extend(wire::decode_row::<Vec<Waiting>>(VERSION, &row)?),
+                None => return Err(Error::corrupt(format!("{queue}: a state row is gone")).into()),
+            }
+        }
+        Ok(Self { head, waiting })
+    }
+
+    /// Writes it in place of what was there.
+    ///
+    /// # Errors
+    /// [`base::Kind::Internal`] if it cannot be encoded.
+    pub(crate) fn save(&self, tx: &dyn Transaction, slot: Slot, queue: QueueId) -> Result<()> {
+        tx.clear_range(&KeyRange::prefix(&rows::state_prefix(slot, queue)));
+        let pieces = self.waiting.chunks(PIECE);
+        let count = u16::try_from(pieces.len())
+            .map_err(|_| Error::internal(format!("{queue}: too many waiting recipients")))?;
+        for (number, piece) in (1..).zip(pieces) {
+            tx.set(&piece_key(slot, queue, number), &wire::encode_row(VERSION, piece)?);
+        }
+        let head = Head { pieces: count, ..self.head.clone() };
+        tx.set(&piece_key(slot, queue, 0), &wire::encode_row(VERSION, &head)?);
+        Ok(())
+    }
+}
+
+fn piece_key(slot: Slot, queue: QueueId, piece: u16) -> Bytes {
+    KeyBuilder::new(&rows::state_prefix(slot, queue)).u16(piece).build()
+}
