@@ -1,1 +1,14 @@
-//! Administration over the local socket, and the health and metrics port.
+//! Administration: the API under `/api/v1/`, served on the node's local socket, and the health and
+//! metrics port.
+//!
+//! Whoever can open the socket is the operator of the machine; the file's mode decides who that
+//! is (0600). Nouns and verbs mirror the Exchange cmdlets. Every change can be asked for with
+//! `?what_if=true`: it is checked and described, nothing is done.
+
+pub mod api;
+mod health;
+mod socket;
+
+pub use api::{Admin, router};
+pub use health::{Health, Probe, health_router};
+pub use socket::{serve_socket, serve_tcp};

@@ -1,1 +1,35 @@
-//! IMAP4rev1 sessions.
+//! IMAP4rev1 sessions (RFC 3501), with LITERAL+, SASL-IR, ID, ENABLE, IDLE, NAMESPACE, CHILDREN,
+//! LIST-EXTENDED, SPECIAL-USE, UIDPLUS, MOVE and UNSELECT.
+//!
+//! ```text
+//! Connection ─ wire ─▶ session (states, dispatch) ─▶ command/<name> ─▶ contracts
+//!                ◀── untagged data, then the tagged Reply ──┘  view: what this client was told
+//! ```
+//!
+//! - A session is the actor that the listener starts for its connection: one task whose inbox is
+//!   the connection; a panic ends it alone. All its state is in [`session::Session`].
+//! - `session.rs` holds the states of RFC 3501 §3 and the dispatch; `command/` one file for each
+//!   command; handlers put untagged data into the wire's buffer and return a [`reply::Reply`].
+//! - `view.rs` is the session's own picture of the selected folder: message numbers, flags, what
+//!   the client has been told and what not. It is pure.
+//! - `reply.rs` is the only place where a [`base::Error`] becomes NO with a response code.
+//! - Mailboxes are reached through the mailbox contract alone, wherever their owner is; a session
+//!   survives the owner's move, as it remembers nothing but change numbers and its view.
+
+mod body;
+mod command;
+mod config;
+mod flags;
+mod registry;
+mod reply;
+mod selection;
+mod service;
+mod session;
+mod state;
+mod sync;
+mod tree;
+mod view;
+mod wire;
+
+pub use config::Config;
+pub use service::ImapService;

@@ -3,17 +3,15 @@
 //! Writes run one after another. Short reads run between them; long ones (search, bodies'
 //! structures, whole items) run beside the actor, on the state of their moment.
 
-use crate::attempt::{Outcome, WriteBody};
 use crate::authorise;
 use crate::cache::Cache;
 use crate::context::Context;
 use crate::read::{self, Reader};
 use crate::rows::keys::Keys;
 use crate::sweep;
-use crate::write::bulk::{self, Progress};
 use base::actor::{Actor, Context as ActorContext, Next, Reply};
 use base::router::Parcel;
-use base::{AccountId, Blame, CommandId, Error, Kind, Result};
+use base::{AccountId, CommandId, Kind, Result, Timestamp};
 use contract_control::Fence;
 use contract_mailbox::{Principal, Read, ReadReply, Write, WriteReply};
 use contract_store::transact;
@@ -47,8 +45,21 @@ pub(crate) struct MailboxActor {
     pub(crate) keys: Keys,
     pub(crate) fence: Fence,
     pub(crate) cache: Cache,
-    /// An outcome is not known: the fence must be renewed and the cache read again.
-    suspect: bool,
+    /// What is not known, see [`Doubt`].
+    pub(crate) doubt: Doubt,
+    /// Housekeeping that failed is not tried again before.
+    sweep_after: Timestamp,
+}
+
+/// What an actor must find out before it goes on. See `drive`.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Doubt {
+    /// A commit may still land late: the fence must be renewed and the cache read again.
+    pub(crate) suspect: bool,
+    /// Something was committed that the cache may not have: it must be read again.
+    pub(crate) stale: bool,
+    /// There may be a job to be finished before the next change.
+    pub(crate) job: bool,
 }
 
 impl Actor for MailboxActor {
@@ -61,10 +72,12 @@ impl Actor for MailboxActor {
         let keys = Keys(account);
         let fence = context.control.fence(context.control.slot_of_account(account)).await?;
         let cache = crate::activate::load_or_create(&context, &fence, account).await?;
-        let mut mailbox = Self { context, account, keys, fence, cache, suspect: false };
-        mailbox.finish_job().await?;
+        let doubt = Doubt { job: true, ..Doubt::default() };
+        let sweep_after = Timestamp::default();
+        let mut mailbox = Self { context, account, keys, fence, cache, doubt, sweep_after };
+        mailbox.settle().await?;
         if sweep::is_due(&mailbox) {
-            // A full inbox means that there is other work; the next activation will do.
+            // A full inbox means that there is other work; the next change will do.
             let _not_now = actor.inbox().try_cast(Message::Sweep);
         }
         metrics::counter!("rialto_mailbox_activations_total").increment(1);
@@ -79,9 +92,10 @@ impl Actor for MailboxActor {
                 let result = self.write(who, command, &request).await;
                 let fenced = is_fenced(&result);
                 reply.send(result);
-                fenced
+                // A mailbox that is always in use would never come to it by being activated.
+                fenced || sweep::is_due(self) && self.sweep().await
             }
-            Message::Sweep => is_fenced(&sweep::run(self).await),
+            Message::Sweep => self.sweep().await,
         };
         Ok(if fenced { Next::Stop } else { Next::Continue })
     }
@@ -92,6 +106,20 @@ fn is_fenced<T>(result: &Result<T>) -> bool {
 }
 
 impl MailboxActor {
+    /// Does the housekeeping; says whether the mailbox is served elsewhere now.
+    async fn sweep(&mut self) -> bool {
+        let now = self.context.env.clock.now();
+        if now < self.sweep_after {
+            return false;
+        }
+        let result = sweep::run(self).await;
+        if let Err(error) = &result {
+            tracing::warn!(mailbox = %self.account, %error, "housekeeping failed; trying later");
+            self.sweep_after = now.plus_ms(sweep::AGAIN_MS);
+        }
+        is_fenced(&result)
+    }
+
     async fn on_read(&mut self, who: Principal, request: Read, reply: Reply<ReadReply>) -> bool {
         let prepared = self.prepare_read(who).await;
         let reader = match prepared {
@@ -111,7 +139,7 @@ impl MailboxActor {
         // The read version is taken here, between two writes, so that the reader's folders and
         // rows are of one moment.
         let tx = self.context.store.begin();
-        if let Err(error) = tx.read_version().await {
+        if let Err(error) = fix_version(&*tx).await {
             reply.send(Err(error.into()));
             return false;
         }
@@ -129,123 +157,26 @@ impl MailboxActor {
     async fn prepare_read(&mut self, who: Principal) -> Result<Reader> {
         let owner = self.context.directory.account(self.account).await?;
         authorise::read(&owner, who)?;
-        if self.suspect {
-            self.recover().await?;
+        if let Err(error) = self.settle().await {
+            // A job that cannot be finished now (a full disk) does not keep anybody from reading.
+            if self.doubt.suspect || self.doubt.stale || error.kind == Kind::Fenced {
+                return Err(error);
+            }
         }
         self.context.control.confirm_reads().await?;
         Ok(Reader::new(self, who))
     }
+}
 
-    /// Runs a command to its end.
-    pub(crate) async fn write(
-        &mut self,
-        who: Principal,
-        command: CommandId,
-        request: &Write,
-    ) -> Result<WriteReply> {
-        let owner = self.context.directory.account(self.account).await?;
-        authorise::write(&*self.context.directory, &owner, who, request).await?;
-        self.drive(who, command, request, Progress::default()).await
-    }
-
-    async fn drive(
-        &mut self,
-        who: Principal,
-        command: CommandId,
-        request: &Write,
-        mut progress: Progress,
-    ) -> Result<WriteReply> {
-        let owner = self.context.directory.account(self.account).await?;
-        let mut reloads = 0;
-        loop {
-            if self.suspect {
-                self.recover().await?;
-            }
-            let store = &self.context.store;
-            let body = WriteBody { mailbox: self, owner: &owner, who, command, request, progress: &progress };
-            let outcome = match transact(store, body).await {
-                Ok(outcome) => outcome,
-                Err(error) => {
-                    self.suspect |= error.blame() == Blame::Server && error.kind != Kind::Fenced;
-                    return Err(error);
-                }
-            };
-            match outcome {
-                Outcome::Applied { reply, draft } => {
-                    let change = draft.apply(&mut self.cache);
-                    self.context.wakeups.publish(self.account, change);
-                    self.after(request);
-                    return Ok(reply);
-                }
-                Outcome::Advanced { progress: next, draft } => {
-                    let change = draft.apply(&mut self.cache);
-                    self.context.wakeups.publish(self.account, change);
-                    progress = next;
-                }
-                Outcome::Before { reply, cache_is_old } => {
-                    if cache_is_old {
-                        self.reload().await?;
-                    }
-                    return Ok(reply);
-                }
-                Outcome::Elsewhere(stored) => {
-                    self.reload().await?;
-                    progress = Progress { incomplete: true, ..stored };
-                }
-                Outcome::CacheIsOld if reloads < RELOADS_MAX => {
-                    reloads += 1;
-                    self.reload().await?;
-                }
-                Outcome::CacheIsOld => {
-                    return Err(Error::internal("somebody else writes under this fence"));
-                }
-            }
+/// Fetches a transaction's read version, with all the tries that a transaction gets.
+async fn fix_version(tx: &dyn Transaction) -> StoreResult<()> {
+    let mut attempt = 1;
+    while let Err(error) = tx.read_version().await {
+        if error.retry() == Retry::Never || attempt >= ATTEMPTS_MAX {
+            return Err(error);
         }
+        attempt += 1;
+        tx.on_error(error).await?;
     }
-
-    /// What follows a commit without being part of it.
-    fn after(&self, request: &Write) {
-        if let Write::Submit(outgoing) = request {
-            let submission = &outgoing.submission;
-            let entry = contract_transport::QueueEntry {
-                queue: submission.queue,
-                envelope: submission.envelope.clone(),
-                content: submission.content.clone(),
-                accepted: self.context.env.clock.now(),
-            };
-            let hint = QueueHint {
-                queue: submission.queue,
-                entry: Arc::new(entry),
-                parsed: submission.parsed.clone(),
-            };
-            let target = crate::queue_target(&*self.context.control, submission.queue);
-            self.context.router.hint(target, Parcel::typed(QueueCall::Hint(hint)));
-        }
-    }
-
-    /// Finishes the bulk command that the last owner left.
-    async fn finish_job(&mut self) -> Result<()> {
-        let found = transact(&self.context.store, bulk::Load(self.keys)).await?;
-        let Some(job) = found else { return Ok(()) };
-        tracing::info!(mailbox = %self.account, command = %job.command, "finishing a bulk command");
-        self.drive(job.principal, job.command, &job.request, job.progress).await?;
-        Ok(())
-    }
-
-    /// Reads the cache again after it missed a commit.
-    pub(crate) async fn reload(&mut self) -> Result<()> {
-        let account = self.account;
-        self.cache =
-            crate::activate::load_or_create(&self.context, &self.fence, account).await?;
-        Ok(())
-    }
-
-    /// After an unknown outcome: shuts out a commit that may still land, then reads again.
-    async fn recover(&mut self) -> Result<()> {
-        let slot = self.fence.slot;
-        self.fence = self.context.control.renew(slot, &self.fence).await?;
-        self.reload().await?;
-        self.suspect = false;
-        Ok(())
-    }
+    Ok(())
 }

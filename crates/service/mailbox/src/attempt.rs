@@ -3,8 +3,8 @@
 use crate::actor::MailboxActor;
 use crate::rows::ResultRow;
 use crate::unit::{Draft, Unit};
-use crate::write::bulk::{self, Progress};
-use crate::write::{self, Step, deliver};
+use crate::write::bulk::{self, Ending, Progress};
+use crate::write::{self, Step, deliver, undo};
 use base::CommandId;
 use contract_directory::Account;
 use contract_mailbox::{Delivered, Principal, Write, WriteReply};
@@ -36,6 +36,8 @@ pub(crate) enum Outcome {
     },
     /// Its job is further than we thought (a chunk's outcome was unknown).
     Elsewhere(Progress),
+    /// Its job is no more: the end of taking it back was committed with an unknown outcome.
+    Ended,
     /// Something was committed that the cache does not know.
     CacheIsOld,
 }
@@ -76,14 +78,16 @@ impl WriteBody<'_> {
         fence?;
         let cache_is_old = summary?.as_ref() != Some(&self.mailbox.cache.summary_row);
         if let Some(reply) = marker? {
-            self.settle_again(tx, cache_is_old).await?;
+            self.end_again(tx);
             return Ok(Outcome::Before { reply, cache_is_old });
         }
-        if (attempt.maybe_committed || self.progress.steps > 0)
-            && let Some(stored) = bulk::stored_progress(tx, keys).await?
-            && stored.steps != self.progress.steps
-        {
-            return Ok(Outcome::Elsewhere(stored));
+        let steps = self.progress.steps;
+        if attempt.maybe_committed || steps > 0 {
+            match bulk::stored_progress(tx, keys, self.command).await? {
+                Some(stored) if stored.steps != steps => return Ok(Outcome::Elsewhere(stored)),
+                None if steps > 0 => return Ok(Outcome::Ended),
+                _ => {}
+            }
         }
         if cache_is_old {
             return Ok(Outcome::CacheIsOld);
@@ -95,7 +99,11 @@ impl WriteBody<'_> {
         let Self { mailbox, owner, who, command, request, .. } = *self;
         let mut progress = self.progress.clone();
         let mut unit = Unit::new(tx, &mailbox.context, owner, who, &mailbox.cache);
-        let step = write::run(&mut unit, request, &mut progress).await?;
+        let step = match progress.ending {
+            Ending::Forward => write::run(&mut unit, request, &mut progress).await?,
+            Ending::Undo => undo::step(&mut unit, &mut progress).await?,
+            Ending::Publish => undo::publish(&mut unit, &mut progress),
+        };
         let (keys, now) = (unit.keys, unit.now);
         match step {
             Step::More => {
@@ -107,7 +115,7 @@ impl WriteBody<'_> {
                 if progress.steps > 0 {
                     bulk::clear(tx, keys);
                 }
-                if !matches!(request, Write::Deliver(_)) {
+                if progress.ending == Ending::Forward && !matches!(request, Write::Deliver(_)) {
                     let row = ResultRow::encode(command, now, &reply)?;
                     tx.set(&keys.result(command.session), &row);
                 }
@@ -118,6 +126,9 @@ impl WriteBody<'_> {
 
     /// The stored answer, if this very command (or delivery) has been finished before.
     async fn marker(&self, tx: &dyn Transaction) -> Result<Option<WriteReply>, BodyError> {
+        if self.progress.ending != Ending::Forward {
+            return Ok(None);
+        }
         let keys = self.mailbox.keys;
         if let Write::Deliver(delivery) = self.request {
             let made = deliver::was_made(tx, keys, delivery).await?;
@@ -130,20 +141,13 @@ impl WriteBody<'_> {
 
     /// A delivery that was made before may have been asked for again as the last of its message:
     /// then the queue entry still has to be ended.
-    async fn settle_again(
-        &self,
-        tx: &dyn Transaction,
-        cache_is_old: bool,
-    ) -> Result<(), BodyError> {
-        match self.request {
-            Write::Deliver(delivery) if delivery.ends_queue_entry && !cache_is_old => {
-                let mailbox = self.mailbox;
-                let unit =
-                    Unit::new(tx, &mailbox.context, self.owner, self.who, &mailbox.cache);
-                deliver::end_queue_entry(&unit, delivery);
-                Ok(())
-            }
-            _ => Ok(()),
+    fn end_again(&self, tx: &dyn Transaction) {
+        if let Write::Deliver(delivery) = self.request
+            && delivery.ends_queue_entry
+        {
+            let mailbox = self.mailbox;
+            let unit = Unit::new(tx, &mailbox.context, self.owner, self.who, &mailbox.cache);
+            deliver::end_queue_entry(&unit, delivery);
         }
     }
 }

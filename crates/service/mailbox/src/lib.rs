@@ -12,6 +12,7 @@ mod attempt;
 mod authorise;
 mod cache;
 mod context;
+mod drive;
 mod message;
 mod read;
 mod rows;

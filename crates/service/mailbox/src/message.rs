@@ -134,15 +134,37 @@ pub(crate) async fn purge(
     let row = read_item(unit, old.item).await?;
     leave(unit, folder, old, &row).await?;
     account_for(unit, folder, -1, old.size_bytes)?;
-    let holder = unit.keys.holder(old.item);
+    forget_item(unit, old.item, &row);
+    Ok(())
+}
+
+/// Takes back a copy that nobody has seen: no trace of it is left, its UID will be given again.
+pub(crate) async fn take_back(
+    unit: &mut Unit<'_>,
+    folder: FolderId,
+    old: &IndexEntry,
+) -> Result<(), BodyError> {
+    let row = read_item(unit, old.item).await?;
+    unit.remove_entry(folder, old.uid).await?;
+    meta::clear(unit.tx, unit.keys, folder, old.uid);
+    unit.tx.clear(&unit.keys.received(folder, old.received, old.item));
+    unit.tx.clear(&unit.keys.change(folder, old.change));
+    clear_names(unit, folder, old.item, &row);
+    account_for(unit, folder, -1, old.size_bytes)?;
+    forget_item(unit, old.item, &row);
+    Ok(())
+}
+
+/// Removes what is left of an item that is in no folder any more: its rows and references.
+fn forget_item(unit: &Unit<'_>, item: ItemId, row: &ItemRow) {
+    let holder = unit.keys.holder(item);
     for id in &row.blobs {
         unit.blobs.release(unit.tx, *id, &holder);
     }
-    unit.tx.clear(&unit.keys.item(old.item));
-    if row.extra.is_some_and(|extra| extra.has_tree) {
-        unit.tx.clear_range(&unit.keys.tree_of(old.item));
+    unit.tx.clear(&unit.keys.item(item));
+    if row.extra.as_ref().is_some_and(|extra| extra.has_tree) {
+        unit.tx.clear_range(&unit.keys.tree_of(item));
     }
-    Ok(())
 }
 
 /// Writes a changed entry under a new change number; gives it.

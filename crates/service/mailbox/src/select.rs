@@ -1,14 +1,14 @@
 //! Finding messages in a folder's index by UID.
 
 use crate::rows;
-use crate::rows::meta::all_rows;
 use crate::unit::Unit;
 use base::{FolderId, Uid};
 use contract_mailbox::{IndexBlock, IndexEntry, UidSet};
 use contract_store::{BodyError, Isolation, RangeRead};
+use std::sync::Arc;
 
 /// The messages of a folder that are in the set and after a UID, in order, at most `limit`, and
-/// whether there may be more. Reads only the blocks that the set touches.
+/// whether there may be more. Reads only the blocks that the set touches, each once.
 pub(crate) async fn select(
     unit: &mut Unit<'_>,
     folder: FolderId,
@@ -17,16 +17,50 @@ pub(crate) async fn select(
     limit: usize,
 ) -> Result<(Vec<IndexEntry>, bool), BodyError> {
     let end = unit.visible_end(folder)?;
+    let begin = Uid(after.0.saturating_add(1));
+    between(unit, folder, uids, begin, end, limit).await
+}
+
+/// The messages that an unfinished bulk copy has put behind a folder's end, as [`select`].
+pub(crate) async fn select_hidden(
+    unit: &mut Unit<'_>,
+    folder: FolderId,
+    end: Uid,
+    limit: usize,
+) -> Result<(Vec<IndexEntry>, bool), BodyError> {
+    let begin = unit.visible_end(folder)?;
+    between(unit, folder, &UidSet::all(), begin, end, limit).await
+}
+
+/// From one UID up to (not including) another.
+async fn between(
+    unit: &mut Unit<'_>,
+    folder: FolderId,
+    uids: &UidSet,
+    begin: Uid,
+    end: Uid,
+    limit: usize,
+) -> Result<(Vec<IndexEntry>, bool), BodyError> {
     let mut found = Vec::new();
+    let mut block: Option<Arc<IndexBlock>> = None;
     for (first, last) in uids.ranges() {
-        let first = (*first).max(after.0.saturating_add(1));
+        let first = (*first).max(begin.0);
         let last = (*last).min(end.0.saturating_sub(1));
         if first > last {
             continue;
         }
-        let mut number = first / IndexBlock::UIDS;
-        while let Some(block) = next_block(unit, folder, number, last).await? {
-            for entry in &block.entries {
+        let (mut number, last_number) = (first / IndexBlock::UIDS, last / IndexBlock::UIDS);
+        while number <= last_number {
+            // Many ranges may lie in one block, or in the gap before one.
+            let known = block.take().filter(|block| block.number >= number);
+            let next = match known {
+                Some(block) => block,
+                None => match next_block(unit, folder, number, end).await? {
+                    Some(block) => block,
+                    None => return Ok((found, false)),
+                },
+            };
+            for entry in &next.entries {
                 if entry.uid.0 < first || entry.uid.0 > last {
                     continue;
                 }
@@ -35,37 +69,40 @@ pub(crate) async fn select(
                 }
                 found.push(*entry);
             }
-            number = block.number + 1;
-            if number > last / IndexBlock::UIDS {
-                break;
-            }
+            number = next.number.max(number) + 1;
+            block = Some(next);
         }
     }
     Ok((found, false))
 }
 
-/// The first stored block from a number on that can hold a UID up to `last`.
+/// The first block from a number on that can hold a UID before `end`.
 async fn next_block(
     unit: &Unit<'_>,
     folder: FolderId,
     number: u32,
-    last: u32,
-) -> Result<Option<std::sync::Arc<IndexBlock>>, BodyError> {
+    end: Uid,
+) -> Result<Option<Arc<IndexBlock>>, BodyError> {
     if let Some(block) = unit.known_block(folder, number) {
         return Ok(Some(block));
     }
     let mut range = unit.keys.blocks_from(folder, number);
-    range.end = unit.keys.block(folder, (last / IndexBlock::UIDS).saturating_add(1));
-    let read = RangeRead::all(&range).limit(1);
-    let page = unit.tx.get_range(&read, Isolation::Serializable).await?;
-    match page.rows.first() {
-        Some(row) => Ok(Some(std::sync::Arc::new(rows::decode_block(&row.value)?))),
-        None if page.more => {
-            // A short page: the backend has more to look at. Take the whole of what is left.
-            let rest = all_rows(unit.tx, &range, Isolation::Serializable).await?;
-            let first = rest.first().map(|row| rows::decode_block(&row.value)).transpose()?;
-            Ok(first.map(std::sync::Arc::new))
+    let last = end.0.saturating_sub(1) / IndexBlock::UIDS;
+    range.end = unit.keys.block(folder, last.saturating_add(1));
+    let mut next = Some(RangeRead::all(&range).limit(1));
+    let mut stored = None;
+    while let Some(read) = next {
+        let page = unit.tx.get_range(&read, Isolation::Serializable).await?;
+        if let Some(row) = page.rows.first() {
+            stored = Some(rows::decode_block(&row.value)?);
+            break;
         }
-        None => Ok(None),
+        next = read.after(&page);
     }
+    // What this command has changed so far is not in the store's rows yet.
+    let before = stored.as_ref().map_or(last, |block| block.number);
+    if let Some(drafted) = unit.drafted_block(folder, number, before) {
+        return Ok(Some(drafted));
+    }
+    Ok(stored.map(Arc::new))
 }

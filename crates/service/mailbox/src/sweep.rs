@@ -7,7 +7,7 @@ use crate::rows::meta::all_rows;
 use crate::rows;
 use crate::unit::Unit;
 use crate::write::deliver::DEDUPE_MS;
-use base::{FolderId, Result, Timestamp, Uid};
+use base::{FolderId, Kind, Result, Timestamp, Uid};
 use contract_mailbox::{IndexEntry, Principal, SpecialUse, UidSet};
 use contract_store::{Attempt, Body, BodyError, Isolation, Transaction, transact};
 use futures::future::BoxFuture;
@@ -18,6 +18,9 @@ const EVERY_MS: i64 = 24 * 3600 * 1000;
 /// For how long the answer to a session's last command is kept, in milliseconds. Sessions live at
 /// most this long without a command.
 const RESULTS_MS: i64 = 3600 * 1000;
+
+/// How long it waits after an error, in milliseconds.
+pub(crate) const AGAIN_MS: i64 = 10 * 60 * 1000;
 
 /// How many messages one transaction purges.
 const CHUNK: usize = 200;
@@ -31,11 +34,22 @@ pub(crate) fn is_due(mailbox: &MailboxActor) -> bool {
 /// Runs until nothing is left to do. Each chunk is a transaction of its own.
 pub(crate) async fn run(mailbox: &mut MailboxActor) -> Result<()> {
     loop {
+        mailbox.settle().await?;
         let owner = mailbox.context.directory.account(mailbox.account).await?;
         let body = Sweep { mailbox, owner: &owner };
-        let swept = transact(&mailbox.context.store, body).await?;
+        let swept = match transact(&mailbox.context.store, body).await {
+            Ok(swept) => swept,
+            Err(error) => {
+                mailbox.doubt.suspect |= error.kind != Kind::Fenced;
+                return Err(error);
+            }
+        };
         let Some((draft, more)) = swept else {
-            mailbox.reload().await?;
+            // An attempt of ours whose outcome was unknown, as a rule. Look what is left to do.
+            mailbox.doubt.stale = true;
+            if is_due(mailbox) {
+                continue;
+            }
             return Ok(());
         };
         draft.apply(&mut mailbox.cache);
@@ -157,5 +171,7 @@ async fn expired_items(
 fn forget_folder(unit: &mut Unit<'_>, folder: FolderId) {
     let history = unit.keys.changes(folder, base::Change(0), base::Change(u64::MAX - 1));
     unit.tx.clear_range(&history);
+    unit.tx.clear_range(&unit.keys.collections(folder));
+    unit.tx.clear_range(&unit.keys.all_read_by(folder));
     unit.remove_folder(folder);
 }

@@ -220,6 +220,17 @@ impl<'a> Unit<'a> {
         self.draft.blocks.get(&key).or_else(|| self.cache.blocks.get(&key)).cloned()
     }
 
+    /// The first block that this command has drafted, between two numbers (both included).
+    pub(crate) fn drafted_block(
+        &self,
+        folder: FolderId,
+        first: u32,
+        last: u32,
+    ) -> Option<Arc<IndexBlock>> {
+        let mut drafted = self.draft.blocks.range((folder, first)..=(folder, last.max(first)));
+        drafted.next().map(|(_, block)| block.clone())
+    }
+
     /// The UID from which on nothing of a folder is to be seen: messages of an unfinished bulk
     /// copy may stand there.
     pub(crate) fn visible_end(&self, folder: FolderId) -> Result<Uid> {

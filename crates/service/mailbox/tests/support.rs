@@ -24,34 +24,34 @@ use store_blobs::StoreBlobs;
 use store_memory::{Faults, MemoryStore};
 
 /// The domain of every account.
-pub const DOMAIN: &str = "rialto.test";
+pub(crate) const DOMAIN: &str = "rialto.test";
 
 /// One node over one store. [`World::node`] starts another on the same store, which takes over.
-pub struct World {
-    pub env: Env,
-    pub store: MemoryStore,
-    pub blobs: Arc<dyn Blobs>,
-    pub directory: Arc<DirectoryService>,
-    pub config: Config,
-    pub node: Node,
+pub(crate) struct World {
+    pub(crate) env: Env,
+    pub(crate) store: MemoryStore,
+    pub(crate) blobs: Arc<dyn Blobs>,
+    pub(crate) directory: Arc<DirectoryService>,
+    pub(crate) config: Config,
+    pub(crate) node: Node,
     faults: Mutex<Faults>,
 }
 
 /// What serves mailboxes.
-pub struct Node {
-    pub control: Arc<dyn Control>,
-    pub router: Arc<LocalRouter>,
-    pub mailboxes: Arc<MailboxService>,
+pub(crate) struct Node {
+    pub(crate) control: Arc<dyn Control>,
+    pub(crate) router: Arc<LocalRouter>,
+    pub(crate) mailboxes: Arc<MailboxService>,
 }
 
 /// Runs a test in a world of its own, in simulated time.
-pub fn run<T, F: Future<Output = T>>(seed: u64, test: impl FnOnce(World) -> F) -> T {
+pub(crate) fn run<T, F: Future<Output = T>>(seed: u64, test: impl FnOnce(World) -> F) -> T {
     Universe::run(seed, async |env| test(World::new(env, Config::default()).await).await)
 }
 
 impl World {
     /// A world without accounts and without faults.
-    pub async fn new(env: Env, config: Config) -> Self {
+    pub(crate) async fn new(env: Env, config: Config) -> Self {
         let store = MemoryStore::new(env.clock.clone(), &*env.random);
         let dynamic: Arc<dyn Store> = Arc::new(store.clone());
         let blobs: Arc<dyn Blobs> =
@@ -67,19 +67,19 @@ impl World {
     }
 
     /// Starts another node on the same store, which takes over every slot.
-    pub async fn another_node(&self) -> Node {
+    pub(crate) async fn another_node(&self) -> Node {
         let store: Arc<dyn Store> = Arc::new(self.store.clone());
         start(&self.env, &store, &self.blobs, &self.directory, self.config).await
     }
 
     /// Makes the store fail at random from now on.
-    pub fn inject(&self, faults: Faults) {
+    pub(crate) fn inject(&self, faults: Faults) {
         *self.faults.lock() = faults;
         self.store.inject(faults);
     }
 
     /// Makes an account; the store does not fail meanwhile.
-    pub async fn account(&self, name: &str) -> AccountId {
+    pub(crate) async fn account(&self, name: &str) -> AccountId {
         self.store.inject(Faults::default());
         let new = NewAccount {
             address: Address::new(name, DOMAIN),
@@ -95,30 +95,30 @@ impl World {
     }
 
     /// Changes an account; the store does not fail meanwhile.
-    pub async fn change_account(&self, account: AccountId, change: AccountChange) {
+    pub(crate) async fn change_account(&self, account: AccountId, change: AccountChange) {
         self.store.inject(Faults::default());
         self.directory.update_account(&Actor::System, account, change).await.unwrap();
         self.store.inject(*self.faults.lock());
     }
 
     /// A new session of the owner.
-    pub fn handle(&self, account: AccountId) -> MailboxHandle {
+    pub(crate) fn handle(&self, account: AccountId) -> MailboxHandle {
         self.handle_as(account, Principal::Account(account))
     }
 
     /// A new session of anybody.
-    pub fn handle_as(&self, account: AccountId, who: Principal) -> MailboxHandle {
+    pub(crate) fn handle_as(&self, account: AccountId, who: Principal) -> MailboxHandle {
         let session = SessionId(self.env.random.u128());
         MailboxHandle::new(self.mailboxes(), account, who, session)
     }
 
     /// The node's mailboxes as the contract has them.
-    pub fn mailboxes(&self) -> Arc<dyn Mailboxes> {
+    pub(crate) fn mailboxes(&self) -> Arc<dyn Mailboxes> {
         self.node.mailboxes.clone()
     }
 
     /// Uploads bytes.
-    pub async fn stage(&self, bytes: &[u8]) -> Staged {
+    pub(crate) async fn stage(&self, bytes: &[u8]) -> Staged {
         let mut upload = self.blobs.upload();
         for piece in bytes.chunks(50_000) {
             upload.write(Bytes::copy_from_slice(piece)).await.unwrap();
@@ -127,7 +127,7 @@ impl World {
     }
 
     /// A message to be appended.
-    pub async fn message(&self, bytes: &[u8]) -> NewMessage {
+    pub(crate) async fn message(&self, bytes: &[u8]) -> NewMessage {
         let staged = self.stage(bytes).await;
         NewMessage {
             content: Content::of(&staged),

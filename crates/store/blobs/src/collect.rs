@@ -1,286 +1,207 @@
-//! What a node remembers of the directory: positive answers only, bounded, and dropped when the
-//! feed or a change on this node names them.
+//! Removing what nobody holds.
 //!
-//! A reader takes a [`Ticket`] before it reads the store and shows it when it puts the result in;
-//! if anything was dropped in between, the result may be older than what was dropped and is not
-//! kept. A cached name is believed only if the account (or group) it leads to lists the address,
-//! so moving an address needs no message of its own.
+//! Three lists are worked off, each from its beginning, since what was looked at leaves its list
+//! in the same transaction: candidates (blobs that lost a reference), leases that ran out, and
+//! uploads whose chunks are to be cleared. All of it may be done twice or be lost in a crash and
+//! done again, so no commit waits for the disk.
 
-use crate::config::{CACHED_GROUPS, GROUP_CACHED_MEMBERS_MAX};
-use crate::names::Name;
-use crate::rows::{Changed, Target};
-use base::AccountId;
-use contract_directory::{Account, Group, GroupId};
-use parking_lot::Mutex;
-use std::collections::HashMap;
-use std::hash::Hash;
-use std::sync::Arc;
+use crate::Shared;
+use crate::rows::{self, Manifest, UploadId};
+use base::{Result, Timestamp, wire};
+use contract_blob::{BlobId, Collected};
+use contract_store::{
+    Attempt, Body, BodyError, Durability, Isolation, KeyRange, KeyValue, RangeRead, Transaction,
+    transact,
+};
+use futures::future::BoxFuture;
 
-/// A map that forgets what has not been used for longest, roughly: entries live in the young half
-/// when used, and the old half is dropped when the young one is full. At most twice `capacity`.
-pub(crate) struct Recent<K, V> {
-    young: HashMap<K, V>,
-    old: HashMap<K, V>,
-    capacity: usize,
-}
+/// Candidates in one transaction: few enough that a conflict costs little.
+const BATCH: usize = 32;
 
-impl<K: Hash + Eq + Clone, V> Recent<K, V> {
-    pub(crate) fn new(capacity: usize) -> Self {
-        Self {
-            young: HashMap::new(),
-            old: HashMap::new(),
-            capacity: capacity.max(1),
+/// Chunks cleared in one transaction; a store may have to touch each of them.
+const CLEARED_CHUNKS_MAX: u32 = 1024;
+
+/// What an upload of unknown size counts as.
+const UNKNOWN_CHUNKS: u32 = 128;
+
+pub(crate) async fn collect(shared: &Shared, limit: usize) -> Result<Collected> {
+    let mut all = Collected::default();
+    for list in [List::Candidates, List::Leases, List::Doomed] {
+        // Each list has the whole limit: clearing chunks must keep up with what dooms them.
+        let mut left = limit.max(1);
+        loop {
+            let round = Round {
+                list,
+                limit: left.min(BATCH),
+                now: shared.clock.now(),
+            };
+            let done = transact(&shared.store, round).await?;
+            for id in &done.cleared {
+                shared.manifests.remove(*id);
+            }
+            if !matches!(list, List::Doomed) {
+                all.examined += done.examined;
+                all.removed += done.removed;
+            }
+            left = left.saturating_sub(done.examined as usize);
+            if !done.more || left == 0 {
+                all.more |= done.more;
+                break;
+            }
         }
     }
+    metrics::counter!("rialto_blob_removed_total").increment(all.removed);
+    Ok(all)
+}
 
-    /// The entry, which is now the youngest.
-    pub(crate) fn get(&mut self, key: &K) -> Option<&mut V> {
-        if let Some((key, value)) = self.old.remove_entry(key) {
-            self.insert(key, value);
-        }
-        self.young.get_mut(key)
-    }
+#[derive(Clone, Copy)]
+enum List {
+    Candidates,
+    Leases,
+    Doomed,
+}
 
-    pub(crate) fn insert(&mut self, key: K, value: V) {
-        if self.young.len() >= self.capacity && !self.young.contains_key(&key) {
-            self.old = std::mem::take(&mut self.young);
-        }
-        self.old.remove(&key);
-        self.young.insert(key, value);
-    }
+/// One transaction's share of a list.
+struct Round {
+    list: List,
+    limit: usize,
+    now: Timestamp,
+}
 
-    pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
-        let young = self.young.remove(key);
-        young.or(self.old.remove(key))
-    }
+#[derive(Default)]
+struct Done {
+    examined: u64,
+    removed: u64,
+    more: bool,
+    cleared: Vec<BlobId>,
+}
 
-    pub(crate) fn clear(&mut self) {
-        self.young.clear();
-        self.old.clear();
-    }
-
-    #[cfg(test)]
-    fn len(&self) -> usize {
-        self.young.len() + self.old.len()
+impl Body<Done> for Round {
+    fn run<'a>(
+        &'a mut self,
+        tx: &'a dyn Transaction,
+        _attempt: Attempt,
+    ) -> BoxFuture<'a, Result<Done, BodyError>> {
+        Box::pin(async move {
+            tx.set_batch_priority();
+            tx.set_durability(Durability::WithNext);
+            match self.list {
+                List::Candidates => self.candidates(tx).await,
+                List::Leases => self.leases(tx).await,
+                List::Doomed => self.doomed(tx).await,
+            }
+        })
     }
 }
 
-/// What the cache had dropped when a read began.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Ticket(u64);
-
-struct Verified {
-    mac: blake3::Hash,
-    until_ms: u64,
-}
-
-struct Inner {
-    drops: u64,
-    /// Clock reading at which the feed was last known to be followed to its end.
-    synced_ms: Option<u64>,
-    names: Recent<Name, Target>,
-    accounts: Recent<AccountId, Arc<Account>>,
-    groups: Recent<GroupId, Arc<Group>>,
-    verified: Recent<AccountId, Verified>,
-    default_domain: Option<String>,
-}
-
-/// The caches of one node.
-pub(crate) struct Cache {
-    inner: Mutex<Inner>,
-    stale_after_ms: u64,
-}
-
-impl Cache {
-    pub(crate) fn new(accounts: usize, stale_after_ms: u64) -> Self {
-        let inner = Inner {
-            drops: 0,
-            synced_ms: None,
-            names: Recent::new(accounts.saturating_mul(2)),
-            accounts: Recent::new(accounts),
-            groups: Recent::new(CACHED_GROUPS),
-            verified: Recent::new(accounts),
-            default_domain: None,
+impl Round {
+    async fn candidates(&self, tx: &dyn Transaction) -> Result<Done, BodyError> {
+        let (found, more) = self.head(tx, &rows::candidates_until(self.now)).await?;
+        let mut done = Done {
+            more,
+            ..Done::default()
         };
-        Self {
-            inner: Mutex::new(inner),
-            stale_after_ms,
-        }
-    }
-
-    /// Taken before a read of the store whose result is to be kept.
-    pub(crate) fn ticket(&self) -> Ticket {
-        Ticket(self.inner.lock().drops)
-    }
-
-    /// Forgets what was changed.
-    pub(crate) fn drop_changed(&self, changed: &[Changed]) {
-        let mut inner = self.inner.lock();
-        inner.drops += 1;
-        for change in changed {
-            match change {
-                Changed::Account(id) => {
-                    inner.accounts.remove(id);
-                    inner.verified.remove(id);
-                }
-                Changed::Group(id) => {
-                    inner.groups.remove(id);
-                }
-                Changed::Domains => inner.default_domain = None,
-            }
-        }
-    }
-
-    /// Forgets everything.
-    pub(crate) fn clear(&self) {
-        let mut inner = self.inner.lock();
-        inner.drops += 1;
-        inner.names.clear();
-        inner.accounts.clear();
-        inner.groups.clear();
-        inner.verified.clear();
-        inner.default_domain = None;
-    }
-
-    /// The feed had been followed to its end at this clock reading.
-    pub(crate) fn synced(&self, at_ms: u64) {
-        self.inner.lock().synced_ms = Some(at_ms);
-    }
-
-    /// The caches, if they can be trusted now.
-    fn trusted<T>(&self, now_ms: u64, look: impl FnOnce(&mut Inner) -> Option<T>) -> Option<T> {
-        let mut inner = self.inner.lock();
-        let synced_ms = inner.synced_ms?;
-        (now_ms.saturating_sub(synced_ms) <= self.stale_after_ms)
-            .then(|| look(&mut inner))
-            .flatten()
-    }
-
-    pub(crate) fn account(&self, id: AccountId, now_ms: u64) -> Option<Arc<Account>> {
-        self.trusted(now_ms, |inner| inner.accounts.get(&id).cloned())
-    }
-
-    /// The account that has exactly this address.
-    pub(crate) fn account_named(&self, name: &Name, now_ms: u64) -> Option<Arc<Account>> {
-        self.trusted(now_ms, |inner| {
-            let Some(Target::Account(id)) = inner.names.get(name).copied() else {
-                return None;
+        let looks = found.iter().map(|row| async move {
+            let Some(id) = rows::blob_of_candidate(&row.key) else {
+                return Ok(None);
             };
-            let account = inner.accounts.get(&id)?.clone();
-            let listed = account.addresses().any(|address| name.is_of(address));
-            listed.then_some(account)
-        })
-    }
-
-    /// The group that has exactly this address.
-    pub(crate) fn group_named(&self, name: &Name, now_ms: u64) -> Option<Arc<Group>> {
-        self.trusted(now_ms, |inner| {
-            let Some(Target::Group(id)) = inner.names.get(name).copied() else {
-                return None;
-            };
-            let group = inner.groups.get(&id)?.clone();
-            name.is_of(&group.address).then_some(group)
-        })
-    }
-
-    pub(crate) fn default_domain(&self, now_ms: u64) -> Option<String> {
-        self.trusted(now_ms, |inner| inner.default_domain.clone())
-    }
-
-    /// Whether this password was verified for the account a short time ago.
-    pub(crate) fn is_verified(&self, id: AccountId, mac: &blake3::Hash, now_ms: u64) -> bool {
-        self.trusted(now_ms, |inner| {
-            let verified = inner.verified.get(&id)?;
-            // blake3::Hash compares in constant time.
-            (now_ms < verified.until_ms && verified.mac == *mac).then_some(())
-        })
-        .is_some()
-    }
-
-    fn keep(&self, ticket: Ticket, put: impl FnOnce(&mut Inner)) {
-        let mut inner = self.inner.lock();
-        if inner.drops == ticket.0 {
-            put(&mut inner);
-        }
-    }
-
-    pub(crate) fn keep_account(&self, ticket: Ticket, name: Option<&Name>, account: &Arc<Account>) {
-        self.keep(ticket, |inner| {
-            if let Some(name) = name {
-                inner
-                    .names
-                    .insert(name.clone(), Target::Account(account.id));
-            }
-            inner.accounts.insert(account.id, account.clone());
+            Ok::<_, BodyError>(abandoned(tx, id).await?.map(|manifest| (id, manifest)))
         });
-    }
-
-    pub(crate) fn keep_group(&self, ticket: Ticket, name: &Name, group: &Arc<Group>) {
-        if group.members.len() <= GROUP_CACHED_MEMBERS_MAX {
-            self.keep(ticket, |inner| {
-                inner.names.insert(name.clone(), Target::Group(group.id));
-                inner.groups.insert(group.id, group.clone());
-            });
+        let looks = futures::future::try_join_all(looks).await?;
+        for (row, look) in found.iter().zip(looks) {
+            done.examined += 1;
+            tx.clear(&row.key);
+            // Two candidates of one batch may name the same blob.
+            if let Some((id, manifest)) = look.filter(|(id, _)| !done.cleared.contains(id)) {
+                tx.clear(&rows::manifest_key(id));
+                manifest.upload().doom(tx, manifest.chunk_count)?;
+                done.removed += 1;
+                done.cleared.push(id);
+            }
         }
+        Ok(done)
     }
 
-    pub(crate) fn keep_default_domain(&self, ticket: Ticket, name: &str) {
-        self.keep(ticket, |inner| inner.default_domain = Some(name.to_owned()));
+    async fn leases(&self, tx: &dyn Transaction) -> Result<Done, BodyError> {
+        let (found, more) = self.head(tx, &rows::leases_until(self.now)).await?;
+        let mut done = Done {
+            more,
+            ..Done::default()
+        };
+        for row in &found {
+            done.examined += 1;
+            // Whoever turns the lease into a manifest meanwhile must win or fail, not both.
+            tx.add_read_conflict(&KeyRange::single(&row.key))?;
+            tx.clear(&row.key);
+            if let Some(upload) = UploadId::of_lease(&row.key) {
+                upload.doom(tx, 0)?;
+                done.removed += 1;
+            }
+        }
+        Ok(done)
     }
 
-    pub(crate) fn keep_verified(
+    async fn doomed(&self, tx: &dyn Transaction) -> Result<Done, BodyError> {
+        let (found, more) = self.head(tx, &rows::doomed()).await?;
+        let mut done = Done {
+            more,
+            ..Done::default()
+        };
+        let mut chunks = 0u32;
+        for row in &found {
+            if chunks >= CLEARED_CHUNKS_MAX {
+                done.more = true;
+                break;
+            }
+            done.examined += 1;
+            tx.clear(&row.key);
+            let Some(upload) = UploadId::of_doomed(&row.key) else {
+                continue;
+            };
+            tx.clear_range(&upload.chunks());
+            let count = wire::decode_row(rows::VERSION, &row.value).unwrap_or(0u32);
+            chunks = chunks.saturating_add(if count == 0 { UNKNOWN_CHUNKS } else { count });
+        }
+        Ok(done)
+    }
+
+    /// The first rows of a list, and whether there are more. Read without conflicts: others add
+    /// to the list all the time.
+    async fn head(
         &self,
-        ticket: Ticket,
-        id: AccountId,
-        mac: blake3::Hash,
-        until_ms: u64,
-    ) {
-        self.keep(ticket, |inner| {
-            inner.verified.insert(id, Verified { mac, until_ms })
-        });
+        tx: &dyn Transaction,
+        list: &KeyRange,
+    ) -> Result<(Vec<KeyValue>, bool), BodyError> {
+        let mut found = Vec::new();
+        let mut next = Some(RangeRead::all(list).limit(self.limit));
+        let mut more = false;
+        while let Some(read) = next {
+            let page = tx.get_range(&read, Isolation::Snapshot).await?;
+            next = read.after(&page);
+            more = page.more;
+            found.extend(page.rows);
+        }
+        Ok((found, more))
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn recent_forgets_the_unused_and_keeps_the_used() {
-        let mut recent = Recent::new(10);
-        for n in 0..1_000 {
-            recent.insert(n, n);
-            assert_eq!(recent.get(&0).copied(), Some(0), "after {n}");
+/// The manifest of a blob that nobody holds. Reads references and manifest with conflicts.
+async fn abandoned(tx: &dyn Transaction, id: BlobId) -> Result<Option<Manifest>, BodyError> {
+    let first = RangeRead::all(&rows::references(id)).limit(1);
+    let mut next = Some(first);
+    while let Some(read) = next {
+        let page = tx.get_range(&read, Isolation::Serializable).await?;
+        if !page.rows.is_empty() {
+            return Ok(None);
         }
-        assert!(recent.len() <= 20, "{}", recent.len());
-        assert!(recent.get(&500).is_none());
-        assert_eq!(recent.remove(&0), Some(0));
-        assert!(recent.get(&0).is_none());
+        next = read.after(&page);
     }
-
-    #[test]
-    fn what_was_read_before_a_drop_is_not_kept() {
-        let cache = Cache::new(10, 100);
-        let mac = blake3::hash(b"x");
-        cache.synced(0);
-        let early = cache.ticket();
-        cache.drop_changed(&[Changed::Account(AccountId(1))]);
-        cache.keep_verified(early, AccountId(1), mac, 50);
-        assert!(!cache.is_verified(AccountId(1), &mac, 1));
-        cache.keep_verified(cache.ticket(), AccountId(1), mac, 50);
-        assert!(cache.is_verified(AccountId(1), &mac, 1));
-        assert!(!cache.is_verified(AccountId(1), &blake3::hash(b"y"), 1));
-        assert!(!cache.is_verified(AccountId(1), &mac, 50), "expired");
-    }
-
-    #[test]
-    fn a_cache_that_lost_the_feed_is_not_trusted() {
-        let cache = Cache::new(10, 100);
-        let mac = blake3::hash(b"x");
-        cache.keep_verified(cache.ticket(), AccountId(1), mac, 1_000);
-        assert!(!cache.is_verified(AccountId(1), &mac, 0), "never synced");
-        cache.synced(5);
-        assert!(cache.is_verified(AccountId(1), &mac, 105));
-        assert!(!cache.is_verified(AccountId(1), &mac, 106));
+    match rows::manifest(tx, id, Isolation::Serializable).await {
+        Err(BodyError::Refused(error)) => {
+            // What cannot be read cannot be cleared safely, and must not hold up the others.
+            tracing::error!(%error, "a blob that nobody holds is left where it is");
+            Ok(None)
+        }
+        other => other,
     }
 }

@@ -52,7 +52,10 @@ impl StoreBlobs {
     pub async fn scrub(&self, after: Option<BlobId>, limit: usize) -> Result<Scrubbed> {
         let (ids, more) = transact(&self.shared.store, Names { after, limit }).await?;
         let next = ids.last().copied().filter(|_| more);
-        let mut scrubbed = Scrubbed { next, ..Scrubbed::default() };
+        let mut scrubbed = Scrubbed {
+            next,
+            ..Scrubbed::default()
+        };
         for id in ids {
             match self.verify(id).await {
                 Ok(bytes) => {

@@ -184,10 +184,15 @@ impl Applier {
         metrics::gauge!("store_log_used_bytes").set(self.shared.pool.used_bytes() as f64);
     }
 
-    /// Readies every segment that there may be. A full disk is tried again at the next tick.
+    /// Readies every file that is not in use, and makes new ones so that one is always ready: a
+    /// store that never has much to do stays small. A full disk is tried again at the next tick.
     fn ready_segments(&mut self) {
         let sizes = self.shared.sizes;
-        while !self.spares.files.is_empty() || self.spares.count < sizes.segments() {
+        let more = |this: &Self| {
+            let none_ready = this.shared.pool.ready_count() == 0;
+            !this.spares.files.is_empty() || none_ready && this.spares.count < sizes.segments()
+        };
+        while more(self) {
             match self.spares.ready_one(&self.shared.env, sizes.segment_bytes) {
                 Ok(segment) => {
                     self.shared.pool.put_ready(segment);

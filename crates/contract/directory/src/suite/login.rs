@@ -224,6 +224,17 @@ pub(super) async fn attack_35_guessing_is_slowed_down_and_the_owner_is_not(world
         "{} guesses of 120 were checked",
         decided[0]
     );
+    // Neither does the throttle tell which names exist, however they are written.
+    for login in ["alice", "nobody"] {
+        for _ in 0..10 {
+            let _ = sign_in_from(&two.b, "203.0.113.9", login, "guess").await;
+        }
+        let full = format!("{login}@rialto.test");
+        refused(
+            sign_in_from(&two.b, "203.0.113.9", &full, "guess").await,
+            Kind::Limit,
+        );
+    }
     sign_in_from(&two.a, home, "alice", ALICE).await.unwrap();
     // Somebody guesses from the owner's own network; the owner's client has a fresh password.
     for _ in 0..20 {

@@ -56,7 +56,7 @@ pub(super) fn fail_watches(watches: Vec<WatchRequest>, error: &StoreError) {
 pub struct CommitTicket(pub(super) u64);
 
 impl CommitRequest {
-    /// To be given to [`TransactionState::end_commit`].
+    /// To be given to [`super::TransactionState::end_commit`].
     pub fn ticket(&self) -> CommitTicket {
         CommitTicket(self.generation)
     }

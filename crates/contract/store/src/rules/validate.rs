@@ -48,7 +48,7 @@ pub fn write(key: &[u8], value: &[u8]) -> StoreResult<()> {
 /// Whether an atomic operation is legal; the offset bytes of stamps count (fact 13).
 ///
 /// # Errors
-/// As [`write`]; code 2000 for a stamp that does not fit.
+/// As [`write()`]; code 2000 for a stamp that does not fit.
 pub fn atomic(op: AtomicOp, key: &Bytes, param: &Bytes) -> StoreResult<()> {
     write(key, param)?;
     match op {

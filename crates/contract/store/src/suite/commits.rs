@@ -2,7 +2,9 @@
 
 use super::{Context, Ran, list_cases};
 use crate::transact::BodyError;
-use crate::{Attempt, Body, Durability, Isolation, Transaction, transact, transact_once};
+use crate::{
+    Attempt, Body, Durability, Isolation, StoreError, Transaction, transact, transact_once,
+};
 use base::{Error, Kind};
 use bytes::Bytes;
 use futures::FutureExt;
@@ -15,6 +17,8 @@ list_cases!(
     transact_counts_each_once,
     transact_gives_back_refusals,
     transact_once_commits,
+    transact_resolves_an_unknown_commit,
+    transact_once_gives_an_unknown_commit_back,
     with_next_is_never_reordered,
 );
 
@@ -107,6 +111,76 @@ async fn transact_once_commits(c: Context) -> Ran {
         Ok(1)
     ));
     assert_eq!(c.committed("a").await.as_deref(), Some("1"));
+    Ran::Yes
+}
+
+/// Adds one letter to a log, unless a marker says that an earlier attempt did.
+struct AppendOnce {
+    log: Bytes,
+    marker: Bytes,
+}
+
+impl Body<()> for AppendOnce {
+    fn run<'a>(
+        &'a mut self,
+        tx: &'a dyn Transaction,
+        attempt: Attempt,
+    ) -> BoxFuture<'a, Result<(), BodyError>> {
+        async move {
+            let marker = tx.get(&self.marker, Isolation::Serializable).await?;
+            if attempt.maybe_committed && marker.is_some() {
+                return Ok(());
+            }
+            let log = tx
+                .get(&self.log, Isolation::Serializable)
+                .await?
+                .unwrap_or_default();
+            tx.set(&self.log, &[&log[..], b"x"].concat());
+            tx.set(&self.marker, b"");
+            Ok(())
+        }
+        .boxed()
+    }
+}
+
+fn append_once(c: &Context) -> AppendOnce {
+    AppendOnce {
+        log: c.key("log"),
+        marker: c.key("marker"),
+    }
+}
+
+async fn transact_resolves_an_unknown_commit(c: Context) -> Ran {
+    for made in [true, false] {
+        let tx = c.begin();
+        tx.clear_range(&c.all());
+        tx.commit().await.unwrap();
+        if !c.backend.next_commit_unknown(made).await {
+            return Ran::No;
+        }
+        transact(&c.store, append_once(&c)).await.expect("transact");
+        assert_eq!(
+            c.committed("log").await.as_deref(),
+            Some("x"),
+            "exactly once; made: {made}"
+        );
+    }
+    Ran::Yes
+}
+
+async fn transact_once_gives_an_unknown_commit_back(c: Context) -> Ran {
+    for made in [false, true] {
+        if !c.backend.next_commit_unknown(made).await {
+            return Ran::No;
+        }
+        let outcome = transact_once(&c.store, append_once(&c)).await;
+        assert!(
+            matches!(outcome, Err(Err(StoreError::CommitUnknown))),
+            "made: {made}"
+        );
+        let log = c.committed("log").await;
+        assert_eq!(log.as_deref(), made.then_some("x"), "it is not tried again");
+    }
     Ran::Yes
 }
 

@@ -50,6 +50,12 @@ pub trait Backend: Send + Sync + 'static {
         false
     }
 
+    /// Makes the next commit that writes end as unknown ([`crate::StoreError::CommitUnknown`]),
+    /// made or not; `false` if the test cannot do that.
+    async fn next_commit_unknown(&self, _made: bool) -> bool {
+        false
+    }
+
     /// Returns when no commit that was reported as cancelled can land any more, and ends faults.
     async fn settle(&self) {}
 

@@ -124,10 +124,16 @@ async fn check(shared: &Shared, attempt: &LoginAttempt) -> Result<Arc<Account>, 
     if let Some(account) = from_cache(shared, &login, attempt) {
         return Ok(account);
     }
-    let found = find(shared, &login).await.map_err(trouble)?;
-    let subject = match &found {
-        Some(found) => Subject::Account(found.account.id),
-        None => shared.login.unknown(&attempt.login),
+    let subject = match find(shared, &login).await.map_err(trouble)? {
+        Looked {
+            found: Some(found), ..
+        } => Subject::Account(found.account.id),
+        // The full name, so that "nobody" with and without the domain is one subject, as it
+        // would be for an account: the throttle must not tell which names exist.
+        Looked {
+            name: Some(name), ..
+        } => shared.login.unknown(&name.to_string()),
+        Looked { .. } => shared.login.unknown(&attempt.login),
     };
     let _turn = shared.login.turn(&subject, attempt.source).await;
     if let Some(account) = from_cache(shared, &login, attempt) {
@@ -183,7 +189,7 @@ async fn verify(
     attempt: &LoginAttempt,
 ) -> Result<Arc<Account>, Refused> {
     let ticket = shared.cache.ticket();
-    let found = find(shared, login).await.map_err(trouble)?;
+    let Looked { found, .. } = find(shared, login).await.map_err(trouble)?;
     let stored = found.as_ref().and_then(|found| found.password.clone());
     let phc = stored.as_ref().map(|row| row.phc.clone());
     let hasher = &shared.login.hasher;
@@ -230,6 +236,14 @@ async fn verify(
     Ok(account)
 }
 
+/// What stands under a login name.
+#[derive(Default)]
+struct Looked {
+    /// The full name, if it could be anybody's.
+    name: Option<Name>,
+    found: Option<Found>,
+}
+
 struct Found {
     name: Name,
     account: Account,
@@ -238,11 +252,11 @@ struct Found {
     default_domain: Option<String>,
 }
 
-async fn find(shared: &Shared, login: &LoginName) -> Result<Option<Found>> {
+async fn find(shared: &Shared, login: &LoginName) -> Result<Looked> {
     view(&shared.store, |reader| look(reader, login.clone()).boxed()).await
 }
 
-async fn look(reader: Reader<'_>, login: LoginName) -> ReadResult<Option<Found>> {
+async fn look(reader: Reader<'_>, login: LoginName) -> ReadResult<Looked> {
     let (name, default_domain) = match login {
         LoginName::Full(name) => (Some(name), None),
         LoginName::Bare(local) => {
@@ -255,17 +269,29 @@ async fn look(reader: Reader<'_>, login: LoginName) -> ReadResult<Option<Found>>
             )
         }
     };
-    let Some(name) = name else { return Ok(None) };
+    let Some(name) = name else {
+        return Ok(Looked::default());
+    };
     let Some(Target::Account(id)) = reader.name(&name).await?.map(|row| row.target) else {
-        return Ok(None);
+        return Ok(Looked {
+            name: Some(name),
+            found: None,
+        });
     };
     let (account, password) = futures::try_join!(reader.account(id), reader.password(id))?;
-    Ok(account.map(|account| Found {
-        name,
-        account,
-        password,
-        default_domain,
-    }))
+    let found = account.map(|account| {
+        let name = name.clone();
+        Found {
+            name,
+            account,
+            password,
+            default_domain,
+        }
+    });
+    Ok(Looked {
+        name: Some(name),
+        found,
+    })
 }
 
 /// What was typed as login name.

@@ -2,7 +2,7 @@
 
 use super::Reader;
 use crate::rows::meta::all_rows;
-use crate::rows::{self, ChangeRow};
+use crate::rows::{self, ChangeRow, ChangeState};
 use base::{Change, FolderId, Result, Uid};
 use contract_mailbox::{IndexBlock, IndexEntry, ViewDelta};
 use contract_store::{Attempt, Body, BodyError, Isolation, Transaction, transact};
@@ -51,13 +51,13 @@ impl History<'_> {
         let mut vanished = Vec::new();
         for row in all_rows(tx, &range, Isolation::Snapshot).await? {
             let step: ChangeRow = rows::decode(&row.value, "change")?;
-            match (step.uid, step.gone) {
-                (Some(uid), None) => {
+            // Associated items have no UID and are nothing that a view shows.
+            let Some(uid) = step.uid else { continue };
+            match step.state {
+                ChangeState::Here(_) => {
                     by_block.entry(uid.0 / IndexBlock::UIDS).or_default().push(uid);
                 }
-                (Some(uid), Some(_)) => vanished.push(uid),
-                // An associated item: no UID, nothing that a view shows.
-                (None, _) => {}
+                ChangeState::Gone | ChangeState::Replaced => vanished.push(uid),
             }
         }
         let mut changed = Vec::new();

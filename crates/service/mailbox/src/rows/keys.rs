@@ -84,13 +84,72 @@ impl Keys {
         self.row(b'i').u64(item.0).build()
     }
 
-    pub(crate) fn tree(self, item: ItemId, piece: u16) -> Bytes {
-        self.row(b't').u64(item.0).u16(piece).build()
+    /// The prefix of the pieces of an item's bag.
+    pub(crate) fn bag(self, item: ItemId) -> Bytes {
+        self.row(b't').u64(item.0).build()
     }
 
-    /// All pieces of an item's tree.
-    pub(crate) fn tree_of(self, item: ItemId) -> KeyRange {
-        KeyRange::prefix(&self.row(b't').u64(item.0).build())
+    /// The prefix of the pieces of one attachment.
+    pub(crate) fn attachment(self, item: ItemId, number: u32) -> Bytes {
+        self.row(b'a').u64(item.0).u32(number).build()
+    }
+
+    /// All attachments of an item.
+    pub(crate) fn attachments(self, item: ItemId) -> KeyRange {
+        KeyRange::prefix(&self.row(b'a').u64(item.0).build())
+    }
+
+    /// The number of an attachment's key.
+    pub(crate) fn parse_attachment(self, key: &[u8]) -> Option<u32> {
+        let mut reader = KeyReader::new(key, &self.row(b'a').build())?;
+        reader.u64()?;
+        reader.u32()
+    }
+
+    pub(crate) fn associated(self, folder: FolderId, item: ItemId) -> Bytes {
+        self.row(b'o').u64(folder.0).u64(item.0).build()
+    }
+
+    /// All associated items of a folder.
+    pub(crate) fn associated_of(self, folder: FolderId) -> KeyRange {
+        KeyRange::prefix(&self.row(b'o').u64(folder.0).build())
+    }
+
+    /// The item of such a key.
+    pub(crate) fn parse_associated(self, key: &[u8]) -> Option<ItemId> {
+        let mut reader = KeyReader::new(key, &self.row(b'o').build())?;
+        reader.u64()?;
+        reader.u64().map(ItemId)
+    }
+
+    /// A range of reserved ids, by its first.
+    pub(crate) fn reserved(self, first: u64) -> Bytes {
+        self.row(b'w').u64(first).build()
+    }
+
+    /// All ranges of reserved ids that begin at or before an id.
+    pub(crate) fn reserved_up_to(self, id: u64) -> KeyRange {
+        KeyRange { begin: self.row(b'w').build(), end: self.reserved(id.saturating_add(1)) }
+    }
+
+    /// The first id of such a key.
+    pub(crate) fn parse_reserved(self, key: &[u8]) -> Option<u64> {
+        KeyReader::new(key, &self.row(b'w').build())?.u64()
+    }
+
+    /// That an item of a folder is a member of a search folder.
+    pub(crate) fn member(self, search: FolderId, folder: FolderId, item: ItemId) -> Bytes {
+        self.row(b'y').u64(search.0).u64(folder.0).u64(item.0).build()
+    }
+
+    /// All members of a search folder that are in one folder.
+    pub(crate) fn members_from(self, search: FolderId, folder: FolderId) -> KeyRange {
+        KeyRange::prefix(&self.row(b'y').u64(search.0).u64(folder.0).build())
+    }
+
+    /// All members of a search folder.
+    pub(crate) fn members(self, search: FolderId) -> KeyRange {
+        KeyRange::prefix(&self.row(b'y').u64(search.0).build())
     }
 
     pub(crate) fn change(self, folder: FolderId, change: Change) -> Bytes {
@@ -156,17 +215,67 @@ impl Keys {
         KeyRange::prefix(&self.row(b'x').build())
     }
 
+    /// The prefix of the pieces of a device's state of a collection.
     pub(crate) fn collection(self, folder: FolderId, device: &str) -> Bytes {
-        self.row(b'q').u64(folder.0).raw(device.as_bytes()).build()
+        self.row(b'q').u64(folder.0).text(device.as_bytes()).build()
     }
 
-    pub(crate) fn read_by(self, folder: FolderId, user: AccountId) -> Bytes {
-        self.row(b'u').u64(folder.0).u64(user.0).build()
+    /// All devices' states of a collection.
+    pub(crate) fn collections(self, folder: FolderId) -> KeyRange {
+        KeyRange::prefix(&self.row(b'q').u64(folder.0).build())
+    }
+
+    /// Which of 256 consecutive UIDs a user has read.
+    /// All devices' states of a collection.
+    pub(crate) fn collections(self, folder: FolderId) -> KeyRange {
+        KeyRange::prefix(&self.row(b'q').u64(folder.0).build())
+    }
+
+    /// What all users have read in a folder.
+    pub(crate) fn all_read_by(self, folder: FolderId) -> KeyRange {
+        KeyRange::prefix(&self.row(b'u').u64(folder.0).build())
+    }
+
+    pub(crate) fn read_by(self, folder: FolderId, user: AccountId, block: u32) -> Bytes {
+        self.row(b'u').u64(folder.0).u64(user.0).u32(block).build()
+    }
+
+    /// All that a user has read in a folder.
+    pub(crate) fn all_read_by(self, folder: FolderId, user: AccountId) -> KeyRange {
+        KeyRange::prefix(&self.row(b'u').u64(folder.0).u64(user.0).build())
+    }
+
+    /// What anybody has read in a folder.
+    pub(crate) fn read_by_all(self, folder: FolderId) -> KeyRange {
+        KeyRange::prefix(&self.row(b'u').u64(folder.0).build())
+    }
+
+    /// The block of such a key.
+    pub(crate) fn parse_read_by(self, key: &[u8]) -> Option<u32> {
+        let mut reader = KeyReader::new(key, &self.row(b'u').build())?;
+        reader.u64()?;
+        reader.u64()?;
+        reader.u32()
     }
 
     /// The name under which an item holds its blobs.
     pub(crate) fn holder(self, item: ItemId) -> Holder {
         Holder(KeyBuilder::new(b"i").u64(self.0.0).u64(item.0).build())
+    }
+
+    /// The name under which an attachment holds its blobs.
+    pub(crate) fn attachment_holder(self, item: ItemId, number: u32) -> Holder {
+        Holder(KeyBuilder::new(b"i").u64(self.0.0).u64(item.0).u32(number).build())
+    }
+
+    /// All blocks of a folder's index.
+    pub(crate) fn blocks(self, folder: FolderId) -> KeyRange {
+        KeyRange::prefix(&self.row(b'b').u64(folder.0).build())
+    }
+
+    /// The whole history of a folder.
+    pub(crate) fn history(self, folder: FolderId) -> KeyRange {
+        KeyRange::prefix(&self.row(b'c').u64(folder.0).build())
     }
 }
 

@@ -12,7 +12,11 @@
 //! | `b<folder><block>` | index of 256 consecutive UIDs |
 //! | `m<folder><uid><piece>` | envelope, structure and content of a message ([`meta`]) |
 //! | `i<item>` | [`ItemRow`]: identity and versions of an item |
-//! | `t<item><piece>` | an item's tree, where it has one |
+//! | `t<item><piece>` | an item's bag: properties and recipients ([`tree`]) |
+//! | `a<item><number><piece>` | one attachment of an item |
+//! | `o<folder><item>` | an associated item |
+//! | `w<first>` | a range of item ids that a client has reserved |
+//! | `y<search><folder><item>` | an item of a folder as member of a search folder → its UID there |
 //! | `c<folder><change>` | [`ChangeRow`]: one per item of a folder, and tombstones |
 //! | `g<hash><item>` | Message-ID → item |
 //! | `v<hash><item>` | conversation → item |
@@ -22,11 +26,13 @@
 //! | `d<queue><recipient>` | a delivery that was made |
 //! | `x<session>` | the last command of a session and its answer |
 //! | `j` | the bulk job in progress |
-//! | `q<folder><device>` | a device's state of a collection |
-//! | `u<folder><account>` | the UIDs that a user has read, where read state is per user |
+//! | `q<folder><device><piece>` | a device's state of a collection |
+//! | `u<folder><account><block>` | which of 256 UIDs a user has read, where that is per user |
 
 pub(crate) mod keys;
 pub(crate) mod meta;
+pub(crate) mod pieces;
+pub(crate) mod tree;
 
 use base::{
     Change, CommandId, Error, FolderId, ItemId, Result, Timestamp, Uid, wire,
@@ -34,7 +40,7 @@ use base::{
 use bytes::Bytes;
 use contract_blob::BlobId;
 use contract_mailbox::{
-    FolderInfo, IndexBlock, IndexEntry, Keywords, Permission, PredecessorList, Search, SystemFlags,
+    Flags, FolderInfo, IndexBlock, IndexEntry, Keywords, Permission, PredecessorList, Search, SystemFlags,
     WriteReply, Xid,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -133,13 +139,11 @@ pub(crate) struct ItemRow {
     pub(crate) change: Change,
     /// The newest change of its content.
     pub(crate) content_change: Change,
-    /// The newest change of its read state alone.
-    pub(crate) read_change: Change,
     /// When it arrived.
     pub(crate) received: Timestamp,
     /// All its bytes.
     pub(crate) size_bytes: u64,
-    /// The blobs it holds.
+    /// The blobs of the message that FETCH shows.
     pub(crate) blobs: Vec<BlobId>,
     /// Hash of its Message-ID.
     pub(crate) message_id: Option<u64>,
@@ -162,6 +166,15 @@ pub(crate) struct ItemExtra {
     pub(crate) href: Option<String>,
     /// Whether there are tree rows.
     pub(crate) has_tree: bool,
+    /// The blobs of its bag.
+    pub(crate) bag_blobs: Vec<BlobId>,
+    /// How many attachments there are, and their bytes.
+    pub(crate) attachments: u32,
+    pub(crate) attachment_bytes: u64,
+    /// Whether the tree is the truth, and the message that FETCH shows was made from it.
+    pub(crate) rendered: bool,
+    /// The flags of an associated item.
+    pub(crate) flags: Flags,
     /// When it came to Recoverable Items.
     pub(crate) disposed: Option<Timestamp>,
 }
@@ -173,9 +186,32 @@ pub(crate) struct ChangeRow {
     pub(crate) item: ItemId,
     /// Its UID; `None` for associated items.
     pub(crate) uid: Option<Uid>,
-    /// `None`: it is here, this is its newest change. `Some`: it is gone, with the DAV resource
-    /// name it had.
-    pub(crate) gone: Option<Option<String>>,
+    /// Its DAV resource name.
+    pub(crate) href: Option<String>,
+    /// What became of it.
+    pub(crate) state: ChangeState,
+}
+
+/// What a step of a folder's history says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) enum ChangeState {
+    /// The item is here, and this is its newest change.
+    Here(Milestones),
+    /// The item is gone.
+    Gone,
+    /// The item is here with another UID: its content changed.
+    Replaced,
+}
+
+/// When what of an item last changed, in one folder.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Milestones {
+    /// It came into the folder.
+    pub(crate) entered: Change,
+    /// Its content.
+    pub(crate) content: Change,
+    /// Its read state.
+    pub(crate) read: Change,
 }
 
 /// The last command of a session and its answer.

@@ -22,6 +22,33 @@ pub(crate) const CHUNK: usize = 500;
 /// The longest piece of a job's request, in bytes; below the value limit.
 const PIECE_BYTES: usize = 90_000;
 
+/// How a transaction of a job should stop taking more messages, in bytes: the structure of one
+/// message is some 3 kB as a rule and 5 MB at most.
+pub(crate) const CHUNK_BYTES: usize = 2_000_000;
+
+/// Where a job is going.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub(crate) enum Ending {
+    /// To its end.
+    #[default]
+    Forward,
+    /// A step was refused: what must not be seen is taken back.
+    Undo,
+    /// That was refused too: what there is, is shown.
+    Publish,
+}
+
+impl Ending {
+    /// Where to go when this is refused.
+    pub(crate) fn next(self) -> Option<Self> {
+        match self {
+            Self::Forward => Some(Self::Undo),
+            Self::Undo => Some(Self::Publish),
+            Self::Publish => None,
+        }
+    }
+}
+
 /// How far a command has come.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Progress {
@@ -29,6 +56,10 @@ pub(crate) struct Progress {
     pub(crate) steps: u32,
     /// Messages up to this UID are done.
     pub(crate) after: Uid,
+    /// Where it is going.
+    pub(crate) ending: Ending,
+    /// Messages from this UID on came after it began, by its own doing.
+    pub(crate) until: Option<Uid>,
     /// The target folder as it will be; see the module's words.
     pub(crate) hidden: Option<FolderRow>,
     /// What the answer will say. Only in memory: a job that a new owner finishes is answered with
@@ -97,9 +128,11 @@ pub(crate) fn clear(tx: &dyn Transaction, keys: Keys) {
 pub(crate) async fn stored_progress(
     tx: &dyn Transaction,
     keys: Keys,
+    command: CommandId,
 ) -> Result<Option<Progress>, BodyError> {
     let head = tx.get(&piece_key(keys, 0), Isolation::Serializable).await?;
-    Ok(head.map(|row| rows::decode::<JobHead>(&row, "job")).transpose()?.map(|head| head.progress))
+    let head = head.map(|row| rows::decode::<JobHead>(&row, "job")).transpose()?;
+    Ok(head.filter(|head| head.command == command).map(|head| head.progress))
 }
 
 /// Finds the job that waits to be finished, if there is one.

@@ -1,8 +1,8 @@
 //! Copy and Move: messages of one folder to another.
 
 use super::Step;
-use super::bulk::{CHUNK, Progress};
-use super::folder::check_takes_mail;
+use super::bulk::{CHUNK, CHUNK_BYTES, Progress};
+use super::folder::{check_exists, check_takes_mail};
 use crate::message::{self, Transfer};
 use crate::rows::meta;
 use crate::select::select;
@@ -21,6 +21,7 @@ pub(super) async fn copy_step(
     to: FolderId,
     progress: &mut Progress,
 ) -> Result<Step, BodyError> {
+    check_exists(unit, from)?;
     check_takes_mail(unit, to)?;
     if progress.steps == 0 {
         let (all, _) = select(unit, from, uids, Uid(0), usize::MAX).await?;
@@ -30,8 +31,8 @@ pub(super) async fn copy_step(
         unit.insert_folder(row);
     }
     let (entries, more) = select(unit, from, uids, progress.after, CHUNK).await?;
-    transfer(unit, from, &entries, to, Transfer::Copy, progress).await?;
-    if more {
+    let all = transfer(unit, from, &entries, to, Transfer::Copy, progress).await?;
+    if more || !all {
         unit.hide(to);
         progress.hidden = unit.hidden_row().cloned();
         return Ok(Step::More);
@@ -47,18 +48,29 @@ pub(super) async fn move_step(
     to: FolderId,
     progress: &mut Progress,
 ) -> Result<Step, BodyError> {
+    check_exists(unit, from)?;
     check_takes_mail(unit, to)?;
-    let (entries, more) = select(unit, from, uids, progress.after, CHUNK).await?;
-    if message::is_recoverable(unit, from)? {
-        message::check_room(unit, entries.iter().map(|entry| entry.size_bytes).sum())?;
+    if progress.steps == 0 && message::is_recoverable(unit, from)? {
+        let (all, _) = select(unit, from, uids, Uid(0), usize::MAX).await?;
+        message::check_room(unit, all.iter().map(|entry| entry.size_bytes).sum())?;
     }
-    transfer(unit, from, &entries, to, Transfer::Move, progress).await?;
     // Moving within one folder gives new UIDs behind the old ones: what was there at the start
     // ends where the first new one begins.
-    if more { Ok(Step::More) } else { finish(unit, to, progress) }
+    let visible_end = unit.visible_end(from)?;
+    let until = *progress.until.get_or_insert(visible_end);
+    let (mut entries, mut more) = select(unit, from, uids, progress.after, CHUNK).await?;
+    let ours = entries.partition_point(|entry| entry.uid < until);
+    more &= ours == entries.len();
+    entries.truncate(ours);
+    let all = transfer(unit, from, &entries, to, Transfer::Move, progress).await?;
+    if more || !all { Ok(Step::More) } else { finish(unit, to, progress) }
 }
 
-/// Transfers messages and notes source and target UIDs.
+/// How many messages' meta are read at once.
+const METAS: usize = 64;
+
+/// Transfers messages and notes source and target UIDs; says whether it did all: where the
+/// transaction becomes too large, it stops.
 pub(super) async fn transfer(
     unit: &mut Unit<'_>,
     from: FolderId,
@@ -66,20 +78,28 @@ pub(super) async fn transfer(
     to: FolderId,
     how: Transfer,
     progress: &mut Progress,
-) -> Result<(), BodyError> {
-    let uids: Vec<Uid> = entries.iter().map(|entry| entry.uid).collect();
-    let metas = meta::read(unit.tx, unit.keys, from, &uids, Isolation::Serializable).await?;
-    let mut metas = metas.into_iter();
-    for old in entries {
-        let meta = match metas.next() {
-            Some((uid, meta)) if uid == old.uid => meta,
-            _ => return Err(Error::corrupt(format!("{} of {from} has no meta", old.uid)).into()),
-        };
-        let new = message::transfer(unit, from, old, meta, to, how).await?;
-        progress.after = old.uid;
-        progress.pairs.push((old.uid, new.uid));
+) -> Result<bool, BodyError> {
+    for group in entries.chunks(METAS) {
+        let uids: Vec<Uid> = group.iter().map(|entry| entry.uid).collect();
+        let metas = meta::read(unit.tx, unit.keys, from, &uids, Isolation::Serializable).await?;
+        let mut metas = metas.into_iter();
+        for old in group {
+            if unit.tx.approximate_size() > CHUNK_BYTES {
+                return Ok(false);
+            }
+            let meta = match metas.next() {
+                Some((uid, meta)) if uid == old.uid => meta,
+                _ => {
+                    let text = format!("{} of {from} has no meta", old.uid);
+                    return Err(Error::corrupt(text).into());
+                }
+            };
+            let new = message::transfer(unit, from, old, meta, to, how).await?;
+            progress.after = old.uid;
+            progress.pairs.push((old.uid, new.uid));
+        }
     }
-    Ok(())
+    Ok(true)
 }
 
 fn finish(

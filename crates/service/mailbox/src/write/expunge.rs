@@ -15,6 +15,7 @@ pub(super) async fn step(
     uids: Option<&UidSet>,
     progress: &mut Progress,
 ) -> Result<Step, BodyError> {
+    super::folder::check_exists(unit, folder)?;
     let mut doomed = Vec::new();
     let all = UidSet::all();
     let uids = uids.unwrap_or(&all);
@@ -34,8 +35,11 @@ pub(super) async fn step(
         }
     }
     let after = progress.after;
-    dispose(unit, folder, &doomed, progress).await?;
-    progress.after = after;
+    if dispose(unit, folder, &doomed, progress).await? {
+        progress.after = after;
+    } else {
+        more = true;
+    }
     if more {
         return Ok(Step::More);
     }
@@ -47,13 +51,14 @@ pub(super) async fn step(
 }
 
 /// Removes messages from where users see them: into Recoverable Items/Deletions, or, from within
-/// that tree, into Purges while they must be kept, else for good.
+/// that tree, into Purges while they must be kept, else for good. Says whether it did all, see
+/// [`copy::transfer`].
 pub(super) async fn dispose(
     unit: &mut Unit<'_>,
     folder: FolderId,
     entries: &[IndexEntry],
     progress: &mut Progress,
-) -> Result<(), BodyError> {
+) -> Result<bool, BodyError> {
     let purges = SpecialUse::Purges.folder_id();
     let target = match message::is_recoverable(unit, folder)? {
         false => Some(SpecialUse::Deletions.folder_id()),
@@ -69,6 +74,6 @@ pub(super) async fn dispose(
     };
     match target {
         Some(to) => copy::transfer(unit, folder, entries, to, Transfer::Dispose, progress).await,
-        None => Ok(()),
+        None => Ok(true),
     }
 }

@@ -183,6 +183,14 @@ pub(super) fn subscribe(unit: &mut Unit<'_>, path: &str, on: bool) -> Result<Wri
     Ok(WriteReply::Done)
 }
 
+/// Refuses folders that have been deleted.
+pub(super) fn check_exists(unit: &Unit<'_>, id: FolderId) -> Result<()> {
+    match unit.folder(id)?.deleted {
+        None => Ok(()),
+        Some(_) => Err(Error::not_found("The folder")),
+    }
+}
+
 /// Refuses folders that messages cannot be put into.
 pub(super) fn check_takes_mail(unit: &Unit<'_>, id: FolderId) -> Result<()> {
     let row = unit.folder(id)?;

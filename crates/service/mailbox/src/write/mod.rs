@@ -13,6 +13,7 @@ mod permissions;
 mod search_folder;
 mod store;
 mod submit;
+pub(crate) mod undo;
 
 use crate::unit::Unit;
 use bulk::Progress;

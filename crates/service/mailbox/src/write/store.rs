@@ -25,6 +25,7 @@ pub(super) async fn step(
     change: Change<'_>,
     progress: &mut Progress,
 ) -> Result<Step, BodyError> {
+    super::folder::check_exists(unit, folder)?;
     let (entries, more) = select(unit, folder, uids, progress.after, CHUNK).await?;
     let flags = match change.mode {
         // What is taken away need not get a bit first.

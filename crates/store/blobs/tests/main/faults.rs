@@ -2,7 +2,7 @@
 
 use crate::Bench;
 use contract_blob::suite::{content, random_schedule};
-use contract_blob::Place;
+use contract_blob::{Blobs, Place};
 use store_memory::{CommitFault, Faults};
 
 #[tokio::test]
@@ -63,6 +63,21 @@ async fn a_collection_lost_in_a_crash_is_done_again() {
         bench.world.collect_all().await;
         bench.assert_empty().await;
     }
+}
+
+/// A batch of chunks that lands after its upload was cleared away would never be found again.
+#[tokio::test]
+async fn a_late_batch_of_a_dead_upload_does_not_land() {
+    let bench = Bench::new(1).await;
+    let mut upload = bench.blobs.upload();
+    upload.write(content(1, 300_000).into()).await.unwrap();
+    assert!(!bench.rows(b"BD").await.is_empty());
+    bench.store.fail_next_commit(CommitFault::Late);
+    assert!(upload.write(content(2, 300_000).into()).await.is_err());
+    bench.world.pass_lease();
+    bench.world.collect_all().await;
+    bench.store.land_late_commits();
+    bench.assert_empty().await;
 }
 
 async fn schedules(seeds: std::ops::Range<u64>, faults: Faults) {

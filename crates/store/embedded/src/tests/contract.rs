@@ -63,6 +63,7 @@ impl Embedded {
         };
         let mut options = Options::new(dir(), env);
         // Small enough that a case passes through all layers, large enough for its transactions.
+        options.sizes.segment_bytes = 11 << 20;
         options.sizes.generation_bytes = 64 << 10;
         options.sizes.generation_ms = 10;
         options.sizes.checkpoint_ms = 50;

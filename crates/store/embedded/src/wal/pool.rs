@@ -60,6 +60,10 @@ impl Pool {
         self.state.lock().ready.pop_front()
     }
 
+    pub(crate) fn ready_count(&self) -> usize {
+        self.state.lock().ready.len()
+    }
+
     pub(crate) fn put_ready(&self, segment: Segment) {
         self.state.lock().ready.push_back(segment);
         self.changed.notify_all();

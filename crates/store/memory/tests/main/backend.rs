@@ -6,7 +6,7 @@ use contract_store::suite::Backend;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
-use store_memory::{Faults, ManualClock, MemoryStore};
+use store_memory::{CommitFault, Faults, ManualClock, MemoryStore};
 
 pub(crate) struct Memory {
     seed: u64,
@@ -53,6 +53,16 @@ impl Backend for Memory {
 
     async fn advance(&self, by: Duration) -> bool {
         self.clock.advance(by);
+        true
+    }
+
+    async fn next_commit_unknown(&self, made: bool) -> bool {
+        let fault = if made {
+            CommitFault::UnknownApplied
+        } else {
+            CommitFault::UnknownNotApplied
+        };
+        self.store().fail_next_commit(fault);
         true
     }
 

@@ -138,28 +138,6 @@ impl Body<bool> for AppendOnce {
 }
 
 #[tokio::test]
-async fn transact_resolves_unknown_commits_by_the_marker() {
-    for (fault, wrote_again) in [
-        (CommitFault::UnknownApplied, false),
-        (CommitFault::UnknownNotApplied, true),
-    ] {
-        let memory = MemoryStore::default();
-        let store: Arc<dyn Store> = Arc::new(memory.clone());
-        memory.fail_next_commit(fault);
-        assert_eq!(
-            transact(&store, AppendOnce).await.unwrap(),
-            wrote_again,
-            "{fault:?}"
-        );
-        assert_eq!(
-            value(&memory, "log").await.as_deref(),
-            Some("x"),
-            "exactly once: {fault:?}"
-        );
-    }
-}
-
-#[tokio::test]
 async fn transact_once_never_repeats_an_unknown_commit() {
     for fault in [
         CommitFault::UnknownApplied,

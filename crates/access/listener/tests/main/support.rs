@@ -9,11 +9,11 @@ use rustls::{ClientConfig, RootCertStore};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub const MINUTE: Duration = Duration::from_secs(60);
+pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 
 /// Says `hello`, echoes lines in capitals; `starttls`, `info`, `panic`, `quit` do what they say.
 /// Ends with `bye` on shutdown.
-pub struct Shouting;
+pub(crate) struct Shouting;
 
 #[async_trait]
 impl SessionFactory for Shouting {
@@ -63,13 +63,13 @@ impl SessionFactory for Shouting {
     }
 }
 
-pub struct Authority {
+pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     root: CertificateDer<'static>,
 }
 
 impl Authority {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -78,19 +78,19 @@ impl Authority {
     }
 
     /// Certificate and key as PEM.
-    pub fn issue(&self, name: &str) -> (String, String) {
+    pub(crate) fn issue(&self, name: &str) -> (String, String) {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         (certificate.pem(), key.serialize_pem())
     }
 
-    pub fn settings(&self, name: &str) -> Arc<TlsSettings> {
+    pub(crate) fn settings(&self, name: &str) -> Arc<TlsSettings> {
         let (chain, key) = self.issue(name);
         TlsSettings::from_pem(chain.as_bytes(), key.as_bytes()).unwrap()
     }
 
-    pub fn client(&self) -> Arc<ClientConfig> {
+    pub(crate) fn client(&self) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(self.root.clone()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -103,6 +103,6 @@ impl Authority {
     }
 }
 
-pub fn name(name: &str) -> ServerName<'static> {
+pub(crate) fn name(name: &str) -> ServerName<'static> {
     ServerName::try_from(name.to_owned()).unwrap()
 }

@@ -1,0 +1,183 @@
+//! The routes of `/api/v1/`, one file per noun, and what they share.
+
+mod domains;
+mod groups;
+mod mailboxes;
+mod queue;
+
+use crate::health::Health;
+use axum::Json;
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use base::{AccountId, Address, Error, Kind, SessionId};
+use contract_directory::{Account, Directory, DirectoryAdmin, Group, Resolved};
+use contract_mailbox::Mailboxes;
+use contract_transport::QueueAdmin;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// What the API administers.
+pub struct Admin {
+    /// Looking people up.
+    pub directory: Arc<dyn Directory>,
+    /// Changing the directory.
+    pub changes: Arc<dyn DirectoryAdmin>,
+    /// The queues.
+    pub queue: Arc<dyn QueueAdmin>,
+    /// Mailboxes, for their sizes.
+    pub mailboxes: Arc<dyn Mailboxes>,
+    /// This node.
+    pub health: Arc<Health>,
+    /// Names this service's reads.
+    pub session: SessionId,
+}
+
+/// The API's routes.
+pub fn router(admin: Arc<Admin>) -> Router {
+    Router::new()
+        .route("/api/v1/mailboxes", get(mailboxes::list).post(mailboxes::create))
+        .route(
+            "/api/v1/mailboxes/{address}",
+            get(mailboxes::show).patch(mailboxes::change).delete(mailboxes::remove),
+        )
+        .route("/api/v1/domains", get(domains::list).post(domains::create))
+        .route("/api/v1/domains/{name}", axum::routing::delete(domains::remove))
+        .route("/api/v1/groups", get(groups::list).post(groups::create))
+        .route(
+            "/api/v1/groups/{address}",
+            get(groups::show).patch(groups::change).delete(groups::remove),
+        )
+        .route("/api/v1/queue", get(queue::list))
+        .route("/api/v1/queue/{id}", axum::routing::delete(queue::remove))
+        .route("/api/v1/queue/{id}/retry", post(queue::retry))
+        .route("/api/v1/queue/{id}/suspend", post(queue::suspend))
+        .route("/api/v1/audit", get(audit))
+        .route("/api/v1/health", get(health))
+        .with_state(admin)
+}
+
+async fn health(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
+    Json(admin.health.reports().await)
+}
+
+async fn audit(State(admin): State<Arc<Admin>>) -> Answer {
+    let records = admin.changes.audit(100).await?;
+    let view = |record: &contract_directory::AuditRecord| {
+        json!({
+            "at_unix_ms": record.at.unix_ms,
+            "actor": format!("{:?}", record.actor),
+            "action": record.action,
+            "target": record.target,
+            "parameters": record.parameters,
+        })
+    };
+    Ok(Json(Value::Array(records.iter().map(view).collect())))
+}
+
+/// What every list and every change may be asked with.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct Options {
+    /// List from just after this.
+    after: Option<String>,
+    /// At most so many; 1,000 where absent.
+    limit: Option<usize>,
+    /// Check and describe, do nothing.
+    #[serde(default)]
+    what_if: bool,
+    /// Whether the sender of a removed message is told.
+    #[serde(default)]
+    tell_sender: bool,
+}
+
+impl Options {
+    fn limit(&self) -> usize {
+        self.limit.unwrap_or(1_000).min(10_000)
+    }
+}
+
+/// What a handler answers.
+type Answer = Result<Json<Value>, Refusal>;
+
+/// A refused request: the error with its HTTP status.
+struct Refusal(Error);
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self(error)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let Self(error) = self;
+        let status = match error.kind {
+            Kind::NotFound => StatusCode::NOT_FOUND,
+            Kind::AlreadyExists | Kind::Conflict => StatusCode::CONFLICT,
+            Kind::Denied => StatusCode::FORBIDDEN,
+            Kind::BadCredentials => StatusCode::UNAUTHORIZED,
+            Kind::Invalid | Kind::CannotChange => StatusCode::UNPROCESSABLE_ENTITY,
+            Kind::Limit => StatusCode::TOO_MANY_REQUESTS,
+            Kind::OverQuota | Kind::OutOfSpace => StatusCode::INSUFFICIENT_STORAGE,
+            Kind::Corrupt | Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Kind::Unavailable | Kind::Fenced | Kind::Timeout | Kind::Overloaded => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+        };
+        if status.is_server_error() {
+            tracing::warn!(%error, "an administrative request failed");
+        }
+        let kind = format!("{:?}", error.kind);
+        (status, Json(json!({ "error": error.text, "kind": kind }))).into_response()
+    }
+}
+
+/// What a change would do, for `what_if`.
+fn would(what: impl Serialize) -> Answer {
+    Ok(Json(json!({ "what_if": true, "would": what })))
+}
+
+fn parse_address(text: &str) -> Result<Address, Error> {
+    Address::parse_plain(text)
+        .ok_or_else(|| Error::invalid(format!("\"{}\" is no address", text.escape_debug())))
+}
+
+/// Refuses an address that is taken or in no accepted domain.
+async fn check_free(admin: &Admin, address: &Address) -> Result<(), Error> {
+    match admin.directory.resolve(address).await? {
+        Resolved::Unknown => Ok(()),
+        Resolved::Account(_) | Resolved::Group(_) => {
+            Err(Error::new(Kind::AlreadyExists, format!("{address} exists already")))
+        }
+        Resolved::Elsewhere => Err(Error::new(
+            Kind::NotFound,
+            format!("{} is no accepted domain", address.domain),
+        )),
+    }
+}
+
+async fn find_account(admin: &Admin, text: &str) -> Result<Arc<Account>, Error> {
+    match admin.directory.resolve(&parse_address(text)?).await? {
+        Resolved::Account(account) => Ok(account),
+        _ => Err(Error::not_found(format!("The mailbox {text}"))),
+    }
+}
+
+async fn find_group(admin: &Admin, text: &str) -> Result<Arc<Group>, Error> {
+    match admin.directory.resolve(&parse_address(text)?).await? {
+        Resolved::Group(group) => Ok(group),
+        _ => Err(Error::not_found(format!("The group {text}"))),
+    }
+}
+
+async fn find_accounts(admin: &Admin, texts: &[String]) -> Result<Vec<AccountId>, Error> {
+    let mut found = Vec::with_capacity(texts.len());
+    for text in texts {
+        found.push(find_account(admin, text).await?.id);
+    }
+    Ok(found)
+}

@@ -1,0 +1,57 @@
+//! The service: what its sessions share, and the factory that the listener calls.
+
+use crate::config::Config;
+use crate::registry::Registry;
+use crate::session::Session;
+use access_listener::{Connection, Refusal, SessionFactory};
+use async_trait::async_trait;
+use base::env::Env;
+use bytes::Bytes;
+use contract_blob::Blobs;
+use contract_directory::Directory;
+use contract_mailbox::Mailboxes;
+use std::sync::Arc;
+
+/// What all sessions of a node use.
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) env: Env,
+    pub(crate) directory: Arc<dyn Directory>,
+    pub(crate) mailboxes: Arc<dyn Mailboxes>,
+    pub(crate) blobs: Arc<dyn Blobs>,
+    pub(crate) registry: Arc<Registry>,
+}
+
+/// IMAP for a listener: implicit TLS (993) or STARTTLS (143) is the listener's setting.
+pub struct ImapService {
+    shared: Arc<Shared>,
+}
+
+impl ImapService {
+    /// The service over these contracts. Starts nothing; sessions begin as connections come.
+    pub fn new(
+        config: Config,
+        env: Env,
+        directory: Arc<dyn Directory>,
+        mailboxes: Arc<dyn Mailboxes>,
+        blobs: Arc<dyn Blobs>,
+    ) -> Self {
+        let registry = Arc::default();
+        let shared = Shared { config, env, directory, mailboxes, blobs, registry };
+        Self { shared: Arc::new(shared) }
+    }
+}
+
+#[async_trait]
+impl SessionFactory for ImapService {
+    async fn serve(&self, connection: Connection) {
+        Session::new(self.shared.clone(), connection).run().await;
+    }
+
+    fn refusal(&self, reason: Refusal) -> Bytes {
+        Bytes::from_static(match reason {
+            Refusal::Full => b"* BYE [UNAVAILABLE] Too many connections, try later\r\n",
+            Refusal::SourceFull => b"* BYE [LIMIT] Too many connections from your network\r\n",
+        })
+    }
+}

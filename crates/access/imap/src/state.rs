@@ -1,0 +1,106 @@
+//! The states of a session (RFC 3501 §3) and what each of them knows.
+//!
+//! ```text
+//! NotAuthenticated ──LOGIN, AUTHENTICATE──▶ Authenticated ──SELECT, EXAMINE──▶ Selected
+//!        │                                   │    ▲──CLOSE, UNSELECT, failed SELECT──┘ │
+//!        └──────────────LOGOUT───────────────┴────────────────LOGOUT───────────────────┴─▶ Logout
+//! ```
+
+use crate::registry::Place;
+use crate::reply::{Reply, Stop};
+use crate::view::View;
+use base::{Change, Deadline, FolderId};
+use contract_directory::Account;
+use contract_mailbox::MailboxHandle;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+pub(crate) enum State {
+    NotAuthenticated(Stranger),
+    Authenticated(Box<User>),
+    Selected(Box<User>, Box<Selected>),
+    Logout,
+}
+
+/// Somebody who has not signed in.
+pub(crate) struct Stranger {
+    /// Wrong passwords so far.
+    pub(crate) failures: u32,
+    /// By when to have signed in.
+    pub(crate) deadline: Deadline,
+}
+
+/// Somebody who has signed in.
+pub(crate) struct User {
+    pub(crate) account: Arc<Account>,
+    pub(crate) mailbox: MailboxHandle,
+    /// Wake-ups for the mailbox.
+    pub(crate) wake: watch::Receiver<Change>,
+    /// The session's place among the user's sessions.
+    pub(crate) _place: Place,
+}
+
+/// A folder that is open.
+pub(crate) struct Selected {
+    pub(crate) folder: FolderId,
+    /// Whether it was opened by EXAMINE.
+    pub(crate) read_only: bool,
+    pub(crate) uid_validity: u32,
+    pub(crate) view: View,
+    /// The newest wake-up that was followed.
+    pub(crate) followed: Change,
+}
+
+impl State {
+    /// Who has signed in.
+    pub(crate) fn user(&self) -> Result<&User, Stop> {
+        match self {
+            Self::Authenticated(user) | Self::Selected(user, _) => Ok(user),
+            Self::NotAuthenticated(_) | Self::Logout => {
+                Err(Reply::bad("Sign in first").into())
+            }
+        }
+    }
+
+    /// Who has signed in, and the open folder.
+    pub(crate) fn selected(&mut self) -> Result<(&User, &mut Selected), Stop> {
+        match self {
+            Self::Selected(user, selected) => Ok((user, selected)),
+            Self::Authenticated(_) => Err(Reply::bad("Select a mailbox first").into()),
+            Self::NotAuthenticated(_) | Self::Logout => Err(Reply::bad("Sign in first").into()),
+        }
+    }
+
+    /// The same where the command changes messages.
+    pub(crate) fn writable(&mut self) -> Result<(&User, &mut Selected), Stop> {
+        let (user, selected) = self.selected()?;
+        if selected.read_only {
+            return Err(Reply::refused("The mailbox was opened read-only").into());
+        }
+        Ok((user, selected))
+    }
+
+    /// Closes the open folder, if any; tells whether one was.
+    pub(crate) fn deselect(&mut self) -> bool {
+        match std::mem::replace(self, Self::Logout) {
+            Self::Selected(user, _) => {
+                *self = Self::Authenticated(user);
+                true
+            }
+            other => {
+                *self = other;
+                false
+            }
+        }
+    }
+
+    /// Opens a folder.
+    pub(crate) fn select(&mut self, selected: Selected) {
+        *self = match std::mem::replace(self, Self::Logout) {
+            Self::Authenticated(user) | Self::Selected(user, _) => {
+                Self::Selected(user, Box::new(selected))
+            }
+            other => other,
+        };
+    }
+}

@@ -1,0 +1,119 @@
+//! Keeping up with the selected folder: asking what happened, and telling the client.
+
+use crate::flags;
+use crate::reply::Ending;
+use crate::state::{Selected, User};
+use crate::view::View;
+use crate::wire::Wire;
+use base::{Error, Result, Uid};
+use codec_imap::response::Response;
+use codec_imap::{Code, FetchWriter, Status, StatusResponse};
+
+/// Whether to ask although nobody has called.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ask {
+    /// Only if there was a wake-up that has not been followed.
+    IfWoken,
+    /// In any case: wake-ups may be lost.
+    Always,
+}
+
+/// What the client may be told, and how.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Manner {
+    /// Whether EXPUNGE may be sent: not within FETCH, STORE and SEARCH (RFC 3501 §7.4.1).
+    pub(crate) expunges: bool,
+    /// Whether FETCH responses name the UID.
+    pub(crate) uids: bool,
+}
+
+/// Takes in what happened to the open folder.
+///
+/// # Errors
+/// [`base::Kind::NotFound`] if the folder is no more; temporary ones.
+pub(crate) async fn catch_up(user: &User, selected: &mut Selected, ask: Ask) -> Result<()> {
+    let woken = *user.wake.borrow();
+    if ask == Ask::IfWoken && woken <= selected.followed.max(selected.view.since()) {
+        return Ok(());
+    }
+    let delta = user.mailbox.delta(selected.folder, selected.view.since()).await?;
+    let info = if delta.complete {
+        selected.view.apply(&delta);
+        delta.info
+    } else {
+        let folder = user.mailbox.view(selected.folder).await?;
+        selected.view.reload(&folder);
+        folder.info
+    };
+    if info.uid_validity != selected.uid_validity {
+        return Err(Error::not_found("The mailbox"));
+    }
+    selected.followed = selected.followed.max(woken);
+    match selected.view.arrived() {
+        Some((_, last)) if last >= info.recent_from => {
+            claim(user, selected, info.recent_from, last).await
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Messages that have come are \Recent for the first session that tells of them.
+async fn claim(user: &User, selected: &mut Selected, from: Uid, last: Uid) -> Result<()> {
+    let first = if selected.read_only {
+        from
+    } else {
+        user.mailbox.claim_recent(selected.folder).await?
+    };
+    selected.view.add_recent(first, last);
+    Ok(())
+}
+
+/// Tells the client what it may be told.
+pub(crate) async fn announce(
+    wire: &mut Wire,
+    selected: &mut Selected,
+    manner: Manner,
+) -> Result<(), Ending> {
+    let view = &mut selected.view;
+    let news = view.take_news(manner.expunges);
+    if news.keywords {
+        put_flags(wire, view, selected.read_only);
+    }
+    for number in news.expunged {
+        wire.put(&Response::Expunge(number));
+        wire.relieve().await?;
+    }
+    if let Some((exists, recent)) = news.exists {
+        wire.put(&Response::Exists(exists));
+        wire.put(&Response::Recent(recent));
+    }
+    for row in news.flags {
+        put_row_flags(wire, view, row, manner.uids);
+        wire.relieve().await?;
+    }
+    Ok(())
+}
+
+/// One FETCH response with a row's flags.
+fn put_row_flags(wire: &mut Wire, view: &View, row: usize, uid: bool) {
+    let out = wire.out();
+    let mut fetch = FetchWriter::begin(out, row as u32 + 1);
+    if let (true, Some(uid)) = (uid, view.uid(row)) {
+        fetch.uid(out, uid.0);
+    }
+    let (flags, recent) = view.flags(row);
+    fetch.flags(out, flags::names(flags, recent, view.keywords()));
+    fetch.finish(out);
+}
+
+/// FLAGS and PERMANENTFLAGS (RFC 3501 §7.2.6, §7.1).
+pub(crate) fn put_flags(wire: &mut Wire, view: &View, read_only: bool) {
+    let flags = flags::defined(view.keywords());
+    wire.put(&Response::Flags(&flags));
+    let code = match read_only {
+        true => Code::PermanentFlags { flags: &[], allow_new: false },
+        false => Code::PermanentFlags { flags: &flags, allow_new: true },
+    };
+    let (status, text) = (Status::Ok, "These flags are kept");
+    StatusResponse { tag: None, status, code: Some(code), text }.encode(wire.out());
+}

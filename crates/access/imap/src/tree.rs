@@ -1,0 +1,178 @@
+//! Folder names as IMAP clients see them: paths with `/`, the Inbox as `INBOX`, only folders of
+//! mail.
+//!
+//! Shown are the folders below the root ("Top of Information Store") that hold mail and are neither
+//! hidden nor the Outbox, which is MAPI's alone. A folder of another class appears, without being
+//! selectable, only where mail folders are below it. A mailbox keeps subscriptions under its own
+//! names, where the Inbox is called `Inbox`.
+
+use base::FolderId;
+use codec_imap::response::ListAttribute;
+use contract_mailbox::{FolderClass, FolderInfo, FolderKind, SpecialUse};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// The hierarchy delimiter.
+pub(crate) const DELIMITER: char = '/';
+const INBOX: &str = "INBOX";
+
+/// All folders of a mailbox by path.
+pub(crate) struct Tree {
+    folders: Arc<Vec<FolderInfo>>,
+    nodes: BTreeMap<String, Node>,
+    root: FolderId,
+    inbox_name: String,
+}
+
+#[derive(Clone, Copy)]
+struct Node {
+    /// Its place in `folders`.
+    index: usize,
+    /// Whether it can be selected.
+    mail: bool,
+    /// Whether a mail folder is below it.
+    children: bool,
+}
+
+/// One folder as LIST shows it.
+pub(crate) struct Entry<'a> {
+    pub(crate) path: &'a str,
+    pub(crate) info: &'a FolderInfo,
+    pub(crate) selectable: bool,
+    pub(crate) children: bool,
+}
+
+impl Tree {
+    /// From the folders of a mailbox, parents first.
+    pub(crate) fn new(folders: Arc<Vec<FolderInfo>>) -> Self {
+        let role = |role| folders.iter().find(move |info: &&FolderInfo| info.role == Some(role));
+        let root = role(SpecialUse::Root).map_or(SpecialUse::Root.folder_id(), |info| info.id);
+        let inbox_name = role(SpecialUse::Inbox).map_or("Inbox".to_owned(), |i| i.name.clone());
+        let mut paths: HashMap<FolderId, String> = HashMap::from([(root, String::new())]);
+        let mut nodes = BTreeMap::new();
+        for (index, info) in folders.iter().enumerate() {
+            let Some(above) = info.parent.and_then(|parent| paths.get(&parent)) else { continue };
+            if info.hidden {
+                continue;
+            }
+            let name = match info.role {
+                Some(SpecialUse::Inbox) if above.is_empty() => INBOX,
+                _ => &info.name,
+            };
+            let path = join(above, name);
+            nodes.insert(path.clone(), Node { index, mail: is_mail(info), children: false });
+            paths.insert(info.id, path);
+        }
+        let mut tree = Self { folders, nodes, root, inbox_name };
+        tree.mark_parents();
+        tree
+    }
+
+    fn mark_parents(&mut self) {
+        let mail = self.nodes.iter().filter(|(_, node)| node.mail);
+        let parents: Vec<String> =
+            mail.flat_map(|(path, _)| ancestors(path)).map(str::to_owned).collect();
+        for path in parents {
+            if let Some(node) = self.nodes.get_mut(&path) {
+                node.children = true;
+            }
+        }
+        self.nodes.retain(|_, node| node.mail || node.children);
+    }
+
+    /// All folders that are shown, in order of path.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
+        self.nodes.iter().map(|(path, node)| Entry {
+            path,
+            info: &self.folders[node.index],
+            selectable: node.mail,
+            children: node.children,
+        })
+    }
+
+    /// The folder of a name that a client gave, if it can be selected.
+    pub(crate) fn find(&self, name: &str) -> Option<&FolderInfo> {
+        let node = self.nodes.get(&normal(name)).filter(|node| node.mail)?;
+        self.folders.get(node.index)
+    }
+
+    /// Whether mail folders are below a name.
+    pub(crate) fn has_children(&self, name: &str) -> bool {
+        self.nodes.get(&normal(name)).is_some_and(|node| node.children)
+    }
+
+    /// The deepest folder on the way to a name, and the names that are missing below it.
+    pub(crate) fn way_to<'n>(&self, name: &'n str) -> (FolderId, Vec<&'n str>) {
+        let mut at = (self.root, String::new());
+        let mut parts = name.split(DELIMITER).peekable();
+        while let Some(part) = parts.peek() {
+            let path = if at.1.is_empty() { normal(part) } else { join(&at.1, part) };
+            let Some(info) = self.any(&path) else { break };
+            at = (info.id, path);
+            parts.next();
+        }
+        (at.0, parts.collect())
+    }
+
+    /// Any folder that is shown.
+    fn any(&self, path: &str) -> Option<&FolderInfo> {
+        self.nodes.get(path).and_then(|node| self.folders.get(node.index))
+    }
+
+    /// The mailbox's own path for a name of a client.
+    pub(crate) fn stored_path(&self, name: &str) -> String {
+        match normal(name).strip_prefix(INBOX) {
+            Some(rest) if rest.is_empty() || rest.starts_with(DELIMITER) => {
+                format!("{}{rest}", self.inbox_name)
+            }
+            _ => name.to_owned(),
+        }
+    }
+
+    /// The client's name for the mailbox's own path.
+    pub(crate) fn shown_path(&self, path: &str) -> String {
+        match path.strip_prefix(&self.inbox_name) {
+            Some(rest) if rest.is_empty() || rest.starts_with(DELIMITER) => {
+                format!("{INBOX}{rest}")
+            }
+            _ => path.to_owned(),
+        }
+    }
+}
+
+/// The special-use attribute of a folder (RFC 6154 §2).
+pub(crate) fn special_use(info: &FolderInfo) -> Option<ListAttribute> {
+    match info.role? {
+        SpecialUse::Drafts => Some(ListAttribute::Drafts),
+        SpecialUse::Sent => Some(ListAttribute::Sent),
+        SpecialUse::Trash => Some(ListAttribute::Trash),
+        SpecialUse::Junk => Some(ListAttribute::Junk),
+        SpecialUse::Archive => Some(ListAttribute::Archive),
+        _ => None,
+    }
+}
+
+/// The paths above a path, the nearest first.
+pub(crate) fn ancestors(path: &str) -> impl Iterator<Item = &str> {
+    let above = |path: &'_ str| path.rfind(DELIMITER);
+    std::iter::successors(above(path).map(|end| &path[..end]), move |path| {
+        above(path).map(|end| &path[..end])
+    })
+}
+
+fn is_mail(info: &FolderInfo) -> bool {
+    let kept = !matches!(info.role, Some(SpecialUse::Outbox));
+    info.class == FolderClass::Mail && info.kind != FolderKind::Search && kept
+}
+
+fn join(above: &str, name: &str) -> String {
+    if above.is_empty() { name.to_owned() } else { format!("{above}{DELIMITER}{name}") }
+}
+
+/// A name with its first part in upper case if that is the Inbox (RFC 3501 §5.1), without the
+/// delimiter that may follow the name of a folder to come (§6.3.3).
+fn normal(name: &str) -> String {
+    let name = name.strip_suffix(DELIMITER).unwrap_or(name);
+    let (first, rest) = name.split_at(name.find(DELIMITER).unwrap_or(name.len()));
+    if first.eq_ignore_ascii_case(INBOX) { format!("{INBOX}{rest}") } else { name.to_owned() }
+}

@@ -1,0 +1,357 @@
+//! What one client knows of the selected folder, and what it still has to be told.
+//!
+//! The client counts messages by number; numbers move only when it is told so. So the view keeps
+//! its rows in the client's order: what has gone stays a row until EXPUNGE may be sent
+//! (RFC 3501 §7.4.1), what has come is a row at the end that becomes known with EXISTS. [`View::apply`]
+//! takes in what happened, in any portions; [`View::take_news`] gives what to say, once.
+//!
+//! A row is 24 bytes. Flags are kept as numbers of a palette, since a folder has few combinations.
+
+use crate::flags::assumed;
+use base::{Change, Timestamp, Uid};
+use contract_mailbox::index::NamedFlags;
+use contract_mailbox::request::{StoreMode, Stored};
+use contract_mailbox::{
+    Flags, FolderView, IndexEntry, Keywords, SystemFlags, UidSet, ViewDelta,
+};
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// One message.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    uid: u32,
+    palette: u32,
+    size_bytes: u64,
+    received_s: i64,
+}
+
+/// See the module's words.
+pub(crate) struct View {
+    rows: Vec<Row>,
+    /// How many of `rows` the client knows to exist.
+    told: usize,
+    palette: Palette,
+    /// Known messages whose flags the client does not know, by UID.
+    stale: BTreeSet<u32>,
+    /// Rows that are gone, by UID.
+    gone: BTreeSet<u32>,
+    /// \Recent is a session's own flag (RFC 3501 §2.3.2).
+    recent: UidSet,
+    since: Change,
+    keywords: Arc<Keywords>,
+    told_keywords: usize,
+}
+
+/// What the client is to be told, in this order. Message numbers hold at their place in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct News {
+    /// New keywords: FLAGS and PERMANENTFLAGS.
+    pub(crate) keywords: bool,
+    /// EXPUNGE, the highest number first.
+    pub(crate) expunged: Vec<u32>,
+    /// EXISTS and RECENT.
+    pub(crate) exists: Option<(u32, u32)>,
+    /// Rows whose flags are to be shown by FETCH.
+    pub(crate) flags: Vec<usize>,
+}
+
+impl View {
+    /// A view of a folder of which the client will be told at once.
+    pub(crate) fn open(folder: &FolderView, recent: UidSet) -> Self {
+        let mut view = Self {
+            rows: Vec::with_capacity(folder.blocks.iter().map(|block| block.entries.len()).sum()),
+            told: 0,
+            palette: Palette::default(),
+            stale: BTreeSet::new(),
+            gone: BTreeSet::new(),
+            recent,
+            since: folder.info.highest_change,
+            told_keywords: folder.keywords.0.len(),
+            keywords: folder.keywords.clone(),
+        };
+        for entry in folder.entries() {
+            view.update(entry);
+        }
+        view.told = view.rows.len();
+        view
+    }
+
+    /// How many messages the client knows.
+    pub(crate) fn len(&self) -> usize {
+        self.told
+    }
+
+    /// The largest UID that the client knows; 0 in an empty folder.
+    pub(crate) fn last_uid(&self) -> u32 {
+        self.told.checked_sub(1).map_or(0, |last| self.rows[last].uid)
+    }
+
+    /// Up to which change everything has been taken in.
+    pub(crate) fn since(&self) -> Change {
+        self.since
+    }
+
+    /// The keyword names.
+    pub(crate) fn keywords(&self) -> &Arc<Keywords> {
+        &self.keywords
+    }
+
+    /// The UID of a row.
+    pub(crate) fn uid(&self, row: usize) -> Option<Uid> {
+        self.rows.get(row).map(|row| Uid(row.uid))
+    }
+
+    /// The flags of a row, and whether it is \Recent.
+    pub(crate) fn flags(&self, row: usize) -> (Flags, bool) {
+        self.rows.get(row).map_or_else(Default::default, |row| {
+            (self.palette.flags(row.palette), self.recent.contains(Uid(row.uid)))
+        })
+    }
+
+    /// RFC822.SIZE of a row.
+    pub(crate) fn size_bytes(&self, row: usize) -> u64 {
+        self.rows.get(row).map_or(0, |row| row.size_bytes)
+    }
+
+    /// INTERNALDATE of a row, in seconds since 1970.
+    pub(crate) fn received_s(&self, row: usize) -> i64 {
+        self.rows.get(row).map_or(0, |row| row.received_s)
+    }
+
+    /// The rows that the client knows with UIDs in an inclusive range.
+    pub(crate) fn rows_of_uids(&self, first: u32, last: u32) -> Range<usize> {
+        let known = &self.rows[..self.told];
+        let start = known.partition_point(|row| row.uid < first);
+        let end = known.partition_point(|row| row.uid <= last);
+        start..end.max(start)
+    }
+
+    /// The row of a UID that the client knows.
+    pub(crate) fn row_of(&self, uid: Uid) -> Option<usize> {
+        let range = self.rows_of_uids(uid.0, uid.0);
+        (!range.is_empty()).then_some(range.start)
+    }
+
+    /// The row of the first message without \Seen.
+    pub(crate) fn first_unseen(&self) -> Option<usize> {
+        (0..self.told).find(|row| !self.flags(*row).0.system.contains(SystemFlags::SEEN))
+    }
+
+    /// How many messages are \Recent.
+    pub(crate) fn recent_count(&self) -> u32 {
+        let ranges = self.recent.ranges().iter();
+        ranges.map(|(first, last)| self.rows_of_uids(*first, *last).len() as u32).sum()
+    }
+
+    /// The UIDs that are \Recent.
+    pub(crate) fn recent(&self) -> &UidSet {
+        &self.recent
+    }
+
+    /// The UIDs of messages that have come and were not told of yet, from first to last.
+    pub(crate) fn arrived(&self) -> Option<(Uid, Uid)> {
+        let new = &self.rows[self.told..];
+        Some((Uid(new.first()?.uid), Uid(new.last()?.uid)))
+    }
+
+    /// Makes UIDs \Recent.
+    pub(crate) fn add_recent(&mut self, first: Uid, last: Uid) {
+        if first <= last {
+            let known = self.recent.ranges().iter().copied();
+            self.recent = UidSet::from_ranges(known.chain([(first.0, last.0)]));
+        }
+    }
+
+    /// Takes in what happened since [`View::since`]. The delta must be complete.
+    pub(crate) fn apply(&mut self, delta: &ViewDelta) {
+        self.keywords = delta.keywords.clone();
+        for entry in &delta.changed {
+            self.update(entry);
+        }
+        for uid in &delta.vanished {
+            self.vanish(*uid);
+        }
+        self.since = self.since.max(delta.info.highest_change);
+    }
+
+    /// Takes in the folder as it is now, where it cannot be told what happened.
+    pub(crate) fn reload(&mut self, folder: &FolderView) {
+        self.keywords = folder.keywords.clone();
+        let mut entries = folder.entries().peekable();
+        let mut vanished = Vec::new();
+        for row in &self.rows {
+            while entries.next_if(|entry| entry.uid.0 < row.uid).is_some() {}
+            if entries.peek().is_none_or(|entry| entry.uid.0 != row.uid) {
+                vanished.push(Uid(row.uid));
+            }
+        }
+        for entry in folder.entries() {
+            self.update(entry);
+        }
+        for uid in vanished {
+            self.vanish(uid);
+        }
+        self.since = self.since.max(folder.info.highest_change);
+    }
+
+    /// Takes in the result of the session's own STORE. What the client assumes anyway after
+    /// .SILENT is not shown; where `silent`, `mode` and `flags` say what that is.
+    pub(crate) fn stored(
+        &mut self,
+        stored: &Stored,
+        silent: bool,
+        mode: StoreMode,
+        flags: &NamedFlags,
+    ) {
+        self.keywords = stored.keywords.clone();
+        for entry in &stored.entries {
+            let Some(row) = self.row_of(entry.uid) else { continue };
+            let before = self.flags(row).0;
+            let known = !self.stale.contains(&entry.uid.0);
+            self.update(entry);
+            let as_assumed = assumed(before, mode, flags, &stored.keywords) == entry.flags;
+            if silent && known && as_assumed {
+                self.stale.remove(&entry.uid.0);
+            } else {
+                self.stale.insert(entry.uid.0);
+            }
+        }
+        self.follow(stored.entries.iter().map(|entry| entry.change));
+    }
+
+    /// A message is gone.
+    pub(crate) fn vanish(&mut self, uid: Uid) {
+        if self.rows.binary_search_by_key(&uid.0, |row| row.uid).is_ok() {
+            self.gone.insert(uid.0);
+            self.stale.remove(&uid.0);
+        }
+    }
+
+    /// The client has been shown a row's flags.
+    pub(crate) fn shown(&mut self, row: usize) {
+        if let Some(row) = self.rows.get(row) {
+            self.stale.remove(&row.uid);
+        }
+    }
+
+    /// What the client is to be told now; it counts as told. Without `expunges` what has gone
+    /// keeps its number for the time being.
+    pub(crate) fn take_news(&mut self, expunges: bool) -> News {
+        let mut news = News::default();
+        if self.keywords.0.len() > self.told_keywords {
+            self.told_keywords = self.keywords.0.len();
+            news.keywords = true;
+        }
+        if expunges && !self.gone.is_empty() {
+            news.expunged = self.drop_gone();
+        }
+        if self.told < self.rows.len() {
+            self.told = self.rows.len();
+            news.exists = Some((self.told as u32, self.recent_count()));
+        }
+        for uid in std::mem::take(&mut self.stale) {
+            news.flags.extend(self.row_of(Uid(uid)));
+        }
+        news
+    }
+
+    /// Removes the rows that are gone; gives the numbers of those the client knew, highest first.
+    fn drop_gone(&mut self) -> Vec<u32> {
+        let gone = std::mem::take(&mut self.gone);
+        let is_gone = |row: &Row| gone.contains(&row.uid);
+        let known = self.rows[..self.told].iter().enumerate().rev();
+        let numbers: Vec<u32> =
+            known.filter(|(_, row)| is_gone(row)).map(|(index, _)| index as u32 + 1).collect();
+        self.told -= numbers.len();
+        self.rows.retain(|row| !is_gone(row));
+        numbers
+    }
+
+    /// A message as it is now. One that is new comes last; any other that the view does not have
+    /// was told to be gone.
+    fn update(&mut self, entry: &IndexEntry) {
+        match self.rows.binary_search_by_key(&entry.uid.0, |row| row.uid) {
+            Ok(index) => {
+                let palette = self.palette.number(entry.flags);
+                let row = &mut self.rows[index];
+                if row.palette != palette {
+                    row.palette = palette;
+                    if index < self.told && !self.gone.contains(&entry.uid.0) {
+                        self.stale.insert(entry.uid.0);
+                    }
+                }
+            }
+            Err(index) if index == self.rows.len() => self.rows.push(Row {
+                uid: entry.uid.0,
+                palette: self.palette.number(entry.flags),
+                size_bytes: entry.size_bytes,
+                received_s: received_s(entry.received),
+            }),
+            Err(_) => {}
+        }
+        if self.palette.colours.len() > PALETTE_MIN && self.palette.colours.len() > 2 * self.rows.len() {
+            self.repaint();
+        }
+    }
+
+    /// Own changes whose numbers follow what is known without a gap need not be read again: nobody
+    /// else changed anything in between.
+    fn follow(&mut self, changes: impl Iterator<Item = Change>) {
+        let mut changes: Vec<Change> = changes.filter(|change| *change > self.since).collect();
+        changes.sort_unstable();
+        changes.dedup();
+        let first = self.since.0 + 1;
+        let contiguous = changes.iter().enumerate().all(|(n, change)| change.0 == first + n as u64);
+        if let (true, Some(last)) = (contiguous, changes.last()) {
+            self.since = *last;
+        }
+    }
+
+    /// Forgets combinations that no message has any more.
+    fn repaint(&mut self) {
+        let old = std::mem::take(&mut self.palette);
+        for row in &mut self.rows {
+            row.palette = self.palette.number(old.flags(row.palette));
+        }
+    }
+}
+
+fn received_s(received: Timestamp) -> i64 {
+    received.unix_s()
+}
+
+/// Below this many combinations nothing is forgotten.
+const PALETTE_MIN: usize = 64;
+
+/// The combinations of flags that occur.
+#[derive(Default)]
+struct Palette {
+    colours: Vec<Flags>,
+    numbers: HashMap<Flags, u32>,
+    /// Neighbours mostly have the same flags.
+    last: Option<(Flags, u32)>,
+}
+
+impl Palette {
+    fn number(&mut self, flags: Flags) -> u32 {
+        if let Some((_, number)) = self.last.filter(|(last, _)| *last == flags) {
+            return number;
+        }
+        let number = *self.numbers.entry(flags).or_insert_with(|| {
+            self.colours.push(flags);
+            self.colours.len() as u32 - 1
+        });
+        self.last = Some((flags, number));
+        number
+    }
+
+    fn flags(&self, number: u32) -> Flags {
+        self.colours.get(number as usize).copied().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+#[path = "view_tests.rs"]
+mod tests;
