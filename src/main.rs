@@ -1,2 +1,26 @@
-//! The `rialto` binary.
-fn main() {}
+//! The `rialto` binary: composition, configuration, command line. No mail logic lives here; this
+//! is the only place where implementations are named.
+
+mod cli;
+mod client;
+mod command;
+mod node;
+mod output;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = cli::Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return output::refused(format!("the runtime cannot start: {error}")),
+    };
+    let outcome = runtime.block_on(command::run(arguments));
+    // Whatever still runs has been asked to end; a blocking read must not hold the process.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => output::refused(error),
+    }
+}

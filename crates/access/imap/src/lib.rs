@@ -18,7 +18,7 @@
 
 mod body;
 mod command;
-mod config;
+pub mod config;
 mod flags;
 mod registry;
 mod reply;

@@ -28,6 +28,10 @@ pub(crate) enum ReplyCode {
 pub(crate) enum Stop {
     /// It is answered with NO or BAD.
     Reply(Reply),
+    /// It is answered, and the session ends.
+    Last(Reply, Ending),
+    /// It was answered already (STARTTLS must, before the handshake).
+    Answered,
     /// The session ends.
     End(Ending),
 }

@@ -77,12 +77,12 @@ impl Tree {
                 node.children = true;
             }
         }
-        self.nodes.retain(|_, node| node.mail || node.children);
     }
 
     /// All folders that are shown, in order of path.
     pub(crate) fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
-        self.nodes.iter().map(|(path, node)| Entry {
+        let shown = self.nodes.iter().filter(|(_, node)| node.mail || node.children);
+        shown.map(|(path, node)| Entry {
             path,
             info: &self.folders[node.index],
             selectable: node.mail,
@@ -114,18 +114,24 @@ impl Tree {
         (at.0, parts.collect())
     }
 
-    /// Any folder that is shown.
+    /// Any folder of that path that is not hidden.
     fn any(&self, path: &str) -> Option<&FolderInfo> {
         self.nodes.get(path).and_then(|node| self.folders.get(node.index))
     }
 
+    /// Whether a name is that of a folder which is not shown to IMAP clients.
+    pub(crate) fn is_hidden(&self, path: &str) -> bool {
+        self.nodes.get(path).is_some_and(|node| !node.mail && !node.children)
+    }
+
     /// The mailbox's own path for a name of a client.
     pub(crate) fn stored_path(&self, name: &str) -> String {
-        match normal(name).strip_prefix(INBOX) {
+        let name = normal(name);
+        match name.strip_prefix(INBOX) {
             Some(rest) if rest.is_empty() || rest.starts_with(DELIMITER) => {
                 format!("{}{rest}", self.inbox_name)
             }
-            _ => name.to_owned(),
+            _ => name,
         }
     }
 

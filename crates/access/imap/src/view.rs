@@ -291,7 +291,7 @@ impl View {
             }),
             Err(_) => {}
         }
-        if self.palette.colours.len() > PALETTE_MIN && self.palette.colours.len() > 2 * self.rows.len() {
+        if self.palette.colours.len() > PALETTE_MIN.max(2 * self.rows.len()) {
             self.repaint();
         }
     }

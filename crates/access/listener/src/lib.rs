@@ -15,7 +15,7 @@
 
 mod accept;
 mod admission;
-mod config;
+pub mod config;
 mod connection;
 mod listener;
 mod session;

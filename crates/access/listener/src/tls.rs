@@ -78,10 +78,12 @@ pub(crate) fn info(connection: &rustls::ServerConnection) -> TlsInfo {
         Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2",
         _ => "TLSv1.3",
     };
-    let cipher = connection.negotiated_cipher_suite();
+    let suite = connection.negotiated_cipher_suite();
+    let name = suite.map(|suite| format!("{:?}", suite.suite())).unwrap_or_default();
     TlsInfo {
         version,
-        cipher: cipher.map(|suite| format!("{:?}", suite.suite())).unwrap_or_default(),
+        // rustls tells the suites of TLS 1.3 apart by a prefix that IANA's registry does not have.
+        cipher: name.replacen("TLS13_", "TLS_", 1),
         server_name: connection.server_name().map(str::to_owned),
     }
 }

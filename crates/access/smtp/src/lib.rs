@@ -1,1 +1,27 @@
-//! SMTP sessions: server and submission.
+//! SMTP sessions: the server (port 25) and client submission (587, and 465 with TLS at once).
+//!
+//! ```text
+//! Connection ─▶ LineFramer ─▶ Command ─▶ Session::dispatch ─▶ command/<verb> ─▶ Reply ─▶ queued
+//!     └ DATA, BDAT ─▶ decoder ─▶ Incoming: Scanner + Upload ─▶ accept ─▶ Transport | Mailboxes
+//! ```
+//!
+//! One file for each verb under `command/`; each gives a reply value, and [`session`] alone writes
+//! replies: they are queued and leave in one write when the input is used up (RFC 2920). A message
+//! streams through: it is parsed and put into the blob store as it comes, never held whole. 250 is
+//! said after the commit, so a session that dies before it has promised nothing.
+//!
+//! What a failure of a contract means to the client stands in [`reply`], nowhere else. The session
+//! runs as the listener's session actor and knows contracts only.
+
+mod accept;
+mod command;
+pub mod config;
+mod incoming;
+mod rate;
+mod reply;
+mod service;
+mod session;
+mod trace;
+
+pub use config::{Config, Role};
+pub use service::SmtpService;

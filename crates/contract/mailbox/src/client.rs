@@ -252,6 +252,10 @@ impl MailboxHandle {
         set_permissions(folder: FolderId, permissions: Vec<Permission>) -> () {
             Write::SetPermissions { folder, permissions } => WriteReply::Done => ()
         }
+        /// Keeps a folder's read state for each user, or for all alike.
+        set_read_per_user(folder: FolderId, on: bool) -> () {
+            Write::SetReadPerUser { folder, on } => WriteReply::Done => ()
+        }
     }
 }
 

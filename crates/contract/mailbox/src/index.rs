@@ -54,6 +54,11 @@ impl Flags {
     pub fn system(system: SystemFlags) -> Self {
         Self { system, keywords: 0 }
     }
+
+    /// Whether `\Seen` is set.
+    pub fn is_seen(self) -> bool {
+        self.system.contains(SystemFlags::SEEN)
+    }
 }
 
 /// The names of a mailbox's keyword bits, in order of their bit. Only ever grows, to at most

@@ -11,6 +11,10 @@ use contract_blob::{Content, Staged};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// The deepest embedding of items that is accepted (an item without embedded ones has depth 1).
+/// Whoever builds a tree from what a client sent keeps to it.
+pub const TREE_DEPTH_MAX: usize = 32;
+
 /// The name of a property (MS-OXCDATA 2.9; MS-OXPROPS). Named properties are kept by name, never
 /// by a number that only one mailbox knows.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]

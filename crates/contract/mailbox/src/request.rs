@@ -281,6 +281,13 @@ pub enum Write {
         /// All of them.
         permissions: Vec<Permission>,
     },
+    /// Keeps a folder's read state for each user from now on, or for all alike again.
+    SetReadPerUser {
+        /// Which folder.
+        folder: FolderId,
+        /// For each user.
+        on: bool,
+    },
 }
 
 /// Source and target UIDs of a copy or move, in order of source UID (RFC 4315 COPYUID).

@@ -82,6 +82,7 @@ fn empty() -> Result<Cache> {
         summary,
         summary_row,
         folders: Arc::new(BTreeMap::new()),
+        searches: BTreeSet::new(),
         keywords: Arc::new(Keywords::default()),
         subscriptions: Arc::new(BTreeSet::new()),
         blocks: HashMap::new(),

@@ -7,20 +7,15 @@ use crate::authorise;
 use crate::cache::Cache;
 use crate::context::Context;
 use crate::read::{self, Reader};
+use crate::retry::Attempts;
 use crate::rows::keys::Keys;
 use crate::sweep;
 use base::actor::{Actor, Context as ActorContext, Next, Reply};
-use base::router::Parcel;
 use base::{AccountId, CommandId, Kind, Result, Timestamp};
 use contract_control::Fence;
 use contract_mailbox::{Principal, Read, ReadReply, Write, WriteReply};
-use contract_store::transact;
-use contract_transport::{QueueCall, QueueHint};
+use contract_store::{StoreResult, Transaction};
 use std::sync::Arc;
-
-/// How often a command is tried again when the cache turns out to be old. Twice means that
-/// somebody else writes under our fence: a bug.
-const RELOADS_MAX: u32 = 3;
 
 /// What a mailbox actor is sent.
 pub(crate) enum Message {
@@ -170,13 +165,9 @@ impl MailboxActor {
 
 /// Fetches a transaction's read version, with all the tries that a transaction gets.
 async fn fix_version(tx: &dyn Transaction) -> StoreResult<()> {
-    let mut attempt = 1;
+    let mut attempts = Attempts::default();
     while let Err(error) = tx.read_version().await {
-        if error.retry() == Retry::Never || attempt >= ATTEMPTS_MAX {
-            return Err(error);
-        }
-        attempt += 1;
-        tx.on_error(error).await?;
+        attempts.again(tx, error).await?;
     }
     Ok(())
 }

@@ -25,6 +25,8 @@ pub(crate) struct Cache {
     pub(crate) summary_row: Bytes,
     /// Shared, so that a reader beside the actor has the folders of its moment.
     pub(crate) folders: Arc<BTreeMap<FolderId, FolderRow>>,
+    /// Which of them are search folders.
+    pub(crate) searches: BTreeSet<FolderId>,
     pub(crate) keywords: Arc<Keywords>,
     pub(crate) subscriptions: Arc<BTreeSet<String>>,
     pub(crate) blocks: HashMap<(FolderId, u32), Arc<IndexBlock>>,
@@ -47,6 +49,11 @@ impl Cache {
         Ok(Some(Self {
             summary: rows::decode(&summary_row, "summary")?,
             summary_row,
+            searches: folders
+                .values()
+                .filter(|row| row.search.is_some())
+                .map(|row| row.info.id)
+                .collect(),
             folders: Arc::new(folders),
             keywords: Arc::new(match keywords {
                 Some(row) => rows::decode_keywords(&row)?,

@@ -1,5 +1,6 @@
 //! What every mailbox actor of a node shares.
 
+use base::AccountId;
 use base::actor::Inbox;
 use base::env::Env;
 use base::router::Router;
@@ -53,3 +54,14 @@ pub(crate) struct Context {
 
 /// An actor's own address.
 pub(crate) type MailboxInbox = Inbox<Message>;
+
+/// The replica under which a mailbox makes its own versions of items: the same for ever, on every
+/// node, and telling nothing about the cluster's key.
+pub(crate) fn replica(control: &dyn Control, account: AccountId) -> [u8; 16] {
+    let mut hasher = blake3::Hasher::new_derive_key("rialto 2026 mailbox replica");
+    hasher.update(&control.cluster_key().0);
+    hasher.update(&account.0.to_be_bytes());
+    let mut replica = [0; 16];
+    hasher.finalize_xof().fill(&mut replica);
+    replica
+}

@@ -14,11 +14,12 @@ use crate::actor::MailboxActor;
 use crate::attempt::{Outcome, WriteBody};
 use crate::authorise;
 use crate::write::bulk::{self, Progress};
+use base::router::Parcel;
 use base::{Blame, Change, CommandId, Error, Kind, Result};
 use contract_directory::Account;
 use contract_mailbox::{Principal, Write, WriteReply};
 use contract_store::transact;
-use contract_transport::QueueHint;
+use contract_transport::{QueueCall, QueueHint};
 use std::sync::Arc;
 
 /// How often a command is tried again when the cache turns out to be old. Twice means that
@@ -62,7 +63,12 @@ impl MailboxActor {
     ) -> Result<WriteReply> {
         let owner = self.context.directory.account(self.account).await?;
         authorise::write(&*self.context.directory, &owner, who, request).await?;
-        let task = Task { owner: &owner, who, command, request };
+        let task = Task {
+            owner: &owner,
+            who,
+            command,
+            request,
+        };
         for _ in 0..=RELOADS_MAX {
             self.settle().await?;
             match self.drive(task, Progress::default()).await? {
@@ -116,7 +122,12 @@ impl MailboxActor {
             tracing::info!(mailbox = %self.account, command = %job.command, "finishing a job");
             let owner = self.context.directory.account(self.account).await?;
             let (who, command) = (job.principal, job.command);
-            let task = Task { owner: &owner, who, command, request: &job.request };
+            let task = Task {
+                owner: &owner,
+                who,
+                command,
+                request: &job.request,
+            };
             match self.drive(task, job.progress).await? {
                 Driven::Done(_) | Driven::Refused(_) => {}
                 Driven::CacheIsOld => {
@@ -131,11 +142,22 @@ impl MailboxActor {
 
     /// Runs a command from where it is, one transaction after another.
     async fn drive(&mut self, task: Task<'_>, mut progress: Progress) -> Result<Driven> {
-        let Task { owner, who, command, request } = task;
+        let Task {
+            owner,
+            who,
+            command,
+            request,
+        } = task;
         let mut refusal = None;
         loop {
-            let body =
-                WriteBody { mailbox: self, owner, who, command, request, progress: &progress };
+            let body = WriteBody {
+                mailbox: self,
+                owner,
+                who,
+                command,
+                request,
+                progress: &progress,
+            };
             match transact(&self.context.store, body).await {
                 Ok(Outcome::Applied { reply, draft }) => {
                     let change = draft.apply(&mut self.cache);
@@ -143,12 +165,18 @@ impl MailboxActor {
                     self.after(request);
                     return Ok(refusal.map_or(Driven::Done(reply), Driven::Refused));
                 }
-                Ok(Outcome::Advanced { progress: next, draft }) => {
+                Ok(Outcome::Advanced {
+                    progress: next,
+                    draft,
+                }) => {
                     let change = draft.apply(&mut self.cache);
                     self.context.wakeups.publish(self.account, change);
                     progress = next;
                 }
-                Ok(Outcome::Before { reply, cache_is_old }) => {
+                Ok(Outcome::Before {
+                    reply,
+                    cache_is_old,
+                }) => {
                     if cache_is_old {
                         self.after(request);
                         // It is done whether or not the cache can be read now.
@@ -159,7 +187,10 @@ impl MailboxActor {
                 }
                 Ok(Outcome::Elsewhere(stored)) => {
                     self.reload().await?;
-                    progress = Progress { incomplete: true, ..stored };
+                    progress = Progress {
+                        incomplete: true,
+                        ..stored
+                    };
                 }
                 Ok(Outcome::Ended) => {
                     self.reload().await?;
@@ -220,7 +251,9 @@ impl MailboxActor {
                 parsed: submission.parsed.clone(),
             };
             let target = crate::queue_target(&*self.context.control, submission.queue);
-            self.context.router.hint(target, base::router::Parcel::typed(hint));
+            self.context
+                .router
+                .hint(target, Parcel::typed(QueueCall::Hint(hint)));
         }
     }
 }

@@ -8,6 +8,7 @@
 
 mod activate;
 mod actor;
+mod associated;
 mod attempt;
 mod authorise;
 mod cache;
@@ -15,17 +16,20 @@ mod context;
 mod drive;
 mod message;
 mod read;
+mod retry;
 mod rows;
 mod search;
 mod select;
 mod service;
 mod sweep;
 mod unit;
+mod verify;
 mod wakeups;
 mod write;
 
 pub use context::Config;
 pub use service::{MailboxService, Parts, start};
+pub use verify::{Report, verify};
 
 use base::QueueId;
 use base::router::{ServiceId, Target};

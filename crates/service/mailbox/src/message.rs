@@ -3,14 +3,19 @@
 //! Each of these keeps index, counts, item row, meta, change index and the other indexes together,
 //! so that no command can forget one of them.
 
-use crate::rows::keys::hash64;
-use crate::rows::{self, ChangeRow, ItemRow, meta};
+use crate::rows::keys::{Keys, hash64};
+use crate::rows::{
+    self, ChangeRow, ChangeState, ItemExtra, ItemRow, Milestones, meta, pieces, tree,
+};
 use crate::unit::Unit;
+use crate::write::search_folder::members;
 use base::{Change, Error, FolderId, ItemId, Kind, Result, Timestamp, Uid};
 use codec_mime::ParsedMessage;
-use contract_blob::Staged;
-use contract_mailbox::{Content, Flags, IndexEntry, MessageMeta, SpecialUse};
-use contract_store::{BodyError, Isolation};
+use contract_blob::{BlobId, Holder, Staged};
+use contract_mailbox::{
+    Attachment, Content, Flags, IndexEntry, MessageMeta, PredecessorList, SpecialUse,
+};
+use contract_store::{BodyError, Isolation, Transaction};
 use std::sync::Arc;
 
 /// A message that comes into the mailbox.
@@ -32,36 +37,66 @@ pub(crate) async fn add(
 ) -> Result<IndexEntry, BodyError> {
     let Arrival { folder, content, staged, parsed, flags, received } = arrival;
     let item = unit.next_item();
-    let change = unit.next_change();
-    let size_bytes = content.size_bytes();
-    let uid = take_uid(unit, folder)?;
-    let entry = IndexEntry { uid, item, flags, change, size_bytes, received };
     let blobs = content.blobs();
     let holder = unit.keys.holder(item);
     for id in &blobs {
-        match staged.iter().find(|staged| staged.id == *id) {
-            Some(staged) => unit.blobs.hold(unit.tx, staged, &holder).await?,
-            None => unit.blobs.hold_stored(unit.tx, *id, &holder).await?,
-        }
+        hold(unit, *id, staged, &holder).await?;
     }
-    let row = ItemRow {
+    let change = unit.next_change();
+    let mut row = ItemRow {
         folder,
-        uid: Some(uid),
+        uid: None,
         change,
         content_change: change,
-        read_change: change,
         received,
-        size_bytes,
+        size_bytes: content.size_bytes(),
         blobs,
-        message_id: parsed.message_id.as_deref().map(|id| hash64(&[id])),
-        conversation: conversation(&parsed),
+        message_id: None,
+        conversation: None,
         extra: None,
     };
-    meta::write(unit.tx, unit.keys, folder, uid, &MessageMeta { parsed, content })?;
-    write_item(unit, item, &row)?;
-    write_change(unit, folder, change, item, Some(uid))?;
-    enter(unit, folder, entry).await?;
-    account_for(unit, folder, 1, size_bytes)?;
+    let meta = MessageMeta { parsed, content };
+    settle(unit, item, &mut row, &meta, flags, None).await
+}
+
+/// Takes hold of a blob, staged or stored.
+pub(crate) async fn hold(
+    unit: &Unit<'_>,
+    id: BlobId,
+    staged: &[Staged],
+    holder: &Holder,
+) -> Result<(), BodyError> {
+    match staged.iter().find(|staged| staged.id == id) {
+        Some(staged) => unit.blobs.hold(unit.tx, staged, holder).await,
+        None => unit.blobs.hold_stored(unit.tx, id, holder).await,
+    }
+}
+
+/// Gives an item its place in `row.folder`: a UID, index, meta, counts, history (under
+/// `row.change`), and the rows that name it. An item that was there before, with another UID,
+/// keeps its `milestones`.
+pub(crate) async fn settle(
+    unit: &mut Unit<'_>,
+    item: ItemId,
+    row: &mut ItemRow,
+    meta: &MessageMeta,
+    flags: Flags,
+    milestones: Option<Milestones>,
+) -> Result<IndexEntry, BodyError> {
+    let (folder, change, received) = (row.folder, row.change, row.received);
+    let uid = take_uid(unit, folder)?;
+    let size_bytes = meta.content.size_bytes();
+    let entry = IndexEntry { uid, item, flags, change, size_bytes, received };
+    row.uid = Some(uid);
+    row.message_id = meta.parsed.message_id.as_deref().map(|id| hash64(&[id]));
+    row.conversation = conversation(&meta.parsed);
+    let new = Milestones { entered: change, content: change, read: change };
+    let milestones = milestones.unwrap_or(new);
+    meta::write(unit.tx, unit.keys, folder, uid, meta)?;
+    write_item(unit, item, row)?;
+    write_change(unit, row, item, milestones)?;
+    enter(unit, row, entry, &meta.parsed).await?;
+    account_for(unit, folder, 1, row.size_bytes)?;
     Ok(entry)
 }
 
@@ -94,35 +129,89 @@ pub(crate) async fn transfer(
 ) -> Result<IndexEntry, BodyError> {
     let old_row = read_item(unit, old.item).await?;
     let change = unit.next_change();
-    let uid = take_uid(unit, to)?;
-    let item = if how == Transfer::Copy { unit.next_item() } else { old.item };
-    let entry = IndexEntry { uid, item, change, ..*old };
-    let mut row = ItemRow { folder: to, uid: Some(uid), change, ..old_row.clone() };
-    match how {
+    let mut row = ItemRow { folder: to, change, ..old_row.clone() };
+    let item = match how {
         Transfer::Copy => {
-            row.extra = None;
-            row.content_change = change;
-            row.read_change = change;
-            let holder = unit.keys.holder(item);
-            for id in &row.blobs {
-                unit.blobs.hold_stored(unit.tx, *id, &holder).await?;
-            }
+            let item = unit.next_item();
+            copy_content(unit, old.item, item, &mut row).await?;
+            item
         }
-        Transfer::Move => {}
-        Transfer::Dispose => {
-            row.extra.get_or_insert_default().disposed = Some(unit.now);
+        Transfer::Move | Transfer::Dispose => {
+            leave(unit, from, old, &old_row, ChangeState::Gone).await?;
+            old.item
+        }
+    };
+    arrive(unit, &mut row).await?;
+    settle(unit, item, &mut row, &meta, old.flags, None).await
+}
+
+/// Makes the row of a copy: the same content under an id and versions of its own.
+pub(crate) async fn copy_content(
+    unit: &Unit<'_>,
+    from: ItemId,
+    to: ItemId,
+    row: &mut ItemRow,
+) -> Result<(), BodyError> {
+    row.content_change = row.change;
+    let holder = unit.keys.holder(to);
+    let mut blobs = row.blobs.clone();
+    if let Some(old) = row.extra.take()
+        && old.has_tree
+    {
+        blobs.extend(&old.bag_blobs);
+        copy_tree(unit, from, to).await?;
+        row.extra = Some(Box::new(ItemExtra {
+            source_key: None,
+            version: None,
+            predecessors: PredecessorList::new(),
+            href: None,
+            disposed: None,
+            ..*old
+        }));
+    }
+    for id in &blobs {
+        unit.blobs.hold_stored(unit.tx, *id, &holder).await?;
+    }
+    Ok(())
+}
+
+async fn copy_tree(unit: &Unit<'_>, from: ItemId, to: ItemId) -> Result<(), BodyError> {
+    let serializable = Isolation::Serializable;
+    if let Some(bag) = pieces::read(unit.tx, &unit.keys.bag(from), serializable).await? {
+        pieces::write(unit.tx, &unit.keys.bag(to), &bag)?;
+    }
+    let attachments = tree::read_attachments(unit.tx, unit.keys, from, serializable).await?;
+    for attachment in &attachments {
+        tree::write_attachment(unit.tx, unit.keys, to, attachment)?;
+        let holder = unit.keys.attachment_holder(to, attachment.number);
+        for id in tree::attachment_blobs(attachment) {
+            unit.blobs.hold_stored(unit.tx, id, &holder).await?;
         }
     }
-    meta::write(unit.tx, unit.keys, to, uid, &meta)?;
-    if how != Transfer::Copy {
-        leave(unit, from, old, &old_row).await?;
-        account_for(unit, from, -1, old.size_bytes)?;
+    Ok(())
+}
+
+/// Fits a row to the folder that its item comes into: names that are taken there are dropped, and
+/// the time in Recoverable Items begins or ends.
+pub(crate) async fn arrive(unit: &Unit<'_>, row: &mut ItemRow) -> Result<(), BodyError> {
+    let disposed = is_recoverable(unit, row.folder)?.then_some(unit.now);
+    if disposed.is_some() {
+        row.extra.get_or_insert_default();
     }
-    write_item(unit, item, &row)?;
-    write_change(unit, to, change, item, Some(uid))?;
-    enter(unit, to, entry).await?;
-    account_for(unit, to, 1, old.size_bytes)?;
-    Ok(entry)
+    let Some(extra) = &mut row.extra else { return Ok(()) };
+    extra.disposed = disposed;
+    let serializable = Isolation::Serializable;
+    if let Some(href) = &extra.href
+        && unit.tx.get(&unit.keys.href(row.folder, href), serializable).await?.is_some()
+    {
+        extra.href = None;
+    }
+    if let Some(source_key) = &extra.source_key
+        && unit.tx.get(&unit.keys.source_key(row.folder, source_key), serializable).await?.is_some()
+    {
+        extra.source_key = None;
+    }
+    Ok(())
 }
 
 /// Removes a message for good: rows and references.
@@ -132,10 +221,8 @@ pub(crate) async fn purge(
     old: &IndexEntry,
 ) -> Result<(), BodyError> {
     let row = read_item(unit, old.item).await?;
-    leave(unit, folder, old, &row).await?;
-    account_for(unit, folder, -1, old.size_bytes)?;
-    forget_item(unit, old.item, &row);
-    Ok(())
+    leave(unit, folder, old, &row, ChangeState::Gone).await?;
+    purge_content(unit, old.item, &row).await
 }
 
 /// Takes back a copy that nobody has seen: no trace of it is left, its UID will be given again.
@@ -150,21 +237,51 @@ pub(crate) async fn take_back(
     unit.tx.clear(&unit.keys.received(folder, old.received, old.item));
     unit.tx.clear(&unit.keys.change(folder, old.change));
     clear_names(unit, folder, old.item, &row);
-    account_for(unit, folder, -1, old.size_bytes)?;
-    forget_item(unit, old.item, &row);
-    Ok(())
+    members::left(unit, folder, old.item).await?;
+    account_for(unit, folder, -1, row.size_bytes)?;
+    purge_content(unit, old.item, &row).await
 }
 
-/// Removes what is left of an item that is in no folder any more: its rows and references.
-fn forget_item(unit: &Unit<'_>, item: ItemId, row: &ItemRow) {
+/// Removes an item's row and tree, and gives up what it holds.
+pub(crate) async fn purge_content(
+    unit: &Unit<'_>,
+    item: ItemId,
+    row: &ItemRow,
+) -> Result<(), BodyError> {
     let holder = unit.keys.holder(item);
+    unit.tx.clear(&unit.keys.item(item));
     for id in &row.blobs {
         unit.blobs.release(unit.tx, *id, &holder);
     }
-    unit.tx.clear(&unit.keys.item(item));
-    if row.extra.as_ref().is_some_and(|extra| extra.has_tree) {
-        unit.tx.clear_range(&unit.keys.tree_of(item));
+    let Some(extra) = row.extra.as_ref().filter(|extra| extra.has_tree) else { return Ok(()) };
+    for id in &extra.bag_blobs {
+        unit.blobs.release(unit.tx, *id, &holder);
     }
+    pieces::clear(unit.tx, &unit.keys.bag(item));
+    let serializable = Isolation::Serializable;
+    let attachments = tree::read_attachments(unit.tx, unit.keys, item, serializable).await?;
+    for attachment in &attachments {
+        release_attachment(unit, item, attachment);
+    }
+    unit.tx.clear_range(&unit.keys.attachments(item));
+    Ok(())
+}
+
+/// Gives up the blobs of one attachment.
+pub(crate) fn release_attachment(unit: &Unit<'_>, item: ItemId, attachment: &Attachment) {
+    let holder = unit.keys.attachment_holder(item, attachment.number);
+    for id in tree::attachment_blobs(attachment) {
+        unit.blobs.release(unit.tx, id, &holder);
+    }
+}
+
+/// What of a message changes while its UID stays.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Touch {
+    /// Flags.
+    Flags,
+    /// Content that FETCH does not show.
+    Content,
 }
 
 /// Writes a changed entry under a new change number; gives it.
@@ -173,17 +290,65 @@ pub(crate) async fn restamp(
     folder: FolderId,
     old: &IndexEntry,
     flags: Flags,
+    touch: Touch,
 ) -> Result<IndexEntry, BodyError> {
     let change = unit.next_change();
     let entry = IndexEntry { flags, change, ..*old };
+    let mut step = read_change(unit.tx, unit.keys, folder, old.change).await?;
+    let mut milestones = here(&step)?;
+    if old.flags.is_seen() != flags.is_seen() {
+        milestones.read = change;
+    }
+    if touch == Touch::Content {
+        milestones.content = change;
+    }
+    step.state = ChangeState::Here(milestones);
     unit.tx.clear(&unit.keys.change(folder, old.change));
-    write_change(unit, folder, change, old.item, Some(old.uid))?;
+    unit.tx.set(&unit.keys.change(folder, change), &rows::encode(&step)?);
     unit.put_entry(folder, entry).await?;
     let row = unit.folder_mut(folder)?;
     row.discount(old);
     row.count(&entry);
     row.info.highest_change = change;
+    members::changed(unit, folder, &entry).await?;
     Ok(entry)
+}
+
+/// Reads the steps that [`restamp`] will read, all at once: the transaction keeps them.
+pub(crate) async fn prefetch_changes(
+    unit: &Unit<'_>,
+    folder: FolderId,
+    entries: &[IndexEntry],
+) -> Result<(), BodyError> {
+    let reads = entries.iter().map(|entry| {
+        let key = unit.keys.change(folder, entry.change);
+        async move { unit.tx.get(&key, Isolation::Serializable).await }
+    });
+    futures::future::try_join_all(reads).await?;
+    Ok(())
+}
+
+/// A step of a folder's history that is known to be there.
+pub(crate) async fn read_change(
+    tx: &dyn Transaction,
+    keys: Keys,
+    folder: FolderId,
+    change: Change,
+) -> Result<ChangeRow, BodyError> {
+    match tx.get(&keys.change(folder, change), Isolation::Serializable).await? {
+        Some(row) => Ok(rows::decode(&row, "change")?),
+        None => Err(Error::corrupt(format!("{change} of {folder} is missing")).into()),
+    }
+}
+
+/// The milestones of an item that is here.
+pub(crate) fn here(step: &ChangeRow) -> Result<Milestones> {
+    match step.state {
+        ChangeState::Here(milestones) => Ok(milestones),
+        ChangeState::Gone | ChangeState::Replaced => {
+            Err(Error::corrupt(format!("{} is here and gone", step.item)))
+        }
+    }
 }
 
 /// The next UID of a folder.
@@ -200,23 +365,26 @@ fn take_uid(unit: &mut Unit<'_>, folder: FolderId) -> Result<Uid> {
 /// Puts an entry into a folder's index, counts and date index.
 async fn enter(
     unit: &mut Unit<'_>,
-    folder: FolderId,
+    row: &ItemRow,
     entry: IndexEntry,
+    parsed: &ParsedMessage,
 ) -> Result<(), BodyError> {
-    unit.tx.set(&unit.keys.received(folder, entry.received, entry.item), b"");
-    unit.put_entry(folder, entry).await?;
-    let row = unit.folder_mut(folder)?;
-    row.count(&entry);
-    row.info.highest_change = row.info.highest_change.max(entry.change);
-    Ok(())
+    unit.tx.set(&unit.keys.received(row.folder, entry.received, entry.item), b"");
+    unit.put_entry(row.folder, entry).await?;
+    let folder = unit.folder_mut(row.folder)?;
+    folder.count(&entry);
+    folder.count_beside(row.size_bytes, entry.size_bytes);
+    folder.info.highest_change = folder.info.highest_change.max(entry.change);
+    members::entered(unit, row.folder, &entry, parsed).await
 }
 
 /// Takes a message out of a folder's index, counts, meta and date index, and leaves a tombstone.
-async fn leave(
+pub(crate) async fn leave(
     unit: &mut Unit<'_>,
     folder: FolderId,
     old: &IndexEntry,
     row: &ItemRow,
+    state: ChangeState,
 ) -> Result<(), BodyError> {
     let removed = unit.remove_entry(folder, old.uid).await?;
     if removed.is_none() {
@@ -226,18 +394,20 @@ async fn leave(
     unit.tx.clear(&unit.keys.received(folder, old.received, old.item));
     unit.tx.clear(&unit.keys.change(folder, old.change));
     let change = unit.next_change();
-    let href = row.extra.as_ref().and_then(|extra| extra.href.clone());
-    let tombstone = ChangeRow { item: old.item, uid: Some(old.uid), gone: Some(href) };
+    let tombstone =
+        ChangeRow { item: old.item, uid: Some(old.uid), href: row.href(), state };
     unit.tx.set(&unit.keys.change(folder, change), &rows::encode(&tombstone)?);
     clear_names(unit, folder, old.item, row);
-    let folder = unit.folder_mut(folder)?;
-    folder.discount(old);
-    folder.info.highest_change = change;
-    Ok(())
+    let info = unit.folder_mut(folder)?;
+    info.discount(old);
+    info.discount_beside(row.size_bytes, old.size_bytes);
+    info.info.highest_change = change;
+    members::left(unit, folder, old.item).await?;
+    Ok(account_for(unit, folder, -1, row.size_bytes)?)
 }
 
 /// Clears the index rows that name an item in a folder.
-fn clear_names(unit: &Unit<'_>, folder: FolderId, item: ItemId, row: &ItemRow) {
+pub(crate) fn clear_names(unit: &Unit<'_>, folder: FolderId, item: ItemId, row: &ItemRow) {
     if let Some(hash) = row.message_id {
         unit.tx.clear(&unit.keys.message_id(hash, item));
     }
@@ -273,16 +443,16 @@ pub(crate) fn write_item(unit: &Unit<'_>, item: ItemId, row: &ItemRow) -> Result
     Ok(())
 }
 
-/// Writes an item's change row.
+/// Writes the newest step of an item that is here.
 pub(crate) fn write_change(
     unit: &Unit<'_>,
-    folder: FolderId,
-    change: Change,
+    row: &ItemRow,
     item: ItemId,
-    uid: Option<Uid>,
+    milestones: Milestones,
 ) -> Result<()> {
-    let row = ChangeRow { item, uid, gone: None };
-    unit.tx.set(&unit.keys.change(folder, change), &rows::encode(&row)?);
+    let state = ChangeState::Here(milestones);
+    let step = ChangeRow { item, uid: row.uid, href: row.href(), state };
+    unit.tx.set(&unit.keys.change(row.folder, row.change), &rows::encode(&step)?);
     Ok(())
 }
 

@@ -134,7 +134,11 @@ impl Mailboxes for MailboxService {
             | Write::Copy { .. }
             | Write::Move { .. }
             | Write::Expunge { .. }
-            | Write::RenameFolder { .. } => LONG_REQUEST_TIME,
+            | Write::RenameFolder { .. }
+            | Write::DeleteFolder(_)
+            | Write::SetRead { .. }
+            | Write::DeleteItems { .. }
+            | Write::CreateSearchFolder { .. } => LONG_REQUEST_TIME,
             _ => REQUEST_TIME,
         };
         match self.ask(mailbox, Request::Write { who, command, request }, time).await? {

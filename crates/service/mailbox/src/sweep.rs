@@ -172,6 +172,6 @@ fn forget_folder(unit: &mut Unit<'_>, folder: FolderId) {
     let history = unit.keys.changes(folder, base::Change(0), base::Change(u64::MAX - 1));
     unit.tx.clear_range(&history);
     unit.tx.clear_range(&unit.keys.collections(folder));
-    unit.tx.clear_range(&unit.keys.all_read_by(folder));
+    unit.tx.clear_range(&unit.keys.read_by_all(folder));
     unit.remove_folder(folder);
 }

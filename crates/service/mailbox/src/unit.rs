@@ -31,6 +31,7 @@ pub(crate) struct Unit<'a> {
     /// The wall clock at the start of the command.
     pub(crate) now: Timestamp,
     pub(crate) principal: Principal,
+    pub(crate) owner: &'a Account,
     pub(crate) quota: Quota,
     /// Whether nothing may be purged.
     pub(crate) on_hold: bool,
@@ -58,7 +59,7 @@ impl<'a> Unit<'a> {
     pub(crate) fn new(
         tx: &'a dyn Transaction,
         context: &'a Context,
-        owner: &Account,
+        owner: &'a Account,
         principal: Principal,
         cache: &'a Cache,
     ) -> Self {
@@ -76,6 +77,7 @@ impl<'a> Unit<'a> {
             blobs: &*context.blobs,
             now: context.env.clock.now(),
             principal,
+            owner,
             quota: owner.quota,
             on_hold: owner.litigation_hold,
             control: &*context.control,
@@ -88,6 +90,25 @@ impl<'a> Unit<'a> {
     /// The slot of an accepted message.
     pub(crate) fn queue_slot(&self, queue: QueueId) -> Slot {
         self.control.slot_of_queue(queue)
+    }
+
+    /// The mailbox's own replica in versions of items (MS-OXCFXICS 2.2.2.1).
+    pub(crate) fn replica(&self) -> [u8; 16] {
+        crate::context::replica(self.control, self.owner.id)
+    }
+
+    /// The search folders whose scope has a folder in it.
+    pub(crate) fn searches_over(&self, folder: FolderId) -> Vec<FolderId> {
+        let drafted = self.draft.folders.values().flatten();
+        let unchanged = self.cache.searches.iter().filter_map(|id| match self.draft.folders.get(id) {
+            Some(_) => None,
+            None => self.cache.folders.get(id),
+        });
+        unchanged
+            .chain(drafted)
+            .filter(|row| row.search.as_ref().is_some_and(|(scope, _)| scope.contains(&folder)))
+            .map(|row| row.info.id)
+            .collect()
     }
 
     /// Counters and sizes.
@@ -166,6 +187,11 @@ impl<'a> Unit<'a> {
     /// Adds a folder.
     pub(crate) fn insert_folder(&mut self, row: FolderRow) {
         self.draft.folders.insert(row.info.id, Some(row));
+    }
+
+    /// Forgets what was drafted of a folder's index, which the caller clears.
+    pub(crate) fn forget_blocks(&mut self, id: FolderId) {
+        self.draft.blocks.retain(|(folder, _), _| *folder != id);
     }
 
     /// Takes a folder's row away.
@@ -252,6 +278,28 @@ impl<'a> Unit<'a> {
             Err(place) => block.entries.insert(place, entry),
         }
         Ok(())
+    }
+
+    /// A message's entry; it must be there.
+    pub(crate) async fn entry(
+        &self,
+        folder: FolderId,
+        uid: Uid,
+    ) -> Result<IndexEntry, BodyError> {
+        let number = uid.0 / IndexBlock::UIDS;
+        let block = match self.known_block(folder, number) {
+            Some(block) => Some(block),
+            None => {
+                let key = self.keys.block(folder, number);
+                let row = self.tx.get(&key, Isolation::Serializable).await?;
+                row.map(|row| rows::decode_block(&row).map(Arc::new)).transpose()?
+            }
+        };
+        let found = block.and_then(|block| {
+            let place = block.entries.binary_search_by_key(&uid, |entry| entry.uid).ok()?;
+            Some(block.entries[place])
+        });
+        found.ok_or_else(|| Error::corrupt(format!("{uid} of {folder} is not in the index")).into())
     }
 
     /// Takes an entry out of the index.
@@ -349,6 +397,10 @@ impl Draft {
         if !self.folders.is_empty() {
             let folders = Arc::make_mut(&mut cache.folders);
             for (id, row) in self.folders {
+                match &row {
+                    Some(row) if row.search.is_some() => cache.searches.insert(id),
+                    _ => cache.searches.remove(&id),
+                };
                 match row {
                     Some(row) => folders.insert(id, row),
                     None => folders.remove(&id),

@@ -2,7 +2,10 @@
 //!
 //! ```text
 //! cargo run --release -p store-embedded --example commit_rate -- [directory] [seconds]
+//! cargo run --release -p store-embedded --example commit_rate -- open <store>
 //! ```
+//!
+//! The second form tells how long opening an existing store takes: kill the first form to get one.
 #![allow(clippy::print_stdout, clippy::disallowed_methods)]
 
 use base::env::Env;
@@ -20,6 +23,10 @@ const INDEX_ROWS: u8 = 6;
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
     let root = args.next().map_or_else(std::env::temp_dir, PathBuf::from);
+    if let ("open", Some(store)) = (root.to_str().unwrap_or_default(), args.next()) {
+        return reopen(Path::new(&store), Env::real()).await;
+    }
+    let mut args = std::env::args().skip(2);
     let seconds = args.next().map_or(Ok(5), |text| text.parse())?;
     println!("writers  commits/s  MB/s   p50 ms  p99 ms  max ms  syncs/commit  waits  log MB");
     for writers in [1, 10, 100] {
@@ -30,11 +37,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-async fn run(
-    dir: &Path,
-    writers: u64,
-    time: Duration,
-) -> Result<(), Box<dyn std::error::Error>> {
+async fn run(dir: &Path, writers: u64, time: Duration) -> Result<(), Box<dyn std::error::Error>> {
     let env = Env::real();
     let store = EmbeddedStore::open(Options::new(dir, env.clone()))?;
     let begun = env.clock.monotonic();
@@ -81,9 +84,7 @@ async fn write(
         }
         env.random.fill(&mut body);
         let tx = store.begin();
-        let key = |kind: u8| {
-            [&[kind][..], &writer.to_be_bytes(), &number.to_be_bytes()].concat()
-        };
+        let key = |kind: u8| [&[kind][..], &writer.to_be_bytes(), &number.to_be_bytes()].concat();
         tx.set(&key(0), &body);
         for kind in 1..=INDEX_ROWS {
             tx.set(&key(kind), &body[..40]);
@@ -101,11 +102,18 @@ async fn crash_and_reopen(
     env: Env,
 ) -> Result<(), Box<dyn std::error::Error>> {
     tokio::task::spawn_blocking(move || drop(store)).await?;
+    reopen(dir, env).await
+}
+
+async fn reopen(dir: &Path, env: Env) -> Result<(), Box<dyn std::error::Error>> {
     let begun = env.clock.monotonic();
     let store = EmbeddedStore::open(Options::new(dir, env.clone()))?;
     let took = env.clock.monotonic() - begun;
     let replayed = store.stats().replayed_bytes as f64 / 1e6;
-    println!("         reopened in {:.0} ms, {replayed:.1} MB replayed", took.as_secs_f64() * 1e3);
+    println!(
+        "         reopened in {:.0} ms, {replayed:.1} MB replayed",
+        took.as_secs_f64() * 1e3
+    );
     store.close().await?;
     Ok(())
 }

@@ -20,8 +20,8 @@ use crate::wal::format::begin_record;
 use crate::wal::pool::Room;
 use crate::wal::writer::Writer;
 use crate::window::ConflictWindow;
-use contract_store::rules::stamp::versionstamp;
 use contract_store::rules::CommitRequest;
+use contract_store::rules::stamp::versionstamp;
 use contract_store::{Durability, StoreError, StoreResult, Version, Versionstamp};
 use std::sync::Arc;
 use std::time::Duration;
@@ -93,7 +93,9 @@ impl Committer {
 
     fn commit(&mut self, works: Vec<Work>) {
         if let Err(error) = self.shared.health.check() {
-            works.into_iter().for_each(|work| refuse(work, error.clone()));
+            works
+                .into_iter()
+                .for_each(|work| refuse(work, error.clone()));
             return;
         }
         let group = self.gather(works);
@@ -104,13 +106,19 @@ impl Committer {
         let group = self.acknowledge_early(group);
         let bytes = group::encoded_bytes(&group.effect);
         if let Err(error) = self.make_room(bytes) {
-            group.accepted.into_iter().for_each(|(work, _)| refuse(work, error.clone()));
+            group
+                .accepted
+                .into_iter()
+                .for_each(|(work, _)| refuse(work, error.clone()));
             return;
         }
         match self.write(&group, bytes) {
             Ok(last) => self.publish(group, last),
             Err(error) => {
-                group.accepted.into_iter().for_each(|(work, _)| refuse(work, error.clone()));
+                group
+                    .accepted
+                    .into_iter()
+                    .for_each(|(work, _)| refuse(work, error.clone()));
             }
         }
     }
@@ -167,7 +175,11 @@ impl Committer {
         let effect = &group.effect;
         let prepared = Prepared::new(mutations, stamp, |key| {
             // What the group itself did to a key stands above the tables.
-            if effect.keys.contains_key(key) { Ok(None) } else { view.get(key, newest) }
+            if effect.keys.contains_key(key) {
+                Ok(None)
+            } else {
+                view.get(key, newest)
+            }
         })?;
         let written: Vec<_> = prepared.written().chain(request.writes.iter()).collect();
         if bytes > Writer::body_bytes_max(self.shared.sizes.segment_bytes) {
@@ -204,7 +216,9 @@ impl Committer {
         if !roll {
             return Ok(());
         }
-        let Some(next) = self.shared.pool.take() else { return Err(StoreError::OutOfSpace) };
+        let Some(next) = self.shared.pool.take() else {
+            return Err(StoreError::OutOfSpace);
+        };
         match self.writer.roll(next) {
             Ok(left) => {
                 self.shared.pool.put_live(left);
@@ -231,14 +245,24 @@ impl Committer {
         } else if self.unsynced_since.is_none() {
             self.unsynced_since = Some(self.shared.env.clock.monotonic());
         }
-        Ok(Last { version: group.version, position: self.writer.position(), written })
+        Ok(Last {
+            version: group.version,
+            position: self.writer.position(),
+            written,
+        })
     }
 
     fn publish(&mut self, group: Group, last: Last) {
-        self.shared.current.publish(&group.effect, last);
+        let now = self.shared.env.clock.monotonic();
+        self.shared.current.publish(&group.effect, last, now);
         let commits = group.accepted.len() as u64;
         for (work, stamp) in group.accepted {
-            let Work { request, reply, permit, .. } = work;
+            let Work {
+                request,
+                reply,
+                permit,
+                ..
+            } = work;
             if !request.watches.is_empty() {
                 self.shared.register_watches(request.watches);
             }
@@ -261,7 +285,9 @@ impl Committer {
 
     /// Syncs what `WithNext` commits have left behind, if it is too much or too old.
     fn sync_if_due(&mut self) {
-        let Some(since) = self.unsynced_since else { return };
+        let Some(since) = self.unsynced_since else {
+            return;
+        };
         let age = self.shared.env.clock.monotonic().saturating_sub(since);
         if age >= Duration::from_millis(self.shared.sizes.unsynced_ms)
             || self.writer.unsynced_bytes() >= self.shared.sizes.unsynced_bytes

@@ -61,8 +61,15 @@ pub enum Error {
 
 impl Error {
     /// For `map_err` on a disk call.
-    pub(crate) fn io<'a>(path: &'a Path, what: &'static str) -> impl FnOnce(io::Error) -> Self + 'a {
-        move |cause| Self::Io { path: path.to_owned(), what, cause }
+    pub(crate) fn io<'a>(
+        path: &'a Path,
+        what: &'static str,
+    ) -> impl FnOnce(io::Error) -> Self + 'a {
+        move |cause| Self::Io {
+            path: path.to_owned(),
+            what,
+            cause,
+        }
     }
 
     /// Whether the cause is a full disk.

@@ -66,7 +66,11 @@ impl Health {
     /// # Errors
     /// [`StoreError::Stopped`] with the reason.
     pub(crate) fn check(&self) -> StoreResult<()> {
-        if self.stopped.load(Ordering::SeqCst) { Err(self.stopped_error()) } else { Ok(()) }
+        if self.stopped.load(Ordering::SeqCst) {
+            Err(self.stopped_error())
+        } else {
+            Ok(())
+        }
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
@@ -107,7 +111,10 @@ impl Health {
             self.changed.wait_for(&mut state, RETRY_FULL);
         }
         if state.closing || state.reason.is_some() {
-            return Err(io::Error::new(io::ErrorKind::StorageFull, "closed while the disk is full"));
+            return Err(io::Error::new(
+                io::ErrorKind::StorageFull,
+                "closed while the disk is full",
+            ));
         }
         Ok(())
     }

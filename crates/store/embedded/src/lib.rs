@@ -51,6 +51,8 @@ use contract_store::{Store, Transaction};
 use open::{Opened, open};
 use parking_lot::Mutex;
 use shared::Shared;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -113,13 +115,18 @@ impl EmbeddedStore {
     /// [`Error::InUse`] if another process has it open; [`Error::Damaged`] where durable bytes
     /// are damaged; others as they say.
     pub fn open(options: Options) -> Result<Arc<Self>> {
-        let Opened { shared, ending, committer, applier, replayed_bytes } = open(&options)?;
+        let Opened {
+            shared,
+            ending,
+            committer,
+            applier,
+            replayed_bytes,
+        } = open(&options)?;
         #[cfg(any(test, feature = "mutants"))]
         let committer = committer.with_mutant(options.mutant);
         let dir = &options.dir;
-        let health = shared.health.clone();
-        let committer = spawn("store-commit", dir, &health, move || committer.run())?;
-        let applier = match spawn("store-apply", dir, &health, move || applier.run()) {
+        let committer = spawn("store-commit", dir, &shared, move || committer.run())?;
+        let applier = match spawn("store-apply", dir, &shared, move || applier.run()) {
             Ok(applier) => applier,
             Err(error) => {
                 shared.queue.close();
@@ -127,7 +134,12 @@ impl EmbeddedStore {
             }
         };
         let threads = Mutex::new(Some(Threads { committer, applier }));
-        Ok(Arc::new(Self { shared, ending, threads, replayed_bytes }))
+        Ok(Arc::new(Self {
+            shared,
+            ending,
+            threads,
+            replayed_bytes,
+        }))
     }
 
     /// Ends in an orderly way: serves the commits that wait, puts everything into the table file
@@ -137,10 +149,14 @@ impl EmbeddedStore {
     /// [`Error::Table`] if the store had stopped before, with the reason.
     pub async fn close(&self) -> Result<()> {
         let stopped = self.shared.health.check();
-        let Some(threads) = self.threads.lock().take() else { return Ok(()) };
+        let Some(threads) = self.threads.lock().take() else {
+            return Ok(());
+        };
         let (shared, ending) = (self.shared.clone(), self.ending.clone());
         let ended = tokio::task::spawn_blocking(move || end(&shared, &ending, threads, true));
-        ended.await.map_err(|error| Error::Table(error.to_string()))?;
+        ended
+            .await
+            .map_err(|error| Error::Table(error.to_string()))?;
         stopped.map_err(|error| Error::Table(error.to_string()))
     }
 
@@ -177,7 +193,9 @@ impl EmbeddedStore {
         loop {
             let view = self.shared.current.view();
             let step = tokio::task::spawn_blocking(move || view.file.check(&from, SCRUB_ROWS));
-            let (found, last) = step.await.map_err(|error| Error::Table(error.to_string()))??;
+            let (found, last) = step
+                .await
+                .map_err(|error| Error::Table(error.to_string()))??;
             damaged.extend(found);
             match last {
                 Some(last) => from = last,
@@ -225,16 +243,22 @@ fn end(shared: &Shared, ending: &Ending, threads: Threads, orderly: bool) {
 /// Starts a thread whose panic stops the store.
 fn spawn(
     name: &str,
-    dir: &std::path::Path,
-    health: &Arc<health::Health>,
+    dir: &Path,
+    shared: &Arc<Shared>,
     work: impl FnOnce() + Send + 'static,
 ) -> Result<JoinHandle<()>> {
-    let (health, thread) = (health.clone(), name.to_owned());
+    let (shared, thread) = (shared.clone(), name.to_owned());
     let guarded = move || {
-        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err() {
-            health.stop(format!("the thread {thread} panicked"));
+        if catch_unwind(AssertUnwindSafe(work)).is_err() {
+            shared.health.stop(format!("the thread {thread} panicked"));
+            shared.queue.abandon();
+            if let Err(stopped) = shared.health.check() {
+                shared.watches.fail_all(&stopped);
+            }
         }
     };
-    let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(guarded);
+    let spawned = std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(guarded);
     spawned.map_err(Error::io(dir, "start a thread for"))
 }

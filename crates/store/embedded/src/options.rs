@@ -46,6 +46,9 @@ pub struct Sizes {
     pub generation_bytes: usize,
     /// After so long it is handed over anyhow, in milliseconds.
     pub generation_ms: u64,
+    /// The most that is kept in memory for transactions that began before it went into the table
+    /// file, in bytes; beyond, transactions may be too old before five seconds have passed.
+    pub retired_bytes: usize,
     /// What commits with `Durability::WithNext` may leave unsynced, in bytes.
     pub unsynced_bytes: u64,
     /// And for how long, in milliseconds.
@@ -63,6 +66,7 @@ impl Default for Sizes {
             checkpoint_ms: 30_000,
             generation_bytes: 8 << 20,
             generation_ms: 1_000,
+            retired_bytes: 128 << 20,
             unsynced_bytes: 1 << 20,
             unsynced_ms: 50,
             cache_bytes: 128 << 20,
@@ -80,6 +84,7 @@ impl Sizes {
             checkpoint_ms: 200,
             generation_bytes: 16 << 10,
             generation_ms: 20,
+            retired_bytes: 1 << 20,
             unsynced_bytes: 16 << 10,
             unsynced_ms: 20,
             cache_bytes: 1 << 20,

@@ -62,7 +62,11 @@ struct State {
 impl Queue {
     pub(crate) fn new() -> Self {
         let permits = Arc::new(Semaphore::new(PERMITS));
-        Self { permits, state: Mutex::new(State::default()), arrived: Condvar::new() }
+        Self {
+            permits,
+            state: Mutex::new(State::default()),
+            arrived: Condvar::new(),
+        }
     }
 
     /// Waits for a place for a transaction of this size; `None` once the queue is closed.
@@ -72,6 +76,10 @@ impl Queue {
     }
 
     /// Puts a commit in; gives it back once the queue is closed.
+    #[allow(
+        clippy::result_large_err,
+        reason = "only at the very end, and moved, not kept"
+    )]
     pub(crate) fn put(&self, work: Work) -> Result<(), Work> {
         let mut state = self.state.lock();
         if state.closed {
@@ -122,6 +130,18 @@ impl Queue {
         self.arrived.notify_all();
     }
 
+    /// Takes no more, and forgets what is in it: those who wait learn that nobody knows.
+    pub(crate) fn abandon(&self) {
+        self.close();
+        let mut state = self.state.lock();
+        let forgotten = (
+            std::mem::take(&mut state.normal),
+            std::mem::take(&mut state.batch),
+        );
+        drop(state);
+        drop(forgotten);
+    }
+
     /// How many wait.
     pub(crate) fn len(&self) -> usize {
         let state = self.state.lock();
@@ -155,5 +175,74 @@ impl State {
             to.push(work);
             moved += 1;
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::field_reassign_with_default)]
+mod tests {
+    use super::*;
+    use futures::FutureExt;
+
+    fn work(queue: &Queue, batch: bool, size_bytes: usize) -> Work {
+        let mut request = CommitRequest::default();
+        request.size_bytes = size_bytes;
+        let permit = queue.place(size_bytes).now_or_never().unwrap().unwrap();
+        Work {
+            request,
+            reply: oneshot::channel().0,
+            batch,
+            permit,
+        }
+    }
+
+    fn group(queue: &Queue) -> Vec<Work> {
+        match queue.take(None) {
+            Next::Group(works) => works,
+            Next::Idle | Next::Closed => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn groups_end_after_enough_bytes() {
+        let queue = Queue::new();
+        for _ in 0..5 {
+            assert!(queue.put(work(&queue, false, GROUP_BYTES / 2)).is_ok());
+        }
+        assert_eq!(group(&queue).len(), 2);
+        assert_eq!((group(&queue).len(), group(&queue).len()), (2, 1));
+    }
+
+    #[test]
+    fn background_work_gives_way_but_gets_its_turn() {
+        let queue = Queue::new();
+        assert!(queue.put(work(&queue, true, 1)).is_ok());
+        assert!(queue.put(work(&queue, true, 1)).is_ok());
+        let mut turns = Vec::new();
+        for turn in 0..2 * BATCH_EVERY {
+            assert!(queue.put(work(&queue, false, 1)).is_ok());
+            if group(&queue).iter().any(|work| work.batch) {
+                turns.push(turn + 1);
+            }
+        }
+        assert_eq!(turns, [BATCH_EVERY, 2 * BATCH_EVERY]);
+    }
+
+    #[test]
+    fn it_is_bounded_and_a_closed_one_takes_nothing() {
+        let queue = Queue::new();
+        let waiting: Vec<_> = (0..PERMITS).map(|_| work(&queue, false, 1)).collect();
+        let mut next = Box::pin(queue.place(1));
+        assert!((&mut next).now_or_never().is_none());
+        drop(waiting);
+        let permit = next.now_or_never().unwrap().unwrap();
+        drop(permit);
+        let late = work(&queue, false, 1);
+        assert!(queue.put(work(&queue, false, 1)).is_ok());
+        queue.close();
+        assert!(queue.put(late).is_err());
+        assert!(queue.place(1).now_or_never().unwrap().is_none());
+        assert_eq!(group(&queue).len(), 1, "what was in it is still served");
+        assert!(matches!(queue.take(None), Next::Closed));
     }
 }

@@ -45,25 +45,37 @@ struct Reading {
     since: Duration,
 }
 
-/// One version of the database, for the length of one read.
-struct At {
-    view: Arc<View>,
-    version: Version,
+/// One version of the database, for the length of one read; or why it cannot be read, which only
+/// matters to reads that do not find all they need among the transaction's own writes.
+struct At(StoreResult<(Arc<View>, Version)>);
+
+impl At {
+    fn there(&self) -> StoreResult<(&View, Version)> {
+        match &self.0 {
+            Ok((view, version)) => Ok((view, *version)),
+            Err(error) => Err(error.clone()),
+        }
+    }
 }
 
 impl Snapshot for At {
     fn get(&self, key: &[u8]) -> StoreResult<Option<Bytes>> {
-        self.view.get(key, self.version)
+        let (view, version) = self.there()?;
+        view.get(key, version)
     }
 
     fn scan(&self, range: &KeyRange, reverse: bool, rows: usize) -> StoreResult<Page> {
-        self.view.scan(range, self.version, reverse, rows)
+        let (view, version) = self.there()?;
+        view.scan(range, version, reverse, rows)
     }
 }
 
 impl EmbeddedTransaction {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, inner: Mutex::new(Inner::default()) }
+        Self {
+            shared,
+            inner: Mutex::new(Inner::default()),
+        }
     }
 
     /// Fixes the read version if that has not happened yet.
@@ -82,28 +94,51 @@ impl EmbeddedTransaction {
             Some(chosen) if chosen > self.shared.current.version() => {
                 return Err(StoreError::FutureVersion);
             }
-            Some(chosen) => {
-                (chosen, self.shared.current.view_for(chosen).ok_or(StoreError::TooOld)?)
-            }
+            Some(chosen) => (
+                chosen,
+                self.shared
+                    .current
+                    .view_for(chosen, since)
+                    .ok_or(StoreError::TooOld)?,
+            ),
         };
-        inner.reading = Some(Reading { version, view, since });
+        inner.reading = Some(Reading {
+            version,
+            view,
+            since,
+        });
         Ok(version)
     }
 
     /// What to read through.
     fn at(&self, inner: &mut Inner) -> StoreResult<At> {
         inner.state.usable()?;
+        self.shared.health.check()?;
+        Ok(At(self.view(inner)))
+    }
+
+    fn view(&self, inner: &mut Inner) -> StoreResult<(Arc<View>, Version)> {
         let version = self.begin_reading(inner)?;
         self.check_age(inner)?;
-        let view = inner.reading.as_ref().and_then(|reading| reading.view.upgrade());
-        Ok(At { view: view.ok_or(StoreError::TooOld)?, version })
+        let view = inner
+            .reading
+            .as_ref()
+            .and_then(|reading| reading.view.upgrade());
+        Ok((view.ok_or(StoreError::TooOld)?, version))
     }
 
     /// # Errors
     /// [`StoreError::TooOld`] five seconds after the first read.
     fn check_age(&self, inner: &Inner) -> StoreResult<()> {
-        let Some(reading) = &inner.reading else { return Ok(()) };
-        let age = self.shared.env.clock.monotonic().saturating_sub(reading.since);
+        let Some(reading) = &inner.reading else {
+            return Ok(());
+        };
+        let age = self
+            .shared
+            .env
+            .clock
+            .monotonic()
+            .saturating_sub(reading.since);
         match age < Duration::from_millis(TRANSACTION_MS_MAX) {
             true => Ok(()),
             false => Err(StoreError::TooOld),
@@ -129,12 +164,19 @@ impl EmbeddedTransaction {
             return (Err(error), request.watches);
         }
         let (reply, answer) = oneshot::channel();
-        match self.shared.queue.put(Work { request, reply, batch, permit }) {
+        match self.shared.queue.put(Work {
+            request,
+            reply,
+            batch,
+            permit,
+        }) {
             Ok(()) => {}
             Err(work) => return (self.shared.closed(), work.request.watches),
         }
         // The committer answers each commit that it takes; if its thread died, nobody knows.
-        answer.await.unwrap_or_else(|_| (Err(StoreError::CommitUnknown), Vec::new()))
+        answer
+            .await
+            .unwrap_or_else(|_| (Err(StoreError::CommitUnknown), Vec::new()))
     }
 }
 
@@ -220,7 +262,11 @@ impl Transaction for EmbeddedTransaction {
             let request = inner.state.begin_commit()?;
             let early = match request.is_read_only() {
                 true => Ok(()),
-                false => self.shared.health.check().and_then(|()| self.check_age(&inner)),
+                false => self
+                    .shared
+                    .health
+                    .check()
+                    .and_then(|()| self.check_age(&inner)),
             };
             (request, batch, early)
         };
@@ -234,7 +280,11 @@ impl Transaction for EmbeddedTransaction {
             let (outcome, watches) = self.commit_writes(request, batch).await;
             (outcome.map(Some), watches)
         };
-        let version = self.inner.lock().state.end_commit(ticket, outcome, watches)?;
+        let version = self
+            .inner
+            .lock()
+            .state
+            .end_commit(ticket, outcome, watches)?;
         Ok(Committed { version })
     }
 
@@ -250,7 +300,11 @@ impl Transaction for EmbeddedTransaction {
             inner.reading = None;
             wait_ms
         };
-        self.shared.env.clock.sleep(Duration::from_millis(wait_ms)).await;
+        self.shared
+            .env
+            .clock
+            .sleep(Duration::from_millis(wait_ms))
+            .await;
         Ok(())
     }
 

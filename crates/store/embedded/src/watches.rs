@@ -51,7 +51,11 @@ impl Watches {
             return false;
         }
         state.count += 1;
-        state.by_key.entry(request.key.clone()).or_default().push(request);
+        state
+            .by_key
+            .entry(request.key.clone())
+            .or_default()
+            .push(request);
         true
     }
 
@@ -70,7 +74,10 @@ impl Watches {
             return changes;
         }
         for range in effect.cleared.iter() {
-            let bounds = (Bound::Included(&range.begin[..]), Bound::Excluded(&range.end[..]));
+            let bounds = (
+                Bound::Included(&range.begin[..]),
+                Bound::Excluded(&range.end[..]),
+            );
             for (key, _) in state.by_key.range::<[u8], _>(bounds) {
                 if !effect.keys.contains_key(key) {
                     changes.push((key.clone(), None));
@@ -119,7 +126,9 @@ impl State {
         key: &Bytes,
         wanted: impl FnMut(&mut WatchRequest) -> bool,
     ) -> Vec<WatchRequest> {
-        let Some(requests) = self.by_key.get_mut(key) else { return Vec::new() };
+        let Some(requests) = self.by_key.get_mut(key) else {
+            return Vec::new();
+        };
         let mut wanted = wanted;
         let taken: Vec<_> = requests.extract_if(.., |request| wanted(request)).collect();
         if requests.is_empty() {

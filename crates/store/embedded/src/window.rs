@@ -29,7 +29,10 @@ struct Bucket {
 impl ConflictWindow {
     /// Nothing before `version` can be checked: it was another life of the store.
     pub(crate) fn new(version: Version) -> Self {
-        Self { buckets: VecDeque::new(), floor: version }
+        Self {
+            buckets: VecDeque::new(),
+            floor: version,
+        }
     }
 
     /// Whether a commit may happen.
@@ -37,7 +40,9 @@ impl ConflictWindow {
     /// # Errors
     /// [`StoreError::TooOld`], [`StoreError::Conflict`].
     pub(crate) fn check(&self, request: &CommitRequest) -> StoreResult<()> {
-        let Some(read_version) = request.read_version else { return Ok(()) };
+        let Some(read_version) = request.read_version else {
+            return Ok(());
+        };
         if read_version < self.floor {
             return Err(StoreError::TooOld);
         }
@@ -45,7 +50,11 @@ impl ConflictWindow {
             if bucket.last <= read_version {
                 break;
             }
-            if request.reads.iter().any(|read| bucket.writes.changed_since(&read, read_version)) {
+            if request
+                .reads
+                .iter()
+                .any(|read| bucket.writes.changed_since(&read, read_version))
+            {
                 return Err(StoreError::Conflict);
             }
         }
@@ -59,10 +68,18 @@ impl ConflictWindow {
         version: Version,
         now: Duration,
     ) {
-        if self.buckets.back().is_none_or(|bucket| bucket.begun + BUCKET <= now) {
+        if self
+            .buckets
+            .back()
+            .is_none_or(|bucket| bucket.begun + BUCKET <= now)
+        {
             self.expire(now);
             let writes = RecentWrites::default();
-            self.buckets.push_back(Bucket { begun: now, last: version, writes });
+            self.buckets.push_back(Bucket {
+                begun: now,
+                last: version,
+                writes,
+            });
         }
         if let Some(bucket) = self.buckets.back_mut() {
             bucket.last = version;

@@ -34,7 +34,7 @@ impl Counters {
     }
 
     pub(crate) fn hashes(&self) -> u64 {
-        self.get("directory_hashes_total")
+        self.get("rialto_directory_hashes_total")
     }
 }
 

@@ -94,7 +94,7 @@ fn attack_08_attack_35_every_refusal_costs_one_hash() {
             assert_eq!(counters.hashes() - hashes, 1, "{login} {password}");
             assert_eq!(store.stats().begun - reads, 2, "{login} {password}");
         }
-        assert_eq!(counters.get("directory_auth_failures_total"), 6);
+        assert_eq!(counters.get("rialto_directory_auth_failures_total"), 6);
     });
 }
 

@@ -7,11 +7,14 @@ mod view;
 use crate::actor::MailboxActor;
 use crate::cache::Cache;
 use crate::context::Context;
+use crate::retry::Attempts;
 use crate::rows::keys::Keys;
 use crate::rows::{FolderRow, meta};
-use base::{Error, FolderId, Kind, Result};
+use base::{Error, FolderId, Kind, Result, Uid};
 use contract_mailbox::request::META_MAX;
-use contract_mailbox::{FolderInfo, Keywords, Principal, Read, ReadReply, Usage};
+use contract_mailbox::{
+    FolderInfo, Keywords, MessageMeta, Principal, Read, ReadReply, Usage,
+};
 use contract_store::{BodyError, Isolation, Transaction};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -94,14 +97,50 @@ impl Reader {
                 }
                 uids.sort_unstable();
                 uids.dedup();
-                let snapshot = Isolation::Snapshot;
-                ReadReply::Meta(meta::read(&*tx, self.keys, folder, &uids, snapshot).await?)
+                ReadReply::Meta(self.metas(folder, &uids, &*tx).await?)
             }
             Read::Search { folder, search } => {
-                ReadReply::Search(crate::search::run(self, folder, &search).await?)
+                ReadReply::Search(crate::search::run(self, folder, &search, &*tx).await?)
             }
-            other => items::read(self, other, &*tx).await?,
+            other => self.items(&other, &*tx).await?,
         })
+    }
+
+    async fn items(&self, request: &Read, tx: &dyn Transaction) -> Result<ReadReply> {
+        let mut attempts = Attempts::default();
+        loop {
+            match items::read(self, request, tx).await {
+                Ok(reply) => return Ok(reply),
+                Err(BodyError::Refused(error)) => return Err(error),
+                Err(BodyError::Store(error)) => attempts.again(tx, error).await?,
+            }
+        }
+    }
+
+    async fn metas(
+        &self,
+        folder: FolderId,
+        uids: &[Uid],
+        tx: &dyn Transaction,
+    ) -> Result<Vec<(Uid, Arc<MessageMeta>)>> {
+        let search = self.folder(folder)?.search.is_some();
+        let mut attempts = Attempts::default();
+        loop {
+            let found = match search {
+                true => items::meta_of_members(self, tx, folder, uids).await,
+                false => meta::read(tx, self.keys, folder, uids, Isolation::Snapshot).await,
+            };
+            match found {
+                Ok(found) => return Ok(found),
+                Err(BodyError::Refused(error)) => return Err(error),
+                Err(BodyError::Store(error)) => attempts.again(tx, error).await?,
+            }
+        }
+    }
+
+    /// The mailbox's own replica in versions of items.
+    pub(crate) fn replica(&self) -> [u8; 16] {
+        crate::context::replica(&*self.context.control, self.keys.0)
     }
 
     /// A folder that has not been deleted.

@@ -142,6 +142,14 @@ impl Keys {
         self.row(b'y').u64(search.0).u64(folder.0).u64(item.0).build()
     }
 
+    /// The item of a member's key.
+    pub(crate) fn parse_member(self, key: &[u8]) -> Option<ItemId> {
+        let mut reader = KeyReader::new(key, &self.row(b'y').build())?;
+        reader.u64()?;
+        reader.u64()?;
+        reader.u64().map(ItemId)
+    }
+
     /// All members of a search folder that are in one folder.
     pub(crate) fn members_from(self, search: FolderId, folder: FolderId) -> KeyRange {
         KeyRange::prefix(&self.row(b'y').u64(search.0).u64(folder.0).build())
@@ -226,16 +234,6 @@ impl Keys {
     }
 
     /// Which of 256 consecutive UIDs a user has read.
-    /// All devices' states of a collection.
-    pub(crate) fn collections(self, folder: FolderId) -> KeyRange {
-        KeyRange::prefix(&self.row(b'q').u64(folder.0).build())
-    }
-
-    /// What all users have read in a folder.
-    pub(crate) fn all_read_by(self, folder: FolderId) -> KeyRange {
-        KeyRange::prefix(&self.row(b'u').u64(folder.0).build())
-    }
-
     pub(crate) fn read_by(self, folder: FolderId, user: AccountId, block: u32) -> Bytes {
         self.row(b'u').u64(folder.0).u64(user.0).u32(block).build()
     }

@@ -5,7 +5,7 @@ use super::{decode, encode};
 use base::{Error, FolderId, Result, Uid};
 use bytes::Bytes;
 use contract_mailbox::MessageMeta;
-use contract_store::{Isolation, KeyRange, Page, RangeRead, StoreResult, Transaction};
+use contract_store::{BodyError, Isolation, KeyRange, Page, RangeRead, StoreResult, Transaction};
 use std::sync::Arc;
 
 /// The longest piece, in bytes; below the value limit.
@@ -41,7 +41,7 @@ pub(crate) async fn read(
     folder: FolderId,
     uids: &[Uid],
     isolation: Isolation,
-) -> Result<Vec<(Uid, Arc<MessageMeta>)>> {
+) -> Result<Vec<(Uid, Arc<MessageMeta>)>, BodyError> {
     let mut found = Vec::with_capacity(uids.len());
     for (first, last) in runs(uids) {
         let range = KeyRange {

@@ -32,6 +32,7 @@
 pub(crate) mod keys;
 pub(crate) mod meta;
 pub(crate) mod pieces;
+pub(crate) mod read_by;
 pub(crate) mod tree;
 
 use base::{
@@ -116,6 +117,28 @@ impl FolderRow {
         counts.size_bytes = counts.size_bytes.saturating_sub(entry.size_bytes);
         counts.unseen = counts.unseen.saturating_sub(u64::from(is_unseen(entry)));
         counts.deleted = counts.deleted.saturating_sub(u64::from(is_deleted(entry)));
+    }
+}
+
+impl FolderRow {
+    /// Adds what an item has beside the message that FETCH shows.
+    pub(crate) fn count_beside(&mut self, item_bytes: u64, entry_bytes: u64) {
+        let counts = &mut self.info.counts;
+        counts.size_bytes += item_bytes.saturating_sub(entry_bytes);
+    }
+
+    /// Takes that away.
+    pub(crate) fn discount_beside(&mut self, item_bytes: u64, entry_bytes: u64) {
+        let counts = &mut self.info.counts;
+        let beside = item_bytes.saturating_sub(entry_bytes);
+        counts.size_bytes = counts.size_bytes.saturating_sub(beside);
+    }
+}
+
+impl ItemRow {
+    /// The DAV resource name.
+    pub(crate) fn href(&self) -> Option<String> {
+        self.extra.as_ref().and_then(|extra| extra.href.clone())
     }
 }
 
@@ -261,6 +284,12 @@ pub(crate) fn decode_block(row: &[u8]) -> Result<IndexBlock> {
     let block: IndexBlock = decode(row, "index")?;
     let in_order = block.entries.windows(2).all(|pair| pair[0].uid < pair[1].uid);
     if in_order { Ok(block) } else { Err(Error::corrupt("an index row is out of order")) }
+}
+
+/// Decodes the item id that an index of names points to.
+pub(crate) fn decode_item_id(row: &[u8]) -> Result<ItemId> {
+    let bytes = row.try_into().map_err(|_| Error::corrupt("a row that names an item"))?;
+    Ok(ItemId(u64::from_be_bytes(bytes)))
 }
 
 /// Decodes the keyword names.

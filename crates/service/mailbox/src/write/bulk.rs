@@ -9,7 +9,7 @@
 
 use crate::rows::keys::Keys;
 use crate::rows::{self, FolderRow};
-use base::{CommandId, Error, Result, Uid};
+use base::{CommandId, Error, FolderId, Result, Uid};
 use bytes::Bytes;
 use contract_mailbox::{Principal, Write};
 use contract_store::{Attempt, Body, BodyError, Isolation, KeyRange, Transaction};
@@ -56,6 +56,10 @@ pub(crate) struct Progress {
     pub(crate) steps: u32,
     /// Messages up to this UID are done.
     pub(crate) after: Uid,
+    /// Of a list (items, scope folders), so many are done.
+    pub(crate) place: u32,
+    /// The folder that it has made.
+    pub(crate) made: Option<FolderId>,
     /// Where it is going.
     pub(crate) ending: Ending,
     /// Messages from this UID on came after it began, by its own doing.
@@ -117,6 +121,11 @@ pub(crate) fn write(
     let head = JobHead { command, principal, pieces: count, progress: progress.clone() };
     tx.set(&piece_key(keys, 0), &rows::encode(&head)?);
     Ok(())
+}
+
+/// How far a job is, from its first row.
+pub(crate) fn decode_progress(row: &[u8]) -> Result<Progress> {
+    Ok(rows::decode::<JobHead>(row, "job")?.progress)
 }
 
 /// Ends the job.

@@ -2,7 +2,7 @@
 
 use super::Step;
 use super::bulk::{CHUNK, CHUNK_BYTES, Progress};
-use super::folder::{check_exists, check_takes_mail};
+use super::folder::{check_holds_messages, check_takes_mail};
 use crate::message::{self, Transfer};
 use crate::rows::meta;
 use crate::select::select;
@@ -21,8 +21,8 @@ pub(super) async fn copy_step(
     to: FolderId,
     progress: &mut Progress,
 ) -> Result<Step, BodyError> {
-    check_exists(unit, from)?;
     check_takes_mail(unit, to)?;
+    check_holds_messages(unit, from)?;
     if progress.steps == 0 {
         let (all, _) = select(unit, from, uids, Uid(0), usize::MAX).await?;
         message::check_room(unit, all.iter().map(|entry| entry.size_bytes).sum())?;
@@ -48,8 +48,8 @@ pub(super) async fn move_step(
     to: FolderId,
     progress: &mut Progress,
 ) -> Result<Step, BodyError> {
-    check_exists(unit, from)?;
     check_takes_mail(unit, to)?;
+    check_holds_messages(unit, from)?;
     if progress.steps == 0 && message::is_recoverable(unit, from)? {
         let (all, _) = select(unit, from, uids, Uid(0), usize::MAX).await?;
         message::check_room(unit, all.iter().map(|entry| entry.size_bytes).sum())?;

@@ -1,6 +1,7 @@
 //! Expunge: removes messages that have \Deleted, and [`dispose`], the one way anything is removed.
 
 use super::bulk::{CHUNK, Progress};
+use super::folder::check_holds_messages;
 use super::{Step, copy};
 use crate::message::{self, Transfer};
 use crate::select::select;
@@ -15,7 +16,7 @@ pub(super) async fn step(
     uids: Option<&UidSet>,
     progress: &mut Progress,
 ) -> Result<Step, BodyError> {
-    super::folder::check_exists(unit, folder)?;
+    check_holds_messages(unit, folder)?;
     let mut doomed = Vec::new();
     let all = UidSet::all();
     let uids = uids.unwrap_or(&all);

@@ -1,7 +1,7 @@
 //! Making, renaming, removing folders, and subscriptions.
 
-use super::bulk::Progress;
-use super::{Step, inbox};
+use super::bulk::{self, Progress};
+use super::{Step, inbox, search_folder};
 use crate::rows::FolderRow;
 use crate::unit::Unit;
 use base::{Change, Error, FolderId, Kind, Result, Uid};
@@ -153,13 +153,28 @@ pub(super) async fn rename(
 }
 
 /// Takes a folder away. In one transaction it becomes a child of Recoverable Items, with all its
-/// messages; housekeeping removes those when their time has come.
-pub(super) fn delete(unit: &mut Unit<'_>, id: FolderId) -> Result<WriteReply> {
+/// messages; housekeeping removes those when their time has come. Only where search folders show
+/// its messages these have to be taken out of them, one after the other.
+pub(super) async fn delete(
+    unit: &mut Unit<'_>,
+    id: FolderId,
+) -> Result<Step, BodyError> {
     check_changeable(unit, id)?;
     if unit.folders().any(|row| row.info.parent == Some(id)) {
         let text = "The folder has folders below it; remove those first";
-        return Err(Error::new(Kind::CannotChange, text));
+        return Err(Error::new(Kind::CannotChange, text).into());
     }
+    if unit.folder(id)?.search.is_some() {
+        search_folder::remove(unit, id);
+        return Ok(Step::Finished(WriteReply::Done));
+    }
+    if search_folder::members::leave_with_folder(unit, id, bulk::CHUNK).await? {
+        return Ok(Step::More);
+    }
+    Ok(Step::Finished(dispose_of(unit, id)?))
+}
+
+fn dispose_of(unit: &mut Unit<'_>, id: FolderId) -> Result<WriteReply> {
     let (change, now) = (unit.next_change(), unit.now);
     let row = unit.folder_mut(id)?;
     let size_bytes = row.info.counts.size_bytes;
@@ -183,14 +198,6 @@ pub(super) fn subscribe(unit: &mut Unit<'_>, path: &str, on: bool) -> Result<Wri
     Ok(WriteReply::Done)
 }
 
-/// Refuses folders that have been deleted.
-pub(super) fn check_exists(unit: &Unit<'_>, id: FolderId) -> Result<()> {
-    match unit.folder(id)?.deleted {
-        None => Ok(()),
-        Some(_) => Err(Error::not_found("The folder")),
-    }
-}
-
 /// Refuses folders that messages cannot be put into.
 pub(super) fn check_takes_mail(unit: &Unit<'_>, id: FolderId) -> Result<()> {
     let row = unit.folder(id)?;
@@ -199,6 +206,28 @@ pub(super) fn check_takes_mail(unit: &Unit<'_>, id: FolderId) -> Result<()> {
     }
     if row.info.parent.is_none() || row.search.is_some() {
         return Err(Error::new(Kind::CannotChange, "Nothing can be put into that folder"));
+    }
+    Ok(())
+}
+
+/// Refuses folders that have been deleted.
+pub(super) fn check_exists(unit: &Unit<'_>, id: FolderId) -> Result<()> {
+    match unit.folder(id)?.deleted {
+        None => Ok(()),
+        Some(_) => Err(Error::not_found("The folder")),
+    }
+}
+
+/// Refuses folders whose messages are not their own: those of a search folder are changed where
+/// they are.
+pub(super) fn check_holds_messages(unit: &Unit<'_>, id: FolderId) -> Result<()> {
+    let row = unit.folder(id)?;
+    if row.deleted.is_some() {
+        return Err(Error::not_found("The folder"));
+    }
+    if row.search.is_some() {
+        let text = "Messages of a search folder can only be changed in their own folders";
+        return Err(Error::new(Kind::CannotChange, text));
     }
     Ok(())
 }

@@ -3,14 +3,15 @@
 mod append;
 pub(crate) mod bulk;
 mod claim_recent;
+mod collection;
 mod copy;
 pub(crate) mod deliver;
 mod expunge;
 pub(crate) mod folder;
 mod inbox;
-mod items;
+pub(crate) mod items;
 mod permissions;
-mod search_folder;
+pub(crate) mod search_folder;
 mod store;
 mod submit;
 pub(crate) mod undo;
@@ -55,10 +56,20 @@ pub(crate) async fn run(
         Write::RenameFolder { folder, parent, name } => {
             return folder::rename(unit, *folder, *parent, name, progress).await;
         }
+        Write::DeleteFolder(folder) => return folder::delete(unit, *folder).await,
+        Write::SetRead { items, read } => {
+            return items::set_read(unit, items, *read, progress).await;
+        }
+        Write::DeleteItems { folder, items, hard } => {
+            return items::delete(unit, *folder, items, *hard, progress).await;
+        }
+        Write::CreateSearchFolder { parent, name, scope, search } => {
+            let new = search_folder::New { parent: *parent, name, scope, search };
+            return search_folder::create(unit, new, progress).await;
+        }
         Write::CreateFolder { parent, name, class, role } => {
             folder::create(unit, *parent, name, *class, *role)?
         }
-        Write::DeleteFolder(folder) => folder::delete(unit, *folder)?,
         Write::Subscribe { path, on } => folder::subscribe(unit, path, *on)?,
         Write::Append { folder, messages } => append::run(unit, *folder, messages).await?,
         Write::ClaimRecent(folder) => claim_recent::run(unit, *folder)?,
@@ -67,19 +78,13 @@ pub(crate) async fn run(
         Write::ReserveIds { count } => items::reserve(unit, *count)?,
         Write::CreateItem { folder, item } => items::create(unit, *folder, item).await?,
         Write::EditItem { item, edit } => items::edit(unit, *item, edit).await?,
-        Write::SetRead { items, read } => items::set_read(unit, items, *read).await?,
-        Write::DeleteItems { folder, items, hard } => {
-            items::delete(unit, *folder, items, *hard).await?
-        }
-        Write::CreateSearchFolder { parent, name, scope, search } => {
-            search_folder::create(unit, *parent, name, scope, search).await?
-        }
         Write::SetCollectionState { device, folder, latest } => {
-            items::set_collection_state(unit, device, *folder, latest).await?
+            collection::set(unit, device, *folder, latest).await?
         }
         Write::SetPermissions { folder, permissions } => {
             permissions::set(unit, *folder, permissions)?
         }
+        Write::SetReadPerUser { folder, on } => permissions::read_per_user(unit, *folder, *on)?,
     };
     Ok(Step::Finished(reply))
 }

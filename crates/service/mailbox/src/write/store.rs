@@ -1,8 +1,9 @@
 //! Store: changes flags. Messages whose flags would stay the same are left alone.
 
 use super::Step;
+use super::folder::check_holds_messages;
 use super::bulk::{CHUNK, Progress};
-use crate::message;
+use crate::message::{self, Touch};
 use crate::select::select;
 use crate::unit::Unit;
 use base::{FolderId, Result};
@@ -25,7 +26,7 @@ pub(super) async fn step(
     change: Change<'_>,
     progress: &mut Progress,
 ) -> Result<Step, BodyError> {
-    super::folder::check_exists(unit, folder)?;
+    check_holds_messages(unit, folder)?;
     let (entries, more) = select(unit, folder, uids, progress.after, CHUNK).await?;
     let flags = match change.mode {
         // What is taken away need not get a bit first.
@@ -33,6 +34,7 @@ pub(super) async fn step(
         _ if entries.is_empty() => unit.known_flags(change.flags),
         _ => unit.flags(change.flags)?,
     };
+    message::prefetch_changes(unit, folder, &entries).await?;
     for old in entries {
         progress.after = old.uid;
         if change.unchanged_since.is_some_and(|since| old.change > since) {
@@ -43,7 +45,7 @@ pub(super) async fn step(
         let entry = if wanted == old.flags {
             old
         } else {
-            message::restamp(unit, folder, &old, wanted).await?
+            message::restamp(unit, folder, &old, wanted, Touch::Flags).await?
         };
         progress.entries.push(entry);
     }

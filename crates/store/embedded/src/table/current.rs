@@ -13,6 +13,12 @@ use std::time::Duration;
 /// How long a replaced view stays readable: a transaction's life and a little for its last read.
 const RETIRED_FOR: Duration = Duration::from_millis(TRANSACTION_MS_MAX + 500);
 
+/// How long after a version was made it may still be chosen to be read.
+const CHOSEN_FOR: Duration = Duration::from_millis(TRANSACTION_MS_MAX);
+
+/// How exactly it is known when a version was made.
+const SAMPLE: Duration = Duration::from_millis(50);
+
 /// The present view and those before it.
 pub(crate) struct Current {
     state: RwLock<State>,
@@ -24,17 +30,41 @@ struct State {
     view: Arc<View>,
     /// What readers see.
     version: Version,
-    /// Replaced views with the time of their replacement, oldest first.
-    retired: VecDeque<(Duration, Arc<View>)>,
+    /// Replaced views, oldest first, and what they alone keep in memory.
+    retired: VecDeque<Retired>,
+    retired_bytes: usize,
+    /// When versions were made, a sample each [`SAMPLE`], oldest first.
+    history: VecDeque<(Duration, Version)>,
+}
+
+struct Retired {
+    at: Duration,
+    view: Arc<View>,
+    /// The size of the generation that its successor no longer has.
+    bytes: usize,
 }
 
 impl Current {
     /// Begins with one empty active generation above the file.
     pub(crate) fn new(file: FileSnapshot, base: Version) -> Self {
         let generations = vec![Arc::new(Generation::new())];
-        let view = Arc::new(View { base, file: Arc::new(file), generations });
-        let state = State { view, version: base, retired: VecDeque::new() };
-        Self { state: RwLock::new(state), publishing: Mutex::new(()) }
+        let view = Arc::new(View {
+            base,
+            file: Arc::new(file),
+            generations,
+        });
+        let (retired, history) = (VecDeque::new(), VecDeque::new());
+        let state = State {
+            view,
+            version: base,
+            retired,
+            retired_bytes: 0,
+            history,
+        };
+        Self {
+            state: RwLock::new(state),
+            publishing: Mutex::new(()),
+        }
     }
 
     /// The newest version and the view to read it through.
@@ -59,26 +89,38 @@ impl Current {
         self.state.read().view.clone()
     }
 
-    /// A view that a given version can be read through; `None` if it is too old.
-    pub(crate) fn view_for(&self, version: Version) -> Option<Weak<View>> {
+    /// A view that a given version can be read through; `None` if it is too old: made more than
+    /// five seconds ago, and not the newest.
+    pub(crate) fn view_for(&self, version: Version, now: Duration) -> Option<Weak<View>> {
         let state = self.state.read();
-        let retired = state.retired.iter().rev().map(|(_, view)| view);
+        if version < state.version {
+            let made = state
+                .history
+                .iter()
+                .rev()
+                .find(|(_, first)| *first <= version)?
+                .0;
+            if made + CHOSEN_FOR <= now {
+                return None;
+            }
+        }
+        let retired = state.retired.iter().rev().map(|retired| &retired.view);
         let mut views = std::iter::once(&state.view).chain(retired);
         views.find(|view| view.base <= version).map(Arc::downgrade)
     }
 
     /// Makes a version visible. Only the committer (and the replay) calls this.
-    pub(crate) fn publish(&self, effect: &Effect, last: Last) {
+    pub(crate) fn publish(&self, effect: &Effect, last: Last, now: Duration) {
         // Readers do not look beyond `version` yet, so they are not kept out meanwhile.
         let _publishing = self.publishing.lock();
         let active = self.state.read().view.generations[0].clone();
         active.publish(effect, last);
-        self.state.write().version = last.version;
+        self.state.write().advance(last.version, now);
     }
 
     /// Moves the version on without any effect.
-    pub(crate) fn advance(&self, version: Version) {
-        self.state.write().version = version;
+    pub(crate) fn advance(&self, version: Version, now: Duration) {
+        self.state.write().advance(version, now);
     }
 
     /// About how much the active generation holds, in bytes.
@@ -96,8 +138,12 @@ impl Current {
         let mut generations = vec![Arc::new(Generation::new())];
         generations.extend(state.view.generations.iter().cloned());
         let file = state.view.file.clone();
-        let view = Arc::new(View { base: state.view.base, file, generations });
-        state.replace(view, now);
+        let view = Arc::new(View {
+            base: state.view.base,
+            file,
+            generations,
+        });
+        state.replace(view, now, 0);
         true
     }
 
@@ -105,23 +151,35 @@ impl Current {
     pub(crate) fn oldest_frozen(&self) -> Option<Arc<Generation>> {
         let state = self.state.read();
         let generations = &state.view.generations;
-        (generations.len() > 1).then(|| generations.last().cloned()).flatten()
+        (generations.len() > 1)
+            .then(|| generations.last().cloned())
+            .flatten()
     }
 
     /// The oldest frozen generation is in the file now, as `file` shows it.
     pub(crate) fn applied(&self, file: FileSnapshot, base: Version, now: Duration) {
         let mut state = self.state.write();
         let mut generations = state.view.generations.clone();
-        generations.pop();
-        let view = Arc::new(View { base, file: Arc::new(file), generations });
-        state.replace(view, now);
+        let bytes = generations.pop().map_or(0, |generation| generation.bytes());
+        let view = Arc::new(View {
+            base,
+            file: Arc::new(file),
+            generations,
+        });
+        state.replace(view, now, bytes);
     }
 
-    /// Drops views that nobody may read any more.
-    pub(crate) fn expire(&self, now: Duration) {
+    /// Drops views that nobody may read any more, and the oldest while all of them together keep
+    /// more than `bytes_max` in memory: under a flood of writes, long transactions are too old a
+    /// little earlier.
+    pub(crate) fn expire(&self, now: Duration, bytes_max: usize) {
         let mut state = self.state.write();
         let mut dead = Vec::new();
-        while state.retired.front().is_some_and(|(at, _)| *at + RETIRED_FOR <= now) {
+        while let Some(oldest) = state.retired.front() {
+            if oldest.at + RETIRED_FOR > now && state.retired_bytes <= bytes_max {
+                break;
+            }
+            state.retired_bytes -= oldest.bytes;
             dead.extend(state.retired.pop_front());
         }
         drop(state);
@@ -131,20 +189,48 @@ impl Current {
 
     /// Drops all views but the present one.
     pub(crate) fn expire_all(&self) {
-        let dead = std::mem::take(&mut self.state.write().retired);
-        drop(dead);
+        self.expire(Duration::MAX, 0);
     }
 
-    /// How many generations stand above the file, the active one included, and their bytes.
+    /// How many generations stand above the file, the active one included, and the bytes of
+    /// these and of what replaced views keep.
     pub(crate) fn memory(&self) -> (usize, usize) {
-        let view = self.view();
-        (view.generations.len(), view.generations.iter().map(|g| g.bytes()).sum())
+        let state = self.state.read();
+        let generations = &state.view.generations;
+        let bytes: usize = generations
+            .iter()
+            .map(|generation| generation.bytes())
+            .sum();
+        (generations.len(), bytes + state.retired_bytes)
     }
 }
 
 impl State {
-    fn replace(&mut self, view: Arc<View>, now: Duration) {
-        let before = std::mem::replace(&mut self.view, view);
-        self.retired.push_back((now, before));
+    fn advance(&mut self, version: Version, now: Duration) {
+        self.version = version;
+        if self
+            .history
+            .back()
+            .is_none_or(|(at, _)| *at + SAMPLE <= now)
+        {
+            self.history.push_back((now, version));
+        }
+        while self
+            .history
+            .front()
+            .is_some_and(|(at, _)| *at + CHOSEN_FOR + SAMPLE <= now)
+        {
+            self.history.pop_front();
+        }
+    }
+
+    fn replace(&mut self, view: Arc<View>, now: Duration, bytes: usize) {
+        let view = std::mem::replace(&mut self.view, view);
+        self.retired.push_back(Retired {
+            at: now,
+            view,
+            bytes,
+        });
+        self.retired_bytes += bytes;
     }
 }

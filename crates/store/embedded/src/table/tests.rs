@@ -7,8 +7,8 @@ use crate::group::Prepared;
 use crate::health::Health;
 use crate::redb_disk::RedbDisk;
 use crate::wal::Position;
-use base::env::sim::Simulation;
 use base::env::Disk;
+use base::env::sim::Simulation;
 use bytes::Bytes;
 use contract_store::rules::Mutation;
 use contract_store::{KeyRange, Version};
@@ -32,7 +32,10 @@ fn key() -> impl Strategy<Value = Bytes> {
 }
 
 fn range() -> impl Strategy<Value = KeyRange> {
-    (key(), key()).prop_map(|(a, b)| KeyRange { begin: a.clone().min(b.clone()), end: a.max(b) })
+    (key(), key()).prop_map(|(a, b)| KeyRange {
+        begin: a.clone().min(b.clone()),
+        end: a.max(b),
+    })
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -82,11 +85,20 @@ impl Table {
         file.initialise(5).unwrap();
         assert_eq!(file.read_meta().unwrap().store, 5);
         let current = Current::new(file.snapshot().unwrap(), 0);
-        Self { file, current, version: 0, history: vec![(0, Rows::new())] }
+        current.advance(0, Duration::ZERO);
+        Self {
+            file,
+            current,
+            version: 0,
+            history: vec![(0, Rows::new())],
+        }
     }
 
     fn run(&mut self, step: Step) {
-        let position = Position { generation: 1, offset: 0 };
+        let position = Position {
+            generation: 1,
+            offset: 0,
+        };
         match step {
             Step::Commit(mutations) => {
                 self.version += 1;
@@ -94,18 +106,29 @@ impl Table {
                 model(&mut rows, &mutations);
                 self.history.push((self.version, rows));
                 let mut effect = Effect::default();
-                Prepared::new(mutations, &[0; 10], |_| Ok(None)).unwrap().add_to(&mut effect);
-                let last = Last { version: self.version, position, written: 0 };
-                self.current.publish(&effect, last);
+                Prepared::new(mutations, &[0; 10], |_| Ok(None))
+                    .unwrap()
+                    .add_to(&mut effect);
+                let last = Last {
+                    version: self.version,
+                    position,
+                    written: 0,
+                };
+                self.current.publish(&effect, last, Duration::ZERO);
             }
             Step::Freeze => {
                 self.current.freeze(Duration::ZERO);
             }
             Step::Apply => {
-                let Some(generation) = self.current.oldest_frozen() else { return };
+                let Some(generation) = self.current.oldest_frozen() else {
+                    return;
+                };
                 let version = generation.last().unwrap().version;
-                self.file.write(Some(&generation), Some((position, version)), false).unwrap();
-                self.current.applied(self.file.snapshot().unwrap(), version, Duration::ZERO);
+                self.file
+                    .write(Some(&generation), Some((position, version)), false)
+                    .unwrap();
+                self.current
+                    .applied(self.file.snapshot().unwrap(), version, Duration::ZERO);
             }
         }
     }
@@ -124,7 +147,7 @@ proptest! {
         let mut table = Table::new();
         steps.into_iter().for_each(|step| table.run(step));
         for (version, rows) in &table.history {
-            let view = table.current.view_for(*version).unwrap().upgrade().unwrap();
+            let view = table.current.view_for(*version, Duration::ZERO).unwrap().upgrade().unwrap();
             for (key, value) in rows {
                 let found = view.get(key, *version).unwrap();
                 prop_assert_eq!(found.as_ref(), Some(value));
@@ -160,16 +183,29 @@ proptest! {
 fn clearing_many_rows_takes_no_memory_and_hides_them_at_once() {
     let mut table = Table::new();
     let name = |n: u32| Bytes::copy_from_slice(&n.to_be_bytes());
-    let rows = (0..20_000).map(|n| Mutation::Set(name(n), Bytes::from_static(b"x"))).collect();
+    let rows = (0..20_000)
+        .map(|n| Mutation::Set(name(n), Bytes::from_static(b"x")))
+        .collect();
     for step in [Step::Commit(rows), Step::Freeze, Step::Apply] {
         table.run(step);
     }
-    let all = KeyRange { begin: Bytes::new(), end: name(19_999) };
+    let all = KeyRange {
+        begin: Bytes::new(),
+        end: name(19_999),
+    };
     table.run(Step::Commit(vec![Mutation::ClearRange(all.clone())]));
     assert!(table.current.active_bytes() < 1_000);
     let view = table.current.view();
-    let page = view.scan(&KeyRange::new(&b""[..], &b"\xff"[..]), 2, false, 10).unwrap();
-    assert_eq!(page.rows.iter().map(|row| row.key.clone()).collect::<Vec<_>>(), [name(19_999)]);
+    let page = view
+        .scan(&KeyRange::new(&b""[..], &b"\xff"[..]), 2, false, 10)
+        .unwrap();
+    assert_eq!(
+        page.rows
+            .iter()
+            .map(|row| row.key.clone())
+            .collect::<Vec<_>>(),
+        [name(19_999)]
+    );
     let back = view.scan(&all, 2, true, 10).unwrap();
     assert_eq!((back.rows.len(), back.more), (0, false));
 }
@@ -177,13 +213,51 @@ fn clearing_many_rows_takes_no_memory_and_hides_them_at_once() {
 #[test]
 fn replaced_views_are_let_go_after_five_seconds() {
     let mut table = Table::new();
-    table.run(Step::Commit(vec![Mutation::Set(Bytes::from_static(b"a"), Bytes::new())]));
+    table.run(Step::Commit(vec![Mutation::Set(
+        Bytes::from_static(b"a"),
+        Bytes::new(),
+    )]));
     let (version, view) = table.current.newest();
     table.run(Step::Freeze);
     table.run(Step::Apply);
-    table.current.expire(Duration::from_millis(5_400));
+    table.current.expire(Duration::from_millis(5_400), 1_000);
     assert!(view.upgrade().is_some());
-    table.current.expire(Duration::from_millis(5_500));
+    table.current.expire(Duration::from_millis(5_500), 1_000);
     assert!(view.upgrade().is_none());
     assert_eq!(version, 1);
+}
+
+#[test]
+fn a_flood_of_writes_lets_old_views_go_earlier() {
+    let mut table = Table::new();
+    let mut views = Vec::new();
+    for n in 0..5u8 {
+        views.push(table.current.newest().1);
+        let value = Bytes::from(vec![n; 1_000]);
+        table.run(Step::Commit(vec![Mutation::Set(
+            Bytes::from_static(b"a"),
+            value,
+        )]));
+        table.run(Step::Freeze);
+        table.run(Step::Apply);
+    }
+    table.current.expire(Duration::from_secs(1), 3_000);
+    let kept: Vec<_> = views.iter().map(|view| view.upgrade().is_some()).collect();
+    assert_eq!(kept, [false, false, false, true, true]);
+}
+
+#[test]
+fn only_versions_of_the_last_five_seconds_may_be_chosen() {
+    let mut table = Table::new();
+    let set = || vec![Mutation::Set(Bytes::from_static(b"a"), Bytes::new())];
+    table.run(Step::Commit(set()));
+    let (late, too_late) = (Duration::from_millis(4_999), Duration::from_millis(5_000));
+    assert!(
+        table.current.view_for(1, too_late).is_some(),
+        "the newest is always there"
+    );
+    table.run(Step::Commit(set()));
+    assert!(table.current.view_for(1, late).is_some());
+    assert!(table.current.view_for(1, too_late).is_none());
+    assert!(table.current.view_for(-1, late).is_none());
 }

@@ -1,6 +1,6 @@
 //! The disk's own log shows that each acknowledgement came after the sync of its record.
 
-use super::world::{Ledger, Machine, WRITERS, open_on, verify, write};
+use super::world::{LAZY, Ledger, Machine, WRITERS, commit, open_on, verify, write};
 use crate::{Mutant, Sizes};
 use base::env::sim::{DiskEvent, SimDisk};
 use contract_store::Store;
@@ -37,14 +37,18 @@ fn covered_by_syncs(log: &[DiskEvent]) -> Result<usize, String> {
     let mut begun = HashMap::new();
     let mut acks = 0;
     for (now, event) in log.iter().enumerate() {
-        let DiskEvent::Mark(text) = event else { continue };
+        let DiskEvent::Mark(text) = event else {
+            continue;
+        };
         if let Some(name) = text.strip_prefix("begin ") {
             begun.insert(name.to_owned(), now);
         }
         if let Some(name) = text.strip_prefix("ack ") {
             acks += 1;
             // The oldest events of a long log are gone; such a commit cannot be judged.
-            let Some(begin) = begun.get(name) else { continue };
+            let Some(begin) = begun.get(name) else {
+                continue;
+            };
             let mut written = Vec::new();
             let covered = log[*begin..now].iter().any(|event| match event {
                 DiskEvent::Written(path, offset, _) if is_segment(path) && *offset > 0 => {
@@ -104,4 +108,40 @@ async fn many_writers_share_a_sync() {
     assert!(stats.syncs * 4 < stats.commits, "{stats:?}");
     verify(&*store, &Ledger::default()).await.unwrap();
     store.close().await.unwrap();
+}
+
+/// Nobody asks for a sync, yet one comes soon.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_may_wait_for_a_sync_does_not_wait_for_ever() {
+    let disk = SimDisk::default();
+    let machine = Machine::new(disk.clone());
+    let store = open_on(&machine, 1, Sizes::default(), None).unwrap();
+    let before = store.stats().syncs;
+    commit(&*store, LAZY, 0).await.unwrap();
+    while store.stats().syncs == before {
+        tokio::task::yield_now().await;
+    }
+    machine.power_cut(1);
+    drop(store);
+    let store = open_on(&Machine::new(disk), 1, Sizes::default(), None).unwrap();
+    let ledger = Ledger::default();
+    ledger.next.lock()[LAZY as usize] = 1;
+    verify(&*store, &ledger).await.unwrap();
+    assert_eq!(ledger.next.lock()[LAZY as usize], 1, "the commit is there");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commits_that_may_wait_force_no_sync() {
+    let sizes = Sizes {
+        unsynced_ms: 3_600_000,
+        ..Sizes::default()
+    };
+    let store = open_on(&Machine::new(SimDisk::default()), 1, sizes, None).unwrap();
+    let before = store.stats().syncs;
+    for index in 0..20 {
+        commit(&*store, LAZY, index).await.unwrap();
+    }
+    assert_eq!(store.stats().syncs, before);
+    commit(&*store, 0, 0).await.unwrap();
+    assert_eq!(store.stats().syncs, before + 1, "one sync for all of them");
 }

@@ -23,7 +23,9 @@ impl Segment {
     /// Reads the whole file.
     pub(crate) fn read_all(&self) -> Result<Vec<u8>> {
         let mut bytes = vec![0; self.header.size as usize];
-        self.file.read_at(0, &mut bytes).map_err(Error::io(&self.path, "read"))?;
+        self.file
+            .read_at(0, &mut bytes)
+            .map_err(Error::io(&self.path, "read"))?;
         Ok(bytes)
     }
 }
@@ -52,9 +54,15 @@ fn read_header(
     length: u64,
     store: u128,
 ) -> Result<Option<SegmentHeader>> {
-    let unusable = |what: String| Err(Error::Unusable { path: path.to_owned(), what });
+    let unusable = |what: String| {
+        Err(Error::Unusable {
+            path: path.to_owned(),
+            what,
+        })
+    };
     let mut page = vec![0; PAGE];
-    file.read_at(0, &mut page).map_err(Error::io(path, "read"))?;
+    file.read_at(0, &mut page)
+        .map_err(Error::io(path, "read"))?;
     match SegmentHeader::decode(&page) {
         HeaderPage::Invalid => Ok(None),
         HeaderPage::UnknownFormat(version) => {
@@ -63,13 +71,11 @@ fn read_header(
         HeaderPage::Valid(header) if header.store != store => {
             unusable("this segment belongs to another store".into())
         }
-        HeaderPage::Valid(header) if header.size > length => {
-            Err(Error::Damaged {
-                path: path.to_owned(),
-                offset: length,
-                what: format!("the file ends before its {} bytes", header.size),
-            })
-        }
+        HeaderPage::Valid(header) if header.size > length => Err(Error::Damaged {
+            path: path.to_owned(),
+            offset: length,
+            what: format!("the file ends before its {} bytes", header.size),
+        }),
         HeaderPage::Valid(header) => Ok(Some(header)),
     }
 }
@@ -87,7 +93,8 @@ fn fill(path: &Path, file: &dyn DiskFile, size: u64) -> Result<()> {
     let mut at = 0;
     while at < size {
         let len = zeros.len().min((size - at) as usize);
-        file.write_at(at, &zeros[..len]).map_err(Error::io(path, "fill"))?;
+        file.write_at(at, &zeros[..len])
+            .map_err(Error::io(path, "fill"))?;
         at += len as u64;
     }
     file.sync_data().map_err(Error::io(path, "sync"))
@@ -106,8 +113,14 @@ pub(crate) fn prepare(
     if file.len().map_err(Error::io(path, "length"))? < size {
         fill(path, file, size)?;
     }
-    let header = SegmentHeader { store, generation, salt: env.random.u64(), size };
-    file.write_at(0, &header.encode()).map_err(Error::io(path, "write"))?;
+    let header = SegmentHeader {
+        store,
+        generation,
+        salt: env.random.u64(),
+        size,
+    };
+    file.write_at(0, &header.encode())
+        .map_err(Error::io(path, "write"))?;
     file.sync_data().map_err(Error::io(path, "sync"))?;
     Ok(header)
 }

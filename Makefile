@@ -1,0 +1,142 @@
+# What a newcomer, a developer and the CI do, each in one word:
+#
+#   make run     a complete server in the foreground, on 127.0.0.1 (rialto dev)
+#   make test    every test that fits into a coffee break: crates, faults, real clients
+#   make build   target/release/rialto
+#   make lint    formatting, clippy, the tree's own rules (cargo xtask tidy)
+#   make bench   the benchmarks
+#   make full    the long tiers: more seeds, more faults, fuzzing
+#
+# Needs Rust from https://rustup.rs and nothing else that it cannot install itself. Each step says
+# what it does; the first one that fails ends the run.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+# rustup puts cargo here; a shell that was open before does not know it yet.
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+
+# One profile for the binary and for all tests, so that dependencies are compiled once.
+CARGO ?= cargo
+PROFILE := --release
+RIALTO := target/release/rialto
+
+# Arguments for `make run`, such as: make run ARGS="--ports 20000 --mailboxes 100"
+ARGS ?=
+
+# The long tiers. How many seeds a seeded test runs, and how long each fuzz target.
+SEEDS ?= 200
+FUZZ_SECONDS ?= 60
+
+.PHONY: help run build test lint bench full
+.PHONY: toolchain packages web test-crates test-chaos test-interop full-seeds full-chaos full-fuzz
+
+help:
+	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
+
+# ---- running -------------------------------------------------------------------------------
+
+run: build
+	@printf '\n==> %s\n' 'Starting the server; Ctrl-C ends it'
+	@exec ./$(RIALTO) dev $(ARGS)
+
+build: toolchain web
+	@printf '\n==> %s\n' 'Building $(RIALTO) (the first time takes some minutes)'
+	$(CARGO) build $(PROFILE)
+
+# Pages to embed exist once there is a web/ folder.
+web:
+	@if [[ -f web/package.json ]]; then \
+		printf '\n==> Building the web pages\n'; \
+		command -v npm >/dev/null || bash .ci/apt npm; \
+		cd web && npm ci --no-audit --no-fund && npm run build; \
+	fi
+
+# ---- checking ------------------------------------------------------------------------------
+
+lint: toolchain
+	@printf '\n==> %s\n' 'Formatting'
+	$(CARGO) fmt --all --check
+	@printf '\n==> %s\n' 'Clippy'
+	$(CARGO) clippy $(PROFILE) --workspace --all-targets -- -D warnings
+	@printf '\n==> %s\n' 'The tree itself: layers, sizes, citations'
+	$(CARGO) xtask tidy
+
+test: build packages test-crates test-chaos test-interop
+	@printf '\n==> All tests passed\n'
+
+test-crates: toolchain
+	@printf '\n==> %s\n' 'Tests of all crates'
+	$(CARGO) test $(PROFILE) --workspace
+
+# Real processes, faults, and an oracle; a short round of each scenario.
+test-chaos: build
+	@if [[ -x chaos-tests/smoke.sh ]]; then \
+		printf '\n==> Faults: a short round of each scenario\n'; \
+		chaos-tests/smoke.sh; \
+	fi
+
+# Clients from the distribution against a running server.
+test-interop: build packages
+	@if [[ -x interop/run.sh ]]; then \
+		printf '\n==> Real clients\n'; \
+		interop/run.sh; \
+	fi
+
+bench: toolchain
+	@printf '\n==> %s\n' 'Benchmarks'
+	$(CARGO) bench --benches
+
+# ---- the long tiers ------------------------------------------------------------------------
+
+full: test full-seeds full-chaos full-fuzz
+	@printf '\n==> All tiers passed\n'
+
+full-seeds: toolchain
+	@printf '\n==> %s\n' 'Seeded tests, $(SEEDS) seeds each'
+	RIALTO_SEEDS=$(SEEDS) $(CARGO) test $(PROFILE) -p store-memory
+
+full-chaos: build
+	@if [[ -x chaos-tests/full.sh ]]; then \
+		printf '\n==> Faults, the long tier\n'; \
+		chaos-tests/full.sh; \
+	fi
+
+# cargo-fuzz needs a nightly compiler, so the targets are no members of the workspace.
+full-fuzz: toolchain
+	@if [[ ! -d fuzz ]]; then exit 0; fi; \
+	printf '\n==> Fuzzing, $(FUZZ_SECONDS) s for each target\n'; \
+	if ! $(CARGO) +nightly fuzz --version >/dev/null 2>&1; then \
+		echo 'skipped: needs `rustup toolchain install nightly` and `cargo install cargo-fuzz`'; \
+		exit 0; \
+	fi; \
+	for target in $$($(CARGO) +nightly fuzz list); do \
+		$(CARGO) +nightly fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS); \
+	done
+
+# ---- set-up --------------------------------------------------------------------------------
+
+# A compiler of Rust that is new enough, and the C compiler that links and builds aws-lc.
+toolchain:
+	@if ! command -v $(CARGO) >/dev/null; then \
+		echo 'Rust is missing. Install it from https://rustup.rs and try again.' >&2; exit 1; \
+	fi
+	@wanted=$$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml); \
+	found=$$(rustc --version | cut -d' ' -f2 | cut -d- -f1); \
+	if [[ "$$(printf '%s\n' "$$wanted" "$$found" | sort -V | head -n1)" != "$$wanted" ]]; then \
+		echo "Rust $$wanted or newer is needed, this is $$found: run \`rustup update stable\`." >&2; \
+		exit 1; \
+	fi; \
+	if ! command -v cc >/dev/null; then \
+		printf '\n==> Installing a C compiler\n'; bash .ci/apt build-essential; \
+	fi
+
+# The Debian packages that tests use: mail clients, mostly.
+packages:
+	@if [[ -x interop/install.sh ]]; then \
+		printf '\n==> Debian packages for the tests\n'; \
+		interop/install.sh; \
+	fi

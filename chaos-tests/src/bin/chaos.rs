@@ -1,0 +1,65 @@
+//! Runs one scenario by hand: `cargo run -p chaos-tests -- kill9 --seed 7 --full`.
+// It drives real processes, and what it prints is its result.
+#![allow(clippy::print_stdout)]
+
+use chaos_tests::failure::Result;
+use chaos_tests::scenario::{Tier, disk_full, durability, frozen, kill9, seed_from_env, slow_client};
+use clap::{Parser, ValueEnum};
+use std::process::ExitCode;
+
+/// One scenario against one node.
+#[derive(Parser)]
+struct Arguments {
+    /// Which
+    scenario: Scenario,
+    /// The seed; a fresh one where absent
+    #[arg(long)]
+    seed: Option<u64>,
+    /// The long tier
+    #[arg(long)]
+    full: bool,
+    /// How often kill9 kills
+    #[arg(long)]
+    rounds: Option<u64>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Scenario {
+    Kill9,
+    Durability,
+    SlowClient,
+    Frozen,
+    DiskFull,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let seed = arguments.seed.unwrap_or_else(seed_from_env);
+    println!("seed {seed}");
+    match run(&arguments, seed).await {
+        Ok(figures) => {
+            println!("ok: {figures}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            println!("FAILED: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: &Arguments, seed: u64) -> Result<String> {
+    let tier = if arguments.full { Tier::Full } else { Tier::Smoke };
+    Ok(match arguments.scenario {
+        Scenario::Kill9 => {
+            let mut plan = kill9::Plan::new(tier, seed);
+            plan.rounds = arguments.rounds.unwrap_or(plan.rounds);
+            kill9::run(&plan).await?.to_string()
+        }
+        Scenario::Durability => format!("{:?}", durability::by_trace(seed, None).await?),
+        Scenario::SlowClient => format!("{:?}", slow_client::run(tier, seed).await?),
+        Scenario::Frozen => format!("{} acknowledged", frozen::run(tier, seed).await?),
+        Scenario::DiskFull => format!("{:?}", disk_full::run(seed).await?),
+    })
+}

@@ -1,0 +1,279 @@
+//! A world: the processes of a run, its directory, its ports.
+//!
+//! ```text
+//! target/chaos/NAME-SEED-PID/   data/  what the node keeps (`rialto dev --data`)
+//!                               node-0.log  what it printed, all lives together
+//! ```
+//!
+//! The directory stays where a scenario fails and goes where it passes. Nodes are killed by their
+//! own process id, never by name.
+
+use crate::binary::{self, Mutant};
+use crate::failure::{Failure, Result};
+use crate::net::{Endpoint, PATIENCE};
+use crate::ports;
+use serde_json::Value;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::process::{Child, Command};
+use tokio::time::{sleep, timeout};
+
+/// The accepted domain of `rialto dev`.
+pub const DOMAIN: &str = "rialto.test";
+/// Everybody's password.
+pub const PASSWORD: &str = "rialto-dev";
+/// What a node prints when all listeners accept.
+const READY: &str = "rialto: ready";
+
+/// How a world is to be.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Names the run's directory.
+    pub name: String,
+    /// Names it, too; the workload gets it from the scenario.
+    pub seed: u64,
+    /// How many mailboxes `user1` … there are besides alice, bob and carol.
+    pub mailboxes: u16,
+    /// A deliberate fault.
+    pub mutant: Option<Mutant>,
+    /// Where the data goes if not into the run's directory.
+    pub data: Option<PathBuf>,
+    /// A program with arguments to run the node under, such as strace.
+    pub wrapper: Vec<String>,
+}
+
+/// The processes of a run.
+pub struct World {
+    options: Options,
+    dir: PathBuf,
+    data: PathBuf,
+    binary: PathBuf,
+    base: u16,
+    node: Option<Child>,
+    passed: bool,
+}
+
+impl World {
+    /// Makes the run's directory and starts the node.
+    ///
+    /// # Errors
+    /// If there is no binary or it does not get ready.
+    pub async fn start(options: Options) -> Result<World> {
+        let name = format!("{}-{}-{}", options.name, options.seed, std::process::id());
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/chaos").join(name);
+        fs::create_dir_all(&dir)?;
+        let dir = dir.canonicalize()?;
+        let binary = tokio::task::block_in_place(|| binary::find(options.mutant))?;
+        let data = options.data.clone().unwrap_or_else(|| dir.join("data"));
+        let base = ports::find_base(1)?;
+        let (node, passed) = (None, false);
+        let mut world = World { options, dir, data, binary, base, node, passed };
+        world.boot().await?;
+        Ok(world)
+    }
+
+    /// Starts the node (again) on the same data and ports; how long until it was ready.
+    ///
+    /// # Errors
+    /// If it ends, or is not ready in time; with the end of its log.
+    pub async fn boot(&mut self) -> Result<Duration> {
+        let begun = Instant::now();
+        let mut log = self.open_log()?;
+        writeln!(log, "--- chaos: start ---")?;
+        let mut arguments = self.options.wrapper.clone();
+        arguments.push(self.binary.display().to_string());
+        let [program, arguments @ ..] = arguments.as_slice() else {
+            return Err(Failure::from("nothing to run"));
+        };
+        let mut command = Command::new(program);
+        command.args(arguments).arg("dev").arg("--data").arg(&self.data);
+        command.args(["--ports", &self.base.to_string()]);
+        command.args(["--mailboxes", &self.options.mailboxes.to_string()]);
+        if let Some(mutant) = self.options.mutant {
+            command.args(["--mutant", mutant.word()]);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(self.open_log()?);
+        let mut child = command.kill_on_drop(true).spawn()?;
+        let stdout = child.stdout.take().ok_or_else(|| Failure::from("no pipe"))?;
+        self.node = Some(child);
+        let mut lines = BufReader::new(stdout).lines();
+        let waiting = async {
+            while let Some(line) = lines.next_line().await? {
+                writeln!(log, "{line}")?;
+                if line.trim() == READY {
+                    return Ok(());
+                }
+            }
+            Err(Failure::from("the node ended before it was ready"))
+        };
+        let ready = timeout(PATIENCE * 2, waiting).await.unwrap_or_else(|late| Err(late.into()));
+        ready.map_err(|error| self.with_log(&error))?;
+        let took = begun.elapsed();
+        // The pipe must be read on, or the node would block on a full one.
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                let _ = writeln!(log, "{line}");
+            }
+        });
+        Ok(took)
+    }
+
+    fn open_log(&self) -> Result<File> {
+        Ok(OpenOptions::new().create(true).append(true).open(self.dir.join("node-0.log"))?)
+    }
+
+    /// An error with the end of the node's log.
+    #[must_use]
+    pub fn with_log(&self, error: &Failure) -> Failure {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        let end = lines.get(lines.len().saturating_sub(20)..).unwrap_or_default().join("\n");
+        Failure(format!("{error}\n--- end of {}/node-0.log ---\n{end}", self.dir.display()))
+    }
+
+    /// What the node printed, all lives together.
+    #[must_use]
+    pub fn log(&self) -> String {
+        let bytes = fs::read(self.dir.join("node-0.log")).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// How to reach the node.
+    ///
+    /// # Errors
+    /// If its authority cannot be read.
+    pub fn endpoint(&self) -> Result<Endpoint> {
+        Endpoint::new(self.base, &self.data.join("ca.pem"))
+    }
+
+    /// The run's directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The process id of the node.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn pid(&self) -> Result<u32> {
+        let pid = self.node.as_ref().and_then(Child::id);
+        pid.ok_or_else(|| Failure::from("the node does not run"))
+    }
+
+    /// The node's child process, for [`crate::fault`].
+    pub fn node_mut(&mut self) -> Result<&mut Child> {
+        self.node.as_mut().ok_or_else(|| Failure::from("the node does not run"))
+    }
+
+    /// The mailboxes' names.
+    #[must_use]
+    pub fn users(&self) -> Vec<String> {
+        let named = ["alice", "bob", "carol"].map(str::to_owned);
+        named.into_iter().chain((1..=self.options.mailboxes).map(|n| format!("user{n}"))).collect()
+    }
+
+    /// Asks the administration over its socket.
+    ///
+    /// # Errors
+    /// If the node does not answer, or refuses.
+    pub async fn admin(&self, path: &str) -> Result<Value> {
+        let stream = UnixStream::connect(self.data.join("rialto.sock")).await?;
+        let body = http_get(stream, path).await?;
+        serde_json::from_slice(&body).map_err(|error| Failure(format!("{path}: {error}")))
+    }
+
+    /// The sum of a counter over its labels; 0 where it was never counted.
+    ///
+    /// # Errors
+    /// If the node does not answer.
+    pub async fn metric(&self, name: &str) -> Result<f64> {
+        let stream = TcpStream::connect(("127.0.0.1", self.base + 9090)).await?;
+        let body = http_get(stream, "/metrics").await?;
+        let text = String::from_utf8_lossy(&body).into_owned();
+        Ok(text.lines().filter_map(|line| sample(line, name)).sum())
+    }
+
+    /// Waits until nothing waits for delivery.
+    ///
+    /// # Errors
+    /// If the queue does not empty in time; with what is left.
+    pub async fn wait_for_empty_queue(&self) -> Result<()> {
+        let begun = Instant::now();
+        loop {
+            let queue = self.admin("/api/v1/queue").await?;
+            if queue.as_array().is_some_and(Vec::is_empty) {
+                return Ok(());
+            }
+            if begun.elapsed() > PATIENCE {
+                return Err(Failure(format!("the queue does not empty: {queue:.2000}")));
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// The run passed: its directory is not needed any more.
+    pub fn pass(&mut self) {
+        self.passed = true;
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if let Some(mut node) = self.node.take() {
+            let _ = node.start_kill();
+        }
+        if self.passed {
+            let _ = fs::remove_dir_all(&self.dir);
+        } else {
+            eprintln!("chaos: the run's directory is {}", self.dir.display());
+        }
+    }
+}
+
+/// The value of a line of the exposition format if it is of this metric.
+fn sample(line: &str, name: &str) -> Option<f64> {
+    let rest = line.strip_prefix(name)?;
+    let value = match rest.strip_prefix('{') {
+        Some(labelled) => labelled.rsplit_once('}')?.1,
+        None => rest.strip_prefix(' ')?,
+    };
+    value.trim().parse().ok()
+}
+
+async fn http_get<S>(mut stream: S, path: &str) -> Result<Vec<u8>>
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+{
+    let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    timeout(PATIENCE, stream.read_to_end(&mut answer)).await??;
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
+    let end = end.ok_or_else(|| Failure::from("no HTTP answer"))?;
+    let head = String::from_utf8_lossy(&answer[..end]).into_owned();
+    let body = answer.split_off(end + 4);
+    match head.split(' ').nth(1) {
+        Some("200") => Ok(body),
+        _ => Err(Failure(format!("{path}: {head}: {}", String::from_utf8_lossy(&body)))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_are_found_by_their_whole_name() {
+        let check = |line: &str, expected: Option<f64>| assert_eq!(sample(line, "a_b"), expected);
+        check("a_b 3", Some(3.0));
+        check("a_b{x=\"}\"} 4", Some(4.0));
+        check("a_b_c 5", None);
+        check("# TYPE a_b counter", None);
+    }
+}

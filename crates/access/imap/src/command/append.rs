@@ -1,0 +1,195 @@
+//! APPEND (RFC 3501 §6.3.11), with APPENDUID (RFC 4315 §3).
+//!
+//! The message is never whole in memory: as its literal comes, each piece goes to the blob store
+//! and past the MIME scanner. What can be refused is refused before the literal is let come: an
+//! unknown mailbox, a message too large, a full mailbox. Nothing of the message can be seen before
+//! the one transaction that files it, so a client that vanishes half-way leaves nothing but chunks
+//! under a lease (attack 30).
+
+use super::{failed, no_such, tree, unexpected};
+use crate::flags;
+use crate::reply::{self, Answer, Ending, Reply, ReplyCode, Stop};
+use crate::session::Session;
+use crate::sync::Manner;
+use crate::wire::Incoming;
+use base::{Error, FolderId, Kind, Timestamp};
+use codec_imap::command::{Append, AppendHead};
+use codec_imap::framer::LiteralOffer;
+use codec_imap::{Code, Command, CommandBody, FrameError, IdRange, Tag};
+use codec_mime::{Limits, ParsedMessage, Scanner};
+use contract_blob::{Content, Staged, Upload};
+use contract_mailbox::index::NamedFlags;
+use contract_mailbox::{NewMessage, Write, WriteReply};
+use std::sync::Arc;
+
+/// Numbers may change with APPEND, and UIDs need not be named.
+const MANNER: Manner = Manner { expunges: true, uids: false };
+
+/// An APPEND whose message did not come as a literal that could be streamed.
+pub(crate) fn without_stream(session: &mut Session, _command: &Append) -> Answer {
+    session.state.user()?;
+    Err(Reply::bad("The message must be a literal").into())
+}
+
+/// APPEND, from the moment its message is announced to its answer.
+pub(crate) async fn receive(
+    session: &mut Session,
+    tag: &Tag,
+    head: AppendHead,
+    offer: LiteralOffer,
+) -> Result<(), Ending> {
+    let prepared = match prepare(session, &head, offer).await {
+        Ok(prepared) => prepared,
+        Err(stop) => return refuse(session, tag, stop).await,
+    };
+    session.wire.framer.stream();
+    if offer.sync {
+        session.wire.invite("Send the message");
+    }
+    let answer = match stream(session).await {
+        Ok((staged, parsed)) => file(session, prepared, staged, parsed).await,
+        Err(stop) => Err(stop),
+    };
+    match answer {
+        Ok(reply) | Err(Stop::Reply(reply)) => session.finish(Some(tag), &reply, MANNER).await,
+        Err(Stop::Last(reply, ending)) => {
+            session.wire.condition(Some(tag), &reply);
+            Err(ending)
+        }
+        Err(Stop::Answered) => Ok(()),
+        Err(Stop::End(ending)) => Err(ending),
+    }
+}
+
+/// What is known before the message comes.
+struct Prepared {
+    folder: FolderId,
+    flags: NamedFlags,
+    received: Option<Timestamp>,
+}
+
+async fn prepare(
+    session: &mut Session,
+    head: &AppendHead,
+    offer: LiteralOffer,
+) -> Result<Prepared, Stop> {
+    if offer.binary {
+        return Err(Reply::bad("Messages with NUL are not taken").into());
+    }
+    if offer.len_bytes > session.shared.config.message_bytes_max {
+        return Err(Reply::no(Code::TooBig, "The message is too large").into());
+    }
+    if offer.len_bytes == 0 {
+        return Err(Reply::no(Code::Cannot, "A message cannot be empty").into());
+    }
+    let flags = flags::named(&head.flags)?;
+    let user = session.state.user()?;
+    let folder = match tree(user).await?.find(head.mailbox.as_str()) {
+        Some(info) => info.id,
+        None => return Err(reply::of_target_error(&no_such(&head.mailbox)).into()),
+    };
+    if let Some(max) = user.account.quota.no_receive_bytes {
+        let usage = user.mailbox.usage().await.map_err(|error| failed("APPEND", error))?;
+        if usage.size_bytes.saturating_add(offer.len_bytes) > max {
+            return Err(Reply::no(Code::OverQuota, "The mailbox is full").into());
+        }
+    }
+    let received = head.date.map(|date| Timestamp::from_unix_s(date.to_unix_seconds()));
+    Ok(Prepared { folder, flags, received })
+}
+
+/// Answers an APPEND whose message will not be taken.
+async fn refuse(session: &mut Session, tag: &Tag, stop: Stop) -> Result<(), Ending> {
+    let reply = match stop {
+        Stop::Reply(reply) | Stop::Last(reply, _) => reply,
+        Stop::End(ending) => return Err(ending),
+        Stop::Answered => return Ok(()),
+    };
+    let refused = session.refuse_literal();
+    session.finish(Some(tag), &reply, MANNER).await?;
+    refused
+}
+
+/// Takes the message in. On an error the rest of the command is skipped.
+async fn stream(session: &mut Session) -> Result<(Staged, ParsedMessage), Stop> {
+    let mut upload = session.shared.blobs.upload();
+    let mut scanner = Scanner::new(Limits::default());
+    let patience = session.patience();
+    loop {
+        match session.wire.next(patience).await? {
+            Incoming::Chunk(chunk) => {
+                scanner.push(&chunk);
+                if let Err(error) = upload.write(chunk).await {
+                    session.refuse_literal()?;
+                    return Err(failed("APPEND", error));
+                }
+            }
+            Incoming::Command(raw) => match Command::parse(&raw) {
+                Ok(Command { body: CommandBody::Append(_), .. }) => {
+                    return finish(upload, scanner).await;
+                }
+                Ok(_) => return Err(Reply::bad("That is no APPEND").into()),
+                Err(error) => return Err(Reply::bad(error.to_string()).into()),
+            },
+            // A second message: MULTIAPPEND is not offered.
+            Incoming::Literal(_) => {
+                session.refuse_literal()?;
+                return Err(Reply::bad("One message at a time").into());
+            }
+            Incoming::Broken(error) if error.is_fatal() => {
+                return Err(Ending::bye(None, "Too much that is no command").into());
+            }
+            Incoming::Broken(error) => return Err(broken(error)),
+        }
+    }
+}
+
+fn broken(error: FrameError) -> Stop {
+    Reply::bad(error.to_string()).into()
+}
+
+async fn finish(
+    upload: Box<dyn Upload>,
+    scanner: Scanner,
+) -> Result<(Staged, ParsedMessage), Stop> {
+    let staged = upload.finish().await.map_err(|error| failed("APPEND", error))?;
+    let parsed = scanner.finish();
+    if parsed.size_bytes != staged.size_bytes {
+        return Err(failed("APPEND", Error::internal("scanner and upload differ in size")));
+    }
+    Ok((staged, parsed))
+}
+
+/// Files the message.
+async fn file(
+    session: &mut Session,
+    prepared: Prepared,
+    staged: Staged,
+    parsed: ParsedMessage,
+) -> Answer {
+    let user = session.state.user()?;
+    let message = NewMessage {
+        content: Content::of(&staged),
+        staged: vec![staged],
+        parsed: Arc::new(parsed),
+        flags: prepared.flags,
+        received: prepared.received,
+    };
+    let request = Write::Append { folder: prepared.folder, messages: vec![message] };
+    let appended = match user.mailbox.write(request).await {
+        // The mailbox was deleted while the message came.
+        Err(error) if error.kind == Kind::NotFound => {
+            return Err(reply::of_target_error(&error).into());
+        }
+        Err(error) => return Err(failed("APPEND", error)),
+        Ok(appended) => appended,
+    };
+    match appended {
+        WriteReply::Appended { uid_validity, uids } => {
+            let uids = uids.iter().map(|uid| IdRange { first: uid.0, last: uid.0 }).collect();
+            Ok(Reply::ok("Appended").code(ReplyCode::AppendUid { uid_validity, uids }))
+        }
+        WriteReply::LookAgain => Ok(Reply::ok("Appended")),
+        _ => unexpected("APPEND"),
+    }
+}

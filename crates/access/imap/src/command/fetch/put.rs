@@ -1,0 +1,150 @@
+//! Printing one FETCH response.
+
+use super::load::{self, Piece};
+use super::{Plan, Target};
+use crate::body;
+use crate::flags;
+use crate::reply::{Ending, Stop};
+use crate::view::View;
+use crate::wire::Wire;
+use bytes::Bytes;
+use codec_imap::command::FetchItem;
+use codec_imap::{DateTime, FetchWriter};
+use contract_blob::Blobs;
+use contract_mailbox::{Content, MessageMeta};
+use futures::StreamExt;
+use std::sync::Arc;
+
+/// Prints the response for one message, sending as the output grows.
+pub(super) async fn message(
+    wire: &mut Wire,
+    view: &mut View,
+    plan: &Plan,
+    target: &Target,
+    pieces: Vec<Piece>,
+    blobs: &Arc<dyn Blobs>,
+) -> Result<(), Stop> {
+    let row = target.row;
+    let mut fetch = FetchWriter::begin(wire.out(), row as u32 + 1);
+    let mut pieces = pieces.into_iter();
+    for item in &plan.items {
+        if known(wire, &mut fetch, view, row, item) {
+            continue;
+        }
+        let Some(meta) = &target.meta else { continue };
+        if described(wire, &mut fetch, meta, item) {
+            continue;
+        }
+        match pieces.next() {
+            None | Some(Piece::Nil) => nil(wire, &mut fetch, item),
+            Some(Piece::Ready(bytes)) => ready(wire, &mut fetch, item, bytes).await?,
+            Some(Piece::Stream(content)) => stream(wire, &mut fetch, item, content, blobs).await?,
+            Some(Piece::Fields(header)) => {
+                // Part of the response may be on its way: it cannot be taken back.
+                let bytes = load::fields(item, header, blobs).await.map_err(|error| {
+                    crate::reply::log("FETCH", &error);
+                    Ending::Broken
+                })?;
+                ready(wire, &mut fetch, item, bytes).await?;
+            }
+        }
+    }
+    if target.now_seen && !plan.asks_flags {
+        known(wire, &mut fetch, view, row, &FetchItem::Flags);
+    }
+    fetch.finish(wire.out());
+    if target.now_seen || plan.asks_flags {
+        view.shown(row);
+    }
+    Ok(wire.relieve().await?)
+}
+
+/// Items that the view knows.
+fn known(
+    wire: &mut Wire,
+    fetch: &mut FetchWriter,
+    view: &View,
+    row: usize,
+    item: &FetchItem,
+) -> bool {
+    let out = wire.out();
+    match item {
+        FetchItem::Flags => {
+            let (flags, recent) = view.flags(row);
+            fetch.flags(out, flags::names(flags, recent, view.keywords()));
+        }
+        FetchItem::Uid => fetch.uid(out, view.uid(row).unwrap_or_default().0),
+        FetchItem::Rfc822Size => fetch.size(out, view.size_bytes(row)),
+        FetchItem::InternalDate => {
+            fetch.internal_date(out, DateTime::from_unix_seconds(view.received_s(row), 0));
+        }
+        _ => return false,
+    }
+    true
+}
+
+/// Items that the stored structure tells.
+fn described(wire: &mut Wire, fetch: &mut FetchWriter, meta: &MessageMeta, item: &FetchItem) -> bool {
+    let (out, parsed) = (wire.out(), &meta.parsed);
+    match item {
+        FetchItem::Envelope => fetch.envelope(out, &body::envelope(&parsed.envelope)),
+        FetchItem::Body => fetch.body(out, &body::structure(&parsed.root)),
+        FetchItem::BodyStructure => fetch.body_structure(out, &body::structure(&parsed.root)),
+        _ => return false,
+    }
+    true
+}
+
+fn nil(wire: &mut Wire, fetch: &mut FetchWriter, item: &FetchItem) {
+    match item {
+        FetchItem::Section(body) => {
+            let origin = body.partial.map(|partial| partial.offset_bytes);
+            fetch.section_nil(wire.out(), &body.section, origin);
+        }
+        // Every message has these.
+        other => fetch.rfc822_header(wire.out(), other, 0),
+    }
+}
+
+fn announce(wire: &mut Wire, fetch: &mut FetchWriter, item: &FetchItem, len_bytes: u64) {
+    match item {
+        FetchItem::Section(body) => {
+            let origin = body.partial.map(|partial| partial.offset_bytes);
+            fetch.section_header(wire.out(), &body.section, origin, len_bytes);
+        }
+        other => fetch.rfc822_header(wire.out(), other, len_bytes),
+    }
+}
+
+async fn ready(
+    wire: &mut Wire,
+    fetch: &mut FetchWriter,
+    item: &FetchItem,
+    bytes: Bytes,
+) -> Result<(), Ending> {
+    announce(wire, fetch, item, bytes.len() as u64);
+    wire.payload(bytes).await
+}
+
+/// Sends bytes as they come from the store. Once the literal is announced nothing but its bytes
+/// can be said, so an error ends the connection.
+async fn stream(
+    wire: &mut Wire,
+    fetch: &mut FetchWriter,
+    item: &FetchItem,
+    content: Content,
+    blobs: &Arc<dyn Blobs>,
+) -> Result<(), Ending> {
+    let mut left_bytes = content.size_bytes();
+    announce(wire, fetch, item, left_bytes);
+    let mut bytes = content.read(blobs);
+    while let Some(next) = bytes.next().await {
+        let next = next.map_err(|error| {
+            crate::reply::log("FETCH", &error);
+            Ending::Broken
+        })?;
+        left_bytes = left_bytes.checked_sub(next.len() as u64).ok_or(Ending::Broken)?;
+        wire.payload(next).await?;
+    }
+    if left_bytes == 0 { Ok(()) } else { Err(Ending::Broken) }
+}

@@ -1,0 +1,160 @@
+//! LIST (RFC 3501 §6.3.8) with LIST-EXTENDED (RFC 5258), CHILDREN (RFC 3348) and SPECIAL-USE
+//! (RFC 6154). Special uses and children are always told, as §2 of both allows.
+
+use super::{failed, tree};
+use crate::reply::{Answer, Reply, Stop};
+use crate::session::Session;
+use crate::state::User;
+use crate::tree::{DELIMITER, Tree, ancestors, special_use};
+use codec_imap::ListPattern;
+use codec_imap::command::{List, ListSelection};
+use codec_imap::response::{ChildInfo, ListAttribute, ListItem, Response};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A name that LIST may show.
+#[derive(Clone, Copy, Default)]
+struct Name {
+    exists: bool,
+    selectable: bool,
+    children: bool,
+    subscribed: bool,
+    special: Option<ListAttribute>,
+}
+
+/// Names that are matched before other sessions get a turn: matching costs name × pattern.
+const NAMES_PER_TURN: usize = 64;
+
+/// LIST.
+pub(crate) async fn run(session: &mut Session, command: &List) -> Answer {
+    let user = session.state.user()?;
+    if let [pattern] = &command.patterns[..]
+        && pattern.as_str().is_empty()
+    {
+        put_delimiter(session);
+        return Ok(Reply::ok("Done"));
+    }
+    let tree = tree(user).await?;
+    let names = names(user, &tree, command).await?;
+    let chosen = |name: &Name| is_chosen(&command.selection, name);
+    let with_chosen_below: BTreeSet<&str> = match command.selection.recursive_match {
+        true => {
+            let below = names.iter().filter(|(_, name)| chosen(name));
+            below.flat_map(|(path, _)| ancestors(path)).collect()
+        }
+        false => BTreeSet::new(),
+    };
+    for (index, (path, name)) in names.iter().enumerate() {
+        if index % NAMES_PER_TURN == NAMES_PER_TURN - 1 {
+            tokio::task::yield_now().await;
+        }
+        let below = with_chosen_below.contains(path.as_str());
+        if !(chosen(name) || below) || !matches_any(command, path) {
+            continue;
+        }
+        let told = command.returns.subscribed || command.selection.subscribed;
+        let attributes = attributes(name, told);
+        let child_info = if below { child_info(&command.selection) } else { Vec::new() };
+        session.wire.put(&Response::List(ListItem {
+            attributes: &attributes,
+            delimiter: Some(DELIMITER),
+            name: path,
+            child_info: &child_info,
+        }));
+        session.wire.relieve().await?;
+    }
+    Ok(Reply::ok("Done"))
+}
+
+/// The request for the delimiter (RFC 3501 §6.3.8).
+fn put_delimiter(session: &mut Session) {
+    session.wire.put(&Response::List(ListItem {
+        attributes: &[ListAttribute::NoSelect],
+        delimiter: Some(DELIMITER),
+        name: "",
+        child_info: &[],
+    }));
+}
+
+/// All folders, and with SUBSCRIBED the subscribed names that are none.
+async fn names(
+    user: &User,
+    tree: &Tree,
+    command: &List,
+) -> Result<BTreeMap<String, Name>, Stop> {
+    let mut names: BTreeMap<String, Name> = BTreeMap::new();
+    for entry in tree.entries() {
+        let name = Name {
+            exists: true,
+            selectable: entry.selectable,
+            children: entry.children,
+            subscribed: entry.info.subscribed,
+            special: special_use(entry.info),
+        };
+        names.insert(entry.path.to_owned(), name);
+    }
+    if command.selection.subscribed {
+        let paths = user.mailbox.subscriptions().await.map_err(|error| failed("LIST", error))?;
+        for path in paths {
+            let path = tree.shown_path(&path);
+            if tree.is_hidden(&path) {
+                continue;
+            }
+            if command.selection.recursive_match {
+                for above in ancestors(&path) {
+                    names.entry(above.to_owned()).or_default().children = true;
+                }
+            }
+            names.entry(path).or_default().subscribed = true;
+        }
+    }
+    Ok(names)
+}
+
+fn is_chosen(selection: &ListSelection, name: &Name) -> bool {
+    let wanted = !selection.subscribed || name.subscribed;
+    wanted && (!selection.special_use || name.special.is_some())
+}
+
+fn matches_any(command: &List, path: &str) -> bool {
+    command.patterns.iter().any(|pattern| matches(pattern, &command.reference, path))
+}
+
+/// Whether a pattern matches. A pattern that asks for more characters than the name has is not
+/// tried, which bounds the cost by the name's length (attack 28).
+pub(super) fn matches(pattern: &ListPattern, reference: &str, path: &str) -> bool {
+    let plain = reference.chars().chain(pattern.as_str().chars());
+    let least = plain.filter(|c| !matches!(c, '*' | '%')).take(path.len() + 1).count();
+    least <= path.chars().count() && pattern.matches(reference, path, Some(DELIMITER))
+}
+
+fn attributes(name: &Name, tell_subscribed: bool) -> Vec<ListAttribute> {
+    let mut attributes = Vec::with_capacity(4);
+    if !name.exists {
+        attributes.push(ListAttribute::NonExistent);
+    } else if !name.selectable {
+        attributes.push(ListAttribute::NoSelect);
+    }
+    if name.exists || name.children {
+        attributes.push(match name.children {
+            true => ListAttribute::HasChildren,
+            false => ListAttribute::HasNoChildren,
+        });
+    }
+    if tell_subscribed && name.subscribed {
+        attributes.push(ListAttribute::Subscribed);
+    }
+    attributes.extend(name.special);
+    attributes
+}
+
+/// Why a parent is shown (RFC 5258 §3.5).
+fn child_info(selection: &ListSelection) -> Vec<ChildInfo> {
+    let mut info = Vec::with_capacity(2);
+    if selection.subscribed {
+        info.push(ChildInfo::Subscribed);
+    }
+    if selection.special_use {
+        info.push(ChildInfo::SpecialUse);
+    }
+    info
+}

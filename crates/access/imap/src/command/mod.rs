@@ -1,0 +1,73 @@
+//! One file for each command: what it asks of the contracts and what it tells the client.
+
+pub(crate) mod append;
+pub(crate) mod authenticate;
+pub(crate) mod capability;
+pub(crate) mod check;
+pub(crate) mod close;
+pub(crate) mod copy;
+pub(crate) mod create;
+pub(crate) mod delete;
+pub(crate) mod enable;
+pub(crate) mod examine;
+pub(crate) mod expunge;
+pub(crate) mod fetch;
+pub(crate) mod id;
+pub(crate) mod idle;
+pub(crate) mod list;
+pub(crate) mod login;
+pub(crate) mod logout;
+pub(crate) mod lsub;
+pub(crate) mod namespace;
+pub(crate) mod noop;
+pub(crate) mod rename;
+pub(crate) mod search;
+pub(crate) mod select;
+pub(crate) mod starttls;
+pub(crate) mod status;
+pub(crate) mod store;
+pub(crate) mod subscribe;
+pub(crate) mod unselect;
+
+use crate::reply::{self, Answer, Stop};
+use crate::state::User;
+use crate::tree::Tree;
+use base::{Error, Kind};
+use codec_imap::MailboxName;
+use contract_mailbox::{Write, WriteReply};
+
+/// The user's folders by name.
+async fn tree(user: &User) -> Result<Tree, Stop> {
+    let folders = user.mailbox.folders().await.map_err(|error| failed("folders", error))?;
+    Ok(Tree::new(folders))
+}
+
+/// An error as an answer; the server's own are logged here.
+fn failed(command: &'static str, error: Error) -> Stop {
+    reply::log(command, &error);
+    error.into()
+}
+
+/// The answer where a mailbox that is named does not exist.
+fn no_such(name: &MailboxName) -> Error {
+    Error::new(Kind::NotFound, format!("Mailbox {name} does not exist"))
+}
+
+/// A change whose answer may have got lost on the way of a command that was sent again: `None`
+/// then, and the view tells what became of it.
+async fn write(
+    user: &User,
+    command: &'static str,
+    request: Write,
+) -> Result<Option<WriteReply>, Stop> {
+    match user.mailbox.write(request).await {
+        Ok(WriteReply::LookAgain) => Ok(None),
+        Ok(reply) => Ok(Some(reply)),
+        Err(error) => Err(failed(command, error)),
+    }
+}
+
+/// An answer of the wrong kind.
+fn unexpected(command: &'static str) -> Answer {
+    Err(failed(command, Error::internal(format!("{command}: an answer of another kind"))))
+}

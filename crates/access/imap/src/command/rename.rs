@@ -1,0 +1,27 @@
+//! RENAME (RFC 3501 §6.3.5). What is below the mailbox moves with it; the messages of the Inbox
+//! move to a new mailbox, and the Inbox stays.
+
+use super::create::place;
+use super::{failed, no_such, tree};
+use crate::reply::{Answer, Reply};
+use crate::session::Session;
+use crate::tree::DELIMITER;
+use codec_imap::Code;
+use codec_imap::command::Rename;
+
+/// RENAME.
+pub(crate) async fn run(session: &mut Session, command: &Rename) -> Answer {
+    let user = session.state.user()?;
+    let (from, to) = (&command.from, &command.to);
+    let Some(folder) = tree(user).await?.find(from.as_str()).map(|info| info.id) else {
+        return Err(no_such(from).into());
+    };
+    let below = to.as_str().strip_prefix(from.as_str());
+    if !from.is_inbox() && below.is_some_and(|rest| rest.starts_with(DELIMITER)) {
+        return Err(Reply::no(Code::Cannot, "A mailbox cannot be below itself").into());
+    }
+    let (parent, name) = place(user, to.as_str()).await?;
+    let renamed = user.mailbox.rename_folder(folder, parent, name.to_owned()).await;
+    renamed.map_err(|error| failed("RENAME", error))?;
+    Ok(Reply::ok("Renamed"))
+}

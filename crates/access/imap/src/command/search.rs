@@ -1,0 +1,191 @@
+//! SEARCH and UID SEARCH (RFC 3501 §6.4.4).
+//!
+//! What the view knows (flags, UIDs, numbers, sizes, dates of arrival) is answered from it, after
+//! asking what changed; only a search for text goes to the mailbox. Either way the result holds
+//! messages that the client knows, and nothing else.
+
+use super::failed;
+use crate::reply::{Answer, Reply, Stop};
+use crate::selection::Selection;
+use crate::session::Session;
+use crate::sync::{self, Ask};
+use crate::view::View;
+use base::Uid;
+use bytes::Bytes;
+use codec_imap::command::{Charset, Search as Command, SearchKey};
+use codec_imap::response::Response;
+use codec_imap::{Code, Date, SequenceSet};
+use contract_mailbox::search::DEPTH_MAX;
+use contract_mailbox::{Search, SystemFlags, UidSet};
+
+const SECONDS_PER_DAY: i64 = 86_400;
+
+/// Conditions that are tried before other sessions get a turn.
+const TESTS_PER_TURN: usize = 100_000;
+
+/// SEARCH, UID SEARCH.
+pub(crate) async fn run(session: &mut Session, command: Command) -> Answer {
+    let (user, selected) = session.state.selected()?;
+    if let Some(Charset::Other(_)) = command.charset {
+        let code = Code::BadCharset(&["US-ASCII", "UTF-8"]);
+        return Err(Reply::no(code, "That charset is not known").into());
+    }
+    sync::catch_up(user, selected, Ask::Always).await.map_err(|error| failed("SEARCH", error))?;
+    let view = &selected.view;
+    let search = translate(&command.key, view, DEPTH_MAX)?;
+    let rows = if is_local(&search) {
+        local(&search, view).await
+    } else {
+        let found = user.mailbox.search(selected.folder, search).await;
+        let mut uids = found.map_err(|error| failed("SEARCH", error))?;
+        uids.sort_unstable();
+        uids.into_iter().filter_map(|uid| view.row_of(uid)).collect()
+    };
+    let number = |row: usize| match command.uid {
+        true => view.uid(row).map_or(0, |uid| uid.0),
+        false => row as u32 + 1,
+    };
+    let numbers: Vec<u32> = rows.into_iter().map(number).collect();
+    session.wire.put(&Response::Search(&numbers));
+    Ok(Reply::ok("Done"))
+}
+
+/// The key as a condition on messages. Numbers and \Recent, which are the session's own, become
+/// UIDs.
+fn translate(key: &SearchKey, view: &View, depth: usize) -> Result<Search, Stop> {
+    use Search as S;
+    let depth = depth.checked_sub(1).ok_or_else(too_deep)?;
+    let flag = |flag| Ok(S::System(flag));
+    let no_flag = |flag| Ok(S::Not(Box::new(S::System(flag))));
+    let days = |date: &Date| date.to_unix_days().clamp(i32::MIN.into(), i32::MAX.into()) as i32;
+    let recent = || S::Uids(view.recent().clone());
+    match key {
+        SearchKey::All => Ok(S::All),
+        SearchKey::Answered => flag(SystemFlags::ANSWERED),
+        SearchKey::Deleted => flag(SystemFlags::DELETED),
+        SearchKey::Draft => flag(SystemFlags::DRAFT),
+        SearchKey::Flagged => flag(SystemFlags::FLAGGED),
+        SearchKey::Seen => flag(SystemFlags::SEEN),
+        SearchKey::Unanswered => no_flag(SystemFlags::ANSWERED),
+        SearchKey::Undeleted => no_flag(SystemFlags::DELETED),
+        SearchKey::Undraft => no_flag(SystemFlags::DRAFT),
+        SearchKey::Unflagged => no_flag(SystemFlags::FLAGGED),
+        SearchKey::Unseen => no_flag(SystemFlags::SEEN),
+        SearchKey::Recent => Ok(recent()),
+        SearchKey::Old => Ok(S::Not(Box::new(recent()))),
+        SearchKey::New => Ok(S::And(vec![recent(), no_flag(SystemFlags::SEEN)?])),
+        SearchKey::Keyword(name) => Ok(S::Keyword(name.clone())),
+        SearchKey::Unkeyword(name) => Ok(S::Not(Box::new(S::Keyword(name.clone())))),
+        SearchKey::Bcc(bytes) => Ok(S::Bcc(text(bytes)?)),
+        SearchKey::Body(bytes) => Ok(S::Body(text(bytes)?)),
+        SearchKey::Cc(bytes) => Ok(S::Cc(text(bytes)?)),
+        SearchKey::From(bytes) => Ok(S::From(text(bytes)?)),
+        SearchKey::Subject(bytes) => Ok(S::Subject(text(bytes)?)),
+        SearchKey::Text(bytes) => Ok(S::Text(text(bytes)?)),
+        SearchKey::To(bytes) => Ok(S::To(text(bytes)?)),
+        SearchKey::Header(name, bytes) => {
+            Ok(S::Header { name: text(name)?, text: text(bytes)? })
+        }
+        SearchKey::Before(date) => Ok(S::ReceivedBefore(days(date))),
+        SearchKey::On(date) => Ok(S::ReceivedOn(days(date))),
+        SearchKey::Since(date) => Ok(S::ReceivedSince(days(date))),
+        SearchKey::SentBefore(date) => Ok(S::SentBefore(days(date))),
+        SearchKey::SentOn(date) => Ok(S::SentOn(days(date))),
+        SearchKey::SentSince(date) => Ok(S::SentSince(days(date))),
+        SearchKey::Larger(size) => Ok(S::Larger(*size)),
+        SearchKey::Smaller(size) => Ok(S::Smaller(*size)),
+        SearchKey::Sequence(set) => uids(set, false, view),
+        SearchKey::Uid(set) => uids(set, true, view),
+        SearchKey::Not(key) => Ok(S::Not(Box::new(translate(key, view, depth)?))),
+        SearchKey::Or(a, b) => {
+            Ok(S::Or(vec![translate(a, view, depth)?, translate(b, view, depth)?]))
+        }
+        SearchKey::And(keys) => {
+            let all: Result<_, Stop> = keys.iter().map(|key| translate(key, view, depth)).collect();
+            Ok(S::And(all?))
+        }
+    }
+}
+
+fn uids(set: &SequenceSet, uid: bool, view: &View) -> Result<Search, Stop> {
+    Ok(Search::Uids(Selection::resolve(set, uid, view)?.uids(view)))
+}
+
+fn text(bytes: &Bytes) -> Result<String, Stop> {
+    String::from_utf8(bytes.to_vec()).map_err(|_| {
+        let code = Code::BadCharset(&["US-ASCII", "UTF-8"]);
+        Reply::no(code, "That text is not UTF-8").into()
+    })
+}
+
+fn too_deep() -> Stop {
+    Reply::no(Code::Limit, "The search is nested too deep").into()
+}
+
+/// Whether the view knows enough.
+fn is_local(search: &Search) -> bool {
+    match search {
+        Search::And(all) | Search::Or(all) => all.iter().all(is_local),
+        Search::Not(one) => is_local(one),
+        Search::All
+        | Search::Uids(_)
+        | Search::System(_)
+        | Search::Keyword(_)
+        | Search::ReceivedBefore(_)
+        | Search::ReceivedOn(_)
+        | Search::ReceivedSince(_)
+        | Search::Larger(_)
+        | Search::Smaller(_) => true,
+        _ => false,
+    }
+}
+
+async fn local(search: &Search, view: &View) -> Vec<usize> {
+    let rows_per_turn = (TESTS_PER_TURN / weight(search)).max(1);
+    let mut found = Vec::new();
+    for row in 0..view.len() {
+        if row % rows_per_turn == rows_per_turn - 1 {
+            tokio::task::yield_now().await;
+        }
+        if holds(search, view, row) {
+            found.push(row);
+        }
+    }
+    found
+}
+
+/// How many conditions there are.
+fn weight(search: &Search) -> usize {
+    match search {
+        Search::And(all) | Search::Or(all) => 1 + all.iter().map(weight).sum::<usize>(),
+        Search::Not(one) => 1 + weight(one),
+        _ => 1,
+    }
+}
+
+/// Whether a condition that [`is_local`] holds for a row.
+fn holds(search: &Search, view: &View, row: usize) -> bool {
+    let day = || view.received_s(row).div_euclid(SECONDS_PER_DAY);
+    match search {
+        Search::All => true,
+        Search::And(all) => all.iter().all(|one| holds(one, view, row)),
+        Search::Or(all) => all.iter().any(|one| holds(one, view, row)),
+        Search::Not(one) => !holds(one, view, row),
+        Search::Uids(uids) => has_uid(uids, view.uid(row)),
+        Search::System(flags) => view.flags(row).0.system.contains(*flags),
+        Search::Keyword(name) => {
+            let bit = view.keywords().bit(name);
+            bit.is_some_and(|bit| view.flags(row).0.keywords & bit != 0)
+        }
+        Search::ReceivedBefore(date) => day() < i64::from(*date),
+        Search::ReceivedOn(date) => day() == i64::from(*date),
+        Search::ReceivedSince(date) => day() >= i64::from(*date),
+        Search::Larger(size) => view.size_bytes(row) > *size,
+        Search::Smaller(size) => view.size_bytes(row) < *size,
+        _ => false,
+    }
+}
+
+fn has_uid(uids: &UidSet, uid: Option<Uid>) -> bool {
+    uid.is_some_and(|uid| uids.contains(uid))
+}

@@ -1,0 +1,77 @@
+//! SELECT (RFC 3501 §6.3.1), and opening for EXAMINE.
+
+use super::{failed, no_such, tree};
+use crate::reply::{Answer, Reply, ReplyCode};
+use crate::session::Session;
+use crate::state::Selected;
+use crate::sync::put_flags;
+use crate::view::View;
+use base::{Kind, Uid};
+use codec_imap::command::Select;
+use codec_imap::response::Response;
+use codec_imap::{Code, MailboxName, Status, StatusResponse};
+use contract_mailbox::UidSet;
+
+/// SELECT.
+pub(crate) async fn run(session: &mut Session, command: &Select) -> Answer {
+    open(session, &command.mailbox, false).await
+}
+
+/// Opens a mailbox; what was open is closed in any case (RFC 3501 §6.3.1).
+pub(crate) async fn open(session: &mut Session, name: &MailboxName, read_only: bool) -> Answer {
+    session.state.user()?;
+    if session.state.deselect() {
+        condition(session, Some(Code::Closed), "Closed the mailbox that was open");
+    }
+    let user = session.state.user()?;
+    let folder = match tree(user).await?.find(name.as_str()) {
+        Some(info) => info.id,
+        None => return Err(no_such(name).into()),
+    };
+    // First the claim: what comes behind it is recent for whoever tells of it first.
+    let (mut read_only, mut recent_from) = (read_only, None);
+    if !read_only {
+        match user.mailbox.claim_recent(folder).await {
+            Ok(first) => recent_from = Some(first),
+            Err(error) if error.kind == Kind::Denied => read_only = true,
+            Err(error) => return Err(failed("SELECT", error)),
+        }
+    }
+    let followed = *user.wake.borrow();
+    let view = user.mailbox.view(folder).await.map_err(|error| failed("SELECT", error))?;
+    let (info, last) = (&view.info, Uid(view.info.uid_next.0.saturating_sub(1)));
+    let recent = match recent_from {
+        Some(first) => (first.0, info.recent_from.0.saturating_sub(1)),
+        None => (info.recent_from.0, last.0),
+    };
+    let recent = UidSet::from_ranges((recent.0 <= recent.1).then_some(recent));
+    let selected = Selected {
+        folder,
+        read_only,
+        uid_validity: info.uid_validity,
+        view: View::open(&view, recent),
+        followed,
+    };
+    let (uid_validity, uid_next) = (info.uid_validity, info.uid_next.0);
+    drop(view);
+    describe(session, &selected, uid_validity, uid_next);
+    session.state.select(selected);
+    let code = if read_only { Code::ReadOnly } else { Code::ReadWrite };
+    Ok(Reply::ok("Opened").code(ReplyCode::Plain(code)))
+}
+
+fn describe(session: &mut Session, selected: &Selected, uid_validity: u32, uid_next: u32) {
+    let view = &selected.view;
+    put_flags(&mut session.wire, view, selected.read_only);
+    session.wire.put(&Response::Exists(view.len() as u32));
+    session.wire.put(&Response::Recent(view.recent_count()));
+    if let Some(row) = view.first_unseen() {
+        condition(session, Some(Code::Unseen(row as u32 + 1)), "First unseen message");
+    }
+    condition(session, Some(Code::UidValidity(uid_validity)), "UIDs are valid");
+    condition(session, Some(Code::UidNext(uid_next)), "The next UID");
+}
+
+fn condition(session: &mut Session, code: Option<Code<'static>>, text: &str) {
+    StatusResponse { tag: None, status: Status::Ok, code, text }.encode(session.wire.out());
+}

@@ -1,0 +1,43 @@
+//! STATUS (RFC 3501 §6.3.10), from the folder's own row.
+
+use super::{failed, no_such, tree};
+use crate::reply::{Answer, Reply, Stop};
+use crate::session::Session;
+use crate::state::User;
+use codec_imap::command::{StatusCommand, StatusItem};
+use codec_imap::response::Response;
+use contract_mailbox::{FolderInfo, Search, UidSet};
+
+/// STATUS.
+pub(crate) async fn run(session: &mut Session, command: &StatusCommand) -> Answer {
+    let user = session.state.user()?;
+    let tree = tree(user).await?;
+    let Some(info) = tree.find(command.mailbox.as_str()) else {
+        return Err(no_such(&command.mailbox).into());
+    };
+    let mut values = Vec::with_capacity(command.items.len());
+    for item in &command.items {
+        let value = match item {
+            StatusItem::Messages => info.counts.messages,
+            StatusItem::Unseen => info.counts.unseen,
+            StatusItem::UidNext => u64::from(info.uid_next.0),
+            StatusItem::UidValidity => u64::from(info.uid_validity),
+            StatusItem::Recent => recent(user, info).await?,
+        };
+        values.push((*item, value));
+    }
+    session.wire.put(&Response::Status(command.mailbox.as_str(), &values));
+    Ok(Reply::ok("Done"))
+}
+
+/// Messages that no session has been told of as \Recent: those from the watermark on that are
+/// still there.
+async fn recent(user: &User, info: &FolderInfo) -> Result<u64, Stop> {
+    let (first, last) = (info.recent_from.0, info.uid_next.0.saturating_sub(1));
+    if first > last {
+        return Ok(0);
+    }
+    let unclaimed = Search::Uids(UidSet::from_ranges([(first, last)]));
+    let found = user.mailbox.search(info.id, unclaimed).await;
+    Ok(found.map_err(|error| failed("STATUS", error))?.len() as u64)
+}

@@ -1,0 +1,226 @@
+//! One client's session: reading commands, the dispatch, and what follows every command.
+
+use crate::command::{
+    append, authenticate, capability, check, close, copy, create, delete, enable, examine, expunge,
+    fetch, id, idle, list, login, logout, lsub, namespace, noop, rename, search, select, starttls,
+    status, store, subscribe, unselect,
+};
+use crate::config::{BAD_MAX, BAD_PRE_AUTH_MAX};
+use crate::reply::{self, Answer, Ending, Reply, Stop};
+use crate::service::Shared;
+use crate::state::{State, Stranger};
+use crate::sync::{self, Ask, Manner};
+use crate::wire::{Incoming, Patience, Wire};
+use access_listener::Connection;
+use base::{Deadline, Kind};
+use codec_imap::command::append_head;
+use codec_imap::framer::{LiteralOffer, Refused};
+use codec_imap::{Code, Command, CommandBody, ParseError, RawCommand, Status, Tag};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// All that a session is.
+pub(crate) struct Session {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) wire: Wire,
+    pub(crate) state: State,
+    /// Commands in a row that could not be read.
+    bad: u32,
+}
+
+impl Session {
+    pub(crate) fn new(shared: Arc<Shared>, connection: Connection) -> Self {
+        let deadline = Deadline::after(shared.config.login_timeout());
+        let state = State::NotAuthenticated(Stranger { failures: 0, deadline });
+        Self { shared, wire: Wire::new(connection), state, bad: 0 }
+    }
+
+    /// Talks to the client until either side is done.
+    pub(crate) async fn run(mut self) {
+        let greeting = Reply::ok("Rialto is ready").code(capability::code(&self));
+        self.wire.condition(None, &greeting);
+        let ending = loop {
+            if let Err(ending) = self.step().await {
+                break ending;
+            }
+        };
+        match ending {
+            Ending::Bye(words) => self.wire.condition(None, &words),
+            Ending::Quiet => {}
+            Ending::Broken => return,
+        }
+        // The places of the session are free before a slow client has taken its goodbye.
+        self.state = State::Logout;
+        self.wire.close().await;
+    }
+
+    /// Reads and answers one command.
+    async fn step(&mut self) -> Result<(), Ending> {
+        match self.wire.next(self.patience()).await? {
+            Incoming::Command(raw) => self.command(&raw).await,
+            Incoming::Literal(offer) => self.literal(offer).await,
+            Incoming::Chunk(_) => Ok(()),
+            Incoming::Broken(error) if error.is_fatal() => {
+                Err(Ending::bye(None, "Too much that is no command"))
+            }
+            Incoming::Broken(error) => self.bad(None, Reply::bad(error.to_string())),
+        }
+    }
+
+    /// How long to wait for the client now.
+    pub(crate) fn patience(&self) -> Patience {
+        let config = &self.shared.config;
+        match &self.state {
+            State::NotAuthenticated(stranger) => {
+                let left = stranger.deadline.remaining().max(Duration::from_millis(1));
+                Patience { silence: left, stall: left }
+            }
+            _ => Patience { silence: config.idle_timeout(), stall: config.stall_timeout() },
+        }
+    }
+
+    async fn command(&mut self, raw: &RawCommand) -> Result<(), Ending> {
+        match Command::parse(raw) {
+            Ok(command) => {
+                self.bad = 0;
+                self.answer(command).await
+            }
+            Err(error) => {
+                let ParseError { tag, .. } = &error;
+                self.bad(tag.as_ref(), Reply::bad(error.to_string()))
+            }
+        }
+    }
+
+    async fn answer(&mut self, Command { tag, body }: Command) -> Result<(), Ending> {
+        let (name, begun) = (body.name(), self.shared.env.clock.monotonic());
+        let uids = body.is_uid();
+        let shows_numbers = matches!(
+            body,
+            CommandBody::Fetch(_) | CommandBody::Store(_) | CommandBody::Search(_)
+        );
+        let manner = Manner { expunges: uids || !shows_numbers, uids };
+        let reply = match self.dispatch(&tag, body).await {
+            Ok(reply) | Err(Stop::Reply(reply)) => reply,
+            Err(Stop::Last(reply, ending)) => {
+                self.wire.condition(Some(&tag), &reply);
+                return Err(ending);
+            }
+            Err(Stop::Answered) => return Ok(()),
+            Err(Stop::End(ending)) => return Err(ending),
+        };
+        let took = self.shared.env.clock.monotonic().saturating_sub(begun);
+        metrics::histogram!("rialto_imap_command_seconds", "command" => name).record(took);
+        self.finish(Some(&tag), &reply, manner).await
+    }
+
+    /// Tells what happened meanwhile, then the command's own condition.
+    pub(crate) async fn finish(
+        &mut self,
+        tag: Option<&Tag>,
+        reply: &Reply,
+        manner: Manner,
+    ) -> Result<(), Ending> {
+        let news = self.news(Ask::IfWoken, manner).await;
+        self.wire.condition(tag, reply);
+        news?;
+        match self.state {
+            State::Logout => Err(Ending::Quiet),
+            _ => self.wire.relieve().await,
+        }
+    }
+
+    /// Asks what happened to the open folder and tells it.
+    pub(crate) async fn news(&mut self, ask: Ask, manner: Manner) -> Result<(), Ending> {
+        let Ok((user, selected)) = self.state.selected() else { return Ok(()) };
+        match sync::catch_up(user, selected, ask).await {
+            Ok(()) => {}
+            Err(error) if error.kind == Kind::NotFound => {
+                return Err(Ending::bye(Some(Code::NonExistent), "The mailbox was deleted"));
+            }
+            // The next command asks again; nothing is lost.
+            Err(error) => reply::log("news", &error),
+        }
+        sync::announce(&mut self.wire, selected, manner).await
+    }
+
+    /// The whole protocol.
+    async fn dispatch(&mut self, tag: &Tag, body: CommandBody) -> Answer {
+        match body {
+            CommandBody::Capability => capability::run(self),
+            CommandBody::Noop => noop::run(self).await,
+            CommandBody::Logout => logout::run(self),
+            CommandBody::StartTls => starttls::run(self, tag).await,
+            CommandBody::Authenticate(command) => authenticate::run(self, command).await,
+            CommandBody::Login(command) => login::run(self, command).await,
+            CommandBody::Id(_) => id::run(self),
+            CommandBody::Enable(_) => enable::run(self),
+            CommandBody::Select(command) => select::run(self, &command).await,
+            CommandBody::Examine(command) => examine::run(self, &command).await,
+            CommandBody::Create(command) => create::run(self, &command).await,
+            CommandBody::Delete(command) => delete::run(self, &command).await,
+            CommandBody::Rename(command) => rename::run(self, &command).await,
+            CommandBody::Subscribe(command) => subscribe::run(self, &command.mailbox, true).await,
+            CommandBody::Unsubscribe(command) => {
+                subscribe::run(self, &command.mailbox, false).await
+            }
+            CommandBody::List(command) => list::run(self, &command).await,
+            CommandBody::Lsub(command) => lsub::run(self, &command).await,
+            CommandBody::Namespace => namespace::run(self),
+            CommandBody::Status(command) => status::run(self, &command).await,
+            CommandBody::Append(command) => append::without_stream(self, &command),
+            CommandBody::Idle => idle::run(self).await,
+            CommandBody::Check => check::run(self).await,
+            CommandBody::Close => close::run(self).await,
+            CommandBody::Unselect => unselect::run(self),
+            CommandBody::Expunge(command) => expunge::run(self, command).await,
+            CommandBody::Search(command) => Box::pin(search::run(self, command)).await,
+            CommandBody::Fetch(command) => Box::pin(fetch::run(self, command)).await,
+            CommandBody::Store(command) => store::run(self, command).await,
+            CommandBody::Copy(command) => copy::run(self, command, copy::How::Copy).await,
+            CommandBody::Move(command) => copy::run(self, command, copy::How::Move).await,
+        }
+    }
+
+    /// A literal is announced: a message is streamed, a small string collected, all else refused
+    /// before a byte of it is taken (attack 22).
+    async fn literal(&mut self, offer: LiteralOffer) -> Result<(), Ending> {
+        let head = append_head(self.wire.framer.pending());
+        if let (Some((tag, head)), Ok(_)) = (head, self.state.user()) {
+            return Box::pin(append::receive(self, &tag, head, offer)).await;
+        }
+        if self.wire.framer.accept() {
+            if offer.sync {
+                self.wire.invite("Go on");
+            }
+            return Ok(());
+        }
+        // What is there of the command cannot be parsed, but for its tag.
+        let tag = Command::parse(self.wire.framer.pending()).err().and_then(|error| error.tag);
+        self.refuse_literal()?;
+        self.bad(tag.as_ref(), Reply::bad("That literal is too large here"))
+    }
+
+    /// Drops the command with the literal on offer or under way.
+    pub(crate) fn refuse_literal(&mut self) -> Result<(), Ending> {
+        match self.wire.framer.refuse() {
+            Refused::Continue => Ok(()),
+            Refused::Close => Err(Ending::bye(Some(Code::TooBig), "The literal is too large")),
+        }
+    }
+
+    /// Answers what cannot be read; gives up on a client that says nothing else.
+    pub(crate) fn bad(&mut self, tag: Option<&Tag>, reply: Reply) -> Result<(), Ending> {
+        debug_assert_eq!(reply.status, Status::Bad);
+        self.wire.condition(tag, &reply);
+        self.bad += 1;
+        let max = match self.state {
+            State::NotAuthenticated(_) => BAD_PRE_AUTH_MAX,
+            _ => BAD_MAX,
+        };
+        if self.bad >= max {
+            return Err(Ending::bye(Some(Code::ClientBug), "Too many bad commands"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,70 @@
+//! RCPT (RFC 5321 §4.1.1.3): one more recipient, if it is somebody here.
+
+use super::address;
+use crate::reply;
+use crate::session::{Outcome, Session};
+use base::{Address, Result};
+use codec_smtp::{ForwardPath, RcptParams, Reply};
+use contract_directory::Resolved;
+use contract_transport::Recipient;
+
+pub(crate) async fn run(session: &mut Session, to: ForwardPath, params: RcptParams) -> Outcome {
+    let Some(draft) = &session.envelope else {
+        return Ok(Reply::bad_sequence("send MAIL first"));
+    };
+    if session.chunked.is_some() {
+        return Ok(Reply::bad_sequence("the message has begun"));
+    }
+    if params.notify.is_some() || params.orcpt.is_some() {
+        let keyword = if params.notify.is_some() { "NOTIFY" } else { "ORCPT" };
+        return Ok(Reply::unknown_parameter(keyword));
+    }
+    if draft.recipients.len() >= session.config().recipients_max {
+        return Ok(Reply::too_many_recipients());
+    }
+    let to = match to.address() {
+        Some(wire) => address(wire),
+        None => match postmaster(session).await {
+            Ok(Some(postmaster)) => postmaster,
+            Ok(None) => return Ok(Reply::no_such_user()),
+            Err(error) => return Ok(reply::of(&error, "rcpt")),
+        },
+    };
+    let refusal = match session.shared.directory.resolve(&to).await {
+        Ok(resolved) => refusal(&resolved, session.login.is_some()),
+        Err(error) => return Ok(reply::of(&error, "rcpt")),
+    };
+    if let Some(refusal) = refusal {
+        metrics::counter!("rialto_smtp_recipients_refused_total").increment(1);
+        session.tarpit().await;
+        return Ok(refusal);
+    }
+    if let Some(draft) = &mut session.envelope
+        && !draft.recipients.iter().any(|known| known.address == to)
+    {
+        draft.recipients.push(Recipient::plain(to));
+    }
+    Ok(Reply::recipient_ok())
+}
+
+/// Why a recipient is not taken.
+fn refusal(resolved: &Resolved, is_authenticated: bool) -> Option<Reply> {
+    match resolved {
+        // Whether a mailbox is switched off is nobody's business outside.
+        Resolved::Account(account) if !account.enabled => Some(Reply::no_such_user()),
+        Resolved::Account(_) => None,
+        Resolved::Group(group) if group.authenticated_only && !is_authenticated => {
+            Some(reply::needs_authenticated_sender())
+        }
+        Resolved::Group(_) => None,
+        Resolved::Unknown => Some(Reply::no_such_user()),
+        Resolved::Elsewhere => Some(reply::unable_to_relay()),
+    }
+}
+
+/// `<postmaster>` without a domain is that of the default domain.
+async fn postmaster(session: &Session) -> Result<Option<Address>> {
+    let domains = session.shared.directory.domains().await?;
+    let default = domains.iter().find(|domain| domain.default).or(domains.first());
+    Ok(default.map(|domain| Address::new("postmaster", &domain.name)))
+}

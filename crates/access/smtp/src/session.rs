@@ -1,0 +1,318 @@
+//! One client's session: its state, its time limits, the one dispatch, the one place that writes.
+//!
+//! ```text
+//!            EHLO            (AUTH)           MAIL          RCPT…        DATA | BDAT LAST
+//!  greeted ───────▶ ready ───────────▶ ready ─────▶ envelope ─────▶ … ─────────────▶ ready
+//!     ▲   STARTTLS    │                               │ RSET, EHLO
+//!     └───────────────┘ forgets all                   └──────▶ ready
+//! ```
+//!
+//! A handler gives `Ok(reply)` and the session goes on, or an [`End`]. Errors are counted where
+//! replies pass by, so no handler can forget to.
+
+use crate::command::{self, bdat::Chunked};
+use crate::config::{Config, Role};
+use crate::service::Shared;
+use access_listener::Connection;
+use base::env::Clock;
+use base::telemetry::Printable;
+use base::{Address, Deadline, SessionId};
+use bytes::Bytes;
+use codec_smtp::command::Dialect;
+use codec_smtp::framer::LINE_BYTES_MAX;
+use codec_smtp::{Command, LineError, LineFramer, Reply};
+use contract_directory::Account;
+use contract_mailbox::MailboxHandle;
+use contract_transport::Recipient;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a handler answers.
+pub(crate) type Outcome = Result<Reply, End>;
+
+/// Why a session ends.
+pub(crate) enum End {
+    /// After this reply.
+    Say(Reply),
+    /// The client is gone, or does not read.
+    Gone,
+}
+
+impl From<io::Error> for End {
+    fn from(_: io::Error) -> Self {
+        Self::Gone
+    }
+}
+
+/// One session.
+pub(crate) struct Session {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) role: Role,
+    pub(crate) connection: Connection,
+    pub(crate) id: SessionId,
+    pub(crate) framer: LineFramer,
+    /// What the client calls itself, once it has said so.
+    pub(crate) client: Option<Client>,
+    /// Who has signed in.
+    pub(crate) login: Option<Login>,
+    /// MAIL was accepted.
+    pub(crate) envelope: Option<Draft>,
+    /// BDAT has begun.
+    pub(crate) chunked: Option<Box<Chunked>>,
+    /// 220 to STARTTLS is on its way, a handshake comes next.
+    pub(crate) tls_promised: bool,
+    logon_failures: u32,
+    protocol_errors: u32,
+    junk_commands: u32,
+    started: Duration,
+}
+
+/// A client that has introduced itself.
+pub(crate) struct Client {
+    /// As it said; not verified.
+    pub(crate) name: String,
+    /// By EHLO, not HELO.
+    pub(crate) extended: bool,
+}
+
+/// Somebody who has signed in, and the way to their mailbox.
+pub(crate) struct Login {
+    pub(crate) account: Arc<Account>,
+    pub(crate) mailbox: Arc<MailboxHandle>,
+}
+
+/// An envelope that grows.
+pub(crate) struct Draft {
+    pub(crate) sender: Option<Address>,
+    pub(crate) recipients: Vec<Recipient>,
+}
+
+impl Session {
+    pub(crate) fn new(shared: Arc<Shared>, role: Role, connection: Connection) -> Self {
+        let id = SessionId(shared.env.random.u128());
+        let started = shared.env.clock.monotonic();
+        Self {
+            shared,
+            role,
+            connection,
+            id,
+            framer: LineFramer::new(LINE_BYTES_MAX),
+            client: None,
+            login: None,
+            envelope: None,
+            chunked: None,
+            tls_promised: false,
+            logon_failures: 0,
+            protocol_errors: 0,
+            junk_commands: 0,
+            started,
+        }
+    }
+
+    /// Talks until either side is done.
+    pub(crate) async fn run(mut self) {
+        self.say(&Reply::greeting(&self.config().host_name));
+        let end = loop {
+            if let Err(end) = self.turn().await {
+                break end;
+            }
+        };
+        if let End::Say(reply) = end {
+            self.say(&reply);
+            self.connection.close().await;
+        }
+    }
+
+    /// One command and its reply.
+    async fn turn(&mut self) -> Result<(), End> {
+        let reply = match self.line().await? {
+            Ok(line) => match Command::parse(&line, Dialect::default()) {
+                // Boxed, so that a session that waits for a command does not carry the largest.
+                Ok(command) => Box::pin(self.dispatch(command)).await?,
+                Err(error) if error.is_fatal() => return Err(End::Say(error.reply())),
+                Err(error) => error.reply(),
+            },
+            Err(error) => Reply::bad_line(error.to_string()),
+        };
+        self.answer(&reply)?;
+        if std::mem::take(&mut self.tls_promised) {
+            Box::pin(command::starttls::upgrade(self)).await?;
+        }
+        Ok(())
+    }
+
+    async fn dispatch(&mut self, command: Command) -> Outcome {
+        if is_junk(&command) {
+            self.junk_commands += 1;
+        }
+        match command {
+            Command::Ehlo { name } => command::ehlo::extended(self, name),
+            Command::Helo { name } => command::ehlo::plain(self, name),
+            Command::Mail { from, params } => command::mail::run(self, from, params).await,
+            Command::Rcpt { to, params } => command::rcpt::run(self, to, params).await,
+            Command::Data => command::data::run(self).await,
+            Command::Bdat { size_bytes, last } => command::bdat::run(self, size_bytes, last).await,
+            Command::Rset => command::rset::run(self),
+            Command::Noop => command::noop::run(),
+            Command::Quit => command::quit::run(),
+            Command::Vrfy { .. } => command::vrfy::run(),
+            Command::Expn { .. } => command::expn::run(),
+            Command::Help => command::help::run(),
+            Command::StartTls => command::starttls::run(self),
+            Command::Auth { mechanism, initial } => {
+                command::auth::run(self, &mechanism, initial).await
+            }
+            Command::Unknown { verb } => command::unknown(&verb),
+        }
+    }
+
+    /// Queues a reply and counts it; too many errors end the session.
+    pub(crate) fn answer(&mut self, reply: &Reply) -> Result<(), End> {
+        self.say(reply);
+        let config = &self.shared.config;
+        let is_error = matches!(reply.code(), 500..=502 | 504 | 555);
+        // Out of order is what a pipelining client meets when MAIL was refused: no error as such.
+        self.junk_commands += u32::from(reply.code() == 503);
+        if is_error || self.junk_commands > config.junk_commands_max {
+            self.protocol_errors += 1;
+        }
+        self.logon_failures += u32::from(reply.code() == 535);
+        if self.protocol_errors >= config.protocol_errors_max
+            || self.logon_failures >= config.logon_failures_max
+        {
+            return Err(End::Say(Reply::too_many_errors(&config.host_name)));
+        }
+        Ok(())
+    }
+
+    /// Queues a reply. The only place that does.
+    pub(crate) fn say(&mut self, reply: &Reply) {
+        const CLASSES: [&str; 6] = ["0", "1", "2xx", "3xx", "4xx", "5xx"];
+        let class = CLASSES[usize::from(reply.code() / 100).min(5)];
+        metrics::counter!("rialto_smtp_replies_total", "class" => class).increment(1);
+        tracing::trace!(session = %self.id, %reply, "reply");
+        self.connection.queue(reply.to_bytes());
+    }
+
+    /// The next line, or what is wrong with it. Replies that wait are sent before waiting.
+    pub(crate) async fn line(&mut self) -> Result<Result<Bytes, LineError>, End> {
+        let deadline = Deadline::after(self.config().idle_timeout());
+        loop {
+            if self.is_told_to_end() {
+                return Err(End::Say(Reply::shutting_down(&self.config().host_name)));
+            }
+            match self.framer.next_line(self.connection.input()) {
+                Ok(Some(line)) => return Ok(Ok(line)),
+                Ok(None) => {}
+                Err(error) => return Ok(Err(error)),
+            }
+            self.connection.flush().await?;
+            let age = self.clock().monotonic().saturating_sub(self.started);
+            let rest = self.config().connection_timeout().saturating_sub(age);
+            let timeout = deadline.remaining().min(rest);
+            let shutdown = self.connection.shutdown().clone();
+            let may_end = self.envelope.is_none();
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled(), if may_end => {}
+                read = self.connection.fill(timeout) => self.filled(read)?,
+            }
+        }
+    }
+
+    /// Waits for more of a message. Replies that wait are sent first: a client may want to know
+    /// of MAIL and RCPT before it sends its chunk.
+    pub(crate) async fn fill_message(&mut self, pace: &mut Pace) -> Result<(), End> {
+        self.connection.flush().await?;
+        let config = self.config();
+        let timeout = config.idle_timeout();
+        let elapsed = self.clock().monotonic().saturating_sub(pace.started);
+        let expected = elapsed.as_secs().saturating_mul(config.message_bytes_per_s_min);
+        if elapsed > config.connection_timeout() && pace.bytes < expected {
+            return Err(End::Say(Reply::timed_out(&config.host_name)));
+        }
+        let read = self.connection.fill(timeout).await;
+        pace.bytes += *read.as_ref().unwrap_or(&0) as u64;
+        self.filled(read)
+    }
+
+    fn filled(&self, read: io::Result<usize>) -> Result<(), End> {
+        match read {
+            Ok(0) => Err(End::Gone),
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                Err(End::Say(Reply::timed_out(&self.config().host_name)))
+            }
+            Err(error) => {
+                let error = error.to_string();
+                tracing::debug!(session = %self.id, error = %Printable(&error), "client lost");
+                Err(End::Gone)
+            }
+        }
+    }
+
+    /// Whether the server drains and no message is begun.
+    fn is_told_to_end(&self) -> bool {
+        self.envelope.is_none() && self.connection.shutdown().is_cancelled()
+    }
+
+    /// Makes a client wait whose last command may have been a guess.
+    pub(crate) async fn tarpit(&self) {
+        let config = self.config();
+        let spared = config.tarpit_spares_loopback && self.connection.peer().ip().is_loopback();
+        if config.tarpit_ms > 0 && !spared {
+            self.clock().sleep(Duration::from_millis(config.tarpit_ms)).await;
+        }
+    }
+
+    /// Forgets the envelope (RFC 5321 §4.1.1.5).
+    pub(crate) fn reset(&mut self) {
+        self.envelope = None;
+        self.chunked = None;
+    }
+
+    /// A message was accepted: the client has work for us.
+    pub(crate) fn accepted_one(&mut self) {
+        self.junk_commands = 0;
+    }
+
+    /// Counts a command that led nowhere.
+    pub(crate) fn wasted_one(&mut self) {
+        self.junk_commands += 1;
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.shared.env.clock
+    }
+}
+
+/// How fast a message comes.
+pub(crate) struct Pace {
+    started: Duration,
+    bytes: u64,
+}
+
+impl Pace {
+    pub(crate) fn new(session: &Session) -> Self {
+        Self { started: session.clock().monotonic(), bytes: 0 }
+    }
+}
+
+/// Commands that move no mail (attack 17).
+fn is_junk(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Ehlo { .. }
+            | Command::Helo { .. }
+            | Command::Rset
+            | Command::Noop
+            | Command::Vrfy { .. }
+            | Command::Expn { .. }
+            | Command::Help
+    )
+}

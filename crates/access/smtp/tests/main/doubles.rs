@@ -1,0 +1,116 @@
+//! Doubles of the services behind the contracts: they keep the contract's word as far as a
+//! session can see (durable when they return, one queue id accepted once), remember what they
+//! took, and fail when told to.
+
+use async_trait::async_trait;
+use base::{AccountId, Change, CommandId, Error, QueueId, Result};
+use bytes::Bytes;
+use contract_blob::{Blobs, Holder};
+use contract_mailbox::{Mailboxes, Principal, Read, ReadReply, Write, WriteReply};
+use contract_store::Store;
+use contract_transport::{QueueHint, Submission, Transport};
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// What became of one message.
+#[derive(Clone)]
+pub(crate) struct Taken {
+    pub(crate) submission: Submission,
+    /// All its bytes, as they would be read from the store.
+    pub(crate) bytes: Bytes,
+    /// Through whose mailbox, and whether Sent Items got a copy.
+    pub(crate) mailbox: Option<(AccountId, bool)>,
+}
+
+/// How the next commit goes wrong.
+pub(crate) enum Fault {
+    /// Nothing happens but this error.
+    Error(Error),
+    /// It happens, and then this error is given: the outcome is unknown to the caller.
+    After(Error),
+    /// It happens, much later.
+    Slow(Duration),
+}
+
+/// Transport and mailboxes in one.
+pub(crate) struct Backend {
+    store: Arc<dyn Store>,
+    blobs: Arc<dyn Blobs>,
+    pub(crate) taken: Mutex<Vec<Taken>>,
+    pub(crate) faults: Mutex<VecDeque<Fault>>,
+    pub(crate) attempts: Mutex<usize>,
+}
+
+impl Backend {
+    pub(crate) fn new(store: Arc<dyn Store>, blobs: Arc<dyn Blobs>) -> Arc<Self> {
+        let (taken, faults, attempts) = Default::default();
+        Arc::new(Self { store, blobs, taken, faults, attempts })
+    }
+
+    async fn take(&self, submission: Submission, mailbox: Option<(AccountId, bool)>) -> Result<()> {
+        *self.attempts.lock() += 1;
+        let fault = self.faults.lock().pop_front();
+        match fault {
+            Some(Fault::Error(error)) => return Err(error),
+            Some(Fault::Slow(how_long)) => tokio::time::sleep(how_long).await,
+            Some(Fault::After(_)) | None => {}
+        }
+        let tx = self.store.begin();
+        let holder = Holder(submission.queue.0.to_be_bytes().to_vec().into());
+        for staged in &submission.staged {
+            let held = self.blobs.hold(&*tx, staged, &holder).await;
+            held.map_err(|_| Error::unavailable("hold"))?;
+        }
+        tx.commit().await.map_err(|_| Error::unavailable("commit"))?;
+        let bytes = submission.content.read_all(&self.blobs, u64::MAX).await?;
+        assert_eq!(bytes.len() as u64, submission.parsed.size_bytes, "parsed fits the bytes");
+        let mut taken = self.taken.lock();
+        if !taken.iter().any(|known| known.submission.queue == submission.queue) {
+            taken.push(Taken { submission, bytes, mailbox });
+        }
+        drop(taken);
+        match fault {
+            Some(Fault::After(error)) => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl Transport for Backend {
+    async fn accept(&self, submission: Submission) -> Result<()> {
+        self.take(submission, None).await
+    }
+
+    fn hint(&self, _: QueueHint) {}
+}
+
+#[async_trait]
+impl Mailboxes for Backend {
+    async fn read(&self, _: AccountId, _: Principal, _: Read) -> Result<ReadReply> {
+        Err(Error::internal("an SMTP session reads no mailbox"))
+    }
+
+    async fn write(
+        &self,
+        mailbox: AccountId,
+        who: Principal,
+        _: CommandId,
+        request: Write,
+    ) -> Result<WriteReply> {
+        let Write::Submit(outgoing) = request else {
+            return Err(Error::internal("an SMTP session only submits"));
+        };
+        assert_eq!(who, Principal::Account(mailbox), "everybody acts for themselves");
+        let queue: QueueId = outgoing.submission.queue;
+        self.take(outgoing.submission, Some((mailbox, outgoing.sent_copy))).await?;
+        Ok(WriteReply::Submitted(queue))
+    }
+
+    fn watch(&self, _: AccountId) -> watch::Receiver<Change> {
+        watch::channel(Change(0)).1
+    }
+}

@@ -1,0 +1,10 @@
+//! SMTP sessions over streams in memory: dialogues as text, messages, attacks.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod attacks;
+mod doubles;
+mod messages;
+mod service;
+mod transcripts;
+mod world;

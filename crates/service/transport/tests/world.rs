@@ -1,0 +1,211 @@
+//! A world of one node: memory store, blobs, directory, mailboxes, transport. Everything is
+//! encoded on its way through the router, as it would be between nodes.
+
+use base::env::Env;
+use base::router::{LocalRouter, Router};
+use base::universe::Universe;
+use base::{AccountId, Address, Deadline, QueueId, SessionId};
+use bytes::Bytes;
+use cluster::SingleNode;
+use contract_blob::{Blobs, Content};
+use contract_control::Control;
+use contract_directory::{
+    AccountKind, Actor, Directory, DirectoryAdmin, Domain, DomainKind, NewAccount, NewGroup, Quota,
+    Role,
+};
+use contract_mailbox::{MailboxHandle, Principal, SpecialUse};
+use contract_store::Store;
+use contract_transport::{
+    Envelope, QueueAdmin, Recipient, Source, Submission, Transport,
+};
+use service_directory::{DirectoryConfig, DirectoryService};
+use service_mailbox::MailboxService;
+use service_transport::{Config, TransportService};
+use std::sync::Arc;
+use std::time::Duration;
+use store_blobs::StoreBlobs;
+use store_memory::MemoryStore;
+
+pub(crate) const DOMAIN: &str = "rialto.test";
+
+pub(crate) struct World {
+    pub(crate) env: Env,
+    pub(crate) store: MemoryStore,
+    pub(crate) blobs: Arc<dyn Blobs>,
+    pub(crate) directory: Arc<DirectoryService>,
+    pub(crate) node: Node,
+}
+
+/// What one life of the node runs.
+pub(crate) struct Node {
+    pub(crate) mailboxes: Arc<MailboxService>,
+    pub(crate) transport: Arc<TransportService>,
+}
+
+/// Runs a test in a world of its own, in simulated time, with the accounts `alice` and `bob`.
+pub(crate) fn run<T, F: Future<Output = T>>(seed: u64, test: impl FnOnce(World) -> F) -> T {
+    Universe::run(seed, async |env| {
+        let world = World::new(env).await;
+        world.account("alice", None).await;
+        world.account("bob", None).await;
+        test(world).await
+    })
+}
+
+impl World {
+    async fn new(env: Env) -> Self {
+        let store = MemoryStore::new(env.clock.clone(), &*env.random);
+        let dynamic: Arc<dyn Store> = Arc::new(store.clone());
+        let blobs: Arc<dyn Blobs> =
+            Arc::new(StoreBlobs::open(dynamic.clone(), &env).await.unwrap());
+        let directory =
+            DirectoryService::start(DirectoryConfig::default(), dynamic.clone(), env.clone());
+        let domain =
+            Domain { name: DOMAIN.into(), kind: DomainKind::Authoritative, default: true };
+        directory.create_domain(&Actor::System, domain).await.unwrap();
+        let node = start(&env, &dynamic, &blobs, &directory).await;
+        Self { env, store, blobs, directory, node }
+    }
+
+    /// Another life of the node on the same store: everything in memory is gone.
+    pub(crate) async fn restart(&mut self) {
+        let deadline = Deadline::after(Duration::from_secs(60));
+        let _late = self.node.transport.stop(deadline).await;
+        let _late = self.node.mailboxes.stop(deadline).await;
+        let store: Arc<dyn Store> = Arc::new(self.store.clone());
+        self.node = start(&self.env, &store, &self.blobs, &self.directory).await;
+    }
+
+    pub(crate) async fn account(&self, name: &str, quota: Option<Quota>) -> AccountId {
+        let new = NewAccount {
+            address: Address::new(name, DOMAIN),
+            display_name: String::new(),
+            password: None,
+            kind: AccountKind::User,
+            quota,
+            role: Role::None,
+        };
+        self.directory.create_account(&Actor::System, new).await.unwrap().id
+    }
+
+    pub(crate) async fn group(&self, name: &str, members: &[String]) {
+        let new = NewGroup {
+            address: Address::new(name, DOMAIN),
+            display_name: String::new(),
+            members: members.iter().map(|member| address(member)).collect(),
+            authenticated_only: false,
+        };
+        self.directory.create_group(&Actor::System, new).await.unwrap();
+    }
+
+    /// A message from `sender` (`""` is the null sender) to all of `recipients`.
+    pub(crate) async fn submission(
+        &self,
+        sender: &str,
+        recipients: &[&str],
+        text: &str,
+    ) -> Submission {
+        let message = format!(
+            "From: {sender}\r\nTo: {}\r\nSubject: test\r\nMessage-ID: <{text}@test>\r\n\r\n{text}\r\n",
+            recipients.join(", ")
+        );
+        let mut upload = self.blobs.upload();
+        upload.write(Bytes::from(message.clone())).await.unwrap();
+        let staged = upload.finish().await.unwrap();
+        Submission {
+            queue: QueueId::new(self.env.clock.now(), self.env.random.u128()),
+            envelope: Envelope {
+                sender: (!sender.is_empty()).then(|| address(sender)),
+                recipients: recipients.iter().map(|to| Recipient::plain(address(to))).collect(),
+                authenticated: None,
+                envelope_id: None,
+                return_headers_only: false,
+                source: Source { ip: None, helo: "test".into(), protocol: "ESMTP".into() },
+            },
+            content: Content::of(&staged),
+            parsed: Arc::new(codec_mime::parse(message.as_bytes())),
+            staged: vec![staged],
+        }
+    }
+
+    /// Accepts a message; gives its queue id.
+    pub(crate) async fn send(&self, sender: &str, recipients: &[&str], text: &str) -> QueueId {
+        let submission = self.submission(sender, recipients, text).await;
+        let queue = submission.queue;
+        self.node.transport.accept(submission).await.unwrap();
+        queue
+    }
+
+    /// Waits until nothing is queued any more; at most a simulated hour.
+    pub(crate) async fn settle(&self) {
+        for _ in 0..3_600 {
+            if self.node.transport.count().await.unwrap() == 0 {
+                return;
+            }
+            self.env.clock.sleep(Duration::from_secs(1)).await;
+        }
+        panic!("still queued: {:?}", self.node.transport.list(None, 10).await);
+    }
+
+    /// The texts of all messages in somebody's Inbox, in order.
+    pub(crate) async fn inbox(&self, name: &str) -> Vec<String> {
+        let account = self.directory.resolve(&address(name)).await.unwrap();
+        let contract_directory::Resolved::Account(account) = account else {
+            panic!("{name} is no account")
+        };
+        let session = SessionId(self.env.random.u128());
+        let mailboxes = self.node.mailboxes.clone();
+        let handle = MailboxHandle::new(mailboxes, account.id, Principal::System, session);
+        let inbox = SpecialUse::Inbox.folder_id();
+        let view = handle.view(inbox).await.unwrap();
+        let uids: Vec<_> = view.entries().map(|entry| entry.uid).collect();
+        let mut texts = Vec::new();
+        for chunk in uids.chunks(256) {
+            for (_, meta) in handle.meta(inbox, chunk.to_vec()).await.unwrap() {
+                let bytes = meta.content.read_all(&self.blobs, 1 << 20).await.unwrap();
+                texts.push(String::from_utf8_lossy(&bytes).into_owned());
+            }
+        }
+        texts
+    }
+}
+
+/// `name` or `name@domain` as an address; the domain is ours by default.
+pub(crate) fn address(text: &str) -> Address {
+    match text.contains('@') {
+        true => Address::parse_plain(text).unwrap(),
+        false => Address::new(text, DOMAIN),
+    }
+}
+
+async fn start(
+    env: &Env,
+    store: &Arc<dyn Store>,
+    blobs: &Arc<dyn Blobs>,
+    directory: &Arc<DirectoryService>,
+) -> Node {
+    let control: Arc<dyn Control> = SingleNode::start(store.clone(), env).await.unwrap();
+    let local = Arc::new(LocalRouter::new(true));
+    let router: Arc<dyn Router> = local.clone();
+    let parts = service_mailbox::Parts {
+        env: env.clone(),
+        store: store.clone(),
+        blobs: blobs.clone(),
+        control: control.clone(),
+        directory: directory.clone(),
+        router: router.clone(),
+    };
+    let mailboxes = service_mailbox::start(service_mailbox::Config::default(), parts, &local);
+    let parts = service_transport::Parts {
+        env: env.clone(),
+        store: store.clone(),
+        blobs: blobs.clone(),
+        control,
+        directory: directory.clone(),
+        mailboxes: mailboxes.clone(),
+        router,
+    };
+    let config = Config::new("node.rialto.test");
+    let transport = service_transport::start(config, parts, &local).await.unwrap();
+    Node { mailboxes, transport }
+}

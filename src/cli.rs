@@ -1,0 +1,320 @@
+//! The command line. Nouns and verbs mirror the Exchange cmdlets.
+
+use crate::output::Format;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Rialto: an open mail and collaboration server.
+#[derive(Parser, Debug)]
+#[command(name = "rialto", version, about, max_term_width = 100)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Run a complete server for trying things out, on 127.0.0.1 only
+    Dev(Dev),
+    /// Run a server as its configuration says
+    Serve {
+        /// The configuration file (TOML)
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Look at configuration files
+    #[command(subcommand)]
+    Config(ConfigVerb),
+    /// Mailboxes (New-, Get-, Set-, Remove-Mailbox)
+    #[command(subcommand)]
+    Mailbox(MailboxVerb),
+    /// Accepted domains
+    #[command(subcommand)]
+    Domain(DomainVerb),
+    /// Distribution groups
+    #[command(subcommand)]
+    Group(GroupVerb),
+    /// Messages that wait for delivery
+    #[command(subcommand)]
+    Queue(QueueVerb),
+    /// How a running node is
+    Health(Reach),
+    /// What administrators changed, newest first
+    Audit(Reach),
+}
+
+/// `rialto dev`.
+#[derive(Args, Debug)]
+pub struct Dev {
+    /// Where everything is kept; found again at the next start
+    #[arg(long, default_value = "rialto-data")]
+    pub data: PathBuf,
+    /// Ports are this plus the well-known port
+    #[arg(long, default_value_t = 10_000)]
+    pub ports: u16,
+    /// How many nodes
+    #[arg(long, default_value_t = 1)]
+    pub nodes: u16,
+    /// Makes the mailboxes user1 … userN as well
+    #[arg(long, default_value_t = 0)]
+    pub mailboxes: u32,
+    /// Which store
+    #[arg(long, value_enum, default_value_t = StoreKind::Embedded)]
+    pub store: StoreKind,
+}
+
+/// Which store.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StoreKind {
+    /// On this machine's disk
+    Embedded,
+}
+
+/// `rialto config …`.
+#[derive(Subcommand, Debug)]
+pub enum ConfigVerb {
+    /// Tells whether a file could be used, and where it is wrong
+    Check {
+        /// The configuration file (TOML)
+        file: PathBuf,
+    },
+}
+
+/// How to reach a node, and how to show what it says.
+#[derive(Args, Debug, Clone)]
+pub struct Reach {
+    /// The node's data directory, where its socket is
+    #[arg(long, default_value = "rialto-data")]
+    pub data: PathBuf,
+    /// How to show the answer
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub output: Format,
+}
+
+/// As [`Reach`], for changes.
+#[derive(Args, Debug, Clone)]
+pub struct ChangeReach {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub reach: Reach,
+    /// Check and describe the change, but do nothing
+    #[arg(long)]
+    pub what_if: bool,
+}
+
+/// `rialto mailbox …`.
+#[derive(Subcommand, Debug)]
+pub enum MailboxVerb {
+    /// Makes a mailbox
+    New {
+        /// Its address, in an accepted domain
+        address: String,
+        /// The name for people
+        #[arg(long, default_value = "")]
+        name: String,
+        /// The password; asked from RIALTO_PASSWORD where absent, none if that is absent too
+        #[arg(long, env = "RIALTO_PASSWORD", hide_env_values = true)]
+        password: Option<String>,
+        /// What kind of mailbox
+        #[arg(long, value_enum, default_value_t = Kind::User)]
+        kind: Kind,
+        /// Organisation management
+        #[arg(long)]
+        administrator: bool,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        change: ChangeReach,
+    },
+    /// Shows one mailbox, or all
+    Get {
+        /// Its address; all where absent
+        address: Option<String>,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        reach: Reach,
+    },
+    /// Changes a mailbox
+    Set(Box<MailboxSet>),
+    /// Removes a mailbox
+    Remove {
+        /// Its address
+        address: String,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        change: ChangeReach,
+    },
+}
+
+/// What kind of mailbox.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+pub enum Kind {
+    /// A person
+    User,
+    /// Shared by several; nobody signs in
+    Shared,
+    /// A room
+    Room,
+    /// A thing that can be booked
+    Equipment,
+}
+
+/// `rialto mailbox set`.
+#[derive(Args, Debug)]
+pub struct MailboxSet {
+    /// Its address
+    pub address: String,
+    /// A new name for people
+    #[arg(long)]
+    pub name: Option<String>,
+    /// A new password
+    #[arg(long)]
+    pub password: Option<String>,
+    /// Enable or disable
+    #[arg(long)]
+    pub enabled: Option<bool>,
+    /// Warn, stop sending, stop receiving at so many megabytes
+    #[arg(long, num_args = 3, value_names = ["WARN", "NO_SEND", "NO_RECEIVE"])]
+    pub quota_mb: Option<Vec<u64>>,
+    /// Adds an alias; may be repeated
+    #[arg(long = "add-alias")]
+    pub add_aliases: Vec<String>,
+    /// Removes an alias; may be repeated
+    #[arg(long = "remove-alias")]
+    pub remove_aliases: Vec<String>,
+    /// All who may send as this mailbox; may be repeated
+    #[arg(long)]
+    pub send_as: Option<Vec<String>>,
+    /// All who may open this mailbox; may be repeated
+    #[arg(long)]
+    pub full_access: Option<Vec<String>>,
+    /// File a copy of what is sent over SMTP in Sent Items
+    #[arg(long)]
+    pub smtp_sent_copy: Option<bool>,
+    /// Keep everything, whatever is removed
+    #[arg(long)]
+    pub litigation_hold: Option<bool>,
+    /// Organisation management
+    #[arg(long)]
+    pub administrator: Option<bool>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub change: ChangeReach,
+}
+
+/// `rialto domain …`.
+#[derive(Subcommand, Debug)]
+pub enum DomainVerb {
+    /// Accepts mail for a domain
+    New {
+        /// Its name
+        name: String,
+        /// Whether a sign-in without a domain means this one
+        #[arg(long)]
+        default: bool,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        change: ChangeReach,
+    },
+    /// Shows the accepted domains
+    Get(Reach),
+    /// Accepts no more mail for a domain
+    Remove {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        change: ChangeReach,
+    },
+}
+
+/// `rialto group …`.
+#[derive(Subcommand, Debug)]
+pub enum GroupVerb {
+    /// Makes a group
+    New {
+        /// Its address, in an accepted domain
+        address: String,
+        /// The name for people
+        #[arg(long, default_value = "")]
+        name: String,
+        /// A member; may be repeated
+        #[arg(long = "member")]
+        members: Vec<String>,
+        /// Anybody may write to it, not only people who have signed in
+        #[arg(long)]
+        open: bool,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        change: ChangeReach,
+    },
+    /// Shows one group, or all
+    Get {
+        /// Its address; all where absent
+        address: Option<String>,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        reach: Reach,
+    },
+    /// Changes a group
+    Set {
+        /// Its address
+        address: String,
+        /// Adds a member; may be repeated
+        #[arg(long = "add")]
+        add: Vec<String>,
+        /// Removes a member; may be repeated
+        #[arg(long = "remove")]
+        remove: Vec<String>,
+        /// A new name for people
+        #[arg(long)]
+        name: Option<String>,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        change: ChangeReach,
+    },
+    /// Removes a group
+    Remove {
+        /// Its address
+        address: String,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        change: ChangeReach,
+    },
+}
+
+/// `rialto queue …`.
+#[derive(Subcommand, Debug)]
+pub enum QueueVerb {
+    /// Shows what waits
+    List(Reach),
+    /// Tries a message again now
+    Retry {
+        /// Its id
+        id: String,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        change: ChangeReach,
+    },
+    /// Holds a message back
+    Suspend {
+        /// Its id
+        id: String,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        change: ChangeReach,
+    },
+    /// Takes a message out of the queue
+    Remove {
+        /// Its id
+        id: String,
+        /// Tells the sender
+        #[arg(long)]
+        ndr: bool,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        change: ChangeReach,
+    },
+}

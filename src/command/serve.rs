@@ -1,0 +1,15 @@
+//! `rialto serve`: the production start.
+
+use crate::node::{Node, NodeConfig, wait_for_stop};
+use base::Result;
+use base::telemetry::{DEFAULT_FILTER, LogFormat, init_logging};
+use std::path::Path;
+
+pub(super) async fn run(file: &Path) -> Result<()> {
+    let config = NodeConfig::read(file)?;
+    init_logging(LogFormat::Json, DEFAULT_FILTER)?;
+    let node = Node::start(config).await?;
+    tracing::info!("ready");
+    wait_for_stop().await?;
+    node.stop().await
+}

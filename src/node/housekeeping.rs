@@ -1,0 +1,35 @@
+//! Work in the background of a node: removing blobs that nobody holds any more.
+
+use super::services::Services;
+use access_listener::CancellationToken;
+use base::env::Env;
+use std::time::Duration;
+
+/// How often blobs are collected while there is nothing to do.
+const COLLECT_EVERY: Duration = Duration::from_secs(60);
+
+/// How many candidates one round looks at.
+const COLLECT_AT_ONCE: usize = 200;
+
+/// Starts it; it ends with the token.
+pub(super) fn start(env: &Env, services: &Services, stopping: CancellationToken) {
+    let (clock, blobs) = (env.clock.clone(), services.blobs.clone());
+    let work = async move {
+        loop {
+            match blobs.collect(COLLECT_AT_ONCE).await {
+                Ok(collected) if collected.more => {}
+                Ok(_) => clock.sleep(COLLECT_EVERY).await,
+                Err(error) => {
+                    tracing::warn!(%error, "blobs could not be collected");
+                    clock.sleep(COLLECT_EVERY).await;
+                }
+            }
+        }
+    };
+    tokio::spawn(async move {
+        tokio::select! {
+            () = work => {}
+            () = stopping.cancelled() => {}
+        }
+    });
+}
