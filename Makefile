@@ -24,7 +24,7 @@ CARGO ?= cargo
 PROFILE := --release
 RIALTO := target/release/rialto
 
-# Arguments for `make run`, such as: make run ARGS="--ports 20000 --mailboxes 100"
+# Arguments for `make run` and `make bench`: make run ARGS="--ports 20000 --mailboxes 100"
 ARGS ?=
 
 # The long tiers. How many seeds a seeded test runs, and how long each fuzz target.
@@ -32,7 +32,7 @@ SEEDS ?= 200
 FUZZ_SECONDS ?= 60
 
 .PHONY: help run build test lint bench full
-.PHONY: toolchain packages web test-crates test-chaos test-interop full-seeds full-chaos full-fuzz
+.PHONY: toolchain packages web test-crates test-interop full-crates full-fuzz
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -65,45 +65,34 @@ lint: toolchain
 	@printf '\n==> %s\n' 'The tree itself: layers, sizes, citations'
 	$(CARGO) xtask tidy
 
-test: build packages test-crates test-chaos test-interop
+test: build packages test-crates test-interop
 	@printf '\n==> All tests passed\n'
 
+# Every crate's tests, and those of chaos-tests: real processes, faults, an oracle, a short round
+# of each scenario. They find the binary of `make build`; the mutants they build themselves.
 test-crates: toolchain
-	@printf '\n==> %s\n' 'Tests of all crates'
+	@printf '\n==> %s\n' 'Tests of all crates; the last ones start, kill and restart real servers'
 	$(CARGO) test $(PROFILE) --workspace
-
-# Real processes, faults, and an oracle; a short round of each scenario.
-test-chaos: build
-	@if [[ -x chaos-tests/smoke.sh ]]; then \
-		printf '\n==> Faults: a short round of each scenario\n'; \
-		chaos-tests/smoke.sh; \
-	fi
 
 # Clients from the distribution against a running server.
 test-interop: build packages
-	@if [[ -x interop/run.sh ]]; then \
+	@if [[ -f interop/run.sh ]]; then \
 		printf '\n==> Real clients\n'; \
-		interop/run.sh; \
+		RIALTO_BIN="$$PWD/$(RIALTO)" sh interop/run.sh; \
 	fi
 
 bench: toolchain
-	@printf '\n==> %s\n' 'Benchmarks'
-	$(CARGO) bench --benches
+	@printf '\n==> %s\n' 'Benchmarks (RIALTO_BENCH_SCALE=full for the full sizes)'
+	$(CARGO) bench --bench figures -- $(ARGS)
 
 # ---- the long tiers ------------------------------------------------------------------------
 
-full: test full-seeds full-chaos full-fuzz
+full: build packages full-crates test-interop full-fuzz
 	@printf '\n==> All tiers passed\n'
 
-full-seeds: toolchain
-	@printf '\n==> %s\n' 'Seeded tests, $(SEEDS) seeds each'
-	RIALTO_SEEDS=$(SEEDS) $(CARGO) test $(PROFILE) -p store-memory
-
-full-chaos: build
-	@if [[ -x chaos-tests/full.sh ]]; then \
-		printf '\n==> Faults, the long tier\n'; \
-		chaos-tests/full.sh; \
-	fi
+full-crates: toolchain
+	@printf '\n==> %s\n' 'All tests, $(SEEDS) seeds for seeded ones, long rounds of every fault'
+	RIALTO_TIER=full RIALTO_SEEDS=$(SEEDS) $(CARGO) test $(PROFILE) --workspace
 
 # cargo-fuzz needs a nightly compiler, so the targets are no members of the workspace.
 full-fuzz: toolchain
@@ -134,9 +123,8 @@ toolchain:
 		printf '\n==> Installing a C compiler\n'; bash .ci/apt build-essential; \
 	fi
 
-# The Debian packages that tests use: mail clients, mostly.
+# The Debian packages that tests use: strace shows syncs, the others are mail clients.
 packages:
-	@if [[ -x interop/install.sh ]]; then \
-		printf '\n==> Debian packages for the tests\n'; \
-		interop/install.sh; \
-	fi
+	@printf '\n==> %s\n' 'Debian packages for the tests'
+	@bash .ci/apt strace
+	@if [[ -f interop/install.sh ]]; then sh interop/install.sh; fi

@@ -72,7 +72,7 @@ async fn ingest(connections: u64) {
     let total = scale(if connections == 1 { 500 } else { 4_000 }, 20_000);
     let each = total / connections;
     let (commits, syncs) =
-        (node.metric("store_commits_total").await, node.metric("store_syncs_total").await);
+        (node.metric("rialto_store_commits_total").await, node.metric("rialto_store_syncs_total").await);
     let start = Instant::now();
     let clients = (0..connections).map(|client| {
         tokio::spawn(async move {
@@ -103,8 +103,8 @@ async fn ingest(connections: u64) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
     let elapsed = start.elapsed();
-    let commits = node.metric("store_commits_total").await - commits;
-    let syncs = node.metric("store_syncs_total").await - syncs;
+    let commits = node.metric("rialto_store_commits_total").await - commits;
+    let syncs = node.metric("rialto_store_syncs_total").await - syncs;
     println!(
         "ingest  {connections:4} connections: {:6.0} messages/s shown, {:6.0}/s accepted, \
          {:.2} transactions and {:.2} syncs a message ({shown} messages of 5 kB)",

@@ -63,6 +63,10 @@ pub struct Dev {
     /// Which store
     #[arg(long, value_enum, default_value_t = StoreKind::Embedded)]
     pub store: StoreKind,
+    /// A deliberate fault, for chaos-tests
+    #[cfg(feature = "mutants")]
+    #[arg(long, value_enum, hide = true)]
+    pub mutant: Option<crate::mutant::Mutant>,
 }
 
 /// Which store.

@@ -4,6 +4,8 @@
 mod cli;
 mod client;
 mod command;
+#[cfg(feature = "mutants")]
+mod mutant;
 mod node;
 mod output;
 

@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn attack_62_csv_has_no_formulas() {
         let rows = [json!({"name": "=HYPERLINK(\"http://x\")", "n": -5})];
-        assert_eq!(csv(&rows), "n,name\n-5,\"'=HYPERLINK(\"\"http://x\"\")\"\n");
+        assert_eq!(csv(&rows), "name,n\n\"'=HYPERLINK(\"\"http://x\"\")\",-5\n");
         assert_eq!(table(&[json!({"a": "x\u{1b}[2J"})]), "A\nx[2J\n");
     }
 }

@@ -81,6 +81,8 @@ fn config(dev: &Dev) -> Result<NodeConfig> {
         // Everybody is on this machine, so limits per source would only be in the way of tests.
         limits: Limits { loopback_exempt: true, submissions_per_minute: None },
         listeners,
+        #[cfg(feature = "mutants")]
+        mutant: dev.mutant,
     })
 }
 

@@ -27,6 +27,10 @@ pub struct NodeConfig {
     /// What it listens on.
     #[serde(rename = "listener", default)]
     pub listeners: Vec<ListenerSection>,
+    /// A deliberate fault, for chaos-tests.
+    #[cfg(feature = "mutants")]
+    #[serde(skip)]
+    pub mutant: Option<crate::mutant::Mutant>,
 }
 
 /// `[node]`.

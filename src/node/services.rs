@@ -55,7 +55,11 @@ impl Services {
             directory: directory.clone(),
             router: router.clone(),
         };
-        let mailboxes = service_mailbox::start(service_mailbox::Config::default(), parts, &local);
+        let mailbox_config = service_mailbox::Config::default();
+        #[cfg(feature = "mutants")]
+        let mailbox_config =
+            config.mutant.map_or(mailbox_config, crate::mutant::Mutant::of_mailboxes);
+        let mailboxes = service_mailbox::start(mailbox_config, parts, &local);
         let parts = service_transport::Parts {
             env: env.clone(),
             store,
@@ -141,6 +145,11 @@ async fn open_store(config: &NodeConfig, env: &Env) -> Result<Arc<EmbeddedStore>
         StoreKind::Embedded => {
             let dir = config.node.data.join(STORE_DIR);
             let options = store_embedded::Options::new(dir.clone(), env.clone());
+            #[cfg(feature = "mutants")]
+            let options = store_embedded::Options {
+                mutant: config.mutant.and_then(crate::mutant::Mutant::of_store),
+                ..options
+            };
             let opening = tokio::task::spawn_blocking(move || EmbeddedStore::open(options));
             let opened = opening.await.map_err(Error::internal)?;
             opened.map_err(|error| {

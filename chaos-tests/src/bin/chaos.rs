@@ -3,7 +3,9 @@
 #![allow(clippy::print_stdout)]
 
 use chaos_tests::failure::Result;
-use chaos_tests::scenario::{Tier, disk_full, durability, frozen, kill9, seed_from_env, slow_client};
+use chaos_tests::scenario::{
+    Tier, disk_full, durability, frozen, kill9, seed_from_env, slow_client,
+};
 use clap::{Parser, ValueEnum};
 use std::process::ExitCode;
 
@@ -50,7 +52,11 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: &Arguments, seed: u64) -> Result<String> {
-    let tier = if arguments.full { Tier::Full } else { Tier::Smoke };
+    let tier = if arguments.full {
+        Tier::Full
+    } else {
+        Tier::Smoke
+    };
     Ok(match arguments.scenario {
         Scenario::Kill9 => {
             let mut plan = kill9::Plan::new(tier, seed);

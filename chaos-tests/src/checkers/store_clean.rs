@@ -10,8 +10,8 @@ pub const NAME: &str = "store_clean";
 
 /// Counters that must not have moved.
 const MUST_BE_ZERO: [&str; 5] = [
-    "store_damaged_rows_total",
-    "store_stopped_total",
+    "rialto_store_damaged_rows_total",
+    "rialto_store_stopped_total",
     "rialto_blob_damaged_total",
     "rialto_actor_panics_total",
     "rialto_actor_failures_total",
@@ -30,12 +30,21 @@ pub async fn check(world: &World) -> Result<Vec<Violation>> {
         }
     }
     wrong.extend(panics(&world.log()));
-    Ok(wrong.into_iter().map(|text| Violation { checker: NAME, text }).collect())
+    Ok(wrong
+        .into_iter()
+        .map(|text| Violation {
+            checker: NAME,
+            text,
+        })
+        .collect())
 }
 
 fn panics(log: &str) -> Vec<String> {
     let panicked = |line: &&str| line.contains("panicked at");
-    log.lines().filter(panicked).map(|line| format!("in the log: {line}")).collect()
+    log.lines()
+        .filter(panicked)
+        .map(|line| format!("in the log: {line}"))
+        .collect()
 }
 
 #[cfg(test)]
@@ -45,5 +54,23 @@ mod tests {
         let log = "rialto: ready\nthread 'main' panicked at src/x.rs:1:1:\nno\n";
         assert_eq!(super::panics(log).len(), 1);
         assert!(super::panics("all is well\n").is_empty());
+    }
+
+    /// A counter that nobody counts is always zero.
+    #[test]
+    fn the_counters_are_those_of_the_product() {
+        let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates");
+        let mut source = String::new();
+        let mut open = vec![crates];
+        while let Some(path) = open.pop() {
+            if path.is_dir() {
+                open.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                source.push_str(&std::fs::read_to_string(path).unwrap_or_default());
+            }
+        }
+        for name in super::MUST_BE_ZERO {
+            assert!(source.contains(&format!("counter!(\"{name}\"")), "{name}");
+        }
     }
 }

@@ -49,7 +49,9 @@ impl Disk {
             .arg(&path)
             .output()?;
         if !mounted.status.success() {
-            return Err(Failure(String::from_utf8_lossy(&mounted.stderr).trim().to_owned()));
+            return Err(Failure(
+                String::from_utf8_lossy(&mounted.stderr).trim().to_owned(),
+            ));
         }
         Ok(Disk(path))
     }
@@ -73,19 +75,28 @@ pub async fn run(seed: u64) -> Result<Outcome> {
         Err(error) => return Ok(Outcome::Skipped(error.0)),
     };
     let data = Some(disk.0.join("data"));
-    let options = Options { name: "disk-full".into(), seed, data, ..Options::default() };
+    let options = Options {
+        name: "disk-full".into(),
+        seed,
+        data,
+        ..Options::default()
+    };
     let mut world = World::start(options).await?;
     let endpoint = world.endpoint()?;
     // Room that is given back later.
     let ballast = disk.0.join("ballast");
     std::fs::write(&ballast, vec![0u8; 24 << 20])?;
     let ledger = Ledger::default();
-    let refusal = fill(&endpoint, &ledger, seed).await.map_err(|error| world.with_log(&error))?;
+    let refusal = fill(&endpoint, &ledger, seed)
+        .await
+        .map_err(|error| world.with_log(&error))?;
     let acknowledged = ledger.acknowledged() as usize;
     let inbox = observe::mailbox(&endpoint, "bob").await;
     inbox.map_err(|error| world.with_log(&error.while_doing("reading on the full disk")))?;
     free(&ballast)?;
-    recover(&world, &endpoint, &ledger, seed).await.map_err(|error| world.with_log(&error))?;
+    recover(&world, &endpoint, &ledger, seed)
+        .await
+        .map_err(|error| world.with_log(&error))?;
     fault::kill9(&mut world).await?;
     world.boot().await?;
     world.wait_for_empty_queue().await?;
@@ -95,7 +106,10 @@ pub async fn run(seed: u64) -> Result<Outcome> {
     world.pass();
     drop(world);
     drop(disk);
-    Ok(Outcome::Ran { acknowledged, refusal })
+    Ok(Outcome::Ran {
+        acknowledged,
+        refusal,
+    })
 }
 
 fn free(ballast: &Path) -> Result<()> {
@@ -111,14 +125,21 @@ async fn fill(endpoint: &Endpoint, ledger: &Ledger, seed: u64) -> Result<String>
         let id = format!("f{seed}-{number}");
         let bytes = message::make(&id, from, &to, MESSAGE_BYTES, &mut random);
         let fate = client.send(from, &to, &bytes).await;
-        ledger.note_sent(Sent { id: id.clone(), users: vec!["bob".into()], bytes, fate: fate.clone() });
+        ledger.note_sent(Sent {
+            id: id.clone(),
+            users: vec!["bob".into()],
+            bytes,
+            fate: fate.clone(),
+        });
         match fate {
             Fate::Acknowledged => {}
             Fate::Refused(text) if text.starts_with("4") => return Ok(text),
             other => return Err(Failure(format!("{id} on a full disk: {other:?}"))),
         }
     }
-    Err(Failure(format!("{MESSAGES_MAX} messages did not fill the disk")))
+    Err(Failure(format!(
+        "{MESSAGES_MAX} messages did not fill the disk"
+    )))
 }
 
 /// With room again, mail flows again; the store may need a moment to notice.

@@ -24,7 +24,10 @@ impl Registry {
             return None;
         }
         *count += 1;
-        Some(Place { registry: self.clone(), account })
+        Some(Place {
+            registry: self.clone(),
+            account,
+        })
     }
 }
 

@@ -17,7 +17,11 @@ impl Selection {
     /// What a set of message numbers or UIDs means. UIDs that do not exist are passed over; message
     /// numbers that do not exist are the client's mistake (RFC 3501 §9, `seq-number`).
     pub(crate) fn resolve(set: &SequenceSet, uid: bool, view: &View) -> Result<Self, Stop> {
-        let ids = set.resolve(if uid { view.last_uid() } else { view.len() as u32 });
+        let ids = set.resolve(if uid {
+            view.last_uid()
+        } else {
+            view.len() as u32
+        });
         if !uid && ids.max().is_some_and(|max| max as usize > view.len()) {
             return Err(Reply::bad("There is no message of that number").into());
         }
@@ -25,7 +29,9 @@ impl Selection {
             true => view.rows_of_uids(ids.first, ids.last),
             false => ids.first as usize - 1..ids.last as usize,
         });
-        Ok(Self { ranges: rows.filter(|rows| !rows.is_empty()).collect() })
+        Ok(Self {
+            ranges: rows.filter(|rows| !rows.is_empty()).collect(),
+        })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -45,9 +51,10 @@ impl Selection {
     /// The UIDs as few ranges. They may span UIDs that the view no longer has: those are gone. They
     /// never reach a message that the client has not been told of, as new ones come at the end.
     pub(crate) fn uids(&self, view: &View) -> UidSet {
-        let ends = self.ranges.iter().filter_map(|rows| {
-            Some((view.uid(rows.start)?, view.uid(rows.end.checked_sub(1)?)?))
-        });
+        let ends = self
+            .ranges
+            .iter()
+            .filter_map(|rows| Some((view.uid(rows.start)?, view.uid(rows.end.checked_sub(1)?)?)));
         UidSet::from_ranges(ends.map(|(Uid(first), Uid(last))| (first, last)))
     }
 }

@@ -6,7 +6,7 @@ use crate::command::{
     status, store, subscribe, unselect,
 };
 use crate::config::{BAD_MAX, BAD_PRE_AUTH_MAX};
-use crate::reply::{self, Answer, Ending, Reply, Stop};
+use crate::reply::{self, Answer, Ending, Reply, ReplyCode, Stop};
 use crate::service::Shared;
 use crate::state::{State, Stranger};
 use crate::sync::{self, Ask, Manner};
@@ -31,8 +31,16 @@ pub(crate) struct Session {
 impl Session {
     pub(crate) fn new(shared: Arc<Shared>, connection: Connection) -> Self {
         let deadline = Deadline::after(shared.config.login_timeout());
-        let state = State::NotAuthenticated(Stranger { failures: 0, deadline });
-        Self { shared, wire: Wire::new(connection), state, bad: 0 }
+        let state = State::NotAuthenticated(Stranger {
+            failures: 0,
+            deadline,
+        });
+        Self {
+            shared,
+            wire: Wire::new(connection),
+            state,
+            bad: 0,
+        }
     }
 
     /// Talks to the client until either side is done.
@@ -73,9 +81,15 @@ impl Session {
         match &self.state {
             State::NotAuthenticated(stranger) => {
                 let left = stranger.deadline.remaining().max(Duration::from_millis(1));
-                Patience { silence: left, stall: left }
+                Patience {
+                    silence: left,
+                    stall: left,
+                }
             }
-            _ => Patience { silence: config.idle_timeout(), stall: config.stall_timeout() },
+            _ => Patience {
+                silence: config.idle_timeout(),
+                stall: config.stall_timeout(),
+            },
         }
     }
 
@@ -99,12 +113,15 @@ impl Session {
             body,
             CommandBody::Fetch(_) | CommandBody::Store(_) | CommandBody::Search(_)
         );
-        let manner = Manner { expunges: uids || !shows_numbers, uids };
+        let manner = Manner {
+            expunges: uids || !shows_numbers,
+            uids,
+        };
         let reply = match self.dispatch(&tag, body).await {
             Ok(reply) | Err(Stop::Reply(reply)) => reply,
-            Err(Stop::Last(reply, ending)) => {
+            Err(Stop::Last(reply, bye)) => {
                 self.wire.condition(Some(&tag), &reply);
-                return Err(ending);
+                return Err(Ending::bye(None, bye));
             }
             Err(Stop::Answered) => return Ok(()),
             Err(Stop::End(ending)) => return Err(ending),
@@ -121,7 +138,12 @@ impl Session {
         reply: &Reply,
         manner: Manner,
     ) -> Result<(), Ending> {
-        let news = self.news(Ask::IfWoken, manner).await;
+        // Who has just not been reached is not asked again: the client has waited long enough.
+        let unreachable = reply.code == Some(ReplyCode::Plain(Code::Unavailable));
+        let news = match unreachable {
+            true => Ok(()),
+            false => self.news(Ask::IfWoken, manner).await,
+        };
         self.wire.condition(tag, reply);
         news?;
         match self.state {
@@ -132,11 +154,16 @@ impl Session {
 
     /// Asks what happened to the open folder and tells it.
     pub(crate) async fn news(&mut self, ask: Ask, manner: Manner) -> Result<(), Ending> {
-        let Ok((user, selected)) = self.state.selected() else { return Ok(()) };
+        let Ok((user, selected)) = self.state.selected() else {
+            return Ok(());
+        };
         match sync::catch_up(user, selected, ask).await {
             Ok(()) => {}
             Err(error) if error.kind == Kind::NotFound => {
-                return Err(Ending::bye(Some(Code::NonExistent), "The mailbox was deleted"));
+                return Err(Ending::bye(
+                    Some(Code::NonExistent),
+                    "The mailbox was deleted",
+                ));
             }
             // The next command asks again; nothing is lost.
             Err(error) => reply::log("news", &error),
@@ -196,7 +223,9 @@ impl Session {
             return Ok(());
         }
         // What is there of the command cannot be parsed, but for its tag.
-        let tag = Command::parse(self.wire.framer.pending()).err().and_then(|error| error.tag);
+        let tag = Command::parse(self.wire.framer.pending())
+            .err()
+            .and_then(|error| error.tag);
         self.refuse_literal()?;
         self.bad(tag.as_ref(), Reply::bad("That literal is too large here"))
     }

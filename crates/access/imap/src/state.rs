@@ -56,9 +56,7 @@ impl State {
     pub(crate) fn user(&self) -> Result<&User, Stop> {
         match self {
             Self::Authenticated(user) | Self::Selected(user, _) => Ok(user),
-            Self::NotAuthenticated(_) | Self::Logout => {
-                Err(Reply::bad("Sign in first").into())
-            }
+            Self::NotAuthenticated(_) | Self::Logout => Err(Reply::bad("Sign in first").into()),
         }
     }
 

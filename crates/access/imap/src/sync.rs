@@ -1,11 +1,11 @@
 //! Keeping up with the selected folder: asking what happened, and telling the client.
 
 use crate::flags;
-use crate::reply::Ending;
+use crate::reply::{self, Ending};
 use crate::state::{Selected, User};
 use crate::view::View;
 use crate::wire::Wire;
-use base::{Error, Result, Uid};
+use base::{Error, FolderId, Result, Uid};
 use codec_imap::response::Response;
 use codec_imap::{Code, FetchWriter, Status, StatusResponse};
 
@@ -36,7 +36,10 @@ pub(crate) async fn catch_up(user: &User, selected: &mut Selected, ask: Ask) -> 
     if ask == Ask::IfWoken && woken <= selected.followed.max(selected.view.since()) {
         return Ok(());
     }
-    let delta = user.mailbox.delta(selected.folder, selected.view.since()).await?;
+    let delta = user
+        .mailbox
+        .delta(selected.folder, selected.view.since())
+        .await?;
     let info = if delta.complete {
         selected.view.apply(&delta);
         delta.info
@@ -54,6 +57,17 @@ pub(crate) async fn catch_up(user: &User, selected: &mut Selected, ask: Ask) -> 
             claim(user, selected, info.recent_from, last).await
         }
         _ => Ok(()),
+    }
+}
+
+/// Asks after the session's own change to a folder, if it is the open one: what the session did
+/// is told at once, though the wake-up for it may be on its way from another node. A failure is
+/// only logged: the change itself is made, and the next command asks again.
+pub(crate) async fn catch_up_own(user: &User, selected: &mut Selected, changed: FolderId) {
+    if selected.folder == changed
+        && let Err(error) = catch_up(user, selected, Ask::Always).await
+    {
+        reply::log("news", &error);
     }
 }
 
@@ -111,9 +125,21 @@ pub(crate) fn put_flags(wire: &mut Wire, view: &View, read_only: bool) {
     let flags = flags::defined(view.keywords());
     wire.put(&Response::Flags(&flags));
     let code = match read_only {
-        true => Code::PermanentFlags { flags: &[], allow_new: false },
-        false => Code::PermanentFlags { flags: &flags, allow_new: true },
+        true => Code::PermanentFlags {
+            flags: &[],
+            allow_new: false,
+        },
+        false => Code::PermanentFlags {
+            flags: &flags,
+            allow_new: true,
+        },
     };
     let (status, text) = (Status::Ok, "These flags are kept");
-    StatusResponse { tag: None, status, code: Some(code), text }.encode(wire.out());
+    StatusResponse {
+        tag: None,
+        status,
+        code: Some(code),
+        text,
+    }
+    .encode(wire.out());
 }

@@ -11,9 +11,7 @@ use crate::flags::assumed;
 use base::{Change, Timestamp, Uid};
 use contract_mailbox::index::NamedFlags;
 use contract_mailbox::request::{StoreMode, Stored};
-use contract_mailbox::{
-    Flags, FolderView, IndexEntry, Keywords, SystemFlags, UidSet, ViewDelta,
-};
+use contract_mailbox::{Flags, FolderView, IndexEntry, Keywords, SystemFlags, UidSet, ViewDelta};
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
@@ -85,7 +83,9 @@ impl View {
 
     /// The largest UID that the client knows; 0 in an empty folder.
     pub(crate) fn last_uid(&self) -> u32 {
-        self.told.checked_sub(1).map_or(0, |last| self.rows[last].uid)
+        self.told
+            .checked_sub(1)
+            .map_or(0, |last| self.rows[last].uid)
     }
 
     /// Up to which change everything has been taken in.
@@ -106,7 +106,10 @@ impl View {
     /// The flags of a row, and whether it is \Recent.
     pub(crate) fn flags(&self, row: usize) -> (Flags, bool) {
         self.rows.get(row).map_or_else(Default::default, |row| {
-            (self.palette.flags(row.palette), self.recent.contains(Uid(row.uid)))
+            (
+                self.palette.flags(row.palette),
+                self.recent.contains(Uid(row.uid)),
+            )
         })
     }
 
@@ -136,13 +139,21 @@ impl View {
 
     /// The row of the first message without \Seen.
     pub(crate) fn first_unseen(&self) -> Option<usize> {
-        (0..self.told).find(|row| !self.flags(*row).0.system.contains(SystemFlags::SEEN))
+        let seen = |row: &Row| {
+            self.palette
+                .flags(row.palette)
+                .system
+                .contains(SystemFlags::SEEN)
+        };
+        self.rows[..self.told].iter().position(|row| !seen(row))
     }
 
     /// How many messages are \Recent.
     pub(crate) fn recent_count(&self) -> u32 {
         let ranges = self.recent.ranges().iter();
-        ranges.map(|(first, last)| self.rows_of_uids(*first, *last).len() as u32).sum()
+        ranges
+            .map(|(first, last)| self.rows_of_uids(*first, *last).len() as u32)
+            .sum()
     }
 
     /// The UIDs that are \Recent.
@@ -207,7 +218,9 @@ impl View {
     ) {
         self.keywords = stored.keywords.clone();
         for entry in &stored.entries {
-            let Some(row) = self.row_of(entry.uid) else { continue };
+            let Some(row) = self.row_of(entry.uid) else {
+                continue;
+            };
             let before = self.flags(row).0;
             let known = !self.stale.contains(&entry.uid.0);
             self.update(entry);
@@ -223,7 +236,11 @@ impl View {
 
     /// A message is gone.
     pub(crate) fn vanish(&mut self, uid: Uid) {
-        if self.rows.binary_search_by_key(&uid.0, |row| row.uid).is_ok() {
+        if self
+            .rows
+            .binary_search_by_key(&uid.0, |row| row.uid)
+            .is_ok()
+        {
             self.gone.insert(uid.0);
             self.stale.remove(&uid.0);
         }
@@ -262,8 +279,10 @@ impl View {
         let gone = std::mem::take(&mut self.gone);
         let is_gone = |row: &Row| gone.contains(&row.uid);
         let known = self.rows[..self.told].iter().enumerate().rev();
-        let numbers: Vec<u32> =
-            known.filter(|(_, row)| is_gone(row)).map(|(index, _)| index as u32 + 1).collect();
+        let numbers: Vec<u32> = known
+            .filter(|(_, row)| is_gone(row))
+            .map(|(index, _)| index as u32 + 1)
+            .collect();
         self.told -= numbers.len();
         self.rows.retain(|row| !is_gone(row));
         numbers
@@ -303,7 +322,10 @@ impl View {
         changes.sort_unstable();
         changes.dedup();
         let first = self.since.0 + 1;
-        let contiguous = changes.iter().enumerate().all(|(n, change)| change.0 == first + n as u64);
+        let contiguous = changes
+            .iter()
+            .enumerate()
+            .all(|(n, change)| change.0 == first + n as u64);
         if let (true, Some(last)) = (contiguous, changes.last()) {
             self.since = *last;
         }
@@ -348,7 +370,10 @@ impl Palette {
     }
 
     fn flags(&self, number: u32) -> Flags {
-        self.colours.get(number as usize).copied().unwrap_or_default()
+        self.colours
+            .get(number as usize)
+            .copied()
+            .unwrap_or_default()
     }
 }
 

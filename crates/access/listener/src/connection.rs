@@ -46,6 +46,8 @@ pub struct Connection {
     peer: SocketAddr,
     input: BytesMut,
     output: VecDeque<Bytes>,
+    /// Whether a flush has begun and not ended.
+    unflushed: bool,
     /// Short pieces that were queued after the last of `output`.
     output_tail: BytesMut,
     tls: Option<Arc<TlsSettings>>,
@@ -70,6 +72,7 @@ impl Connection {
             peer,
             input: BytesMut::new(),
             output: VecDeque::new(),
+            unflushed: false,
             output_tail: BytesMut::new(),
             tls: None,
             tls_info: None,
@@ -108,7 +111,10 @@ impl Connection {
         connection.tls = tls;
         connection.handshake_timeout = config.handshake_timeout();
         connection.write_timeout = config.write_timeout();
-        connection.listener = Some(Place { listener, _admission: admission });
+        connection.listener = Some(Place {
+            listener,
+            _admission: admission,
+        });
         connection
     }
 
@@ -192,9 +198,12 @@ impl Connection {
     /// `TimedOut` for a client that does not read, or of the stream.
     pub async fn flush(&mut self) -> io::Result<()> {
         self.seal_tail();
-        if self.output.is_empty() {
+        if self.output.is_empty() && !self.unflushed {
             return Ok(());
         }
+        // A flush that is dropped after its last write leaves bytes in the TLS layer: the next one
+        // must go on from there, even with nothing new to write.
+        self.unflushed = true;
         let stream = self.stream.as_mut().ok_or(io::ErrorKind::NotConnected)?;
         let mut deadline = Deadline::after(self.write_timeout);
         let mut step_bytes = 0;
@@ -214,7 +223,9 @@ impl Connection {
             }
         }
         self.output = VecDeque::new();
-        in_time(deadline, stream.flush()).await
+        in_time(deadline, stream.flush()).await?;
+        self.unflushed = false;
+        Ok(())
     }
 
     /// Encrypts the stream. Input that came in clear is never taken for input that came
@@ -279,7 +290,8 @@ impl Connection {
 
     fn seal_tail(&mut self) {
         if !self.output_tail.is_empty() {
-            self.output.push_back(std::mem::take(&mut self.output_tail).freeze());
+            self.output
+                .push_back(std::mem::take(&mut self.output_tail).freeze());
         }
     }
 }

@@ -36,14 +36,17 @@ impl Listener {
     ) -> io::Result<Self> {
         let tls = match config.tls {
             TlsMode::None => None,
-            TlsMode::Implicit if tls.is_none() => {
+            TlsMode::Implicit | TlsMode::StartTls if tls.is_none() => {
                 let text = format!("listener {} needs a certificate", config.name);
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
             }
             TlsMode::Implicit | TlsMode::StartTls => tls,
         };
         let socket = env.network.listen(config.address).await?;
-        let (name, address) = (Arc::<str>::from(config.name.as_str()), socket.local_address());
+        let (name, address) = (
+            Arc::<str>::from(config.name.as_str()),
+            socket.local_address(),
+        );
         let (shutdown, admissions) = (CancellationToken::new(), Admissions::new(&config));
         let acceptor = Acceptor {
             name: name.clone(),
@@ -56,7 +59,13 @@ impl Listener {
         };
         let accepting = tokio::spawn(acceptor.run(socket));
         tracing::info!(listener = %name, %address, "listening");
-        Ok(Self { name, address, shutdown, admissions, accepting })
+        Ok(Self {
+            name,
+            address,
+            shutdown,
+            admissions,
+            accepting,
+        })
     }
 
     /// Its name.

@@ -79,11 +79,18 @@ pub(crate) fn info(connection: &rustls::ServerConnection) -> TlsInfo {
         _ => "TLSv1.3",
     };
     let suite = connection.negotiated_cipher_suite();
-    let name = suite.map(|suite| format!("{:?}", suite.suite())).unwrap_or_default();
+    let name = suite
+        .map(|suite| format!("{:?}", suite.suite()))
+        .unwrap_or_default();
     TlsInfo {
         version,
         // rustls tells the suites of TLS 1.3 apart by a prefix that IANA's registry does not have.
         cipher: name.replacen("TLS13_", "TLS_", 1),
         server_name: connection.server_name().map(str::to_owned),
     }
+}
+
+/// A cipher suite's registered name: rustls marks those of TLS 1.3 in its own names.
+fn iana_name(name: &str) -> String {
+    name.replacen("TLS13_", "TLS_", 1)
 }

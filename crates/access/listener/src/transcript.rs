@@ -19,9 +19,14 @@
 //!
 //! After the last line the client closes and the server must close too, saying nothing more.
 
+mod script;
+
+pub use script::Transcript;
+
 use base::env::Stream;
 use bytes::{Buf, BytesMut};
 use rustls::pki_types::ServerName;
+use script::{Step, fits};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,27 +34,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 
-/// How long the server may take for a line. Tests run on simulated time, where this is longer
-/// than any time limit of a protocol and costs nothing.
+/// How long the server may take for a line; longer than any time limit of a protocol.
 const PATIENCE: Duration = Duration::from_secs(2 * 60 * 60);
-
-/// A parsed dialogue.
-#[derive(Clone, Debug)]
-pub struct Transcript {
-    steps: Vec<(usize, Step)>,
-}
-
-#[derive(Clone, Debug)]
-enum Step {
-    Send(Vec<u8>),
-    Expect(String),
-    SkipTo(String),
-    Closed,
-    Close,
-    Tls,
-    Wait(Duration),
-    Shutdown,
-}
 
 /// The client's side of a dialogue.
 pub struct Player {
@@ -58,45 +44,6 @@ pub struct Player {
     tls: Option<(Arc<rustls::ClientConfig>, ServerName<'static>)>,
     shutdown: CancellationToken,
     log: String,
-}
-
-impl Transcript {
-    /// Reads a transcript.
-    ///
-    /// # Errors
-    /// A sentence with the number of the line that makes no sense.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let mut steps = Vec::new();
-        for (index, line) in text.lines().enumerate() {
-            let number = index + 1;
-            let (kind, rest) = line.split_at(line.len().min(2));
-            let rest = rest.strip_prefix(' ').unwrap_or(rest);
-            let parsed = match kind {
-                "C:" => Ok(vec![Step::Send(format!("{rest}\r\n").into_bytes())]),
-                "C~" => unescape(rest).map(|bytes| vec![Step::Send(bytes)]),
-                "C*" => counted(rest).map(|(count, line)| {
-                    let line = |n: usize| line.replace("{}", &n.to_string());
-                    let all = (1..=count).map(|n| line(n) + "\r\n").collect::<String>();
-                    vec![Step::Send(all.into_bytes())]
-                }),
-                "S:" => Ok(vec![Step::Expect(rest.to_owned())]),
-                "S*" => counted(rest)
-                    .map(|(count, line)| vec![Step::Expect(line.to_owned()); count]),
-                "S?" => Ok(vec![Step::SkipTo(rest.to_owned())]),
-                "! " | "!" => command(rest).map(|step| vec![step]),
-                _ if line.trim().is_empty() || line.starts_with('#') => Ok(Vec::new()),
-                _ => Err("no such kind of line".to_owned()),
-            };
-            let parsed = parsed.map_err(|error| format!("line {number}: {error}: {line}"))?;
-            for step in parsed {
-                match (steps.last_mut(), step) {
-                    (Some((_, Step::Send(before))), Step::Send(more)) => before.extend(more),
-                    (_, step) => steps.push((number, step)),
-                }
-            }
-        }
-        Ok(Self { steps })
-    }
 }
 
 impl Player {
@@ -124,9 +71,8 @@ impl Player {
 
     /// The same, with the token that `! shutdown` cancels.
     #[must_use]
-    pub fn with_shutdown(mut self, shutdown: CancellationToken) -> Self {
-        self.shutdown = shutdown;
-        self
+    pub fn with_shutdown(self, shutdown: CancellationToken) -> Self {
+        Self { shutdown, ..self }
     }
 
     /// Plays a transcript to its end.
@@ -136,10 +82,9 @@ impl Player {
     pub async fn play(mut self, transcript: &Transcript) -> Result<(), String> {
         for (number, step) in &transcript.steps {
             let outcome = tokio::time::timeout(PATIENCE, self.step(step)).await;
-            let outcome = outcome.unwrap_or_else(|_| Err("the server says nothing".to_owned()));
-            if let Err(error) = outcome {
-                return Err(format!("line {number}: {error}\n{}", self.log));
-            }
+            outcome
+                .unwrap_or_else(|_| Err("the server says nothing".to_owned()))
+                .map_err(|error| format!("line {number}: {error}\n{}", self.log))?;
         }
         let end = async {
             self.hang_up().await;
@@ -209,12 +154,18 @@ impl Player {
         if fits(pattern, &line) {
             return Ok(());
         }
-        Err(format!("expected: {pattern}\n   but got: {}", line.escape_debug()))
+        Err(format!(
+            "expected: {pattern}\n   but got: {}",
+            line.escape_debug()
+        ))
     }
 
     async fn skip_to(&mut self, pattern: &str) -> Result<(), String> {
         loop {
-            let line = self.line().await?.ok_or(format!("the server closed before: {pattern}"))?;
+            let line = self
+                .line()
+                .await?
+                .ok_or(format!("the server closed before: {pattern}"))?;
             if fits(pattern, &line) {
                 return Ok(());
             }
@@ -224,7 +175,10 @@ impl Player {
     async fn closed(&mut self) -> Result<(), String> {
         match self.line().await? {
             None => Ok(()),
-            Some(line) => Err(format!("expected the end, but got: {}", line.escape_debug())),
+            Some(line) => Err(format!(
+                "expected the end, but got: {}",
+                line.escape_debug()
+            )),
         }
     }
 
@@ -234,7 +188,9 @@ impl Player {
             if let Some(end) = self.received.iter().position(|byte| *byte == b'\n') {
                 let line = self.received.split_to(end);
                 self.received.advance(1);
-                let line = line.strip_suffix(b"\r").ok_or("the server sent a bare LF")?;
+                let line = line
+                    .strip_suffix(b"\r")
+                    .ok_or("the server sent a bare LF")?;
                 let line = String::from_utf8_lossy(line).into_owned();
                 let _ = writeln!(self.log, "S: {}", line.escape_debug());
                 return Ok(Some(line));
@@ -268,70 +224,6 @@ impl Player {
         self.stream = Some(Box::new(stream.map_err(|error| format!("TLS: {error}"))?));
         Ok(())
     }
-}
-
-/// `count text`.
-fn counted(rest: &str) -> Result<(usize, &str), String> {
-    let (count, line) = rest.split_once(' ').ok_or("expected a count and a line")?;
-    Ok((count.parse().map_err(|_| "expected a count")?, line))
-}
-
-fn command(rest: &str) -> Result<Step, String> {
-    match rest.split_once(' ') {
-        None if rest == "closed" => Ok(Step::Closed),
-        None if rest == "close" => Ok(Step::Close),
-        None if rest == "tls" => Ok(Step::Tls),
-        None if rest == "shutdown" => Ok(Step::Shutdown),
-        Some(("wait", seconds)) => {
-            let seconds = seconds.parse().map_err(|_| "expected seconds")?;
-            Ok(Step::Wait(Duration::from_secs(seconds)))
-        }
-        _ => Err("no such command".to_owned()),
-    }
-}
-
-fn unescape(text: &str) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    let mut rest = text;
-    while let Some(at) = rest.find('\\') {
-        bytes.extend_from_slice(&rest.as_bytes()[..at]);
-        let (byte, length) = match rest.as_bytes().get(at + 1) {
-            Some(b'r') => (b'\r', 2),
-            Some(b'n') => (b'\n', 2),
-            Some(b't') => (b'\t', 2),
-            Some(b'\\') => (b'\\', 2),
-            Some(b'x') => {
-                let digits = rest.get(at + 2..at + 4).ok_or("two digits after \\x")?;
-                (u8::from_str_radix(digits, 16).map_err(|_| "hexadecimal after \\x")?, 4)
-            }
-            _ => return Err("unknown escape".to_owned()),
-        };
-        bytes.push(byte);
-        rest = &rest[at + length..];
-    }
-    bytes.extend_from_slice(rest.as_bytes());
-    Ok(bytes)
-}
-
-/// Whether a line fits a pattern in which each `*` stands for anything.
-fn fits(pattern: &str, line: &str) -> bool {
-    let Some((head, tail)) = pattern.split_once('*') else {
-        return pattern == line;
-    };
-    let Some(mut rest) = line.strip_prefix(head) else {
-        return false;
-    };
-    let mut pieces = tail.split('*').peekable();
-    while let Some(piece) = pieces.next() {
-        if pieces.peek().is_none() {
-            return rest.ends_with(piece);
-        }
-        let Some(at) = rest.find(piece) else {
-            return false;
-        };
-        rest = &rest[at + piece.len()..];
-    }
-    true
 }
 
 #[cfg(test)]
@@ -372,32 +264,34 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn dialogues_pass_or_say_what_differs() {
-        check("S: hello\nC: a\nC: b\nS: A\nS: B\nC: quit\n! closed", Ok(())).await;
+        check(
+            "S: hello\nC: a\nC: b\nS: A\nS: B\nC: quit\n! closed",
+            Ok(()),
+        )
+        .await;
         check("# just listen\n\nS: h*o", Ok(())).await;
-        check("S: hello\nC~ a\\x62\\r\\n\nS: AB\n! close\n! closed", Ok(())).await;
-        check("S: hello\nC* 500 line {}\nS* 499 LINE *\nS: LINE 500", Ok(())).await;
+        check(
+            "S: hello\nC~ a\\x62\\r\\n\nS: AB\n! close\n! closed",
+            Ok(()),
+        )
+        .await;
+        check(
+            "S: hello\nC* 500 line {}\nS* 499 LINE *\nS: LINE 500",
+            Ok(()),
+        )
+        .await;
         check("S: hello\nC: a\nC: b\nS? B", Ok(())).await;
         check("S: help", Err("line 1: expected: help\n   but got: hello")).await;
         check("S: hello\nC: a\nS: B", Err("line 3")).await;
         check("S: hello\nC: a", Err("expected the end, but got: A")).await;
         check("S: hello\nS: x", Err("line 2: the server says nothing")).await;
-        check("S: hello\nC: quit\nS: x", Err("line 3: the server has closed")).await;
+        check(
+            "S: hello\nC: quit\nS: x",
+            Err("line 3: the server has closed"),
+        )
+        .await;
         check("S: hello\n! closed", Err("the server says nothing")).await;
         check("? what", Err("line 1: no such kind of line")).await;
         check("S: hello\n! tls", Err("no TLS client")).await;
-    }
-
-    #[test]
-    fn patterns() {
-        for (pattern, line, expect) in [
-            ("250 *", "250 ok", true),
-            ("*", "", true),
-            ("a*b*c", "a1b2c", true),
-            ("a*b*c", "a1c", false),
-            ("a*a", "a", false),
-            ("250 ok", "250 ok ", false),
-        ] {
-            assert_eq!(fits(pattern, line), expect, "{pattern} {line}");
-        }
     }
 }

@@ -228,7 +228,9 @@ impl Session {
         let config = self.config();
         let timeout = config.idle_timeout();
         let elapsed = self.clock().monotonic().saturating_sub(pace.started);
-        let expected = elapsed.as_secs().saturating_mul(config.message_bytes_per_s_min);
+        let expected = elapsed
+            .as_secs()
+            .saturating_mul(config.message_bytes_per_s_min);
         if elapsed > config.connection_timeout() && pace.bytes < expected {
             return Err(End::Say(Reply::timed_out(&config.host_name)));
         }
@@ -262,7 +264,9 @@ impl Session {
         let config = self.config();
         let spared = config.tarpit_spares_loopback && self.connection.peer().ip().is_loopback();
         if config.tarpit_ms > 0 && !spared {
-            self.clock().sleep(Duration::from_millis(config.tarpit_ms)).await;
+            self.clock()
+                .sleep(Duration::from_millis(config.tarpit_ms))
+                .await;
         }
     }
 
@@ -299,7 +303,10 @@ pub(crate) struct Pace {
 
 impl Pace {
     pub(crate) fn new(session: &Session) -> Self {
-        Self { started: session.clock().monotonic(), bytes: 0 }
+        Self {
+            started: session.clock().monotonic(),
+            bytes: 0,
+        }
     }
 }
 
@@ -315,4 +322,20 @@ fn is_junk(command: &Command) -> bool {
             | Command::Expn { .. }
             | Command::Help
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How large the future is that an asynchronous function returns.
+    fn future_bytes<A, F>(_: fn(A) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_session_that_waits_is_small() {
+        let bytes = future_bytes(Session::run);
+        assert!(bytes <= 2_500, "{bytes} bytes for each idle session");
+    }
 }

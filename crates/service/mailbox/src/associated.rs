@@ -1,6 +1,7 @@
 //! Associated items (FAI): no UID, no entry in the folder's index, counts of their own. Views,
 //! rules and settings of MAPI clients live in them.
 
+use crate::content;
 use crate::message::{self, Touch, Transfer};
 use crate::rows::{self, ChangeRow, ChangeState, ItemRow, Milestones};
 use crate::unit::Unit;
@@ -13,7 +14,11 @@ pub(crate) fn enter(unit: &mut Unit<'_>, item: ItemId, row: &ItemRow) -> Result<
     let change = row.change;
     message::write_item(unit, item, row)?;
     unit.tx.set(&unit.keys.associated(row.folder, item), b"");
-    let milestones = Milestones { entered: change, content: change, read: change };
+    let milestones = Milestones {
+        entered: change,
+        content: change,
+        read: change,
+    };
     message::write_change(unit, row, item, milestones)?;
     let folder = unit.folder_mut(row.folder)?;
     folder.info.counts.associated += 1;
@@ -27,8 +32,16 @@ fn leave(unit: &mut Unit<'_>, item: ItemId, row: &ItemRow) -> Result<()> {
     unit.tx.clear(&unit.keys.associated(row.folder, item));
     unit.tx.clear(&unit.keys.change(row.folder, row.change));
     let change = unit.next_change();
-    let tombstone = ChangeRow { item, uid: None, href: row.href(), state: ChangeState::Gone };
-    unit.tx.set(&unit.keys.change(row.folder, change), &rows::encode(&tombstone)?);
+    let tombstone = ChangeRow {
+        item,
+        uid: None,
+        href: row.href(),
+        state: ChangeState::Gone,
+    };
+    unit.tx.set(
+        &unit.keys.change(row.folder, change),
+        &rows::encode(&tombstone)?,
+    );
     message::clear_names(unit, row.folder, item, row);
     let folder = unit.folder_mut(row.folder)?;
     let counts = &mut folder.info.counts;
@@ -47,11 +60,15 @@ pub(crate) async fn transfer(
     how: Transfer,
 ) -> Result<(), BodyError> {
     let change = unit.next_change();
-    let mut row = ItemRow { folder: to, change, ..old.clone() };
+    let mut row = ItemRow {
+        folder: to,
+        change,
+        ..old.clone()
+    };
     let id = match how {
         Transfer::Copy => {
             let id = unit.next_item();
-            message::copy_content(unit, item, id, &mut row).await?;
+            content::copy(unit, item, id, &mut row).await?;
             id
         }
         Transfer::Move | Transfer::Dispose => {
@@ -70,7 +87,7 @@ pub(crate) async fn purge(
     row: &ItemRow,
 ) -> Result<(), BodyError> {
     leave(unit, item, row)?;
-    message::purge_content(unit, item, row).await
+    content::purge(unit, item, row).await
 }
 
 /// Writes a changed item, whose size may have been another, under a new change number.
@@ -104,7 +121,9 @@ pub(crate) async fn restamp(
 
 /// The flags of an associated item.
 pub(crate) fn flags(row: &ItemRow) -> Flags {
-    row.extra.as_ref().map_or_else(Flags::default, |extra| extra.flags)
+    row.extra
+        .as_ref()
+        .map_or_else(Flags::default, |extra| extra.flags)
 }
 
 /// Purges items of a folder that came there before `limit` (all, without one), at most `max` of

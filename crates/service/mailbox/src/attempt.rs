@@ -131,6 +131,10 @@ impl WriteBody<'_> {
         }
         let keys = self.mailbox.keys;
         if let Write::Deliver(delivery) = self.request {
+            #[cfg(feature = "mutants")]
+            if self.mailbox.context.config.without_dedupe {
+                return Ok(None);
+            }
             let made = deliver::was_made(tx, keys, delivery).await?;
             return Ok(made.then_some(WriteReply::Delivered(Delivered::Before)));
         }

@@ -9,7 +9,7 @@ use crate::rows::meta::all_rows;
 use crate::rows::{self, FolderRow, Summary};
 use base::{Error, FolderId, Result};
 use bytes::Bytes;
-use contract_mailbox::{FolderInfo, IndexBlock, Keywords};
+use contract_mailbox::{IndexBlock, Keywords};
 use contract_store::{BodyError, Isolation, Transaction};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -69,17 +69,6 @@ impl Cache {
     /// A folder's row.
     pub(crate) fn folder(&self, id: FolderId) -> Result<&FolderRow> {
         self.folders.get(&id).ok_or_else(|| Error::not_found("The folder"))
-    }
-
-    /// A folder's path: names from below the root, `/` between them.
-    pub(crate) fn path(&self, id: FolderId) -> String {
-        path(&self.folders, id)
-    }
-
-    /// A folder as the contract shows it.
-    pub(crate) fn info(&self, row: &FolderRow) -> FolderInfo {
-        let subscribed = self.subscriptions.contains(&self.path(row.info.id));
-        FolderInfo { subscribed, ..row.info.clone() }
     }
 
     /// Keeps a block, and drops others when there are too many.

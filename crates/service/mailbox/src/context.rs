@@ -1,7 +1,6 @@
 //! What every mailbox actor of a node shares.
 
 use base::AccountId;
-use base::actor::Inbox;
 use base::env::Env;
 use base::router::Router;
 use contract_blob::Blobs;
@@ -11,7 +10,6 @@ use contract_store::Store;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
-use crate::actor::Message;
 use crate::wakeups::Wakeups;
 
 /// How mailboxes are served on a node.
@@ -25,16 +23,26 @@ pub struct Config {
     pub reads_at_once: usize,
     /// For how long removed items can be recovered, in milliseconds (single item recovery).
     pub recoverable_ms: i64,
+    /// How many messages one transaction of a bulk command changes at most; the more, the larger
+    /// the transaction (some 5 kB a message), the fewer, the more transactions.
+    pub chunk_messages: usize,
+    /// A deliberate fault for chaos-tests: delivers without looking whether it was done before. Not
+    /// there in production builds.
+    #[cfg(feature = "mutants")]
+    pub without_dedupe: bool,
 }
 
 impl Default for Config {
-    /// Two minutes, 50,000 mailboxes, 64 reads, 14 days.
+    /// Two minutes, 50,000 mailboxes, 64 reads, 14 days, 500 messages.
     fn default() -> Self {
         Self {
             idle: std::time::Duration::from_secs(120),
             active_max: 50_000,
             reads_at_once: 64,
             recoverable_ms: 14 * 24 * 3600 * 1000,
+            chunk_messages: crate::write::bulk::CHUNK,
+            #[cfg(feature = "mutants")]
+            without_dedupe: false,
         }
     }
 }
@@ -51,9 +59,6 @@ pub(crate) struct Context {
     pub(crate) wakeups: Wakeups,
     pub(crate) reads: Arc<Semaphore>,
 }
-
-/// An actor's own address.
-pub(crate) type MailboxInbox = Inbox<Message>;
 
 /// The replica under which a mailbox makes its own versions of items: the same for ever, on every
 /// node, and telling nothing about the cluster's key.

@@ -12,6 +12,7 @@ mod associated;
 mod attempt;
 mod authorise;
 mod cache;
+mod content;
 mod context;
 mod drive;
 mod message;

@@ -3,18 +3,15 @@
 //! Each of these keeps index, counts, item row, meta, change index and the other indexes together,
 //! so that no command can forget one of them.
 
+use crate::content;
 use crate::rows::keys::{Keys, hash64};
-use crate::rows::{
-    self, ChangeRow, ChangeState, ItemExtra, ItemRow, Milestones, meta, pieces, tree,
-};
+use crate::rows::{self, ChangeRow, ChangeState, ItemRow, Milestones, meta};
 use crate::unit::Unit;
 use crate::write::search_folder::members;
 use base::{Change, Error, FolderId, ItemId, Kind, Result, Timestamp, Uid};
 use codec_mime::ParsedMessage;
-use contract_blob::{BlobId, Holder, Staged};
-use contract_mailbox::{
-    Attachment, Content, Flags, IndexEntry, MessageMeta, PredecessorList, SpecialUse,
-};
+use contract_blob::Staged;
+use contract_mailbox::{Content, Flags, IndexEntry, MessageMeta, SpecialUse};
 use contract_store::{BodyError, Isolation, Transaction};
 use std::sync::Arc;
 
@@ -40,7 +37,7 @@ pub(crate) async fn add(
     let blobs = content.blobs();
     let holder = unit.keys.holder(item);
     for id in &blobs {
-        hold(unit, *id, staged, &holder).await?;
+        content::hold(unit, *id, staged, &holder).await?;
     }
     let change = unit.next_change();
     let mut row = ItemRow {
@@ -57,19 +54,6 @@ pub(crate) async fn add(
     };
     let meta = MessageMeta { parsed, content };
     settle(unit, item, &mut row, &meta, flags, None).await
-}
-
-/// Takes hold of a blob, staged or stored.
-pub(crate) async fn hold(
-    unit: &Unit<'_>,
-    id: BlobId,
-    staged: &[Staged],
-    holder: &Holder,
-) -> Result<(), BodyError> {
-    match staged.iter().find(|staged| staged.id == id) {
-        Some(staged) => unit.blobs.hold(unit.tx, staged, holder).await,
-        None => unit.blobs.hold_stored(unit.tx, id, holder).await,
-    }
 }
 
 /// Gives an item its place in `row.folder`: a UID, index, meta, counts, history (under
@@ -133,7 +117,7 @@ pub(crate) async fn transfer(
     let item = match how {
         Transfer::Copy => {
             let item = unit.next_item();
-            copy_content(unit, old.item, item, &mut row).await?;
+            content::copy(unit, old.item, item, &mut row).await?;
             item
         }
         Transfer::Move | Transfer::Dispose => {
@@ -143,52 +127,6 @@ pub(crate) async fn transfer(
     };
     arrive(unit, &mut row).await?;
     settle(unit, item, &mut row, &meta, old.flags, None).await
-}
-
-/// Makes the row of a copy: the same content under an id and versions of its own.
-pub(crate) async fn copy_content(
-    unit: &Unit<'_>,
-    from: ItemId,
-    to: ItemId,
-    row: &mut ItemRow,
-) -> Result<(), BodyError> {
-    row.content_change = row.change;
-    let holder = unit.keys.holder(to);
-    let mut blobs = row.blobs.clone();
-    if let Some(old) = row.extra.take()
-        && old.has_tree
-    {
-        blobs.extend(&old.bag_blobs);
-        copy_tree(unit, from, to).await?;
-        row.extra = Some(Box::new(ItemExtra {
-            source_key: None,
-            version: None,
-            predecessors: PredecessorList::new(),
-            href: None,
-            disposed: None,
-            ..*old
-        }));
-    }
-    for id in &blobs {
-        unit.blobs.hold_stored(unit.tx, *id, &holder).await?;
-    }
-    Ok(())
-}
-
-async fn copy_tree(unit: &Unit<'_>, from: ItemId, to: ItemId) -> Result<(), BodyError> {
-    let serializable = Isolation::Serializable;
-    if let Some(bag) = pieces::read(unit.tx, &unit.keys.bag(from), serializable).await? {
-        pieces::write(unit.tx, &unit.keys.bag(to), &bag)?;
-    }
-    let attachments = tree::read_attachments(unit.tx, unit.keys, from, serializable).await?;
-    for attachment in &attachments {
-        tree::write_attachment(unit.tx, unit.keys, to, attachment)?;
-        let holder = unit.keys.attachment_holder(to, attachment.number);
-        for id in tree::attachment_blobs(attachment) {
-            unit.blobs.hold_stored(unit.tx, id, &holder).await?;
-        }
-    }
-    Ok(())
 }
 
 /// Fits a row to the folder that its item comes into: names that are taken there are dropped, and
@@ -222,7 +160,7 @@ pub(crate) async fn purge(
 ) -> Result<(), BodyError> {
     let row = read_item(unit, old.item).await?;
     leave(unit, folder, old, &row, ChangeState::Gone).await?;
-    purge_content(unit, old.item, &row).await
+    content::purge(unit, old.item, &row).await
 }
 
 /// Takes back a copy that nobody has seen: no trace of it is left, its UID will be given again.
@@ -239,40 +177,7 @@ pub(crate) async fn take_back(
     clear_names(unit, folder, old.item, &row);
     members::left(unit, folder, old.item).await?;
     account_for(unit, folder, -1, row.size_bytes)?;
-    purge_content(unit, old.item, &row).await
-}
-
-/// Removes an item's row and tree, and gives up what it holds.
-pub(crate) async fn purge_content(
-    unit: &Unit<'_>,
-    item: ItemId,
-    row: &ItemRow,
-) -> Result<(), BodyError> {
-    let holder = unit.keys.holder(item);
-    unit.tx.clear(&unit.keys.item(item));
-    for id in &row.blobs {
-        unit.blobs.release(unit.tx, *id, &holder);
-    }
-    let Some(extra) = row.extra.as_ref().filter(|extra| extra.has_tree) else { return Ok(()) };
-    for id in &extra.bag_blobs {
-        unit.blobs.release(unit.tx, *id, &holder);
-    }
-    pieces::clear(unit.tx, &unit.keys.bag(item));
-    let serializable = Isolation::Serializable;
-    let attachments = tree::read_attachments(unit.tx, unit.keys, item, serializable).await?;
-    for attachment in &attachments {
-        release_attachment(unit, item, attachment);
-    }
-    unit.tx.clear_range(&unit.keys.attachments(item));
-    Ok(())
-}
-
-/// Gives up the blobs of one attachment.
-pub(crate) fn release_attachment(unit: &Unit<'_>, item: ItemId, attachment: &Attachment) {
-    let holder = unit.keys.attachment_holder(item, attachment.number);
-    for id in tree::attachment_blobs(attachment) {
-        unit.blobs.release(unit.tx, id, &holder);
-    }
+    content::purge(unit, old.item, &row).await
 }
 
 /// What of a message changes while its UID stays.

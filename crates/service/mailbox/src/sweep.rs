@@ -2,6 +2,7 @@
 //! had their time, and removed items that can no longer be recovered.
 
 use crate::actor::MailboxActor;
+use crate::associated;
 use crate::rows::ResultRow;
 use crate::rows::meta::all_rows;
 use crate::rows;
@@ -123,7 +124,8 @@ async fn purge_expired(unit: &mut Unit<'_>, limit: Timestamp) -> Result<bool, Bo
         for entry in &expired {
             crate::message::purge(unit, folder, entry).await?;
         }
-        if expired.len() >= CHUNK {
+        let more = associated::purge_expired(unit, folder, Some(limit), CHUNK).await?;
+        if more || expired.len() >= CHUNK {
             return Ok(true);
         }
     }
@@ -139,7 +141,7 @@ async fn purge_expired(unit: &mut Unit<'_>, limit: Timestamp) -> Result<bool, Bo
         for entry in &entries {
             crate::message::purge(unit, folder, entry).await?;
         }
-        if more {
+        if more || associated::purge_expired(unit, folder, None, CHUNK).await? {
             return Ok(true);
         }
         forget_folder(unit, folder);
@@ -169,8 +171,7 @@ async fn expired_items(
 
 /// Removes what is left of an emptied folder: its row and its history.
 fn forget_folder(unit: &mut Unit<'_>, folder: FolderId) {
-    let history = unit.keys.changes(folder, base::Change(0), base::Change(u64::MAX - 1));
-    unit.tx.clear_range(&history);
+    unit.tx.clear_range(&unit.keys.history(folder));
     unit.tx.clear_range(&unit.keys.collections(folder));
     unit.tx.clear_range(&unit.keys.read_by_all(folder));
     unit.remove_folder(folder);

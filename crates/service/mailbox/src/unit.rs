@@ -33,6 +33,8 @@ pub(crate) struct Unit<'a> {
     pub(crate) principal: Principal,
     pub(crate) owner: &'a Account,
     pub(crate) quota: Quota,
+    /// How many messages one transaction of a bulk command changes at most.
+    pub(crate) chunk: usize,
     /// Whether nothing may be purged.
     pub(crate) on_hold: bool,
     control: &'a dyn Control,
@@ -79,6 +81,7 @@ impl<'a> Unit<'a> {
             principal,
             owner,
             quota: owner.quota,
+            chunk: context.config.chunk_messages.max(1),
             on_hold: owner.litigation_hold,
             control: &*context.control,
             cache,

@@ -34,6 +34,7 @@ pub(crate) struct World {
     pub(crate) directory: Arc<DirectoryService>,
     pub(crate) config: Config,
     pub(crate) node: Node,
+    pub(crate) accounts: Mutex<Vec<AccountId>>,
     faults: Mutex<Faults>,
 }
 
@@ -46,7 +47,9 @@ pub(crate) struct Node {
 
 /// Runs a test in a world of its own, in simulated time.
 pub(crate) fn run<T, F: Future<Output = T>>(seed: u64, test: impl FnOnce(World) -> F) -> T {
-    Universe::run(seed, async |env| test(World::new(env, Config::default()).await).await)
+    Universe::run(seed, async |env| {
+        test(World::new(env, Config::default()).await).await
+    })
 }
 
 impl World {
@@ -58,12 +61,27 @@ impl World {
             Arc::new(StoreBlobs::open(dynamic.clone(), &env).await.unwrap());
         let directory =
             DirectoryService::start(DirectoryConfig::default(), dynamic.clone(), env.clone());
-        let domain =
-            Domain { name: DOMAIN.into(), kind: DomainKind::Authoritative, default: true };
-        directory.create_domain(&Actor::System, domain).await.unwrap();
+        let domain = Domain {
+            name: DOMAIN.into(),
+            kind: DomainKind::Authoritative,
+            default: true,
+        };
+        directory
+            .create_domain(&Actor::System, domain)
+            .await
+            .unwrap();
         let node = start(&env, &dynamic, &blobs, &directory, config).await;
         let faults = Mutex::new(Faults::default());
-        Self { env, store, blobs, directory, config, node, faults }
+        Self {
+            env,
+            store,
+            blobs,
+            directory,
+            config,
+            node,
+            accounts: Mutex::default(),
+            faults,
+        }
     }
 
     /// Starts another node on the same store, which takes over every slot.
@@ -78,6 +96,14 @@ impl World {
         self.store.inject(faults);
     }
 
+    /// Does something while the store does not fail.
+    pub(crate) async fn quietly<T>(&self, what: impl AsyncFnOnce() -> T) -> T {
+        self.store.inject(Faults::default());
+        let result = what().await;
+        self.store.inject(*self.faults.lock());
+        result
+    }
+
     /// Makes an account; the store does not fail meanwhile.
     pub(crate) async fn account(&self, name: &str) -> AccountId {
         self.store.inject(Faults::default());
@@ -89,15 +115,23 @@ impl World {
             quota: None,
             role: Role::None,
         };
-        let account = self.directory.create_account(&Actor::System, new).await.unwrap();
+        let account = self
+            .directory
+            .create_account(&Actor::System, new)
+            .await
+            .unwrap();
         self.store.inject(*self.faults.lock());
+        self.accounts.lock().push(account.id);
         account.id
     }
 
     /// Changes an account; the store does not fail meanwhile.
     pub(crate) async fn change_account(&self, account: AccountId, change: AccountChange) {
         self.store.inject(Faults::default());
-        self.directory.update_account(&Actor::System, account, change).await.unwrap();
+        self.directory
+            .update_account(&Actor::System, account, change)
+            .await
+            .unwrap();
         self.store.inject(*self.faults.lock());
     }
 
@@ -157,5 +191,9 @@ async fn start(
         router: router.clone() as Arc<dyn Router>,
     };
     let mailboxes = service_mailbox::start(config, parts, &router);
-    Node { control, router, mailboxes }
+    Node {
+        control,
+        router,
+        mailboxes,
+    }
 }

@@ -196,11 +196,11 @@ impl Applier {
         self.pending = None;
         self.last_checkpoint = self.shared.env.clock.monotonic();
         count(&self.shared.counters.checkpoints, 1);
-        metrics::counter!("store_checkpoints_total").increment(1);
+        metrics::counter!("rialto_store_checkpoints_total").increment(1);
         for segment in self.shared.pool.release(last.position, last.written) {
             self.spares.files.push_back((segment.path, segment.file));
         }
-        metrics::gauge!("store_log_used_bytes").set(self.shared.pool.used_bytes() as f64);
+        metrics::gauge!("rialto_store_log_used_bytes").set(self.shared.pool.used_bytes() as f64);
     }
 
     /// Readies every file that is not in use, and makes new ones so that one is always ready: a

@@ -273,8 +273,8 @@ impl Committer {
         self.shared.watches.fire(&group.effect);
         count(&self.shared.counters.commits, commits);
         count(&self.shared.counters.groups, 1);
-        metrics::counter!("store_commits_total").increment(commits);
-        metrics::counter!("store_commit_groups_total").increment(1);
+        metrics::counter!("rialto_store_commits_total").increment(commits);
+        metrics::counter!("rialto_store_commit_groups_total").increment(1);
         let sizes = &self.shared.sizes;
         if self.shared.current.active_bytes() >= sizes.generation_bytes
             || self.shared.pool.used_bytes() >= sizes.checkpoint_bytes
@@ -315,8 +315,8 @@ impl Committer {
         }
         let took = self.shared.env.clock.monotonic().saturating_sub(begun);
         count(&self.shared.counters.syncs, 1);
-        metrics::counter!("store_syncs_total").increment(1);
-        metrics::histogram!("store_sync_seconds").record(took);
+        metrics::counter!("rialto_store_syncs_total").increment(1);
+        metrics::histogram!("rialto_store_sync_seconds").record(took);
         Ok(())
     }
 
@@ -330,16 +330,30 @@ impl Committer {
         StoreError::CommitUnknown
     }
 
+    /// What [`crate::options::Mutant::AckBeforeCommit`] does: shows and acknowledges, then writes.
     #[cfg(any(test, feature = "mutants"))]
-    fn acknowledge_early(&self, mut group: Group) -> Group {
-        if self.mutant == Some(crate::options::Mutant::AckBeforeCommit) {
-            for (work, stamp) in &mut group.accepted {
-                let (nobody, _) = futures::channel::oneshot::channel();
-                let reply = std::mem::replace(&mut work.reply, nobody);
-                let _ = reply.send((Ok((group.version, *stamp)), Vec::new()));
-            }
-        }
-        group
+    fn acknowledge_then_write(&mut self, mut group: Group, bytes: usize) {
+        let Effect { keys, cleared } = &group.effect;
+        let shown = Group {
+            version: group.version,
+            effect: Effect { keys: keys.clone(), cleared: cleared.clone() },
+            accepted: std::mem::take(&mut group.accepted),
+            bytes_max: group.bytes_max,
+            sync: group.sync,
+        };
+        let last = Last {
+            version: group.version,
+            position: self.writer.position(),
+            written: self.shared.pool.add_bytes(0),
+        };
+        self.publish(shown, last);
+        // A killed process loses nothing that it has written, so the mutant must be late with
+        // writing for `kill -9` to show what a power cut would.
+        #[cfg(feature = "mutants")]
+        #[allow(clippy::disallowed_methods)]
+        std::thread::sleep(Duration::from_millis(20));
+        // Nobody is left to hear of an error.
+        let _ = self.write(&group, bytes);
     }
 }
 

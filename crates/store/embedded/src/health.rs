@@ -40,7 +40,7 @@ impl Health {
         let mut state = self.state.lock();
         if state.reason.is_none() {
             tracing::error!(reason, "the store has stopped");
-            metrics::counter!("store_stopped_total").increment(1);
+            metrics::counter!("rialto_store_stopped_total").increment(1);
             state.reason = Some(reason);
         }
         self.stopped.store(true, Ordering::SeqCst);
@@ -89,7 +89,7 @@ impl Health {
             false => self.full.fetch_and(!bit, Ordering::SeqCst),
         };
         if (before & bit != 0) != full {
-            metrics::gauge!("store_disk_full").set(f64::from(u8::from(self.is_full())));
+            metrics::gauge!("rialto_store_disk_full").set(f64::from(u8::from(self.is_full())));
             match full {
                 true => tracing::warn!(?who, "the disk is full: commits may be refused"),
                 false => tracing::info!(?who, "the disk has room again"),

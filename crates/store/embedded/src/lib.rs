@@ -12,9 +12,9 @@
 //!                                                                             checkpoints
 //! ```
 //!
-//! - [`committer`]: conflicts, the order of commits, the group's effect, publishing, watches.
-//! - [`wal`]: segments, records, replay. [`table`]: versions in memory above the table file.
-//! - [`applier`]: from memory into the table file; checkpoints; recycling of segments.
+//! - `committer`: conflicts, the order of commits, the group's effect, publishing, watches.
+//! - `wal`: segments, records, replay. `table`: versions in memory above the table file.
+//! - `applier`: from memory into the table file; checkpoints; recycling of segments.
 //!
 //! What it does when the disk fails: a failed sync stops the store at once and for good; nothing
 //! is acknowledged after it. A full disk makes commits fail with `OutOfSpace` before anything

@@ -10,7 +10,7 @@ use super::{failed, no_such, tree, unexpected};
 use crate::flags;
 use crate::reply::{self, Answer, Ending, Reply, ReplyCode, Stop};
 use crate::session::Session;
-use crate::sync::Manner;
+use crate::sync::{self, Manner};
 use crate::wire::Incoming;
 use base::{Error, FolderId, Kind, Timestamp};
 use codec_imap::command::{Append, AppendHead};
@@ -23,7 +23,10 @@ use contract_mailbox::{NewMessage, Write, WriteReply};
 use std::sync::Arc;
 
 /// Numbers may change with APPEND, and UIDs need not be named.
-const MANNER: Manner = Manner { expunges: true, uids: false };
+const MANNER: Manner = Manner {
+    expunges: true,
+    uids: false,
+};
 
 /// An APPEND whose message did not come as a literal that could be streamed.
 pub(crate) fn without_stream(session: &mut Session, _command: &Append) -> Answer {
@@ -52,9 +55,9 @@ pub(crate) async fn receive(
     };
     match answer {
         Ok(reply) | Err(Stop::Reply(reply)) => session.finish(Some(tag), &reply, MANNER).await,
-        Err(Stop::Last(reply, ending)) => {
+        Err(Stop::Last(reply, bye)) => {
             session.wire.condition(Some(tag), &reply);
-            Err(ending)
+            Err(Ending::bye(None, bye))
         }
         Err(Stop::Answered) => Ok(()),
         Err(Stop::End(ending)) => Err(ending),
@@ -88,14 +91,26 @@ async fn prepare(
         Some(info) => info.id,
         None => return Err(reply::of_target_error(&no_such(&head.mailbox)).into()),
     };
-    if let Some(max) = user.account.quota.no_receive_bytes {
-        let usage = user.mailbox.usage().await.map_err(|error| failed("APPEND", error))?;
+    let account = session.shared.directory.account(user.account.id).await;
+    let quota = account.map_err(|error| failed("APPEND", error))?.quota;
+    if let Some(max) = quota.no_receive_bytes {
+        let usage = user
+            .mailbox
+            .usage()
+            .await
+            .map_err(|error| failed("APPEND", error))?;
         if usage.size_bytes.saturating_add(offer.len_bytes) > max {
             return Err(Reply::no(Code::OverQuota, "The mailbox is full").into());
         }
     }
-    let received = head.date.map(|date| Timestamp::from_unix_s(date.to_unix_seconds()));
-    Ok(Prepared { folder, flags, received })
+    let received = head
+        .date
+        .map(|date| Timestamp::from_unix_s(date.to_unix_seconds()));
+    Ok(Prepared {
+        folder,
+        flags,
+        received,
+    })
 }
 
 /// Answers an APPEND whose message will not be taken.
@@ -125,7 +140,10 @@ async fn stream(session: &mut Session) -> Result<(Staged, ParsedMessage), Stop> 
                 }
             }
             Incoming::Command(raw) => match Command::parse(&raw) {
-                Ok(Command { body: CommandBody::Append(_), .. }) => {
+                Ok(Command {
+                    body: CommandBody::Append(_),
+                    ..
+                }) => {
                     return finish(upload, scanner).await;
                 }
                 Ok(_) => return Err(Reply::bad("That is no APPEND").into()),
@@ -152,10 +170,16 @@ async fn finish(
     upload: Box<dyn Upload>,
     scanner: Scanner,
 ) -> Result<(Staged, ParsedMessage), Stop> {
-    let staged = upload.finish().await.map_err(|error| failed("APPEND", error))?;
+    let staged = upload
+        .finish()
+        .await
+        .map_err(|error| failed("APPEND", error))?;
     let parsed = scanner.finish();
     if parsed.size_bytes != staged.size_bytes {
-        return Err(failed("APPEND", Error::internal("scanner and upload differ in size")));
+        return Err(failed(
+            "APPEND",
+            Error::internal("scanner and upload differ in size"),
+        ));
     }
     Ok((staged, parsed))
 }
@@ -175,7 +199,10 @@ async fn file(
         flags: prepared.flags,
         received: prepared.received,
     };
-    let request = Write::Append { folder: prepared.folder, messages: vec![message] };
+    let request = Write::Append {
+        folder: prepared.folder,
+        messages: vec![message],
+    };
     let appended = match user.mailbox.write(request).await {
         // The mailbox was deleted while the message came.
         Err(error) if error.kind == Kind::NotFound => {
@@ -184,9 +211,18 @@ async fn file(
         Err(error) => return Err(failed("APPEND", error)),
         Ok(appended) => appended,
     };
+    if let Ok((user, selected)) = session.state.selected() {
+        sync::catch_up_own(user, selected, prepared.folder).await;
+    }
     match appended {
         WriteReply::Appended { uid_validity, uids } => {
-            let uids = uids.iter().map(|uid| IdRange { first: uid.0, last: uid.0 }).collect();
+            let uids = uids
+                .iter()
+                .map(|uid| IdRange {
+                    first: uid.0,
+                    last: uid.0,
+                })
+                .collect();
             Ok(Reply::ok("Appended").code(ReplyCode::AppendUid { uid_validity, uids }))
         }
         WriteReply::LookAgain => Ok(Reply::ok("Appended")),

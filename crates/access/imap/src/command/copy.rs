@@ -6,8 +6,8 @@ use crate::selection::Selection;
 use crate::session::Session;
 use crate::sync::{self, Ask};
 use base::Uid;
-use codec_imap::{Code, IdRange};
 use codec_imap::command::Copy;
+use codec_imap::{Code, IdRange};
 use contract_mailbox::request::Copied;
 use contract_mailbox::{Write, WriteReply};
 
@@ -37,21 +37,21 @@ pub(crate) async fn run(session: &mut Session, command: Copy, how: How) -> Answe
         How::Copy => ("COPY", Write::Copy { from, uids, to }),
         How::Move => ("MOVE", Write::Move { from, uids, to }),
     };
-    let copied = match write(user, name, request).await {
-        Ok(Some(WriteReply::Copied(copied))) => copied,
-        Ok(None) => {
+    let copied = match write(user, name, request).await? {
+        Some(WriteReply::Copied(copied)) => copied,
+        None => {
             sync::catch_up(user, selected, Ask::Always)
                 .await
                 .map_err(|error| failed(name, error))?;
             return Ok(Reply::ok("Done"));
         }
-        Ok(Some(_)) => return unexpected(name),
-        Err(stop) => return Err(stop),
+        Some(_) => return unexpected(name),
     };
     if copied.pairs.is_empty() {
         return gone(command.uid);
     }
     let code = copy_uid(&copied);
+    sync::catch_up_own(user, selected, to).await;
     if how == How::Copy {
         return Ok(Reply::ok("Copied").code(code));
     }
@@ -67,13 +67,21 @@ fn gone(uid: bool) -> Result<Reply, Stop> {
     if uid {
         return Ok(Reply::ok("There was nothing to copy"));
     }
-    Err(Reply::no(Code::ExpungeIssued, "The messages were expunged by somebody else").into())
+    Err(Reply::no(
+        Code::ExpungeIssued,
+        "The messages were expunged by somebody else",
+    )
+    .into())
 }
 
 fn copy_uid(copied: &Copied) -> ReplyCode {
     let source = in_ranges(copied.pairs.iter().map(|(source, _)| *source));
     let target = in_ranges(copied.pairs.iter().map(|(_, target)| *target));
-    ReplyCode::CopyUid { uid_validity: copied.uid_validity, source, target }
+    ReplyCode::CopyUid {
+        uid_validity: copied.uid_validity,
+        source,
+        target,
+    }
 }
 
 /// The UIDs in their order, neighbours joined.
@@ -82,7 +90,10 @@ pub(crate) fn in_ranges(uids: impl Iterator<Item = Uid>) -> Vec<IdRange> {
     for Uid(uid) in uids {
         match ranges.last_mut() {
             Some(range) if range.last.checked_add(1) == Some(uid) => range.last = uid,
-            _ => ranges.push(IdRange { first: uid, last: uid }),
+            _ => ranges.push(IdRange {
+                first: uid,
+                last: uid,
+            }),
         }
     }
     ranges
@@ -95,7 +106,10 @@ mod tests {
     #[test]
     fn positions_of_both_sets_correspond() {
         let uids = [3, 4, 5, 9, 8].map(Uid);
-        let ranges: Vec<_> = in_ranges(uids.into_iter()).iter().map(|r| (r.first, r.last)).collect();
+        let ranges: Vec<_> = in_ranges(uids.into_iter())
+            .iter()
+            .map(|r| (r.first, r.last))
+            .collect();
         assert_eq!(ranges, [(3, 5), (9, 9), (8, 8)]);
     }
 }

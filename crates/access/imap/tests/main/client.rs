@@ -27,7 +27,12 @@ pub(crate) struct Outcome {
 impl Client {
     pub(crate) fn new(stream: DuplexStream) -> Self {
         let reader = ResponseReader::new(RESPONSE_BYTES_MAX);
-        Self { stream, received: BytesMut::new(), reader, tag: 0 }
+        Self {
+            stream,
+            received: BytesMut::new(),
+            reader,
+            tag: 0,
+        }
     }
 
     /// Sends bytes as they are.
@@ -74,7 +79,9 @@ impl Client {
     pub(crate) async fn begin(&mut self, text: &str) -> String {
         self.tag += 1;
         let tag = format!("t{}", self.tag);
-        self.send(format!("{tag} {text}\r\n").as_bytes()).await.unwrap();
+        self.send(format!("{tag} {text}\r\n").as_bytes())
+            .await
+            .unwrap();
         tag
     }
 
@@ -91,7 +98,11 @@ impl Client {
                         let text = String::from_utf8_lossy(text);
                         write!(line, "{} {code:?} {text}", status.name()).unwrap();
                     }
-                    return Outcome { untagged, status, line };
+                    return Outcome {
+                        untagged,
+                        status,
+                        line,
+                    };
                 }
             }
         }
@@ -119,7 +130,9 @@ impl Client {
     pub(crate) async fn list(&mut self) -> Vec<(u32, Vec<String>)> {
         let found = self.ok("FETCH 1:* (UID FLAGS)").await;
         let fetches = found.iter().filter_map(ServerResponse::fetch);
-        fetches.map(|fetch| (fetch.uid().unwrap(), sorted(fetch.flags().unwrap()))).collect()
+        fetches
+            .map(|fetch| (fetch.uid().unwrap(), sorted(fetch.flags().unwrap())))
+            .collect()
     }
 }
 

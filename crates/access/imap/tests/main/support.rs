@@ -4,25 +4,31 @@
 use crate::client::Client;
 use access_imap::{Config, ImapService};
 use access_listener::{CancellationToken, Connection, SessionFactory, TlsSettings};
-use base::Address;
+use async_trait::async_trait;
 use base::env::Env;
 use base::env::sim::test_seed;
 use base::router::{LocalRouter, Router};
 use base::universe::Universe;
+use base::{AccountId, Address, Change, CommandId, Error, Uid};
 use cluster::SingleNode;
-use contract_blob::Blobs;
+use contract_blob::{BlobId, Blobs, ByteStream, Collected, Holder, Staged, Upload};
 use contract_control::Control;
 use contract_directory::{
     AccountKind, Actor, Directory, DirectoryAdmin, Domain, DomainKind, NewAccount, Role, Secret,
 };
-use contract_store::Store;
+use contract_mailbox::{Mailboxes, Principal, Read, ReadReply, Write, WriteReply};
+use contract_store::{BodyError, Store, Transaction};
+use futures::{StreamExt, TryStreamExt};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::{ClientConfig, RootCertStore};
 use service_directory::{DirectoryConfig, DirectoryService, HashParameters};
+use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use store_blobs::StoreBlobs;
 use store_memory::MemoryStore;
 use tokio::io::DuplexStream;
+use tokio::sync::watch;
 
 /// The password of everybody.
 pub(crate) const PASSWORD: &str = "secret";
@@ -33,7 +39,10 @@ const PIPE_BYTES: usize = 16 * 1024;
 pub(crate) struct World {
     pub(crate) env: Env,
     pub(crate) store: MemoryStore,
-    pub(crate) blobs: Arc<dyn Blobs>,
+    /// How the way to the mailboxes is bad.
+    pub(crate) trouble: Arc<Trouble>,
+    /// Bytes that sessions have read from the blob store.
+    pub(crate) read_bytes: Arc<AtomicU64>,
     pub(crate) directory: Arc<DirectoryService>,
     pub(crate) service: Arc<ImapService>,
     pub(crate) shutdown: CancellationToken,
@@ -42,15 +51,20 @@ pub(crate) struct World {
 
 /// Runs a test in a world of its own, in which passwords need no TLS.
 pub(crate) fn run<F: Future<Output = ()>>(test: impl FnOnce(Arc<World>) -> F) {
-    run_with(Config { allow_clear_login: true, ..Config::default() }, test);
+    run_with(
+        Config {
+            allow_clear_login: true,
+            ..Config::default()
+        },
+        test,
+    );
 }
 
 /// The same with settings of the test's own.
-pub(crate) fn run_with<F: Future<Output = ()>>(
-    config: Config,
-    test: impl FnOnce(Arc<World>) -> F,
-) {
-    Universe::run(test_seed(), async |env| test(Arc::new(World::new(env, config, None).await)).await);
+pub(crate) fn run_with<F: Future<Output = ()>>(config: Config, test: impl FnOnce(Arc<World>) -> F) {
+    Universe::run(test_seed(), async |env| {
+        test(Arc::new(World::new(env, config, None).await)).await
+    });
 }
 
 impl World {
@@ -71,23 +85,36 @@ impl World {
             router: router.clone() as Arc<dyn Router>,
         };
         let mailboxes = service_mailbox::start(service_mailbox::Config::default(), parts, &router);
-        let service = ImapService::new(
-            config,
-            env.clone(),
-            directory.clone(),
+        let read_bytes = Arc::new(AtomicU64::new(0));
+        let counted = Arc::new(Counted {
+            blobs,
+            read_bytes: read_bytes.clone(),
+        });
+        let trouble = Arc::new(Trouble::default());
+        let mailboxes = Arc::new(Troubled {
             mailboxes,
-            blobs.clone(),
-        );
+            trouble: trouble.clone(),
+        });
+        let service = ImapService::new(config, env.clone(), directory.clone(), mailboxes, counted);
         let shutdown = CancellationToken::new();
-        Self { env, store, blobs, directory, service: Arc::new(service), shutdown, tls }
+        Self {
+            env,
+            store,
+            trouble,
+            read_bytes,
+            directory,
+            service: Arc::new(service),
+            shutdown,
+            tls,
+        }
     }
 
     /// A connection that is being served; the client's end.
     pub(crate) fn connect(&self) -> DuplexStream {
         let (client, server) = tokio::io::duplex(PIPE_BYTES);
         let peer = "192.0.2.1:40000".parse().unwrap();
-        let mut connection = Connection::from_stream(Box::new(server), peer)
-            .with_shutdown(self.shutdown.clone());
+        let mut connection =
+            Connection::from_stream(Box::new(server), peer).with_shutdown(self.shutdown.clone());
         if let Some(tls) = &self.tls {
             connection = connection.with_tls(tls.clone());
         }
@@ -112,14 +139,128 @@ impl World {
     }
 }
 
+/// What a test makes go wrong between sessions and mailboxes.
+#[derive(Default)]
+pub(crate) struct Trouble {
+    /// No wake-up arrives.
+    pub(crate) lose_wakeups: AtomicBool,
+    /// The structure of the message with this UID is damaged; 0 for none.
+    pub(crate) damaged_uid: AtomicU32,
+    /// Structures of more messages than this are too large together; 0 for no limit.
+    pub(crate) metas_max: AtomicUsize,
+}
+
+struct Troubled {
+    mailboxes: Arc<dyn Mailboxes>,
+    trouble: Arc<Trouble>,
+}
+
+#[async_trait]
+impl Mailboxes for Troubled {
+    async fn read(
+        &self,
+        mailbox: AccountId,
+        who: Principal,
+        request: Read,
+    ) -> base::Result<ReadReply> {
+        if let Read::Meta { uids, .. } = &request {
+            let max = self.trouble.metas_max.load(Ordering::SeqCst);
+            if max > 0 && uids.len() > max {
+                return Err(Error::internal("too large to be encoded"));
+            }
+            if uids.contains(&Uid(self.trouble.damaged_uid.load(Ordering::SeqCst))) {
+                return Err(Error::corrupt("a structure"));
+            }
+        }
+        self.mailboxes.read(mailbox, who, request).await
+    }
+
+    async fn write(
+        &self,
+        mailbox: AccountId,
+        who: Principal,
+        command: CommandId,
+        request: Write,
+    ) -> base::Result<WriteReply> {
+        self.mailboxes.write(mailbox, who, command, request).await
+    }
+
+    fn watch(&self, mailbox: AccountId) -> watch::Receiver<Change> {
+        if self.trouble.lose_wakeups.load(Ordering::SeqCst) {
+            return watch::channel(Change(0)).1;
+        }
+        self.mailboxes.watch(mailbox)
+    }
+}
+
+/// Blobs that count what is read of them.
+struct Counted {
+    blobs: Arc<dyn Blobs>,
+    read_bytes: Arc<AtomicU64>,
+}
+
+#[async_trait]
+impl Blobs for Counted {
+    fn upload(&self) -> Box<dyn Upload> {
+        self.blobs.upload()
+    }
+
+    fn read(&self, id: BlobId, range: Range<u64>) -> ByteStream {
+        let read_bytes = self.read_bytes.clone();
+        let counted = self.blobs.read(id, range).inspect_ok(move |bytes| {
+            read_bytes.fetch_add(bytes.len() as u64, Ordering::SeqCst);
+        });
+        counted.boxed()
+    }
+
+    async fn hold(
+        &self,
+        tx: &dyn Transaction,
+        blob: &Staged,
+        holder: &Holder,
+    ) -> Result<(), BodyError> {
+        self.blobs.hold(tx, blob, holder).await
+    }
+
+    async fn hold_stored(
+        &self,
+        tx: &dyn Transaction,
+        id: BlobId,
+        holder: &Holder,
+    ) -> Result<(), BodyError> {
+        self.blobs.hold_stored(tx, id, holder).await
+    }
+
+    fn release(&self, tx: &dyn Transaction, id: BlobId, holder: &Holder) {
+        self.blobs.release(tx, id, holder);
+    }
+
+    async fn collect(&self, limit: usize) -> base::Result<Collected> {
+        self.blobs.collect(limit).await
+    }
+}
+
 async fn directory(env: &Env, store: &Arc<dyn Store>) -> Arc<DirectoryService> {
     // What hashes cost is not what these tests are about.
-    let hash = HashParameters { memory_kib: 64, passes: 1, lanes: 1 };
-    let config = DirectoryConfig { hash, ..DirectoryConfig::default() };
+    let hash = HashParameters {
+        memory_kib: 64,
+        passes: 1,
+        lanes: 1,
+    };
+    let config = DirectoryConfig {
+        hash,
+        ..DirectoryConfig::default()
+    };
     let directory = DirectoryService::start(config, store.clone(), env.clone());
-    let domain =
-        Domain { name: "rialto.test".into(), kind: DomainKind::Authoritative, default: true };
-    directory.create_domain(&Actor::System, domain).await.unwrap();
+    let domain = Domain {
+        name: "rialto.test".into(),
+        kind: DomainKind::Authoritative,
+        default: true,
+    };
+    directory
+        .create_domain(&Actor::System, domain)
+        .await
+        .unwrap();
     for name in ["alice", "bob"] {
         let new = NewAccount {
             address: Address::new(name, "rialto.test"),

@@ -9,7 +9,11 @@ use base::{Deadline, Universe};
 use std::sync::Arc;
 use tokio::io::AsyncWriteExt;
 
-async fn play(settings: &Arc<TlsSettings>, authority: &Authority, text: &str) -> Result<(), String> {
+async fn play(
+    settings: &Arc<TlsSettings>,
+    authority: &Authority,
+    text: &str,
+) -> Result<(), String> {
     let (client, server) = tokio::io::duplex(1 << 16);
     let connection = Connection::from_stream(Box::new(server), "192.0.2.1:1".parse().unwrap());
     let connection = connection.with_tls(settings.clone());
@@ -40,7 +44,8 @@ async fn attack_03_clear_text_behind_starttls_is_never_taken() {
     let played = play(&settings, &authority, dialogue).await.unwrap_err();
     assert!(!played.contains("INJECTED"), "{played}");
     // Twice is once too often.
-    let dialogue = "S: hello\nC: starttls\nS: go\n! tls\nC: starttls\nS: go\nS: refused Unsupported";
+    let dialogue =
+        "S: hello\nC: starttls\nS: go\n! tls\nC: starttls\nS: go\nS: refused Unsupported";
     play(&settings, &authority, dialogue).await.unwrap();
 }
 
@@ -52,11 +57,17 @@ async fn certificates_are_swapped_while_running() {
     play(&settings, &old, dialogue).await.unwrap();
     assert!(play(&settings, &new, dialogue).await.is_err());
     let (chain, key) = new.issue("mail.test");
-    settings.replace_pem(chain.as_bytes(), key.as_bytes()).unwrap();
+    settings
+        .replace_pem(chain.as_bytes(), key.as_bytes())
+        .unwrap();
     play(&settings, &new, dialogue).await.unwrap();
     // What cannot be used changes nothing: another key, no PEM, no certificate.
     let (_, other_key) = new.issue("mail.test");
-    assert!(settings.replace_pem(chain.as_bytes(), other_key.as_bytes()).is_err());
+    assert!(
+        settings
+            .replace_pem(chain.as_bytes(), other_key.as_bytes())
+            .is_err()
+    );
     assert!(settings.replace_pem(b"nonsense", key.as_bytes()).is_err());
     assert!(settings.replace_pem(chain.as_bytes(), b"").is_err());
     play(&settings, &new, dialogue).await.unwrap();
@@ -64,7 +75,9 @@ async fn certificates_are_swapped_while_running() {
 
 async fn implicit(env: &Env, settings: Arc<TlsSettings>) -> Listener {
     let config = ListenerConfig::new("tls", "127.0.0.1:465".parse().unwrap(), TlsMode::Implicit);
-    Listener::start(config, env, Some(settings), Arc::new(Shouting)).await.unwrap()
+    Listener::start(config, env, Some(settings), Arc::new(Shouting))
+        .await
+        .unwrap()
 }
 
 #[test]
@@ -75,7 +88,10 @@ fn implicit_tls_comes_before_the_first_line() {
         let stream = env.network.connect(listener.address()).await.unwrap();
         let player = Player::new(stream).with_tls(authority.client(), name("mail.test"));
         let text = "! tls\nS: hello\nC: info\nS: Some(\"TLSv1.3\")\nC: quit\n! closed";
-        player.play(&Transcript::parse(text).unwrap()).await.unwrap();
+        player
+            .play(&Transcript::parse(text).unwrap())
+            .await
+            .unwrap();
         // Clear text on the encrypted port gets an alert and no session; silence a timeout.
         let mut clear = env.network.connect(listener.address()).await.unwrap();
         clear.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
@@ -88,10 +104,15 @@ fn implicit_tls_comes_before_the_first_line() {
 }
 
 #[test]
-fn implicit_tls_needs_a_certificate() {
-    Universe::run(test_seed(), async |env| {
-        let config = ListenerConfig::new("tls", "127.0.0.1:0".parse().unwrap(), TlsMode::Implicit);
-        let started = Listener::start(config, &env, None, Arc::new(Shouting)).await;
-        assert_eq!(started.err().map(|e| e.kind()), Some(std::io::ErrorKind::InvalidInput));
-    });
+fn tls_needs_a_certificate() {
+    for mode in [TlsMode::Implicit, TlsMode::StartTls] {
+        Universe::run(test_seed(), async |env| {
+            let config = ListenerConfig::new("tls", "127.0.0.1:0".parse().unwrap(), mode);
+            let started = Listener::start(config, &env, None, Arc::new(Shouting)).await;
+            assert_eq!(
+                started.err().map(|e| e.kind()),
+                Some(std::io::ErrorKind::InvalidInput)
+            );
+        });
+    }
 }

@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod attacks;
+mod corpus;
 mod doubles;
 mod messages;
+mod properties;
 mod service;
 mod transcripts;
 mod world;

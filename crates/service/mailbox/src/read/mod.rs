@@ -117,7 +117,8 @@ impl Reader {
         }
     }
 
-    async fn metas(
+    /// The meta of messages, by UID in ascending order; unknown ones are left out.
+    pub(crate) async fn metas(
         &self,
         folder: FolderId,
         uids: &[Uid],
@@ -170,13 +171,5 @@ impl Reader {
             }
         }
         found
-    }
-}
-
-/// The error of a read body as the caller's.
-pub(crate) fn read_error(error: BodyError) -> Error {
-    match error {
-        BodyError::Refused(error) => error,
-        BodyError::Store(error) => error.into(),
     }
 }

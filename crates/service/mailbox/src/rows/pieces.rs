@@ -18,8 +18,8 @@ pub(crate) fn key(prefix: &[u8], number: u16) -> Bytes {
 pub(crate) fn write(tx: &dyn Transaction, prefix: &[u8], value: &[u8]) -> Result<()> {
     clear(tx, prefix);
     for (number, piece) in value.chunks(PIECE_BYTES).enumerate() {
-        let number = u16::try_from(number)
-            .map_err(|_| Error::internal("a value needs too many pieces"))?;
+        let number =
+            u16::try_from(number).map_err(|_| Error::internal("a value needs too many pieces"))?;
         tx.set(&key(prefix, number), piece);
     }
     Ok(())

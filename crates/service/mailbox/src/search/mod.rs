@@ -25,7 +25,6 @@ mod text;
 use crate::read::Reader;
 use crate::retry::Attempts;
 use crate::rows;
-use crate::rows::meta;
 use base::{Error, FolderId, Kind, Result, Uid};
 use contract_mailbox::request::META_MAX;
 use contract_mailbox::{IndexBlock, IndexEntry, MessageMeta, Search};
@@ -163,15 +162,7 @@ impl Scan<'_> {
 
     async fn metas(&self, uids: &[Uid]) -> Result<Vec<(Uid, Arc<MessageMeta>)>> {
         let tx = self.reader.context.store.begin();
-        let mut attempts = Attempts::default();
-        let (keys, snapshot) = (self.reader.keys, Isolation::Snapshot);
-        loop {
-            match meta::read(&*tx, keys, self.folder, uids, snapshot).await {
-                Ok(found) => return Ok(found),
-                Err(BodyError::Refused(error)) => return Err(error),
-                Err(BodyError::Store(error)) => attempts.again(&*tx, error).await?,
-            }
-        }
+        self.reader.metas(self.folder, uids, &*tx).await
     }
 
     /// Decides one message by its meta and, where that does not suffice, its bytes.

@@ -1,7 +1,7 @@
 //! Copy and Move: messages of one folder to another.
 
 use super::Step;
-use super::bulk::{CHUNK, CHUNK_BYTES, Progress};
+use super::bulk::{CHUNK_BYTES, Progress};
 use super::folder::{check_holds_messages, check_takes_mail};
 use crate::message::{self, Transfer};
 use crate::rows::meta;
@@ -30,7 +30,8 @@ pub(super) async fn copy_step(
     if let Some(row) = progress.hidden.take() {
         unit.insert_folder(row);
     }
-    let (entries, more) = select(unit, from, uids, progress.after, CHUNK).await?;
+    let chunk = unit.chunk;
+    let (entries, more) = select(unit, from, uids, progress.after, chunk).await?;
     let all = transfer(unit, from, &entries, to, Transfer::Copy, progress).await?;
     if more || !all {
         unit.hide(to);
@@ -58,7 +59,8 @@ pub(super) async fn move_step(
     // ends where the first new one begins.
     let visible_end = unit.visible_end(from)?;
     let until = *progress.until.get_or_insert(visible_end);
-    let (mut entries, mut more) = select(unit, from, uids, progress.after, CHUNK).await?;
+    let chunk = unit.chunk;
+    let (mut entries, mut more) = select(unit, from, uids, progress.after, chunk).await?;
     let ours = entries.partition_point(|entry| entry.uid < until);
     more &= ours == entries.len();
     entries.truncate(ours);

@@ -1,6 +1,6 @@
 //! Expunge: removes messages that have \Deleted, and [`dispose`], the one way anything is removed.
 
-use super::bulk::{CHUNK, Progress};
+use super::bulk::Progress;
 use super::folder::check_holds_messages;
 use super::{Step, copy};
 use crate::message::{self, Transfer};
@@ -17,15 +17,16 @@ pub(super) async fn step(
     progress: &mut Progress,
 ) -> Result<Step, BodyError> {
     check_holds_messages(unit, folder)?;
+    let chunk = unit.chunk;
     let mut doomed = Vec::new();
     let all = UidSet::all();
     let uids = uids.unwrap_or(&all);
     let mut more = unit.folder(folder)?.info.counts.deleted > 0;
-    while more && doomed.len() < CHUNK {
-        let (entries, rest) = select(unit, folder, uids, progress.after, CHUNK).await?;
+    while more && doomed.len() < chunk {
+        let (entries, rest) = select(unit, folder, uids, progress.after, chunk).await?;
         more = rest;
         for entry in entries {
-            if doomed.len() == CHUNK {
+            if doomed.len() == chunk {
                 more = true;
                 break;
             }

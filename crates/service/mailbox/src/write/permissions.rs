@@ -22,13 +22,21 @@ pub(super) fn set(
         let text = format!("A folder can have permissions for at most {PERMISSIONS_MAX} accounts");
         return Err(Error::new(Kind::Limit, text));
     }
-    if permissions.iter().any(|permission| permission.rights & !RIGHTS != 0) {
+    if permissions
+        .iter()
+        .any(|permission| permission.rights & !RIGHTS != 0)
+    {
         return Err(Error::invalid("There are no such rights"));
     }
     let mut sorted = permissions.to_vec();
     sorted.sort_by_key(|permission| permission.account);
-    if sorted.windows(2).any(|pair| pair[0].account == pair[1].account) {
-        return Err(Error::invalid("An account has its permissions once in a folder"));
+    if sorted
+        .windows(2)
+        .any(|pair| pair[0].account == pair[1].account)
+    {
+        return Err(Error::invalid(
+            "An account has its permissions once in a folder",
+        ));
     }
     let change = unit.next_change();
     let row = unit.folder_mut(folder)?;
@@ -38,11 +46,7 @@ pub(super) fn set(
 }
 
 /// Switches read state per user on or off. What users have read is kept while it is off.
-pub(super) fn read_per_user(
-    unit: &mut Unit<'_>,
-    folder: FolderId,
-    on: bool,
-) -> Result<WriteReply> {
+pub(super) fn read_per_user(unit: &mut Unit<'_>, folder: FolderId, on: bool) -> Result<WriteReply> {
     check_holds_messages(unit, folder)?;
     if unit.folder(folder)?.read_per_user != on {
         let change = unit.next_change();

@@ -2,7 +2,7 @@
 
 use super::Step;
 use super::folder::check_holds_messages;
-use super::bulk::{CHUNK, Progress};
+use super::bulk::Progress;
 use crate::message::{self, Touch};
 use crate::select::select;
 use crate::unit::Unit;
@@ -27,7 +27,8 @@ pub(super) async fn step(
     progress: &mut Progress,
 ) -> Result<Step, BodyError> {
     check_holds_messages(unit, folder)?;
-    let (entries, more) = select(unit, folder, uids, progress.after, CHUNK).await?;
+    let chunk = unit.chunk;
+    let (entries, more) = select(unit, folder, uids, progress.after, chunk).await?;
     let flags = match change.mode {
         // What is taken away need not get a bit first.
         StoreMode::Remove => unit.known_flags(change.flags),

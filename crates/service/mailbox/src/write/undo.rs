@@ -2,7 +2,7 @@
 //! end of the target folder, in no folder's counts and seen by nobody. So does making a search
 //! folder: it would show some of what it should.
 
-use super::bulk::{CHUNK, Progress};
+use super::bulk::Progress;
 use super::{Step, search_folder};
 use crate::message;
 use crate::select::select_hidden;
@@ -20,7 +20,8 @@ pub(crate) async fn step(unit: &mut Unit<'_>, progress: &mut Progress) -> Result
         return Ok(Step::Finished(WriteReply::Done));
     };
     let info = &hidden.info;
-    let (entries, more) = select_hidden(unit, info.id, info.uid_next, CHUNK).await?;
+    let chunk = unit.chunk;
+    let (entries, more) = select_hidden(unit, info.id, info.uid_next, chunk).await?;
     for entry in &entries {
         message::take_back(unit, info.id, entry).await?;
     }

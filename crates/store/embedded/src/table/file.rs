@@ -212,7 +212,7 @@ fn read_value(key: &[u8], stored: &[u8]) -> StoreResult<Bytes> {
     match verified(key, stored) {
         Some(value) => Ok(Bytes::copy_from_slice(value)),
         None => {
-            metrics::counter!("store_damaged_rows_total").increment(1);
+            metrics::counter!("rialto_store_damaged_rows_total").increment(1);
             let key = hex(key);
             tracing::error!(key, "a row's checksum is wrong");
             Err(StoreError::Stopped(format!(

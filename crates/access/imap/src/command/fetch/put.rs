@@ -84,7 +84,12 @@ fn known(
 }
 
 /// Items that the stored structure tells.
-fn described(wire: &mut Wire, fetch: &mut FetchWriter, meta: &MessageMeta, item: &FetchItem) -> bool {
+fn described(
+    wire: &mut Wire,
+    fetch: &mut FetchWriter,
+    meta: &MessageMeta,
+    item: &FetchItem,
+) -> bool {
     let (out, parsed) = (wire.out(), &meta.parsed);
     match item {
         FetchItem::Envelope => fetch.envelope(out, &body::envelope(&parsed.envelope)),
@@ -143,8 +148,14 @@ async fn stream(
             crate::reply::log("FETCH", &error);
             Ending::Broken
         })?;
-        left_bytes = left_bytes.checked_sub(next.len() as u64).ok_or(Ending::Broken)?;
+        left_bytes = left_bytes
+            .checked_sub(next.len() as u64)
+            .ok_or(Ending::Broken)?;
         wire.payload(next).await?;
     }
-    if left_bytes == 0 { Ok(()) } else { Err(Ending::Broken) }
+    if left_bytes == 0 {
+        Ok(())
+    } else {
+        Err(Ending::Broken)
+    }
 }

@@ -21,7 +21,10 @@ pub(super) async fn read(
     let (change, native) = match row.uid {
         Some(uid) => {
             let entry = entry(reader, tx, row.folder, uid).await?;
-            (entry.change, native_of(reader, tx, &row, uid, native).await?)
+            (
+                entry.change,
+                native_of(reader, tx, &row, uid, native).await?,
+            )
         }
         None => (row.change, native),
     };
@@ -54,7 +57,10 @@ pub(super) async fn row(
     id: ItemId,
 ) -> Result<ItemRow, BodyError> {
     let not_found = || Error::not_found("The item");
-    let row = tx.get(&reader.keys.item(id), Isolation::Snapshot).await?.ok_or_else(not_found)?;
+    let row = tx
+        .get(&reader.keys.item(id), Isolation::Snapshot)
+        .await?
+        .ok_or_else(not_found)?;
     let row: ItemRow = rows::decode(&row, "item")?;
     let folder = reader.folder(row.folder).map_err(|_| not_found())?;
     // What an unfinished bulk copy has put is nobody's yet.
@@ -77,7 +83,8 @@ async fn native_of(
     }
     let found = meta::read(tx, reader.keys, row.folder, &[uid], Isolation::Snapshot).await?;
     let meta = found.into_iter().next().map(|(_, meta)| meta);
-    let meta = meta.ok_or_else(|| Error::corrupt(format!("{uid} of {} has no meta", row.folder)))?;
+    let meta =
+        meta.ok_or_else(|| Error::corrupt(format!("{uid} of {} has no meta", row.folder)))?;
     Ok(Some(Native::Message(Box::new((*meta).clone()))))
 }
 

@@ -2,7 +2,7 @@
 //! will hold.
 
 use super::limits::{ATTACHMENTS_MAX, TREE_BYTES_MAX, too_much};
-use crate::message;
+use crate::content;
 use crate::rows::tree::{self, BagRow};
 use crate::rows::{ItemExtra, ItemRow};
 use crate::unit::Unit;
@@ -54,7 +54,15 @@ impl Work {
         };
         let before = row.blobs.iter().chain(&extra.bag_blobs).copied().collect();
         let staged = staged.to_vec();
-        Ok(Self { item, row, extra, bag, staged, before, added_bytes: 0 })
+        Ok(Self {
+            item,
+            row,
+            extra,
+            bag,
+            staged,
+            before,
+            added_bytes: 0,
+        })
     }
 
     /// Adds attachments under the next numbers.
@@ -70,11 +78,14 @@ impl Work {
             }
             let number = self.bag.next_attachment;
             self.bag.next_attachment = number.saturating_add(1);
-            let attachment = Attachment { number, ..attachment.clone() };
+            let attachment = Attachment {
+                number,
+                ..attachment.clone()
+            };
             let row_bytes = tree::write_attachment(unit.tx, unit.keys, self.item, &attachment)?;
             let holder = unit.keys.attachment_holder(self.item, number);
             for id in tree::attachment_blobs(&attachment) {
-                message::hold(unit, id, &self.staged, &holder).await?;
+                content::hold(unit, id, &self.staged, &holder).await?;
             }
             self.added_bytes += row_bytes;
             self.extra.attachments += 1;
@@ -91,8 +102,10 @@ impl Work {
     ) -> Result<(), BodyError> {
         for number in numbers {
             let found = tree::read_attachment(unit.tx, unit.keys, self.item, *number).await?;
-            let Some((attachment, row_bytes)) = found else { continue };
-            message::release_attachment(unit, self.item, &attachment);
+            let Some((attachment, row_bytes)) = found else {
+                continue;
+            };
+            content::release_attachment(unit, self.item, &attachment);
             crate::rows::pieces::clear(unit.tx, &unit.keys.attachment(self.item, *number));
             let bytes = tree::attachment_bytes(&attachment, row_bytes);
             self.extra.attachments = self.extra.attachments.saturating_sub(1);
@@ -105,7 +118,7 @@ impl Work {
     pub(super) async fn clear_attachments(&mut self, unit: &Unit<'_>) -> Result<(), BodyError> {
         let isolation = Isolation::Serializable;
         for attachment in tree::read_attachments(unit.tx, unit.keys, self.item, isolation).await? {
-            message::release_attachment(unit, self.item, &attachment);
+            content::release_attachment(unit, self.item, &attachment);
         }
         unit.tx.clear_range(&unit.keys.attachments(self.item));
         self.extra.attachments = 0;
@@ -137,11 +150,16 @@ impl Work {
             bag_bytes = row_bytes as u64 + self.bag.content_bytes();
         }
         self.row.size_bytes = shown_bytes + bag_bytes + self.extra.attachment_bytes;
-        let after: BTreeSet<BlobId> =
-            self.row.blobs.iter().chain(&self.extra.bag_blobs).copied().collect();
+        let after: BTreeSet<BlobId> = self
+            .row
+            .blobs
+            .iter()
+            .chain(&self.extra.bag_blobs)
+            .copied()
+            .collect();
         let holder = unit.keys.holder(self.item);
         for id in after.difference(&self.before) {
-            message::hold(unit, *id, &self.staged, &holder).await?;
+            content::hold(unit, *id, &self.staged, &holder).await?;
         }
         for id in self.before.difference(&after) {
             unit.blobs.release(unit.tx, *id, &holder);

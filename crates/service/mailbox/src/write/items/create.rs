@@ -39,7 +39,10 @@ pub(in crate::write) async fn create(
         None => unit.next_item(),
     };
     let content_change = make(unit, folder, item, new).await?;
-    Ok(WriteReply::Edited(Edited::Applied { item, content_change }))
+    Ok(WriteReply::Edited(Edited::Applied {
+        item,
+        content_change,
+    }))
 }
 
 /// The item that has the foreign SourceKey already.
@@ -48,7 +51,9 @@ async fn by_source_key(
     folder: FolderId,
     new: &NewItem,
 ) -> Result<Option<ItemId>, BodyError> {
-    let Some(key) = &new.source_key else { return Ok(None) };
+    let Some(key) = &new.source_key else {
+        return Ok(None);
+    };
     let known = named(unit, &unit.keys.source_key(folder, key)).await?;
     if known.is_some() && new.version.is_none() {
         let text = "An item with that SourceKey exists already";
@@ -60,7 +65,9 @@ async fn by_source_key(
 /// The item that a row of an index of names points to.
 async fn named(unit: &Unit<'_>, key: &[u8]) -> Result<Option<ItemId>, BodyError> {
     let row = unit.tx.get(key, Isolation::Serializable).await?;
-    Ok(row.map(|row| crate::rows::decode_item_id(&row)).transpose()?)
+    Ok(row
+        .map(|row| crate::rows::decode_item_id(&row))
+        .transpose()?)
 }
 
 /// Writes a new item; gives its first change.
@@ -130,7 +137,8 @@ async fn make_visible(
             render::render(unit, &mut work).await?
         }
     };
-    work.finish(unit, Some(&meta), meta.content.size_bytes()).await?;
+    work.finish(unit, Some(&meta), meta.content.size_bytes())
+        .await?;
     message::check_room(unit, work.row.size_bytes)?;
     let item = work.item;
     let mut row = work.into_row();

@@ -41,7 +41,10 @@ pub(in crate::write) async fn edit(
 ) -> Result<WriteReply, BodyError> {
     limits::check_edit(edit)?;
     let row = message::read_item(unit, item).await?;
-    if edit.expected.is_some_and(|expected| expected != row.content_change) {
+    if edit
+        .expected
+        .is_some_and(|expected| expected != row.content_change)
+    {
         return Err(Error::new(Kind::Conflict, "The item has been changed meanwhile").into());
     }
     let revision = Revision {
@@ -104,7 +107,10 @@ async fn revise(
         versions::keep(unit, item, &row).await?;
     }
     let content_change = write(unit, item, row, revision).await?;
-    Ok(WriteReply::Edited(Edited::Applied { item, content_change }))
+    Ok(WriteReply::Edited(Edited::Applied {
+        item,
+        content_change,
+    }))
 }
 
 /// Writes a new version; gives its change number.
@@ -152,11 +158,7 @@ async fn write(
 }
 
 /// Brings properties, recipients and attachments up to the revision.
-async fn apply(
-    unit: &Unit<'_>,
-    work: &mut Work,
-    revision: &Revision<'_>,
-) -> Result<(), BodyError> {
+async fn apply(unit: &Unit<'_>, work: &mut Work, revision: &Revision<'_>) -> Result<(), BodyError> {
     if revision.whole {
         work.bag.properties.clear();
         work.clear_attachments(unit).await?;
@@ -209,7 +211,11 @@ pub(super) async fn shown(
     let isolation = Isolation::Serializable;
     let found = meta::read(unit.tx, unit.keys, row.folder, &uids, isolation).await?;
     let missing = || Error::corrupt(format!("{} of {} has no meta", entry.uid, row.folder));
-    Ok(found.into_iter().next().map(|(_, meta)| meta).ok_or_else(missing)?)
+    Ok(found
+        .into_iter()
+        .next()
+        .map(|(_, meta)| meta)
+        .ok_or_else(missing)?)
 }
 
 /// Gives the item a new UID, which shows the new message.
@@ -220,7 +226,8 @@ async fn replace(
     entry: &IndexEntry,
     meta: &MessageMeta,
 ) -> Result<Change, BodyError> {
-    work.finish(unit, Some(meta), meta.content.size_bytes()).await?;
+    work.finish(unit, Some(meta), meta.content.size_bytes())
+        .await?;
     check_growth(unit, old, &work.row)?;
     let (item, folder) = (work.item, old.folder);
     let step = message::read_change(unit.tx, unit.keys, folder, entry.change).await?;
@@ -245,7 +252,9 @@ async fn keep_uid(
     work.finish(unit, None, entry.size_bytes).await?;
     check_growth(unit, old, &work.row)?;
     let (item, folder) = (work.item, old.folder);
-    let change = message::restamp(unit, folder, entry, entry.flags, Touch::Content).await?.change;
+    let change = message::restamp(unit, folder, entry, entry.flags, Touch::Content)
+        .await?
+        .change;
     let mut row = work.into_row();
     row.change = change;
     row.content_change = change;

@@ -76,6 +76,8 @@ async fn mark_for_user(
     uid: Uid,
     read: bool,
 ) -> Result<(), BodyError> {
-    let Principal::Account(user) = unit.principal else { return Ok(()) };
+    let Principal::Account(user) = unit.principal else {
+        return Ok(());
+    };
     read_by::mark(unit.tx, unit.keys, folder, user, uid, read).await
 }

@@ -1,0 +1,297 @@
+//! Several sessions of one user: what each is told of the others' doings, and when.
+
+use crate::support::{PASSWORD, World, run, run_with};
+use access_imap::Config;
+use base::env::Env;
+use cluster::SingleNode;
+use codec_imap::Status;
+use codec_imap::client::ServerResponse;
+use contract_store::Store;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+const MESSAGE: &[u8] = b"Subject: x\r\n\r\nbody\r\n";
+
+fn shown(responses: &[ServerResponse]) -> Vec<String> {
+    responses
+        .iter()
+        .map(|response| match response {
+            ServerResponse::Data {
+                number: Some(number),
+                name,
+                ..
+            } if name != "FETCH" => {
+                format!("{number} {name}")
+            }
+            other => match other.fetch() {
+                Some(fetch) => format!("{} {:?}", fetch.number, fetch.flags().unwrap_or_default()),
+                None => format!("{other:?}"),
+            },
+        })
+        .collect()
+}
+
+#[test]
+fn idle_tells_what_others_do_while_they_do_it() {
+    run(async |world: Arc<World>| {
+        let mut idle = world.select("alice", "INBOX").await;
+        let tag = idle.begin("IDLE").await;
+        assert!(matches!(
+            idle.response().await,
+            Some(ServerResponse::Continuation(_))
+        ));
+        let mut other = world.select("alice", "INBOX").await;
+        other.append("INBOX", MESSAGE).await;
+        other.append("INBOX", MESSAGE).await;
+        let mut heard = Vec::new();
+        while !shown(&heard).contains(&"2 EXISTS".to_owned()) {
+            heard.push(idle.response().await.unwrap());
+        }
+        idle.response().await.unwrap();
+        other.ok("STORE 1 +FLAGS (\\Seen)").await;
+        let seen = idle.response().await.unwrap();
+        assert!(
+            seen.fetch()
+                .unwrap()
+                .flags()
+                .unwrap()
+                .contains(&"\\Seen".to_owned())
+        );
+        other.ok("STORE 1 +FLAGS (\\Deleted)").await;
+        idle.response().await.unwrap();
+        other.ok("EXPUNGE").await;
+        assert_eq!(shown(&[idle.response().await.unwrap()]), ["1 EXPUNGE"]);
+        idle.send(b"DONE\r\n").await.unwrap();
+        assert_eq!(idle.end(&tag).await.status, Status::Ok);
+    });
+}
+
+#[test]
+fn expunges_wait_until_they_may_be_told() {
+    run(async |world: Arc<World>| {
+        let mut writer = world.select("alice", "INBOX").await;
+        for _ in 0..3 {
+            writer.append("INBOX", MESSAGE).await;
+        }
+        let mut reader = world.select("alice", "INBOX").await;
+        writer.ok("STORE 1:2 +FLAGS.SILENT (\\Deleted)").await;
+        writer.ok("EXPUNGE").await;
+        // By number: what is there is told, what is gone is said to be gone, no number moves.
+        let outcome = reader.command("FETCH 1:3 BODY.PEEK[]").await;
+        assert_eq!(outcome.status, Status::No);
+        assert!(outcome.line.contains("EXPUNGEISSUED"), "{}", outcome.line);
+        let fetched: Vec<_> = outcome
+            .untagged
+            .iter()
+            .filter_map(ServerResponse::fetch)
+            .collect();
+        assert!(
+            fetched
+                .iter()
+                .any(|fetch| fetch.number == 3 && fetch.payload("BODY[]").is_some())
+        );
+        assert!(
+            !shown(&outcome.untagged)
+                .iter()
+                .any(|line| line.contains("EXPUNGE"))
+        );
+        let outcome = reader.command("STORE 1 +FLAGS (\\Seen)").await;
+        assert!(outcome.line.contains("EXPUNGEISSUED"), "{}", outcome.line);
+        let outcome = reader.command("COPY 1:2 INBOX").await;
+        assert!(outcome.line.contains("EXPUNGEISSUED"), "{}", outcome.line);
+        assert!(shown(&outcome.untagged).contains(&"2 EXPUNGE".to_owned()));
+        assert_eq!(reader.list().await.len(), 1);
+        // By UID what is gone never was.
+        let outcome = reader.command("UID FETCH 1:* BODY.PEEK[]").await;
+        assert_eq!(outcome.status, Status::Ok, "{}", outcome.line);
+    });
+}
+
+#[test]
+fn recent_is_told_to_one_session() {
+    run(async |world: Arc<World>| {
+        let mut first = world.select("alice", "INBOX").await;
+        first.append("INBOX", MESSAGE).await;
+        let recent = |responses: &[ServerResponse]| {
+            responses
+                .iter()
+                .find_map(|response| response.count("RECENT"))
+        };
+        let mut second = world.sign_in("alice").await;
+        assert_eq!(recent(&second.ok("SELECT INBOX").await), Some(0));
+        assert_eq!(
+            first.ok("SEARCH RECENT").await[0]
+                .data("SEARCH")
+                .unwrap()
+                .len(),
+            1
+        );
+        // Both have it open; whoever hears of it first has it.
+        let mut third = world.sign_in("alice").await;
+        third.append("INBOX", MESSAGE).await;
+        assert_eq!(recent(&second.ok("NOOP").await), Some(1));
+        assert_eq!(
+            recent(&first.ok("NOOP").await),
+            Some(1),
+            "its own from before"
+        );
+        assert_eq!(
+            first.ok("SEARCH NEW").await[0]
+                .data("SEARCH")
+                .unwrap()
+                .len(),
+            1
+        );
+    });
+}
+
+#[test]
+fn a_mailbox_deleted_by_another_ends_the_session() {
+    run(async |world: Arc<World>| {
+        let mut one = world.sign_in("alice").await;
+        one.ok("CREATE Work").await;
+        let mut two = world.select("alice", "Work").await;
+        one.ok("DELETE Work").await;
+        two.begin("NOOP").await;
+        let line = two.line().await.unwrap();
+        assert!(line.starts_with("* BYE [NONEXISTENT]"), "{line}");
+        assert_eq!(two.line().await, None);
+    });
+}
+
+#[test]
+fn users_do_not_see_each_other() {
+    run(async |world: Arc<World>| {
+        let mut alice = world.select("alice", "INBOX").await;
+        alice.append("INBOX", MESSAGE).await;
+        let mut bob = world.select("bob", "INBOX").await;
+        assert!(bob.list().await.is_empty());
+    });
+}
+
+#[test]
+fn attack_32_sessions_of_a_user_are_limited() {
+    let config = Config {
+        allow_clear_login: true,
+        connections_per_user_max: 2,
+        ..Config::default()
+    };
+    run_with(config, async |world: Arc<World>| {
+        let one = world.sign_in("alice").await;
+        let _two = world.sign_in("alice").await;
+        let mut three = crate::client::Client::new(world.connect());
+        three.line().await.unwrap();
+        let login = format!("LOGIN alice {PASSWORD}");
+        let outcome = three.command(&login).await;
+        assert!(
+            outcome.line.starts_with("NO") && outcome.line.contains("LIMIT"),
+            "{}",
+            outcome.line
+        );
+        let _bob = world.sign_in("bob").await;
+        drop(one);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        three.ok(&login).await;
+    });
+}
+
+#[test]
+fn without_an_owner_commands_fail_for_the_time_being() {
+    run(async |world: Arc<World>| {
+        let mut client = world.select("alice", "INBOX").await;
+        client.append("INBOX", MESSAGE).await;
+        // Another node takes everything over; this one's mailboxes cannot be served any more.
+        let store: Arc<dyn Store> = Arc::new(world.store.clone());
+        let usurper: Env = world.env.clone();
+        let _taken = SingleNode::start(store, &usurper).await.unwrap();
+        for text in [
+            "STORE 1 +FLAGS (\\Seen)",
+            "CREATE Work",
+            "STATUS INBOX (MESSAGES)",
+        ] {
+            let begun = world.env.clock.monotonic();
+            let outcome = client.command(text).await;
+            assert!(
+                outcome.line.contains("UNAVAILABLE"),
+                "{text}: {}",
+                outcome.line
+            );
+            let took = world.env.clock.monotonic() - begun;
+            assert!(took < Duration::from_secs(15), "{text} took {took:?}");
+        }
+        // What the view knows it still tells.
+        assert_eq!(client.list().await.len(), 1);
+    });
+}
+
+#[test]
+fn pipelined_commands_are_answered_in_order() {
+    run(async |world: Arc<World>| {
+        let mut client = world.select("alice", "INBOX").await;
+        client.append("INBOX", MESSAGE).await;
+        let tags = [
+            client.begin("STORE 1 +FLAGS.SILENT (\\Deleted)").await,
+            client.begin("EXPUNGE").await,
+            client.begin("SEARCH ALL").await,
+            client.begin("CLOSE").await,
+        ];
+        let mut heard = Vec::new();
+        for tag in tags {
+            let outcome = client.end(&tag).await;
+            assert_eq!(outcome.status, Status::Ok, "{}", outcome.line);
+            heard.extend(shown(&outcome.untagged));
+        }
+        assert_eq!(heard[0], "1 EXPUNGE");
+        assert!(heard[1].contains("SEARCH"), "{heard:?}");
+    });
+}
+
+#[test]
+fn a_lost_wake_up_costs_a_read_and_never_data() {
+    run(async |world: Arc<World>| {
+        world.trouble.lose_wakeups.store(true, Ordering::SeqCst);
+        let mut deaf = world.select("alice", "INBOX").await;
+        let mut other = world.select("alice", "INBOX").await;
+        other.append("INBOX", MESSAGE).await;
+        assert!(shown(&deaf.ok("NOOP").await).contains(&"1 EXISTS".to_owned()));
+        other.append("INBOX", MESSAGE).await;
+        assert!(shown(&deaf.ok("SEARCH ALL").await).contains(&"2 EXISTS".to_owned()));
+        // What the session does itself it hears of in any case.
+        let own = deaf.append("INBOX", MESSAGE).await.untagged;
+        assert!(shown(&own).contains(&"3 EXISTS".to_owned()));
+        // IDLE asks by itself from time to time.
+        deaf.begin("IDLE").await;
+        deaf.line().await.unwrap();
+        other.ok("STORE 1 +FLAGS (\\Seen)").await;
+        let begun = world.env.clock.monotonic();
+        assert!(deaf.response().await.unwrap().fetch().is_some());
+        assert!(world.env.clock.monotonic() - begun <= Duration::from_secs(60));
+    });
+}
+
+#[test]
+fn a_damaged_message_does_not_take_the_others_with_it() {
+    run(async |world: Arc<World>| {
+        let mut client = world.select("alice", "INBOX").await;
+        for _ in 0..7 {
+            client.append("INBOX", MESSAGE).await;
+        }
+        world.trouble.damaged_uid.store(3, Ordering::SeqCst);
+        for text in ["FETCH 1:* ENVELOPE", "UID FETCH 1:* (BODY[])"] {
+            let outcome = client.command(text).await;
+            assert!(outcome.line.contains("CORRUPTION"), "{}", outcome.line);
+            let numbers: Vec<u32> = outcome
+                .untagged
+                .iter()
+                .filter_map(ServerResponse::fetch)
+                .map(|fetch| fetch.number)
+                .collect();
+            assert_eq!(numbers, [1, 2, 4, 5, 6, 7], "{text}");
+        }
+        // Structures that are too large to travel together travel apart.
+        world.trouble.damaged_uid.store(0, Ordering::SeqCst);
+        world.trouble.metas_max.store(2, Ordering::SeqCst);
+        assert_eq!(client.ok("FETCH 1:* ENVELOPE").await.len(), 7);
+    });
+}

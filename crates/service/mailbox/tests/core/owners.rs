@@ -1,0 +1,225 @@
+//! One owner after the other, and owners that come and go.
+
+use super::help::{Session, archive, handle_on, inbox, named, set, uids};
+use crate::support::{World, run};
+use async_trait::async_trait;
+use base::router::{LocalRouter, Router};
+use base::universe::Universe;
+use base::{Kind, Result};
+use contract_blob::{BlobId, Blobs, ByteStream, Collected, Holder, Staged, Upload};
+use contract_directory::Directory;
+use contract_mailbox::request::StoreMode;
+use contract_mailbox::{Search, SystemFlags, UidSet, Write};
+use contract_store::{BodyError, Store, Transaction};
+use service_mailbox::{Config, Parts};
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use store_memory::CommitFault;
+
+#[test]
+fn a_stale_owner_changes_nothing_and_answers_nothing() {
+    run(1, async |world| {
+        let account = world.account("two").await;
+        let old = world.handle(account);
+        world.fill(&old, inbox(), 3).await;
+        // A commit of the old owner is under way while the new one takes over.
+        world.store.fail_next_commit(CommitFault::Late);
+        let late = old
+            .append(inbox(), world.small(3..4).await)
+            .await
+            .unwrap_err();
+        assert_eq!(late.kind, Kind::Unavailable);
+
+        let node = world.another_node().await;
+        let new = handle_on(&world, &node, account);
+        assert_eq!(uids(&new.view(inbox()).await.unwrap()), [1, 2, 3]);
+        world.store.land_late_commits();
+
+        let seen = named(SystemFlags::SEEN);
+        let requests = [
+            Write::Append {
+                folder: inbox(),
+                messages: world.small(4..5).await,
+            },
+            Write::Store {
+                folder: inbox(),
+                uids: UidSet::all(),
+                mode: StoreMode::Add,
+                flags: seen,
+                unchanged_since: None,
+            },
+            Write::Copy {
+                from: inbox(),
+                uids: set(1, 2),
+                to: archive(),
+            },
+            Write::Move {
+                from: inbox(),
+                uids: set(1, 2),
+                to: archive(),
+            },
+            Write::Expunge {
+                folder: inbox(),
+                uids: None,
+            },
+            Write::Subscribe {
+                path: "x".into(),
+                on: true,
+            },
+            Write::ClaimRecent(inbox()),
+            Write::Deliver(Box::new(world.queued(b"A: b\r\n\r\n").await)),
+        ];
+        let mut session = Session::new(&world, account);
+        for request in requests {
+            let command = session.next();
+            let error = session
+                .send(&world.node, command, request)
+                .await
+                .unwrap_err();
+            assert_eq!(error.kind, Kind::Fenced, "{error:?}");
+        }
+        assert_eq!(old.view(inbox()).await.unwrap_err().kind, Kind::Fenced);
+        assert_eq!(old.folders().await.unwrap_err().kind, Kind::Fenced);
+        let search = old.search(inbox(), Search::All).await;
+        assert_eq!(search.unwrap_err().kind, Kind::Fenced);
+
+        let view = new.view(inbox()).await.unwrap();
+        assert_eq!(uids(&view), [1, 2, 3]);
+        assert!(
+            view.entries()
+                .all(|entry| entry.flags.system == SystemFlags::default())
+        );
+        assert_eq!(
+            new.append(inbox(), world.small(5..6).await)
+                .await
+                .unwrap()
+                .1[0]
+                .0,
+            4
+        );
+        world.sound(account).await;
+    });
+}
+
+#[test]
+fn an_idle_mailbox_is_unloaded_and_comes_back_the_same() {
+    Universe::run(2, async |env| {
+        let config = Config {
+            idle: Duration::from_secs(30),
+            ..Config::default()
+        };
+        let world = World::new(env, config).await;
+        let account = world.account("idle").await;
+        let handle = world.handle(account);
+        world.fill(&handle, inbox(), 5).await;
+        handle
+            .store(
+                inbox(),
+                set(2, 3),
+                StoreMode::Add,
+                named(SystemFlags::SEEN),
+                None,
+            )
+            .await
+            .unwrap();
+        handle.subscribe("Somewhere".into(), true).await.unwrap();
+        let before = (
+            handle.view(inbox()).await.unwrap(),
+            handle.subscriptions().await.unwrap(),
+        );
+        assert_eq!(world.node.mailboxes.active(), 1);
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        assert_eq!(world.node.mailboxes.active(), 0);
+        let after = (
+            handle.view(inbox()).await.unwrap(),
+            handle.subscriptions().await.unwrap(),
+        );
+        assert_eq!(after, before);
+        world.sound(account).await;
+    });
+}
+
+/// Blobs that panic once when they are told to.
+struct Panicking {
+    inner: Arc<dyn Blobs>,
+    armed: AtomicBool,
+}
+
+#[async_trait]
+impl Blobs for Panicking {
+    fn upload(&self) -> Box<dyn Upload> {
+        self.inner.upload()
+    }
+
+    fn read(&self, id: BlobId, range: Range<u64>) -> ByteStream {
+        self.inner.read(id, range)
+    }
+
+    async fn hold(
+        &self,
+        tx: &dyn Transaction,
+        blob: &Staged,
+        holder: &Holder,
+    ) -> Result<(), BodyError> {
+        assert!(
+            !self.armed.swap(false, Ordering::SeqCst),
+            "a panic on purpose"
+        );
+        self.inner.hold(tx, blob, holder).await
+    }
+
+    async fn hold_stored(
+        &self,
+        tx: &dyn Transaction,
+        id: BlobId,
+        holder: &Holder,
+    ) -> Result<(), BodyError> {
+        self.inner.hold_stored(tx, id, holder).await
+    }
+
+    fn release(&self, tx: &dyn Transaction, id: BlobId, holder: &Holder) {
+        self.inner.release(tx, id, holder);
+    }
+
+    async fn collect(&self, limit: usize) -> Result<Collected> {
+        self.inner.collect(limit).await
+    }
+}
+
+#[test]
+fn a_panic_costs_one_command() {
+    run(3, async |mut world| {
+        let account = world.account("panic").await;
+        let blobs = Arc::new(Panicking {
+            inner: world.blobs.clone(),
+            armed: AtomicBool::new(false),
+        });
+        let router = Arc::new(LocalRouter::new(true));
+        let parts = Parts {
+            env: world.env.clone(),
+            store: Arc::new(world.store.clone()) as Arc<dyn Store>,
+            blobs: blobs.clone(),
+            control: world.node.control.clone(),
+            directory: world.directory.clone() as Arc<dyn Directory>,
+            router: router.clone() as Arc<dyn Router>,
+        };
+        world.node.mailboxes = service_mailbox::start(world.config, parts, &router);
+        let handle = world.handle(account);
+        world.fill(&handle, inbox(), 2).await;
+        blobs.armed.store(true, Ordering::SeqCst);
+        let error = handle
+            .append(inbox(), world.small(2..5).await)
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind, Kind::Unavailable);
+        assert_eq!(uids(&handle.view(inbox()).await.unwrap()), [1, 2]);
+        handle
+            .append(inbox(), world.small(5..6).await)
+            .await
+            .unwrap();
+        assert_eq!(uids(&handle.view(inbox()).await.unwrap()), [1, 2, 3]);
+        world.sound(account).await;
+    });
+}

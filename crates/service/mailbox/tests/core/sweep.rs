@@ -1,0 +1,180 @@
+//! Housekeeping: what may go goes, what is held stays.
+
+use super::help::{folder, inbox, kind, named, set};
+use crate::support::World;
+use base::AccountId;
+use base::env::sim::Simulation;
+use base::universe::Universe;
+use contract_directory::AccountChange;
+use contract_mailbox::request::StoreMode;
+use contract_mailbox::{MailboxHandle, Principal, SpecialUse, SystemFlags, Write};
+use service_mailbox::Config;
+
+const DAY_MS: i64 = 24 * 3600 * 1000;
+
+fn in_time<F: Future<Output = ()>>(seed: u64, test: impl FnOnce(World, Simulation) -> F) {
+    Universe::simulate(seed, async |simulation| {
+        let world = World::new(simulation.env(), Config::default()).await;
+        test(world, simulation).await;
+    });
+}
+
+/// Makes days go by; the next change brings the housekeeping with it.
+async fn days(simulation: &Simulation, handle: &MailboxHandle, days: i64) {
+    simulation.clock.step_ms(days * DAY_MS);
+    handle.subscribe("Anything".into(), true).await.unwrap();
+    // Behind the housekeeping.
+    handle.folders().await.unwrap();
+}
+
+async fn in_folder(world: &World, account: AccountId, role: SpecialUse) -> u64 {
+    let system = world.handle_as(account, Principal::System);
+    system
+        .folder(role.folder_id())
+        .await
+        .unwrap()
+        .counts
+        .messages
+}
+
+async fn remove(handle: &MailboxHandle, first: u32, last: u32) {
+    let deleted = named(SystemFlags::DELETED);
+    handle
+        .store(inbox(), set(first, last), StoreMode::Add, deleted, None)
+        .await
+        .unwrap();
+    handle.expunge(inbox(), None).await.unwrap();
+}
+
+#[test]
+fn removed_messages_can_be_recovered_for_two_weeks() {
+    in_time(1, async |world, simulation| {
+        let account = world.account("sweep").await;
+        let handle = world.handle(account);
+        world.fill(&handle, inbox(), 460).await;
+        remove(&handle, 1, 450).await;
+        days(&simulation, &handle, 7).await;
+        remove(&handle, 451, 452).await;
+        days(&simulation, &handle, 6).await;
+        assert_eq!(in_folder(&world, account, SpecialUse::Deletions).await, 452);
+        assert!(handle.usage().await.unwrap().recoverable_bytes > 0);
+        // Their blobs are held as long.
+        simulation.clock.step_ms(3600 * 1000);
+        while world.blobs.collect(1000).await.unwrap().more {}
+        let blobs = world.rows(b"BM").await.len();
+        days(&simulation, &handle, 2).await;
+        assert_eq!(in_folder(&world, account, SpecialUse::Deletions).await, 2);
+        world.sound(account).await;
+        simulation.clock.step_ms(3600 * 1000);
+        while world.blobs.collect(1000).await.unwrap().more {}
+        assert_eq!(blobs - world.rows(b"BM").await.len(), 450);
+    });
+}
+
+#[test]
+fn a_hold_keeps_everything() {
+    in_time(2, async |world, simulation| {
+        let account = world.account("hold").await;
+        let handle = world.handle(account);
+        world.fill(&handle, inbox(), 5).await;
+        remove(&handle, 1, 3).await;
+        let hold = |on| AccountChange {
+            litigation_hold: Some(on),
+            ..AccountChange::default()
+        };
+        world.change_account(account, hold(true)).await;
+        days(&simulation, &handle, 60).await;
+        assert_eq!(in_folder(&world, account, SpecialUse::Deletions).await, 3);
+        world.change_account(account, hold(false)).await;
+        days(&simulation, &handle, 2).await;
+        assert_eq!(in_folder(&world, account, SpecialUse::Deletions).await, 0);
+        world.sound(account).await;
+    });
+}
+
+#[test]
+fn dedupe_rows_and_answers_have_their_time() {
+    in_time(3, async |world, simulation| {
+        let account = world.account("rows").await;
+        let handle = world.handle(account);
+        let transport = world.handle_as(account, Principal::Transport);
+        for number in 0..3 {
+            let delivery = world.queued(&super::help::small(number)).await;
+            transport
+                .write(Write::Deliver(Box::new(delivery)))
+                .await
+                .unwrap();
+        }
+        let deliveries = kind(account, b'd').build();
+        let results = kind(account, b'x').build();
+        assert!(world.rows(b"Q/m/").await.is_empty());
+        days(&simulation, &handle, 6).await;
+        assert_eq!(world.rows(&deliveries).await.len(), 3);
+        let late = world.queued(&super::help::small(9)).await;
+        transport
+            .write(Write::Deliver(Box::new(late)))
+            .await
+            .unwrap();
+        days(&simulation, &handle, 2).await;
+        assert_eq!(world.rows(&deliveries).await.len(), 1);
+        // Only the session that is still there has an answer.
+        assert_eq!(world.rows(&results).await.len(), 1);
+        world.sound(account).await;
+    });
+}
+
+#[test]
+fn a_deleted_folder_goes_in_pieces() {
+    in_time(4, async |world, simulation| {
+        let account = world.account("folder").await;
+        let handle = world.handle(account);
+        let doomed = folder(&handle, "doomed").await;
+        world.fill(&handle, doomed, 450).await;
+        handle.delete_folder(doomed).await.unwrap();
+        assert_eq!(handle.usage().await.unwrap().items, 0);
+        world.sound(account).await;
+        days(&simulation, &handle, 13).await;
+        assert_eq!(world.sound(account).await.items, 450);
+        days(&simulation, &handle, 2).await;
+        let report = world.sound(account).await;
+        assert_eq!((report.items, report.folders), (0, 16));
+        assert_eq!(handle.usage().await.unwrap().recoverable_bytes, 0);
+        for kind_of_row in *b"bcmrfqu" {
+            let left = world
+                .rows(&kind(account, kind_of_row).u64(doomed.0).build())
+                .await;
+            assert_eq!(left, [], "{}", kind_of_row as char);
+        }
+    });
+}
+
+/// A mailbox that is never idle is looked after all the same, and errors do not end that.
+#[test]
+fn housekeeping_is_tried_again() {
+    in_time(5, async |world, simulation| {
+        let account = world.account("again").await;
+        let handle = world.handle(account);
+        world.fill(&handle, inbox(), 3).await;
+        remove(&handle, 1, 3).await;
+        simulation.clock.step_ms(20 * DAY_MS);
+        // The change itself succeeds; the housekeeping after it does not.
+        let before = world.store.stats().applied;
+        let breaking = async {
+            while world.store.stats().applied == before {
+                tokio::task::yield_now().await;
+            }
+            world
+                .store
+                .fail_next_commit(store_memory::CommitFault::OutOfSpace);
+        };
+        let (changed, ()) = futures::join!(handle.subscribe("Anything".into(), true), breaking);
+        changed.unwrap();
+        handle.folders().await.unwrap();
+        assert_eq!(in_folder(&world, account, SpecialUse::Deletions).await, 3);
+        simulation.clock.step_ms(3600 * 1000);
+        handle.subscribe("Anything".into(), true).await.unwrap();
+        handle.folders().await.unwrap();
+        assert_eq!(in_folder(&world, account, SpecialUse::Deletions).await, 0);
+        world.sound(account).await;
+    });
+}

@@ -1,0 +1,31 @@
+//! Deliberate faults, to prove that the checkers of chaos-tests notice them. Only the feature
+//! `mutants` compiles them in; a production build knows no such flag.
+
+use clap::ValueEnum;
+
+/// A deliberate fault.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mutant {
+    /// Says that a commit is durable before it is written.
+    AckBeforeCommit,
+    /// Never syncs the log.
+    NoFsync,
+    /// Delivers without looking whether it was done before.
+    NoDedupe,
+}
+
+impl Mutant {
+    /// What of it concerns the store.
+    pub fn of_store(self) -> Option<store_embedded::Mutant> {
+        match self {
+            Self::AckBeforeCommit => Some(store_embedded::Mutant::AckBeforeCommit),
+            Self::NoFsync => Some(store_embedded::Mutant::NoFsync),
+            Self::NoDedupe => None,
+        }
+    }
+
+    /// What of it concerns mailboxes.
+    pub fn of_mailboxes(self) -> service_mailbox::Config {
+        service_mailbox::Config { without_dedupe: self == Self::NoDedupe, ..Default::default() }
+    }
+}
