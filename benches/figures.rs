@@ -69,6 +69,10 @@ fn fresh(name: &str) -> PathBuf {
 async fn ingest(connections: u64) {
     let users = 20;
     let node = Node::start(&fresh("ingest"), users).await;
+    let mut sessions = Vec::new();
+    for user in 1..=users {
+        sessions.push(ImapClient::connect(&format!("user{user}")).await);
+    }
     let total = scale(if connections == 1 { 500 } else { 4_000 }, 20_000);
     let each = total / connections;
     let (commits, syncs) =
@@ -88,10 +92,6 @@ async fn ingest(connections: u64) {
         client.await.unwrap();
     }
     let accepted = start.elapsed();
-    let mut sessions = Vec::new();
-    for user in 1..=users {
-        sessions.push(ImapClient::connect(&format!("user{user}")).await);
-    }
     let shown = loop {
         let mut shown = 0;
         for session in &mut sessions {

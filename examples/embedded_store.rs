@@ -37,10 +37,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let count = transact(&store, visit).await?;
     println!("visit number {count}, durable in {}", dir.display());
-    let stats = embedded.stats();
-    println!("{} commit, {} sync of the log", stats.commits, stats.syncs);
     drop(store);
     embedded.close().await?;
+    let stats = embedded.stats();
+    println!("{} commit, {} sync of the log", stats.commits, stats.syncs);
 
     let embedded = EmbeddedStore::open(Options::new(&dir, env))?;
     let tx = embedded.begin();

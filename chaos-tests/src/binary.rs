@@ -46,17 +46,11 @@ pub fn find(mutant: Option<Mutant>) -> Result<PathBuf> {
     if let Some(path) = std::env::var_os(variable) {
         return Ok(PathBuf::from(path));
     }
-    let _one = BUILDING
-        .lock()
-        .map_err(|_| Failure::from("a build panicked"))?;
+    let _one = BUILDING.lock().map_err(|_| Failure::from("a build panicked"))?;
     let dir = profile_dir()?;
     let plain = dir.join("rialto");
     if mutant.is_none() {
-        return if plain.exists() {
-            Ok(plain)
-        } else {
-            build(&dir, &[]).map(|()| plain)
-        };
+        return if plain.exists() { Ok(plain) } else { build(&dir, &[]).map(|()| plain) };
     }
     let path = dir.join(name);
     if is_older(&path, &plain) {
@@ -78,20 +72,14 @@ fn is_older(path: &Path, than: &Path) -> bool {
 /// `target/debug` or `target/release`: where this program was built.
 fn profile_dir() -> Result<PathBuf> {
     let this = std::env::current_exe()?;
-    let dir = this
-        .ancestors()
-        .find(|dir| dir.join(".fingerprint").is_dir());
-    dir.map(Path::to_owned)
-        .ok_or_else(|| Failure::from("not run from cargo's target directory"))
+    let dir = this.ancestors().find(|dir| dir.join(".fingerprint").is_dir());
+    dir.map(Path::to_owned).ok_or_else(|| Failure::from("not run from cargo's target directory"))
 }
 
 fn build(dir: &Path, more: &[&str]) -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo
-        .current_dir(root)
-        .args(["build", "--quiet", "--package", "rialto"])
-        .args(more);
+    cargo.current_dir(root).args(["build", "--quiet", "--package", "rialto"]).args(more);
     if dir.ends_with("release") {
         cargo.arg("--release");
     }

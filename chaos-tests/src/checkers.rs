@@ -52,11 +52,7 @@ pub fn judge(evidence: &Evidence) -> Vec<Violation> {
 /// The violations as lines; the first thirty, since one cause has many.
 #[must_use]
 pub fn report(violations: &[Violation]) -> String {
-    let lines: Vec<String> = violations
-        .iter()
-        .take(30)
-        .map(ToString::to_string)
-        .collect();
+    let lines: Vec<String> = violations.iter().take(30).map(ToString::to_string).collect();
     format!("{} violations:\n{}", violations.len(), lines.join("\n"))
 }
 
@@ -70,28 +66,15 @@ mod tests {
     pub(super) fn seen(uid: u64, id: &str, flags: &[&str]) -> Seen {
         let flags = flags.iter().map(|&flag| flag.to_owned()).collect();
         let bytes = Bytes::from_static(b"x\r\n");
-        Seen {
-            uid,
-            id: id.to_owned(),
-            flags,
-            size_bytes: 3,
-            bytes,
-        }
+        Seen { uid, id: id.to_owned(), flags, size_bytes: 3, bytes }
     }
 
     /// One folder of one user.
     pub(super) fn evidence(user: &str, folder: &str, messages: Vec<Seen>) -> Evidence {
         let uid_next = messages.iter().map(|seen| seen.uid + 1).max().unwrap_or(1);
-        let folder_seen = Folder {
-            uid_validity: 7,
-            uid_next,
-            messages,
-        };
+        let folder_seen = Folder { uid_validity: 7, uid_next, messages };
         let mailbox = Mailbox::from([(folder.to_owned(), folder_seen)]);
         let mailboxes = [(user.to_owned(), mailbox)].into();
-        Evidence {
-            mailboxes,
-            ..Evidence::default()
-        }
+        Evidence { mailboxes, ..Evidence::default() }
     }
 }

@@ -48,17 +48,13 @@ impl Answer {
     #[must_use]
     pub fn code_numbers(&self, name: &str) -> Option<Vec<u64>> {
         let (first, rest) = self.code.split_first()?;
-        first
-            .is(name)
-            .then(|| rest.iter().filter_map(Value::number).collect())
+        first.is(name).then(|| rest.iter().filter_map(Value::number).collect())
     }
 
     /// The first number of an untagged code such as `[UIDNEXT 4392]`.
     #[must_use]
     pub fn untagged_code(&self, name: &str) -> Option<u64> {
-        self.untagged
-            .iter()
-            .find_map(|response| response.code(name)?.first()?.number())
+        self.untagged.iter().find_map(|response| response.code(name)?.first()?.number())
     }
 }
 
@@ -76,11 +72,7 @@ impl ImapClient {
             commands: 0,
         };
         client.response().await?;
-        let login = format!(
-            "LOGIN {user}@{} {}",
-            crate::world::DOMAIN,
-            crate::world::PASSWORD
-        );
+        let login = format!("LOGIN {user}@{} {}", crate::world::DOMAIN, crate::world::PASSWORD);
         client.ok(&login).await?;
         Ok(client)
     }
@@ -132,19 +124,9 @@ impl ImapClient {
         let mut untagged = Vec::new();
         loop {
             match self.response().await? {
-                ServerResponse::Status {
-                    tag: Some(given),
-                    status,
-                    code,
-                    text,
-                } if given == tag => {
+                ServerResponse::Status { tag: Some(given), status, code, text } if given == tag => {
                     let text = String::from_utf8_lossy(&text).into_owned();
-                    return Ok(Answer {
-                        untagged,
-                        status,
-                        code,
-                        text,
-                    });
+                    return Ok(Answer { untagged, status, code, text });
                 }
                 other => untagged.push(other),
             }

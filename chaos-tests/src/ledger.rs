@@ -49,24 +49,15 @@ impl Change {
     pub fn apply(&self, shelf: &mut Shelf) {
         match self {
             Change::Append(place, id, flags) | Change::Store(place, id, flags) => {
-                shelf
-                    .entry(place.clone())
-                    .or_default()
-                    .insert(id.clone(), flags.clone());
+                shelf.entry(place.clone()).or_default().insert(id.clone(), flags.clone());
             }
             Change::Copy(from, to, id) => {
                 let flags = shelf.get(from).and_then(|ids| ids.get(id)).cloned();
-                shelf
-                    .entry(to.clone())
-                    .or_default()
-                    .insert(id.clone(), flags.unwrap_or_default());
+                shelf.entry(to.clone()).or_default().insert(id.clone(), flags.unwrap_or_default());
             }
             Change::Move(from, to, id) => {
                 let flags = shelf.get_mut(from).and_then(|ids| ids.remove(id));
-                shelf
-                    .entry(to.clone())
-                    .or_default()
-                    .insert(id.clone(), flags.unwrap_or_default());
+                shelf.entry(to.clone()).or_default().insert(id.clone(), flags.unwrap_or_default());
             }
             Change::Expunge(place, id) => {
                 shelf.entry(place.clone()).or_default().remove(id);
@@ -126,10 +117,7 @@ impl Ledger {
 
     /// An IMAP session's knowledge.
     pub fn shelved(&self, session: u64) -> Shelved {
-        hold(&self.shelves)
-            .get(&session)
-            .cloned()
-            .unwrap_or_default()
+        hold(&self.shelves).get(&session).cloned().unwrap_or_default()
     }
 
     /// Puts it back.

@@ -18,12 +18,7 @@ pub fn make(id: &str, from: &str, to: &[String], bytes: u64, random: &mut Random
     );
     while (text.len() as u64) < bytes {
         let dots = ".".repeat(random.range(0..3) as usize);
-        let _ = write!(
-            text,
-            "{dots}{:016x}{:016x}\r\n",
-            random.next_u64(),
-            random.next_u64()
-        );
+        let _ = write!(text, "{dots}{:016x}{:016x}\r\n", random.next_u64(), random.next_u64());
     }
     Bytes::from(text)
 }
@@ -57,13 +52,7 @@ mod tests {
     #[test]
     fn the_id_is_found_behind_trace_headers_and_only_in_the_header() {
         let mut random = Random::new(1, 1);
-        let message = make(
-            "a-1",
-            "x@y.example",
-            &["z@y.example".into()],
-            900,
-            &mut random,
-        );
+        let message = make("a-1", "x@y.example", &["z@y.example".into()], 900, &mut random);
         let stored = [b"Received: from x\r\n\tby y\r\n", &message[..]].concat();
         assert_eq!(id_of(&stored).as_deref(), Some("a-1"));
         assert_eq!(id_of(b"Subject: x\r\n\r\nX-Chaos-Id: no\r\n"), None);

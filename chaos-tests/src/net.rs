@@ -50,10 +50,7 @@ impl Endpoint {
             .map_err(|error| error.to_string())?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Endpoint {
-            base,
-            tls: TlsConnector::from(Arc::new(config)),
-        })
+        Ok(Endpoint { base, tls: TlsConnector::from(Arc::new(config)) })
     }
 
     /// Connects to a well-known port.

@@ -46,12 +46,7 @@ pub async fn mailbox(endpoint: &Endpoint, user: &str) -> Result<Mailbox> {
     let mut client = ImapClient::open(endpoint, user).await?;
     let listed = client.ok("LIST \"\" \"*\"").await?;
     let mut mailbox = Mailbox::new();
-    for name in listed
-        .untagged
-        .iter()
-        .filter_map(|line| line.data("LIST"))
-        .filter_map(selectable)
-    {
+    for name in listed.untagged.iter().filter_map(|line| line.data("LIST")).filter_map(selectable) {
         let seen = folder(&mut client, &name).await;
         mailbox.insert(name.clone(), seen.map_err(|error| error.while_doing(name))?);
     }
@@ -64,10 +59,7 @@ fn selectable(values: &[Value]) -> Option<String> {
         return None;
     };
     let closed = attributes.list()?.iter().any(|word| word.is("\\Noselect"));
-    (!closed).then(|| {
-        name.bytes()
-            .map(|name| String::from_utf8_lossy(name).into_owned())
-    })?
+    (!closed).then(|| name.bytes().map(|name| String::from_utf8_lossy(name).into_owned()))?
 }
 
 /// Everything in a folder.
@@ -85,11 +77,7 @@ pub async fn folder(client: &mut ImapClient, name: &str) -> Result<Folder> {
         uid_next: code("UIDNEXT")?,
         messages: Vec::new(),
     };
-    let exists = examined
-        .untagged
-        .iter()
-        .find_map(|line| line.count("EXISTS"))
-        .unwrap_or_default();
+    let exists = examined.untagged.iter().find_map(|line| line.count("EXISTS")).unwrap_or_default();
     for first in (1..=exists).step_by(50) {
         let last = exists.min(first + 49);
         let fetch = format!("FETCH {first}:{last} (UID FLAGS RFC822.SIZE BODY.PEEK[])");
@@ -110,11 +98,7 @@ pub async fn folder(client: &mut ImapClient, name: &str) -> Result<Folder> {
 
 fn message(data: &FetchData<'_>) -> Option<Seen> {
     let bytes = data.payload("BODY[]")?.clone();
-    let flags = data
-        .flags()?
-        .into_iter()
-        .filter(|flag| flag != "\\Recent")
-        .collect();
+    let flags = data.flags()?.into_iter().filter(|flag| flag != "\\Recent").collect();
     Some(Seen {
         uid: data.item("UID")?.number()?,
         id: message::id_of(&bytes).unwrap_or_default(),

@@ -20,9 +20,7 @@ const BASES: std::ops::Range<u16> = 10_100..16_600;
 /// If no base of a few hundred is free.
 pub fn find_base(nodes: u16) -> Result<u16> {
     // Parallel runs begin at different places, so that they do not race for the same base.
-    let micros = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| d.subsec_micros());
+    let micros = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.subsec_micros());
     let width = u32::from(BASES.end - BASES.start);
     let mut at = (micros ^ std::process::id().wrapping_mul(2_654_435_761)) % width;
     for _ in 0..500 {
@@ -37,9 +35,8 @@ pub fn find_base(nodes: u16) -> Result<u16> {
 
 fn is_free(base: u16, nodes: u16) -> bool {
     let ports = (0..nodes).flat_map(|node| WELL_KNOWN.map(|port| base + node * NODE_STEP + port));
-    let listeners: Result<Vec<_>, _> = ports
-        .map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)))
-        .collect();
+    let listeners: Result<Vec<_>, _> =
+        ports.map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port))).collect();
     listeners.is_ok()
 }
 

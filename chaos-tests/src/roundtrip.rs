@@ -75,19 +75,10 @@ fn with_crlf(message: &[u8]) -> Bytes {
 pub fn corpus(step: usize) -> Option<Vec<Source>> {
     let default = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus/eml");
     let dir = std::env::var_os("RIALTO_CORPUS").map_or_else(default, PathBuf::from);
-    let mut files: Vec<PathBuf> = fs::read_dir(dir)
-        .ok()?
-        .flatten()
-        .map(|entry| entry.path())
-        .collect();
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(dir).ok()?.flatten().map(|entry| entry.path()).collect();
     files.sort();
-    (!files.is_empty()).then(|| {
-        files
-            .into_iter()
-            .step_by(step.max(1))
-            .map(Source::File)
-            .collect()
-    })
+    (!files.is_empty()).then(|| files.into_iter().step_by(step.max(1)).map(Source::File).collect())
 }
 
 /// Messages of every kind, `large` of them between one and `most_megabytes` megabytes.
@@ -108,10 +99,7 @@ pub fn made(seed: u64, count: u64, large: u64, most_megabytes: u64) -> Vec<Sourc
         Shape::ParameterFlood { count: 500 },
         Shape::PartFlood { count: 2_000 },
         Shape::Junk { bytes: 50_000 },
-        Shape::Attachments {
-            count: 200,
-            bytes: 400_000,
-        },
+        Shape::Attachments { count: 200, bytes: 400_000 },
     ];
     let shape = |number: u64, random: &mut Random| {
         if number < large {
@@ -124,14 +112,9 @@ pub fn made(seed: u64, count: u64, large: u64, most_megabytes: u64) -> Vec<Sourc
             return Shape::Attachments { count, bytes };
         }
         let at = (number - large) as usize;
-        fixed
-            .get(at)
-            .copied()
-            .unwrap_or_else(|| generate::realistic_shape(random.next_u64()))
+        fixed.get(at).copied().unwrap_or_else(|| generate::realistic_shape(random.next_u64()))
     };
-    (0..count)
-        .map(|number| Source::Made(seed ^ number, shape(number, &mut random)))
-        .collect()
+    (0..count).map(|number| Source::Made(seed ^ number, shape(number, &mut random))).collect()
 }
 
 /// What a round trip saw.
@@ -167,10 +150,7 @@ pub async fn run(world: &World, sources: &[Source], connections: usize) -> Resul
     world.wait_for_empty_queue().await?;
     let sending = begun.elapsed();
     let begun = Instant::now();
-    let mut figures = Figures {
-        sending,
-        ..Figures::default()
-    };
+    let mut figures = Figures { sending, ..Figures::default() };
     let mut missing: BTreeMap<usize, ()> = (0..sources.len()).map(|at| (at, ())).collect();
     for user in &users {
         fetch(&endpoint, user, sources, &mut missing, &mut figures).await?;
@@ -178,9 +158,7 @@ pub async fn run(world: &World, sources: &[Source], connections: usize) -> Resul
     figures.fetching = begun.elapsed();
     if let Some((at, ())) = missing.first_key_value() {
         let (count, first) = (missing.len(), sources[*at].name());
-        return Err(Failure(format!(
-            "{count} messages did not come back, first {first}"
-        )));
+        return Err(Failure(format!("{count} messages did not come back, first {first}")));
     }
     Ok(figures)
 }
@@ -200,18 +178,10 @@ async fn send(
     let mut client = SmtpClient::open(endpoint, Door::Transfer, "").await?;
     for (at, source) in all.iter().enumerate().skip(first).step_by(step) {
         let user = &users[at % users.len()];
-        let fate = client
-            .send(
-                &sender_of(at),
-                &[format!("{user}@{DOMAIN}")],
-                &source.bytes()?,
-            )
-            .await;
+        let fate =
+            client.send(&sender_of(at), &[format!("{user}@{DOMAIN}")], &source.bytes()?).await;
         if fate != Fate::Acknowledged {
-            return Err(Failure(format!(
-                "{} was not taken: {fate:?}",
-                source.name()
-            )));
+            return Err(Failure(format!("{} was not taken: {fate:?}", source.name())));
         }
     }
     client.quit().await;
@@ -227,11 +197,7 @@ async fn fetch(
 ) -> Result<()> {
     let mut client = ImapClient::open(endpoint, user).await?;
     let examined = client.ok("EXAMINE INBOX").await?;
-    let exists = examined
-        .untagged
-        .iter()
-        .find_map(|line| line.count("EXISTS"))
-        .unwrap_or_default();
+    let exists = examined.untagged.iter().find_map(|line| line.count("EXISTS")).unwrap_or_default();
     for number in 1..=exists {
         let items = "UID RFC822.SIZE ENVELOPE BODYSTRUCTURE BODY BODY.PEEK[] BODY.PEEK[HEADER] \
                      BODY.PEEK[TEXT] BODY.PEEK[1]";
@@ -261,15 +227,10 @@ fn world_file(user: &str, number: u32, bytes: Option<&Bytes>) -> String {
 
 /// Holds what FETCH says against what was sent; the number of the message.
 fn compare(data: &FetchData<'_>, sources: &[Source]) -> Result<usize> {
-    let payload = |name: &str| {
-        data.payload(name)
-            .ok_or_else(|| Failure(format!("no {name}")))
-    };
+    let payload = |name: &str| data.payload(name).ok_or_else(|| Failure(format!("no {name}")));
     let whole = payload("BODY[]")?;
     let at = number_of(whole).ok_or_else(|| Failure::from("no Return-Path of ours"))?;
-    let source = sources
-        .get(at)
-        .ok_or_else(|| Failure::from("a number we did not send"))?;
+    let source = sources.get(at).ok_or_else(|| Failure::from("a number we did not send"))?;
     let sent = source.bytes()?;
     let wrong = |what: &str| Err(Failure(format!("{}: {what}", source.name())));
     let Some(trace) = whole.strip_suffix(&sent[..]) else {
@@ -281,26 +242,16 @@ fn compare(data: &FetchData<'_>, sources: &[Source]) -> Result<usize> {
     if data.item("RFC822.SIZE").and_then(|size| size.number()) != Some(whole.len() as u64) {
         return wrong("RFC822.SIZE is not the size");
     }
-    if [payload("BODY[HEADER]")?, payload("BODY[TEXT]")?]
-        .map(|bytes| &bytes[..])
-        .concat()
-        != *whole
+    if [payload("BODY[HEADER]")?, payload("BODY[TEXT]")?].map(|bytes| &bytes[..]).concat() != *whole
     {
         return wrong("HEADER and TEXT are not the whole");
     }
-    let fields = data
-        .item("ENVELOPE")
-        .and_then(|envelope| envelope.list())
-        .map_or(0, <[_]>::len);
+    let fields = data.item("ENVELOPE").and_then(|envelope| envelope.list()).map_or(0, <[_]>::len);
     if fields != 10 {
         return wrong("ENVELOPE has not ten fields");
     }
     for name in ["BODYSTRUCTURE", "BODY"] {
-        if data
-            .item(name)
-            .and_then(|body| body.list())
-            .is_none_or(<[_]>::is_empty)
-        {
+        if data.item(name).and_then(|body| body.list()).is_none_or(<[_]>::is_empty) {
             return wrong("no structure");
         }
     }
@@ -347,11 +298,7 @@ mod tests {
         assert_eq!(sources.len(), 40);
         for source in sources.iter().take(4) {
             let bytes = source.bytes().unwrap().len();
-            assert!(
-                ((1 << 19)..(10 << 20)).contains(&bytes),
-                "{} {bytes}",
-                source.name()
-            );
+            assert!(((1 << 19)..(10 << 20)).contains(&bytes), "{} {bytes}", source.name());
         }
     }
 }

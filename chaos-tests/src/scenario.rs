@@ -47,9 +47,7 @@ impl Tier {
 /// The seed of the environment (`RIALTO_SEED`), or a fresh one.
 #[must_use]
 pub fn seed_from_env() -> u64 {
-    let given = std::env::var("RIALTO_SEED")
-        .ok()
-        .and_then(|text| text.parse().ok());
+    let given = std::env::var("RIALTO_SEED").ok().and_then(|text| text.parse().ok());
     given.unwrap_or_else(|| {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         since.map_or(1, |since| u64::from(since.subsec_micros()))
@@ -58,11 +56,8 @@ pub fn seed_from_env() -> u64 {
 
 /// What is there now, with what the ledger says.
 async fn gather(world: &World, endpoint: &Endpoint, ledger: &Ledger) -> Result<Evidence> {
-    let mut evidence = Evidence {
-        sent: ledger.sent(),
-        shelved: ledger.all_shelved(),
-        ..Evidence::default()
-    };
+    let mut evidence =
+        Evidence { sent: ledger.sent(), shelved: ledger.all_shelved(), ..Evidence::default() };
     for user in world.users() {
         let seen = observe::mailbox(endpoint, &user).await;
         let seen = seen.map_err(|error| error.while_doing(format!("looking at {user}")))?;
@@ -98,12 +93,7 @@ pub async fn liveness(
     let mut client = SmtpClient::open(endpoint, Door::Transfer, "").await?;
     let fate = client.send(from, &to, &bytes).await;
     client.quit().await;
-    let sent = crate::ledger::Sent {
-        id: id.to_owned(),
-        users: vec![user.to_owned()],
-        bytes,
-        fate,
-    };
+    let sent = crate::ledger::Sent { id: id.to_owned(), users: vec![user.to_owned()], bytes, fate };
     let fate = sent.fate.clone();
     ledger.note_sent(sent);
     if fate != Fate::Acknowledged {
@@ -115,28 +105,17 @@ pub async fn liveness(
     while begun.elapsed() < PATIENCE {
         client.ok("NOOP").await?;
         let found = client.ok(&search).await?;
-        let hits = found
-            .untagged
-            .iter()
-            .filter_map(|line| line.data("SEARCH"))
-            .flatten()
-            .count();
+        let hits = found.untagged.iter().filter_map(|line| line.data("SEARCH")).flatten().count();
         if hits > 0 {
             client.logout().await;
             return Ok(begun.elapsed());
         }
         sleep(Duration::from_millis(20)).await;
     }
-    Err(Failure(format!(
-        "liveness: {id} was acknowledged, but IMAP does not show it"
-    )))
+    Err(Failure(format!("liveness: {id} was acknowledged, but IMAP does not show it")))
 }
 
 /// Nothing, or all violations as one failure.
 fn verdict(violations: &[Violation]) -> Result<()> {
-    if violations.is_empty() {
-        Ok(())
-    } else {
-        Err(Failure(checkers::report(violations)))
-    }
+    if violations.is_empty() { Ok(()) } else { Err(Failure(checkers::report(violations))) }
 }

@@ -70,11 +70,7 @@ impl SmtpClient {
     /// A session on a fresh connection; the greeting is not read yet.
     #[must_use]
     pub fn over(stream: Stream) -> SmtpClient {
-        SmtpClient {
-            stream,
-            input: BytesMut::new(),
-            replies: ReplyReader::new(),
-        }
+        SmtpClient { stream, input: BytesMut::new(), replies: ReplyReader::new() }
     }
 
     /// Writes bytes as they are.
@@ -105,10 +101,7 @@ impl SmtpClient {
     }
 
     async fn expect(&mut self, what: &str, code: u16) -> Result<Reply> {
-        let reply = self
-            .reply()
-            .await
-            .map_err(|error| error.while_doing(what))?;
+        let reply = self.reply().await.map_err(|error| error.while_doing(what))?;
         if reply.code() == code {
             return Ok(reply);
         }
@@ -190,8 +183,6 @@ impl SmtpClient {
 /// A reply as one line.
 #[must_use]
 pub fn shown(reply: &Reply) -> String {
-    let code = reply
-        .enhanced()
-        .map_or(String::new(), |code| format!(" {code}"));
+    let code = reply.enhanced().map_or(String::new(), |code| format!(" {code}"));
     format!("{}{code} {}", reply.code(), reply.lines().join(" / "))
 }

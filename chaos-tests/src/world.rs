@@ -65,24 +65,14 @@ impl World {
     /// If there is no binary or it does not get ready.
     pub async fn start(options: Options) -> Result<World> {
         let name = format!("{}-{}-{}", options.name, options.seed, std::process::id());
-        let dir = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("../target/chaos")
-            .join(name);
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/chaos").join(name);
         fs::create_dir_all(&dir)?;
         let dir = dir.canonicalize()?;
         let binary = tokio::task::block_in_place(|| binary::find(options.mutant))?;
         let data = options.data.clone().unwrap_or_else(|| dir.join("data"));
         let base = ports::find_base(1)?;
         let (node, passed) = (None, false);
-        let mut world = World {
-            options,
-            dir,
-            data,
-            binary,
-            base,
-            node,
-            passed,
-        };
+        let mut world = World { options, dir, data, binary, base, node, passed };
         world.boot().await?;
         Ok(world)
     }
@@ -101,25 +91,15 @@ impl World {
             return Err(Failure::from("nothing to run"));
         };
         let mut command = Command::new(program);
-        command
-            .args(arguments)
-            .arg("dev")
-            .arg("--data")
-            .arg(&self.data);
+        command.args(arguments).arg("dev").arg("--data").arg(&self.data);
         command.args(["--ports", &self.base.to_string()]);
         command.args(["--mailboxes", &self.options.mailboxes.to_string()]);
         if let Some(mutant) = self.options.mutant {
             command.args(["--mutant", mutant.word()]);
         }
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(self.open_log()?);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(self.open_log()?);
         let mut child = command.kill_on_drop(true).spawn()?;
-        let stdout = child
-            .stdout
-            .take()
-            .ok_or_else(|| Failure::from("no pipe"))?;
+        let stdout = child.stdout.take().ok_or_else(|| Failure::from("no pipe"))?;
         self.node = Some(child);
         let mut lines = BufReader::new(stdout).lines();
         let waiting = async {
@@ -131,9 +111,7 @@ impl World {
             }
             Err(Failure::from("the node ended before it was ready"))
         };
-        let ready = timeout(PATIENCE * 2, waiting)
-            .await
-            .unwrap_or_else(|late| Err(late.into()));
+        let ready = timeout(PATIENCE * 2, waiting).await.unwrap_or_else(|late| Err(late.into()));
         ready.map_err(|error| self.with_log(&error))?;
         let took = begun.elapsed();
         // The pipe must be read on, or the node would block on a full one.
@@ -146,10 +124,7 @@ impl World {
     }
 
     fn open_log(&self) -> Result<File> {
-        Ok(OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.dir.join("node-0.log"))?)
+        Ok(OpenOptions::new().create(true).append(true).open(self.dir.join("node-0.log"))?)
     }
 
     /// An error with the end of the node's log.
@@ -157,14 +132,8 @@ impl World {
     pub fn with_log(&self, error: &Failure) -> Failure {
         let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
-        let end = lines
-            .get(lines.len().saturating_sub(20)..)
-            .unwrap_or_default()
-            .join("\n");
-        Failure(format!(
-            "{error}\n--- end of {}/node-0.log ---\n{end}",
-            self.dir.display()
-        ))
+        let end = lines.get(lines.len().saturating_sub(20)..).unwrap_or_default().join("\n");
+        Failure(format!("{error}\n--- end of {}/node-0.log ---\n{end}", self.dir.display()))
     }
 
     /// What the node printed, all lives together.
@@ -199,19 +168,14 @@ impl World {
 
     /// The node's child process, for [`crate::fault`].
     pub fn node_mut(&mut self) -> Result<&mut Child> {
-        self.node
-            .as_mut()
-            .ok_or_else(|| Failure::from("the node does not run"))
+        self.node.as_mut().ok_or_else(|| Failure::from("the node does not run"))
     }
 
     /// The mailboxes' names.
     #[must_use]
     pub fn users(&self) -> Vec<String> {
         let named = ["alice", "bob", "carol"].map(str::to_owned);
-        named
-            .into_iter()
-            .chain((1..=self.options.mailboxes).map(|n| format!("user{n}")))
-            .collect()
+        named.into_iter().chain((1..=self.options.mailboxes).map(|n| format!("user{n}"))).collect()
     }
 
     /// Asks the administration over its socket.
@@ -264,7 +228,8 @@ impl Drop for World {
         if let Some(mut node) = self.node.take() {
             let _ = node.start_kill();
         }
-        if self.passed {
+        // A mutant is meant to fail: nothing to look at.
+        if self.passed || self.options.mutant.is_some() {
             let _ = fs::remove_dir_all(&self.dir);
         } else {
             eprintln!("chaos: the run's directory is {}", self.dir.display());
@@ -296,10 +261,7 @@ where
     let body = answer.split_off(end + 4);
     match head.split(' ').nth(1) {
         Some("200") => Ok(body),
-        _ => Err(Failure(format!(
-            "{path}: {head}: {}",
-            String::from_utf8_lossy(&body)
-        ))),
+        _ => Err(Failure(format!("{path}: {head}: {}", String::from_utf8_lossy(&body)))),
     }
 }
 

@@ -52,11 +52,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: &Arguments, seed: u64) -> Result<String> {
-    let tier = if arguments.full {
-        Tier::Full
-    } else {
-        Tier::Smoke
-    };
+    let tier = if arguments.full { Tier::Full } else { Tier::Smoke };
     Ok(match arguments.scenario {
         Scenario::Kill9 => {
             let mut plan = kill9::Plan::new(tier, seed);

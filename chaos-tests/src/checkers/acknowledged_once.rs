@@ -21,28 +21,15 @@ pub fn check(evidence: &Evidence) -> Vec<Violation> {
     for shelved in evidence.shelved.values() {
         shelves(shelved, evidence, &mut violations);
     }
-    violations
-        .into_iter()
-        .map(|text| Violation {
-            checker: NAME,
-            text,
-        })
-        .collect()
+    violations.into_iter().map(|text| Violation { checker: NAME, text }).collect()
 }
 
 fn inbox(user: &str, mailbox: &Mailbox, sent: &[Sent], violations: &mut Vec<String>) {
     let mut copies: BTreeMap<&str, Vec<&Seen>> = BTreeMap::new();
-    for seen in mailbox
-        .get("INBOX")
-        .iter()
-        .flat_map(|folder| &folder.messages)
-    {
+    for seen in mailbox.get("INBOX").iter().flat_map(|folder| &folder.messages) {
         copies.entry(&seen.id).or_default().push(seen);
     }
-    for sent in sent
-        .iter()
-        .filter(|sent| sent.users.iter().any(|one| one == user))
-    {
+    for sent in sent.iter().filter(|sent| sent.users.iter().any(|one| one == user)) {
         let found = copies.remove(sent.id.as_str()).unwrap_or_default();
         let (least, most) = match &sent.fate {
             Fate::Acknowledged => (1, 1),
@@ -51,26 +38,15 @@ fn inbox(user: &str, mailbox: &Mailbox, sent: &[Sent], violations: &mut Vec<Stri
         };
         if !(least..=most).contains(&found.len()) {
             let (count, fate) = (found.len(), &sent.fate);
-            violations.push(format!(
-                "{} is {count} times in {user}'s inbox: {fate:?}",
-                sent.id
-            ));
+            violations.push(format!("{} is {count} times in {user}'s inbox: {fate:?}", sent.id));
         }
-        for seen in found
-            .iter()
-            .filter(|seen| !seen.bytes.ends_with(&sent.bytes))
-        {
-            violations.push(format!(
-                "{} (UID {}) of {user} was changed",
-                sent.id, seen.uid
-            ));
+        for seen in found.iter().filter(|seen| !seen.bytes.ends_with(&sent.bytes)) {
+            violations.push(format!("{} (UID {}) of {user} was changed", sent.id, seen.uid));
         }
     }
     for (id, found) in copies {
         let count = found.len();
-        violations.push(format!(
-            "{user}'s inbox holds {count} of {id:?}, which nobody sent there"
-        ));
+        violations.push(format!("{user}'s inbox holds {count} of {id:?}, which nobody sent there"));
     }
 }
 
@@ -80,9 +56,7 @@ fn shelves(shelved: &Shelved, evidence: &Evidence, violations: &mut Vec<String>)
         for id in ids.keys().filter(|id| !is_in_doubt(shelved, place, id)) {
             let count = found.iter().filter(|seen| seen.id == **id).count();
             if count != 1 {
-                violations.push(format!(
-                    "{id} is {count} times in {place:?}, it must be once"
-                ));
+                violations.push(format!("{id} is {count} times in {place:?}, it must be once"));
             }
         }
         for seen in &found {
@@ -90,24 +64,15 @@ fn shelves(shelved: &Shelved, evidence: &Evidence, violations: &mut Vec<String>)
             if !known {
                 violations.push(format!("{} must not be in {place:?}", seen.id));
             }
-            if shelved
-                .bytes
-                .get(&seen.id)
-                .is_some_and(|bytes| *bytes != seen.bytes)
-            {
+            if shelved.bytes.get(&seen.id).is_some_and(|bytes| *bytes != seen.bytes) {
                 violations.push(format!("{} in {place:?} was changed", seen.id));
             }
         }
     }
     if let Some(Change::Append(place, id, _) | Change::Copy(_, place, id)) = &shelved.pending {
-        let count = messages(evidence, place)
-            .iter()
-            .filter(|seen| seen.id == *id)
-            .count();
+        let count = messages(evidence, place).iter().filter(|seen| seen.id == *id).count();
         if count > 1 {
-            violations.push(format!(
-                "{id} is {count} times in {place:?}, in doubt means 0 or 1"
-            ));
+            violations.push(format!("{id} is {count} times in {place:?}, in doubt means 0 or 1"));
         }
     }
 }
@@ -124,10 +89,7 @@ fn is_in_doubt(shelved: &Shelved, place: &Place, wanted: &str) -> bool {
 }
 
 fn messages<'a>(evidence: &'a Evidence, place: &Place) -> Vec<&'a Seen> {
-    let folder = evidence
-        .mailboxes
-        .get(&place.0)
-        .and_then(|mailbox| mailbox.get(&place.1));
+    let folder = evidence.mailboxes.get(&place.0).and_then(|mailbox| mailbox.get(&place.1));
     folder.iter().flat_map(|folder| &folder.messages).collect()
 }
 
@@ -139,21 +101,11 @@ mod tests {
 
     fn check(fate: Fate, copies: usize, violations: usize) {
         let bytes = Bytes::from_static(b"x\r\n");
-        let sent = Sent {
-            id: "a".into(),
-            users: vec!["bob".into()],
-            bytes,
-            fate,
-        };
+        let sent = Sent { id: "a".into(), users: vec!["bob".into()], bytes, fate };
         let inbox = (0..copies).map(|n| seen(n as u64 + 1, "a", &[])).collect();
         let mut evidence = evidence("bob", "INBOX", inbox);
         evidence.sent.push(sent.clone());
-        assert_eq!(
-            super::check(&evidence).len(),
-            violations,
-            "{:?} {copies}",
-            sent.fate
-        );
+        assert_eq!(super::check(&evidence).len(), violations, "{:?} {copies}", sent.fate);
     }
 
     #[test]
@@ -176,12 +128,7 @@ mod tests {
         let mut damaged = evidence("bob", "INBOX", vec![seen(1, "a", &[])]);
         let bytes = Bytes::from_static(b"y\r\n");
         let users = vec!["bob".to_owned()];
-        damaged.sent.push(Sent {
-            id: "a".into(),
-            users,
-            bytes,
-            fate: Fate::Acknowledged,
-        });
+        damaged.sent.push(Sent { id: "a".into(), users, bytes, fate: Fate::Acknowledged });
         assert_eq!(super::check(&damaged).len(), 1);
     }
 }

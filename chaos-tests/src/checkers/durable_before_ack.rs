@@ -19,21 +19,9 @@ const ACKNOWLEDGEMENT: &str = "\"250 2.6.0";
 /// value before a message was sent and after it was acknowledged.
 #[must_use]
 pub fn check_counts(pairs: &[(f64, f64)]) -> Vec<Violation> {
-    let missing = pairs
-        .iter()
-        .filter(|(before, after)| after <= before)
-        .count();
-    let text = format!(
-        "{missing} of {} messages were acknowledged without a sync",
-        pairs.len()
-    );
-    (missing > 0)
-        .then_some(Violation {
-            checker: NAME,
-            text,
-        })
-        .into_iter()
-        .collect()
+    let missing = pairs.iter().filter(|(before, after)| after <= before).count();
+    let text = format!("{missing} of {} messages were acknowledged without a sync", pairs.len());
+    (missing > 0).then_some(Violation { checker: NAME, text }).into_iter().collect()
 }
 
 /// What a trace shows.
@@ -81,28 +69,16 @@ fn ends_sync(line: &str) -> bool {
 
 /// A call that writes to a socket, at its beginning: when it ends is too late for the sync.
 fn is_write(line: &str) -> bool {
-    ["sendto(", "write(", "writev(", "sendmsg("]
-        .iter()
-        .any(|call| line.contains(call))
+    ["sendto(", "write(", "writev(", "sendmsg("].iter().any(|call| line.contains(call))
 }
 
 /// Judges a trace.
 #[must_use]
 pub fn check_trace(trace: &str) -> Vec<Violation> {
     let traced = read_trace(trace);
-    let Traced {
-        acknowledged,
-        uncovered,
-        syncs,
-    } = traced;
+    let Traced { acknowledged, uncovered, syncs } = traced;
     let text = format!("{uncovered} of {acknowledged} acknowledgements without a sync ({syncs})");
-    (uncovered > 0)
-        .then_some(Violation {
-            checker: NAME,
-            text,
-        })
-        .into_iter()
-        .collect()
+    (uncovered > 0).then_some(Violation { checker: NAME, text }).into_iter().collect()
 }
 
 #[cfg(test)]
@@ -116,14 +92,7 @@ mod tests {
                     11 <... fdatasync resumed>) = 0\n\
                     10 sendto(9, \"250 2.6.0 queued\\r\\n\", 18, 0, NULL, 0) = 18\n";
         let traced = read_trace(good);
-        assert_eq!(
-            traced,
-            Traced {
-                acknowledged: 1,
-                uncovered: 0,
-                syncs: 1
-            }
-        );
+        assert_eq!(traced, Traced { acknowledged: 1, uncovered: 0, syncs: 1 });
         let early = "11 fdatasync(7) = 0\n\
                      10 recvfrom(9, \".\\r\\n\", 8192, 0, NULL, NULL) = 3\n\
                      11 fdatasync(7 <unfinished ...>\n\

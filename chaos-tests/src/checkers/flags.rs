@@ -14,10 +14,7 @@ pub fn check(evidence: &Evidence) -> Vec<Violation> {
     let mut violations = Vec::new();
     for shelved in evidence.shelved.values() {
         for (place, ids) in &shelved.shelf {
-            let folder = evidence
-                .mailboxes
-                .get(&place.0)
-                .and_then(|mailbox| mailbox.get(&place.1));
+            let folder = evidence.mailboxes.get(&place.0).and_then(|mailbox| mailbox.get(&place.1));
             for seen in folder.iter().flat_map(|folder| &folder.messages) {
                 let Some(flags) = ids.get(&seen.id) else {
                     continue;
@@ -26,10 +23,7 @@ pub fn check(evidence: &Evidence) -> Vec<Violation> {
                 if !allowed.contains(&seen.flags) {
                     let (id, found) = (&seen.id, &seen.flags);
                     let text = format!("{id} in {place:?} has {found:?}, allowed is {allowed:?}");
-                    violations.push(Violation {
-                        checker: NAME,
-                        text,
-                    });
+                    violations.push(Violation { checker: NAME, text });
                 }
             }
         }
@@ -62,10 +56,7 @@ mod tests {
     fn check(found: &[&str], pending: Option<Change>, violations: usize) {
         let mut evidence = evidence("bob", "x", vec![seen(1, "a", found)]);
         let place = ("bob".to_owned(), "x".to_owned());
-        let mut shelved = Shelved {
-            pending,
-            ..Shelved::default()
-        };
+        let mut shelved = Shelved { pending, ..Shelved::default() };
         let flags = ["\\Seen".to_owned()].into();
         Change::Append(place, "a".into(), flags).apply(&mut shelved.shelf);
         evidence.shelved.insert(0, shelved);
@@ -81,10 +72,6 @@ mod tests {
         let store = Change::Store(place.clone(), "a".into(), ["\\Draft".to_owned()].into());
         check(&["\\Draft"], Some(store.clone()), 0);
         check(&["\\Flagged"], Some(store), 1);
-        check(
-            &["\\Deleted", "\\Seen"],
-            Some(Change::Expunge(place, "a".into())),
-            0,
-        );
+        check(&["\\Deleted", "\\Seen"], Some(Change::Expunge(place, "a".into())), 0);
     }
 }

@@ -18,25 +18,15 @@ pub fn check(evidence: &Evidence) -> Vec<Violation> {
         let counts = [from, to].map(|place| count(evidence, place, id));
         if counts.iter().sum::<usize>() != 1 {
             let text = format!("{id}, moved from {from:?} to {to:?}, is there {counts:?} times");
-            violations.push(Violation {
-                checker: NAME,
-                text,
-            });
+            violations.push(Violation { checker: NAME, text });
         }
     }
     violations
 }
 
 fn count(evidence: &Evidence, place: &Place, id: &str) -> usize {
-    let folder = evidence
-        .mailboxes
-        .get(&place.0)
-        .and_then(|mailbox| mailbox.get(&place.1));
-    folder
-        .iter()
-        .flat_map(|folder| &folder.messages)
-        .filter(|seen| seen.id == id)
-        .count()
+    let folder = evidence.mailboxes.get(&place.0).and_then(|mailbox| mailbox.get(&place.1));
+    folder.iter().flat_map(|folder| &folder.messages).filter(|seen| seen.id == id).count()
 }
 
 #[cfg(test)]
@@ -49,13 +39,7 @@ mod tests {
         let mut evidence = evidence("bob", "y", here);
         let place = |name: &str| ("bob".to_owned(), name.to_owned());
         let pending = Some(Change::Move(place("x"), place("y"), "a".into()));
-        evidence.shelved.insert(
-            0,
-            Shelved {
-                pending,
-                ..Shelved::default()
-            },
-        );
+        evidence.shelved.insert(0, Shelved { pending, ..Shelved::default() });
         assert_eq!(super::check(&evidence).len(), violations, "{copies}");
     }
 

@@ -14,9 +14,7 @@ pub const NAME: &str = "quota_equals_sum";
 /// # Errors
 /// If the node does not answer.
 pub async fn check(world: &World, user: &str, mailbox: &Mailbox) -> Result<Vec<Violation>> {
-    let shown = world
-        .admin(&format!("/api/v1/mailboxes/{user}@{DOMAIN}"))
-        .await?;
+    let shown = world.admin(&format!("/api/v1/mailboxes/{user}@{DOMAIN}")).await?;
     let number = |name: &str| {
         let number = shown["usage"][name].as_u64();
         number.ok_or_else(|| Failure(format!("no usage.{name} in {shown}")))
@@ -27,28 +25,16 @@ pub async fn check(world: &World, user: &str, mailbox: &Mailbox) -> Result<Vec<V
 
 fn compare(user: &str, used: (u64, u64), mailbox: &Mailbox) -> Vec<Violation> {
     let all = || mailbox.values().flat_map(|folder| &folder.messages);
-    let sum = (
-        all().count() as u64,
-        all().map(|seen| seen.size_bytes).sum(),
-    );
+    let sum = (all().count() as u64, all().map(|seen| seen.size_bytes).sum());
     let mut violations = Vec::new();
     if used != sum {
         let text = format!("{user} uses (items, bytes) {used:?}, the sum is {sum:?}");
-        violations.push(Violation {
-            checker: NAME,
-            text,
-        });
+        violations.push(Violation { checker: NAME, text });
     }
     for seen in all().filter(|seen| seen.size_bytes != seen.bytes.len() as u64) {
         let (told, real) = (seen.size_bytes, seen.bytes.len());
-        let text = format!(
-            "{} of {user}: RFC822.SIZE {told}, but {real} bytes",
-            seen.id
-        );
-        violations.push(Violation {
-            checker: NAME,
-            text,
-        });
+        let text = format!("{} of {user}: RFC822.SIZE {told}, but {real} bytes", seen.id);
+        violations.push(Violation { checker: NAME, text });
     }
     violations
 }

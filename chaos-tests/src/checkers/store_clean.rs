@@ -30,21 +30,12 @@ pub async fn check(world: &World) -> Result<Vec<Violation>> {
         }
     }
     wrong.extend(panics(&world.log()));
-    Ok(wrong
-        .into_iter()
-        .map(|text| Violation {
-            checker: NAME,
-            text,
-        })
-        .collect())
+    Ok(wrong.into_iter().map(|text| Violation { checker: NAME, text }).collect())
 }
 
 fn panics(log: &str) -> Vec<String> {
     let panicked = |line: &&str| line.contains("panicked at");
-    log.lines()
-        .filter(panicked)
-        .map(|line| format!("in the log: {line}"))
-        .collect()
+    log.lines().filter(panicked).map(|line| format!("in the log: {line}")).collect()
 }
 
 #[cfg(test)]

@@ -34,10 +34,8 @@ impl Memory {
                 wrong.extend(found.into_iter().map(|text| format!("{place:?}: {text}")));
             }
         }
-        for (place, validity, uid, id) in evidence
-            .shelved
-            .values()
-            .flat_map(|shelved| &shelved.told_uids)
+        for (place, validity, uid, id) in
+            evidence.shelved.values().flat_map(|shelved| &shelved.told_uids)
         {
             let Some(folder) = self.folders.get(place) else {
                 continue;
@@ -47,18 +45,10 @@ impl Memory {
             }
             if folder.ids.get(uid).is_some_and(|other| other != id) || *uid >= folder.uid_next {
                 let other = folder.ids.get(uid);
-                wrong.push(format!(
-                    "{place:?}: APPENDUID told {uid} for {id}, it is {other:?}"
-                ));
+                wrong.push(format!("{place:?}: APPENDUID told {uid} for {id}, it is {other:?}"));
             }
         }
-        wrong
-            .into_iter()
-            .map(|text| Violation {
-                checker: NAME,
-                text,
-            })
-            .collect()
+        wrong.into_iter().map(|text| Violation { checker: NAME, text }).collect()
     }
 }
 
@@ -67,28 +57,19 @@ impl Remembered {
         let mut wrong = Vec::new();
         let is_known = self.uid_validity != 0;
         if is_known && self.uid_validity != now.uid_validity {
-            wrong.push(format!(
-                "UIDVALIDITY {} became {}",
-                self.uid_validity, now.uid_validity
-            ));
+            wrong.push(format!("UIDVALIDITY {} became {}", self.uid_validity, now.uid_validity));
         }
         if self.uid_next > now.uid_next {
             wrong.push(format!("UIDNEXT {} became {}", self.uid_next, now.uid_next));
         }
         for pair in now.messages.windows(2) {
             if pair[0].uid >= pair[1].uid {
-                wrong.push(format!(
-                    "UID {} is followed by {}",
-                    pair[0].uid, pair[1].uid
-                ));
+                wrong.push(format!("UID {} is followed by {}", pair[0].uid, pair[1].uid));
             }
         }
         for seen in &now.messages {
             if seen.uid >= now.uid_next {
-                wrong.push(format!(
-                    "UID {} is not below UIDNEXT {}",
-                    seen.uid, now.uid_next
-                ));
+                wrong.push(format!("UID {} is not below UIDNEXT {}", seen.uid, now.uid_next));
             }
             match self.ids.get(&seen.uid) {
                 Some(id) if *id != seen.id => {
@@ -96,9 +77,7 @@ impl Remembered {
                 }
                 None if is_known && seen.uid < self.uid_next => {
                     let (uid, id) = (seen.uid, &seen.id);
-                    wrong.push(format!(
-                        "UID {uid} of {id} is new but below the old UIDNEXT"
-                    ));
+                    wrong.push(format!("UID {uid} of {id} is new but below the old UIDNEXT"));
                 }
                 _ => {}
             }
@@ -120,11 +99,7 @@ mod tests {
         let now = |validity, next, uids: &[(u64, &str)]| {
             let here = uids.iter().map(|(uid, id)| seen(*uid, id, &[])).collect();
             let mut evidence = evidence("bob", "x", here);
-            for folder in evidence
-                .mailboxes
-                .values_mut()
-                .flat_map(|mailbox| mailbox.values_mut())
-            {
+            for folder in evidence.mailboxes.values_mut().flat_map(|mailbox| mailbox.values_mut()) {
                 folder.uid_validity = validity;
                 folder.uid_next = next;
             }

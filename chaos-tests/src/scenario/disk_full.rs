@@ -49,9 +49,7 @@ impl Disk {
             .arg(&path)
             .output()?;
         if !mounted.status.success() {
-            return Err(Failure(
-                String::from_utf8_lossy(&mounted.stderr).trim().to_owned(),
-            ));
+            return Err(Failure(String::from_utf8_lossy(&mounted.stderr).trim().to_owned()));
         }
         Ok(Disk(path))
     }
@@ -75,28 +73,19 @@ pub async fn run(seed: u64) -> Result<Outcome> {
         Err(error) => return Ok(Outcome::Skipped(error.0)),
     };
     let data = Some(disk.0.join("data"));
-    let options = Options {
-        name: "disk-full".into(),
-        seed,
-        data,
-        ..Options::default()
-    };
+    let options = Options { name: "disk-full".into(), seed, data, ..Options::default() };
     let mut world = World::start(options).await?;
     let endpoint = world.endpoint()?;
     // Room that is given back later.
     let ballast = disk.0.join("ballast");
     std::fs::write(&ballast, vec![0u8; 24 << 20])?;
     let ledger = Ledger::default();
-    let refusal = fill(&endpoint, &ledger, seed)
-        .await
-        .map_err(|error| world.with_log(&error))?;
+    let refusal = fill(&endpoint, &ledger, seed).await.map_err(|error| world.with_log(&error))?;
     let acknowledged = ledger.acknowledged() as usize;
     let inbox = observe::mailbox(&endpoint, "bob").await;
     inbox.map_err(|error| world.with_log(&error.while_doing("reading on the full disk")))?;
     free(&ballast)?;
-    recover(&world, &endpoint, &ledger, seed)
-        .await
-        .map_err(|error| world.with_log(&error))?;
+    recover(&world, &endpoint, &ledger, seed).await.map_err(|error| world.with_log(&error))?;
     fault::kill9(&mut world).await?;
     world.boot().await?;
     world.wait_for_empty_queue().await?;
@@ -106,10 +95,7 @@ pub async fn run(seed: u64) -> Result<Outcome> {
     world.pass();
     drop(world);
     drop(disk);
-    Ok(Outcome::Ran {
-        acknowledged,
-        refusal,
-    })
+    Ok(Outcome::Ran { acknowledged, refusal })
 }
 
 fn free(ballast: &Path) -> Result<()> {
@@ -137,9 +123,7 @@ async fn fill(endpoint: &Endpoint, ledger: &Ledger, seed: u64) -> Result<String>
             other => return Err(Failure(format!("{id} on a full disk: {other:?}"))),
         }
     }
-    Err(Failure(format!(
-        "{MESSAGES_MAX} messages did not fill the disk"
-    )))
+    Err(Failure(format!("{MESSAGES_MAX} messages did not fill the disk")))
 }
 
 /// With room again, mail flows again; the store may need a moment to notice.

@@ -25,9 +25,7 @@ pub struct Figures {
 /// Whether strace is there and may trace.
 #[must_use]
 pub fn has_strace() -> bool {
-    let tried = Command::new("strace")
-        .args(["-qq", "-o", "/dev/null", "true"])
-        .status();
+    let tried = Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).status();
     tried.is_ok_and(|status| status.success())
 }
 
@@ -36,21 +34,13 @@ pub fn has_strace() -> bool {
 /// # Errors
 /// The violations, or why it could not run.
 pub async fn by_counter(seed: u64, mutant: Option<Mutant>) -> Result<Figures> {
-    let options = Options {
-        name: "syncs".into(),
-        seed,
-        mutant,
-        ..Options::default()
-    };
+    let options = Options { name: "syncs".into(), seed, mutant, ..Options::default() };
     let mut world = World::start(options).await?;
     let pairs = send_slowly(&world, seed, 20).await?;
     verdict(&check_counts(&pairs))?;
     fault::terminate(&mut world).await?;
     world.pass();
-    Ok(Figures {
-        messages: pairs.len(),
-        traced: None,
-    })
+    Ok(Figures { messages: pairs.len(), traced: None })
 }
 
 /// By strace.
@@ -61,27 +51,10 @@ pub async fn by_trace(seed: u64, mutant: Option<Mutant>) -> Result<Figures> {
     let trace = std::env::temp_dir().join(format!("rialto-trace-{}-{seed}", std::process::id()));
     let calls = "trace=fdatasync,fsync,read,readv,recvfrom,recvmsg,write,writev,sendto,sendmsg";
     let trace_text = trace.display().to_string();
-    let words = [
-        "strace",
-        "-f",
-        "-qq",
-        "-s",
-        "8192",
-        "-e",
-        "signal=none",
-        "-e",
-        calls,
-        "-o",
-        &trace_text,
-    ];
+    let words =
+        ["strace", "-f", "-qq", "-s", "8192", "-e", "signal=none", "-e", calls, "-o", &trace_text];
     let wrapper = words.map(str::to_owned).to_vec();
-    let options = Options {
-        name: "traced".into(),
-        seed,
-        mutant,
-        wrapper,
-        ..Options::default()
-    };
+    let options = Options { name: "traced".into(), seed, mutant, wrapper, ..Options::default() };
     let mut world = World::start(options).await?;
     let pairs = send_slowly(&world, seed, 20).await?;
     // strace passes SIGTERM on only when asked; the node's end is not what is looked at here.
@@ -95,10 +68,7 @@ pub async fn by_trace(seed: u64, mutant: Option<Mutant>) -> Result<Figures> {
     }
     verdict(&check_trace(&text))?;
     world.pass();
-    Ok(Figures {
-        messages: pairs.len(),
-        traced: Some(traced),
-    })
+    Ok(Figures { messages: pairs.len(), traced: Some(traced) })
 }
 
 /// Sends messages to one recipient, each after the one before is delivered, so that no other commit
@@ -121,12 +91,7 @@ async fn send_slowly(world: &World, seed: u64, count: usize) -> Result<Vec<(f64,
         if fate != Fate::Acknowledged {
             return Err(Failure(format!("{id}: {fate:?}")));
         }
-        ledger.note_sent(Sent {
-            id,
-            users: vec!["bob".into()],
-            bytes,
-            fate,
-        });
+        ledger.note_sent(Sent { id, users: vec!["bob".into()], bytes, fate });
         pairs.push((before, after));
     }
     Ok(pairs)

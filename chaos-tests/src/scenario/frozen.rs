@@ -18,12 +18,8 @@ use tokio::time::sleep;
 /// # Errors
 /// The violations, or why it could not run.
 pub async fn run(tier: Tier, seed: u64) -> Result<u64> {
-    let mut world = World::start(Options {
-        name: "frozen".into(),
-        seed,
-        ..Options::default()
-    })
-    .await?;
+    let mut world =
+        World::start(Options { name: "frozen".into(), seed, ..Options::default() }).await?;
     let endpoint = world.endpoint()?;
     let ledger = Arc::new(Ledger::default());
     let mut random = Random::new(seed, 3);

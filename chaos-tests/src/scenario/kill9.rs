@@ -70,14 +70,7 @@ pub struct Figures {
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Figures {
-            rounds,
-            acknowledged,
-            unknown,
-            seen,
-            slowest_start,
-            slowest_liveness,
-        } = self;
+        let Figures { rounds, acknowledged, unknown, seen, slowest_start, slowest_liveness } = self;
         write!(
             f,
             "{rounds} kills, {acknowledged} acknowledged, {unknown} in doubt, {seen} messages seen, \
@@ -177,9 +170,7 @@ async fn wait_for_moment(plan: &Plan, round: u64, ledger: &Ledger) -> Result<()>
     while ledger.acknowledged() < goal {
         if begun.elapsed() > PATIENCE {
             let count = ledger.acknowledged();
-            return Err(Failure(format!(
-                "the load stands still at {count} of {goal}"
-            )));
+            return Err(Failure(format!("the load stands still at {count} of {goal}")));
         }
         if let [first, ..] = ledger.trouble().as_slice() {
             return Err(Failure(format!("while the node was well: {first}")));
@@ -191,10 +182,7 @@ async fn wait_for_moment(plan: &Plan, round: u64, ledger: &Ledger) -> Result<()>
 }
 
 fn seen(evidence: &Evidence) -> usize {
-    let folders = evidence
-        .mailboxes
-        .values()
-        .flat_map(|mailbox| mailbox.values());
+    let folders = evidence.mailboxes.values().flat_map(|mailbox| mailbox.values());
     folders.map(|folder| folder.messages.len()).sum()
 }
 
@@ -209,10 +197,7 @@ fn settle(ledger: &Ledger, evidence: &Evidence) {
                 shelved.shelf.entry(place).or_default().extend(ids);
             }
             for (place, ids) in &mut shelved.shelf {
-                let folder = evidence
-                    .mailboxes
-                    .get(&place.0)
-                    .and_then(|seen| seen.get(&place.1));
+                let folder = evidence.mailboxes.get(&place.0).and_then(|seen| seen.get(&place.1));
                 let here = |id: &str| folder?.messages.iter().find(|seen| seen.id == id);
                 ids.retain(|id, _| here(id).is_some());
                 for (id, flags) in ids.iter_mut() {

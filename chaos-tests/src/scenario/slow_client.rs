@@ -34,12 +34,8 @@ const LARGE_BYTES: u64 = 8 << 20;
 /// # Errors
 /// If a normal client is not served, or memory grows without bound.
 pub async fn run(tier: Tier, seed: u64) -> Result<Figures> {
-    let mut world = World::start(Options {
-        name: "slow".into(),
-        seed,
-        ..Options::default()
-    })
-    .await?;
+    let mut world =
+        World::start(Options { name: "slow".into(), seed, ..Options::default() }).await?;
     let endpoint = world.endpoint()?;
     let ledger = Ledger::default();
     let each = tier.pick(10, 40);
@@ -47,41 +43,26 @@ pub async fn run(tier: Tier, seed: u64) -> Result<Figures> {
     let mut random = Random::new(seed, 2);
     let to = [format!("alice@{DOMAIN}")];
     let large = message::make("large", "x@chaos.example", &to, LARGE_BYTES, &mut random);
-    appender
-        .append("INBOX", "", &large)
-        .await?
-        .ok("APPEND of a large message")?;
+    appender.append("INBOX", "", &large).await?.ok("APPEND of a large message")?;
     let before = memory_bytes(world.pid()?)?;
     let mut clients = tokio::task::JoinSet::new();
     for _ in 0..each {
-        clients.spawn(drip(
-            endpoint.clone(),
-            25,
-            "MAIL FROM:<slow@chaos.example>\r\n",
-        ));
+        clients.spawn(drip(endpoint.clone(), 25, "MAIL FROM:<slow@chaos.example>\r\n"));
         clients.spawn(drip(endpoint.clone(), 143, "a LOGIN alice nothing\r\n"));
         clients.spawn(never_read(endpoint.clone()));
     }
-    let mut figures = Figures {
-        slow: clients.len(),
-        ..Figures::default()
-    };
+    let mut figures = Figures { slow: clients.len(), ..Figures::default() };
     for number in 0..5 {
         sleep(Duration::from_millis(500)).await;
         let id = format!("n{seed}-{number}");
-        figures.slowest = figures
-            .slowest
-            .max(liveness(&endpoint, &ledger, &id, "bob").await?);
+        figures.slowest = figures.slowest.max(liveness(&endpoint, &ledger, &id, "bob").await?);
         let now = memory_bytes(world.pid()?)?;
         figures.memory_bytes = (before, now.max(figures.memory_bytes.1));
     }
     clients.abort_all();
     let grown = figures.memory_bytes.1.saturating_sub(before);
     if grown > MEMORY_BYTES_MAX {
-        return Err(Failure(format!(
-            "{} slow clients cost {grown} bytes",
-            figures.slow
-        )));
+        return Err(Failure(format!("{} slow clients cost {grown} bytes", figures.slow)));
     }
     fault::terminate(&mut world).await?;
     world.pass();
@@ -103,9 +84,7 @@ async fn never_read(endpoint: Endpoint) -> Result<()> {
     let mut client = ImapClient::open(&endpoint, "alice").await?;
     client.ok("EXAMINE INBOX").await?;
     for number in 0..20 {
-        client
-            .write(format!("x{number} FETCH 1 BODY.PEEK[]\r\n").as_bytes())
-            .await?;
+        client.write(format!("x{number} FETCH 1 BODY.PEEK[]\r\n").as_bytes()).await?;
     }
     std::future::pending().await
 }
@@ -115,7 +94,5 @@ fn memory_bytes(pid: u32) -> Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let number = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-    number
-        .map(|kilobytes| kilobytes * 1024)
-        .ok_or_else(|| Failure::from("no VmRSS"))
+    number.map(|kilobytes| kilobytes * 1024).ok_or_else(|| Failure::from("no VmRSS"))
 }

@@ -29,29 +29,17 @@ pub(super) async fn run(
         };
         let submitter = format!("{SUBMITTER}@{DOMAIN}");
         let mut client = SmtpClient::open(endpoint, door, &submitter).await?;
-        let from = if door == Door::Transfer {
-            "sender@chaos.example"
-        } else {
-            &submitter
-        };
+        let from = if door == Door::Transfer { "sender@chaos.example" } else { &submitter };
         for _ in 0..random.range(1..20).min(load.each - count) {
             count += 1;
             let id = format!("s{}-{}-{number}-{count}", load.seed, load.round);
             let users = some_of(&load.users, &mut random);
-            let to: Vec<String> = users
-                .iter()
-                .map(|user| format!("{user}@{DOMAIN}"))
-                .collect();
+            let to: Vec<String> = users.iter().map(|user| format!("{user}@{DOMAIN}")).collect();
             let size = message::size(&mut random);
             let bytes = message::make(&id, from, &to, size, &mut random);
             let fate = client.send(from, &to, &bytes).await;
             let is_broken = matches!(fate, Fate::Unknown(_) | Fate::NotOffered(_));
-            ledger.note_sent(Sent {
-                id,
-                users,
-                bytes,
-                fate,
-            });
+            ledger.note_sent(Sent { id, users, bytes, fate });
             if is_broken {
                 return Ok(());
             }
@@ -65,11 +53,5 @@ pub(super) async fn run(
 fn some_of(users: &[String], random: &mut Random) -> Vec<String> {
     let count = random.range(1..5).min(users.len() as u64);
     let first = random.range(0..users.len() as u64) as usize;
-    users
-        .iter()
-        .cycle()
-        .skip(first)
-        .take(count as usize)
-        .cloned()
-        .collect()
+    users.iter().cycle().skip(first).take(count as usize).cloned().collect()
 }

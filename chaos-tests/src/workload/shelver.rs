@@ -44,10 +44,7 @@ pub(super) async fn run(
     let places = [place(user, number, "a"), place(user, number, "b")];
     for (_, folder) in &places {
         // The folder of an earlier round is there already.
-        shelver
-            .client
-            .command(&format!("CREATE \"{folder}\""))
-            .await?;
+        shelver.client.command(&format!("CREATE \"{folder}\"")).await?;
     }
     for count in 0..load.each {
         // Of one length, since SEARCH looks for substrings.
@@ -81,9 +78,7 @@ impl Shelver<'_> {
             (&change, answer.code_numbers("APPENDUID"))
             && let [validity, uid] = numbers.as_slice()
         {
-            self.shelved
-                .told_uids
-                .push((place.clone(), *validity, *uid, id.clone()));
+            self.shelved.told_uids.push((place.clone(), *validity, *uid, id.clone()));
         }
         change.apply(&mut self.shelved.shelf);
         self.shelved.pending = None;
@@ -94,23 +89,15 @@ impl Shelver<'_> {
 
     fn choose(&mut self, places: &[Place; 2], id: String) -> Change {
         let swap = self.random.chance(50);
-        let [from, to] = if swap {
-            [&places[1], &places[0]]
-        } else {
-            [&places[0], &places[1]]
-        };
+        let [from, to] = if swap { [&places[1], &places[0]] } else { [&places[0], &places[1]] };
         let (from, to) = (from.clone(), to.clone());
         let ids = |place: &Place| -> Vec<String> {
             let ids = self.shelved.shelf.get(place);
-            ids.map(|ids| ids.keys().cloned().collect())
-                .unwrap_or_default()
+            ids.map(|ids| ids.keys().cloned().collect()).unwrap_or_default()
         };
         let (here, there) = (ids(&from), ids(&to));
-        let flags: Flags = FLAGS
-            .iter()
-            .filter(|_| self.random.chance(40))
-            .map(|&flag| flag.to_owned())
-            .collect();
+        let flags: Flags =
+            FLAGS.iter().filter(|_| self.random.chance(40)).map(|&flag| flag.to_owned()).collect();
         let what = self.random.range(0..10);
         let Some(old) = self.random.pick(&here).cloned() else {
             return Change::Append(from, id, flags);
@@ -139,21 +126,15 @@ impl Shelver<'_> {
             }
             Change::Copy(from, to, id) => {
                 let uid = self.uid(from, id).await?;
-                self.client
-                    .command(&format!("UID COPY {uid} \"{}\"", to.1))
-                    .await
+                self.client.command(&format!("UID COPY {uid} \"{}\"", to.1)).await
             }
             Change::Move(from, to, id) => {
                 let uid = self.uid(from, id).await?;
-                self.client
-                    .command(&format!("UID MOVE {uid} \"{}\"", to.1))
-                    .await
+                self.client.command(&format!("UID MOVE {uid} \"{}\"", to.1)).await
             }
             Change::Expunge(place, id) => {
                 let uid = self.uid(place, id).await?;
-                self.client
-                    .ok(&format!("UID STORE {uid} +FLAGS.SILENT (\\Deleted)"))
-                    .await?;
+                self.client.ok(&format!("UID STORE {uid} +FLAGS.SILENT (\\Deleted)")).await?;
                 self.client.command(&format!("UID EXPUNGE {uid}")).await
             }
         }
@@ -167,19 +148,12 @@ impl Shelver<'_> {
         }
         let line = format!("UID SEARCH HEADER {} \"{id}\"", message::ID_HEADER);
         let found = self.client.ok(&line).await?;
-        let uids = found
-            .untagged
-            .iter()
-            .filter_map(|line| line.data("SEARCH"))
-            .flatten();
+        let uids = found.untagged.iter().filter_map(|line| line.data("SEARCH")).flatten();
         let uids: Vec<u64> = uids.filter_map(codec_imap::client::Value::number).collect();
         if let [uid] = uids.as_slice() {
             return Ok(*uid);
         }
-        Err(Failure(format!(
-            "{id} must be in {} once: SEARCH found {uids:?}",
-            place.1
-        )))
+        Err(Failure(format!("{id} must be in {} once: SEARCH found {uids:?}", place.1)))
     }
 }
 

@@ -37,17 +37,11 @@ fn a_full_disk_refuses_mail_for_a_while_and_keeps_what_it_has() {
 #[test]
 fn each_message_is_acknowledged_after_a_sync() {
     let counted = scenario("syncs", |seed| durability::by_counter(seed, None));
-    eprintln!(
-        "syncs: {:?}",
-        counted.unwrap_or_else(|error| panic!("{error}"))
-    );
+    eprintln!("syncs: {:?}", counted.unwrap_or_else(|error| panic!("{error}")));
     if !durability::has_strace() {
         eprintln!("traced: SKIPPED, no strace on this machine");
         return;
     }
     let traced = scenario("traced", |seed| durability::by_trace(seed, None));
-    eprintln!(
-        "traced: {:?}",
-        traced.unwrap_or_else(|error| panic!("{error}"))
-    );
+    eprintln!("traced: {:?}", traced.unwrap_or_else(|error| panic!("{error}")));
 }

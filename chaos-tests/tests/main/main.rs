@@ -2,12 +2,7 @@
 //!
 //! They drive whole servers, so they run one after the other: two at once on a small machine would
 //! only measure each other.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    missing_docs,
-    clippy::disallowed_methods
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, clippy::disallowed_methods)]
 
 mod faults;
 mod mutants;
@@ -26,10 +21,7 @@ where
     let seed = chaos_tests::scenario::seed_from_env();
     eprintln!("{name}: RIALTO_SEED={seed}");
     let begun = std::time::Instant::now();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let outcome = runtime.block_on(story(seed));
     eprintln!("{name}: {:.1} s", begun.elapsed().as_secs_f64());
     outcome

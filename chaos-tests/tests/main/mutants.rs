@@ -10,10 +10,11 @@ use chaos_tests::scenario::{Tier, durability, kill9};
 fn check_caught(checker: &str, outcome: Result<impl std::fmt::Debug, Failure>) {
     match outcome {
         Ok(figures) => panic!("the mutant was not noticed: {figures:?}"),
-        Err(error) => assert!(
-            error.0.contains(checker),
-            "noticed by something else: {error}"
-        ),
+        Err(error) => {
+            assert!(error.0.contains(checker), "noticed by something else: {error}");
+            let lines: Vec<&str> = error.0.lines().take(3).collect();
+            eprintln!("caught: {}", lines.join("\n    "));
+        }
     }
 }
 
@@ -42,9 +43,7 @@ fn no_dedupe_key_is_caught_by_the_ledger() {
 #[test]
 fn no_fsync_is_caught_by_the_syncs() {
     let mutant = Some(Mutant::NoFsync);
-    let counted = scenario("no-fsync counted", |seed| {
-        durability::by_counter(seed, mutant)
-    });
+    let counted = scenario("no-fsync counted", |seed| durability::by_counter(seed, mutant));
     check_caught(durable_before_ack::NAME, counted);
     if durability::has_strace() {
         let traced = scenario("no-fsync traced", |seed| durability::by_trace(seed, mutant));

@@ -6,13 +6,9 @@ use chaos_tests::scenario::Tier;
 use chaos_tests::world::{Options, World};
 
 async fn trip(name: &str, seed: u64, sources: &[Source]) -> Result<Figures> {
-    let mut world = World::start(Options {
-        name: name.into(),
-        seed,
-        mailboxes: 5,
-        ..Options::default()
-    })
-    .await?;
+    let mut world =
+        World::start(Options { name: name.into(), seed, mailboxes: 5, ..Options::default() })
+            .await?;
     let figures = roundtrip::run(&world, sources, 6).await;
     let figures = figures.map_err(|error| world.with_log(&error))?;
     fault::terminate(&mut world).await?;
@@ -26,13 +22,8 @@ fn the_corpus_comes_back_byte_for_byte() {
         eprintln!("corpus: SKIPPED, no messages in ../shared/corpus/eml (RIALTO_CORPUS)");
         return;
     };
-    let figures = scenario("corpus", |seed| async move {
-        trip("corpus", seed, &sources).await
-    });
-    eprintln!(
-        "corpus: {:?}",
-        figures.unwrap_or_else(|error| panic!("{error}"))
-    );
+    let figures = scenario("corpus", |seed| async move { trip("corpus", seed, &sources).await });
+    eprintln!("corpus: {:?}", figures.unwrap_or_else(|error| panic!("{error}")));
 }
 
 #[test]
@@ -42,8 +33,5 @@ fn made_messages_come_back_byte_for_byte() {
         let sources = roundtrip::made(seed, count, large, megabytes);
         trip("made", seed, &sources).await
     });
-    eprintln!(
-        "made: {:?}",
-        figures.unwrap_or_else(|error| panic!("{error}"))
-    );
+    eprintln!("made: {:?}", figures.unwrap_or_else(|error| panic!("{error}")));
 }

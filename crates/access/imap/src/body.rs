@@ -28,10 +28,7 @@ pub(crate) fn envelope(envelope: &mime::Envelope) -> Envelope<'_> {
 pub(crate) fn structure(part: &Part) -> BodyStructure<'_> {
     let kind = match &part.kind {
         mime::PartKind::Multipart(parts) => return multi(part, parts),
-        mime::PartKind::Message {
-            envelope: inner,
-            part: message,
-        } => PartKind::Message {
+        mime::PartKind::Message { envelope: inner, part: message } => PartKind::Message {
             envelope: Box::new(envelope(inner)),
             body: structure(message),
             lines: part.lines,
@@ -47,10 +44,7 @@ pub(crate) fn structure(part: &Part) -> BodyStructure<'_> {
         params: params(&part.content_type.params),
         id: text(&part.id),
         description: text(&part.description),
-        encoding: part
-            .encoding
-            .as_ref()
-            .map_or(Cow::Borrowed(b"7BIT"), borrowed),
+        encoding: part.encoding.as_ref().map_or(Cow::Borrowed(b"7BIT"), borrowed),
         size_bytes: part.body.end - part.body.start,
         kind,
         md5: text(&part.md5),
@@ -73,17 +67,11 @@ fn multi<'p>(part: &'p Part, parts: &'p [Part]) -> BodyStructure<'p> {
 
 fn disposition(part: &Part) -> Option<Disposition<'_>> {
     let disposition = part.disposition.as_ref()?;
-    Some(Disposition {
-        kind: borrowed(&disposition.kind),
-        params: params(&disposition.params),
-    })
+    Some(Disposition { kind: borrowed(&disposition.kind), params: params(&disposition.params) })
 }
 
 fn params(params: &[mime::Param]) -> Vec<Param<'_>> {
-    params
-        .iter()
-        .map(|param| (borrowed(&param.name), borrowed(&param.value)))
-        .collect()
+    params.iter().map(|param| (borrowed(&param.name), borrowed(&param.value))).collect()
 }
 
 fn addresses(addresses: &[mime::Address]) -> Vec<Address<'_>> {
@@ -91,12 +79,7 @@ fn addresses(addresses: &[mime::Address]) -> Vec<Address<'_>> {
         let [name, adl, mailbox, host] = mime::Address::imap_fields(address);
 
         let [name, adl, mailbox, host] = [name, adl, mailbox, host].map(|f| f.map(borrowed));
-        Address {
-            name,
-            adl,
-            mailbox,
-            host,
-        }
+        Address { name, adl, mailbox, host }
     };
     addresses.iter().map(address).collect()
 }

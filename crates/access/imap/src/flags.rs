@@ -21,11 +21,7 @@ pub(crate) fn named(flags: &[Flag]) -> Result<NamedFlags, Stop> {
     for flag in flags {
         match flag {
             Flag::Keyword(name) => {
-                if !named
-                    .keywords
-                    .iter()
-                    .any(|known| known.eq_ignore_ascii_case(name))
-                {
+                if !named.keywords.iter().any(|known| known.eq_ignore_ascii_case(name)) {
                     named.keywords.push(name.clone());
                 }
             }
@@ -55,31 +51,19 @@ pub(crate) fn names(flags: Flags, recent: bool, keywords: &Keywords) -> impl Ite
 /// All flags that messages can have now, for FLAGS and PERMANENTFLAGS.
 pub(crate) fn defined(keywords: &Keywords) -> Vec<Flag> {
     let system = SYSTEM.iter().map(|(_, flag)| flag.clone());
-    system
-        .chain(keywords.0.iter().filter_map(|name| Flag::from_name(name)))
-        .collect()
+    system.chain(keywords.0.iter().filter_map(|name| Flag::from_name(name))).collect()
 }
 
 /// What a STORE makes of flags where nobody else changes them: what a client assumes after .SILENT.
 pub(crate) fn assumed(old: Flags, mode: StoreMode, named: &NamedFlags, known: &Keywords) -> Flags {
-    let bits = named
-        .keywords
-        .iter()
-        .filter_map(|name| known.bit(name))
-        .fold(0, |all, bit| all | bit);
+    let bits =
+        named.keywords.iter().filter_map(|name| known.bit(name)).fold(0, |all, bit| all | bit);
     let Flags { system, keywords } = old;
     match mode {
-        StoreMode::Replace => Flags {
-            system: named.system,
-            keywords: bits,
-        },
-        StoreMode::Add => Flags {
-            system: system.union(named.system),
-            keywords: keywords | bits,
-        },
-        StoreMode::Remove => Flags {
-            system: system.without(named.system),
-            keywords: keywords & !bits,
-        },
+        StoreMode::Replace => Flags { system: named.system, keywords: bits },
+        StoreMode::Add => Flags { system: system.union(named.system), keywords: keywords | bits },
+        StoreMode::Remove => {
+            Flags { system: system.without(named.system), keywords: keywords & !bits }
+        }
     }
 }

@@ -7,9 +7,9 @@
 //! ```
 //!
 //! - A session is the actor that the listener starts for its connection: one task whose inbox is
-//!   the connection; a panic ends it alone. All its state is in [`session::Session`].
+//!   the connection; a panic ends it alone. All its state is in `session::Session`.
 //! - `session.rs` holds the states of RFC 3501 §3 and the dispatch; `command/` one file for each
-//!   command; handlers put untagged data into the wire's buffer and return a [`reply::Reply`].
+//!   command; handlers put untagged data into the wire's buffer and return a `Reply`.
 //! - `view.rs` is the session's own picture of the selected folder: message numbers, flags, what
 //!   the client has been told and what not. It is pure.
 //! - `reply.rs` is the only place where a [`base::Error`] becomes NO with a response code.

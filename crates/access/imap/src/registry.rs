@@ -24,10 +24,7 @@ impl Registry {
             return None;
         }
         *count += 1;
-        Some(Place {
-            registry: self.clone(),
-            account,
-        })
+        Some(Place { registry: self.clone(), account })
     }
 }
 

@@ -19,15 +19,8 @@ pub(crate) struct Reply {
 pub(crate) enum ReplyCode {
     Plain(Code<'static>),
     Capability(Vec<Capability>),
-    AppendUid {
-        uid_validity: u32,
-        uids: Vec<IdRange>,
-    },
-    CopyUid {
-        uid_validity: u32,
-        source: Vec<IdRange>,
-        target: Vec<IdRange>,
-    },
+    AppendUid { uid_validity: u32, uids: Vec<IdRange> },
+    CopyUid { uid_validity: u32, source: Vec<IdRange>, target: Vec<IdRange> },
 }
 
 /// Why a command did not come to its OK.
@@ -59,35 +52,19 @@ pub(crate) type Answer = Result<Reply, Stop>;
 
 impl Reply {
     pub(crate) fn ok(text: &'static str) -> Self {
-        Self {
-            status: Status::Ok,
-            code: None,
-            text: text.into(),
-        }
+        Self { status: Status::Ok, code: None, text: text.into() }
     }
 
     pub(crate) fn no(code: Code<'static>, text: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            status: Status::No,
-            code: Some(ReplyCode::Plain(code)),
-            text: text.into(),
-        }
+        Self { status: Status::No, code: Some(ReplyCode::Plain(code)), text: text.into() }
     }
 
     pub(crate) fn refused(text: &'static str) -> Self {
-        Self {
-            status: Status::No,
-            code: None,
-            text: text.into(),
-        }
+        Self { status: Status::No, code: None, text: text.into() }
     }
 
     pub(crate) fn bad(text: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            status: Status::Bad,
-            code: None,
-            text: text.into(),
-        }
+        Self { status: Status::Bad, code: None, text: text.into() }
     }
 
     pub(crate) fn code(mut self, code: ReplyCode) -> Self {
@@ -98,13 +75,7 @@ impl Reply {
     /// Prints it behind its tag; without one it is untagged.
     pub(crate) fn encode(&self, out: &mut BytesMut, tag: Option<&Tag>) {
         let code = self.code.as_ref().map(ReplyCode::borrow);
-        StatusResponse {
-            tag,
-            status: self.status,
-            code,
-            text: &self.text,
-        }
-        .encode(out);
+        StatusResponse { tag, status: self.status, code, text: &self.text }.encode(out);
     }
 }
 
@@ -113,19 +84,12 @@ impl ReplyCode {
         match self {
             Self::Plain(code) => code.clone(),
             Self::Capability(capabilities) => Code::Capability(capabilities),
-            Self::AppendUid { uid_validity, uids } => Code::AppendUid {
-                uid_validity: *uid_validity,
-                uids,
-            },
-            Self::CopyUid {
-                uid_validity,
-                source,
-                target,
-            } => Code::CopyUid {
-                uid_validity: *uid_validity,
-                source,
-                target,
-            },
+            Self::AppendUid { uid_validity, uids } => {
+                Code::AppendUid { uid_validity: *uid_validity, uids }
+            }
+            Self::CopyUid { uid_validity, source, target } => {
+                Code::CopyUid { uid_validity: *uid_validity, source, target }
+            }
         }
     }
 }
@@ -133,11 +97,7 @@ impl ReplyCode {
 impl Ending {
     pub(crate) fn bye(code: Option<Code<'static>>, text: &'static str) -> Self {
         let code = code.map(ReplyCode::Plain);
-        Self::Bye(Reply {
-            status: Status::Bye,
-            code,
-            text: text.into(),
-        })
+        Self::Bye(Reply { status: Status::Bye, code, text: text.into() })
     }
 }
 
@@ -177,11 +137,7 @@ pub(crate) fn of_error(error: &Error) -> Reply {
         Kind::Internal => Some(Code::ServerBug),
     };
     let code = code.map(ReplyCode::Plain);
-    Reply {
-        status: Status::No,
-        code,
-        text: error.text.clone(),
-    }
+    Reply { status: Status::No, code, text: error.text.clone() }
 }
 
 /// The same for the target of COPY, MOVE and APPEND: the client may make it and try again
@@ -224,12 +180,7 @@ mod tests {
         check(Kind::Limit, "LIMIT");
         check(Kind::OverQuota, "OVERQUOTA");
         check(Kind::Conflict, "INUSE");
-        for kind in [
-            Kind::Unavailable,
-            Kind::Fenced,
-            Kind::Timeout,
-            Kind::Overloaded,
-        ] {
+        for kind in [Kind::Unavailable, Kind::Fenced, Kind::Timeout, Kind::Overloaded] {
             check(kind, "UNAVAILABLE");
         }
         check(Kind::OutOfSpace, "UNAVAILABLE");

@@ -17,11 +17,7 @@ impl Selection {
     /// What a set of message numbers or UIDs means. UIDs that do not exist are passed over; message
     /// numbers that do not exist are the client's mistake (RFC 3501 §9, `seq-number`).
     pub(crate) fn resolve(set: &SequenceSet, uid: bool, view: &View) -> Result<Self, Stop> {
-        let ids = set.resolve(if uid {
-            view.last_uid()
-        } else {
-            view.len() as u32
-        });
+        let ids = set.resolve(if uid { view.last_uid() } else { view.len() as u32 });
         if !uid && ids.max().is_some_and(|max| max as usize > view.len()) {
             return Err(Reply::bad("There is no message of that number").into());
         }
@@ -29,9 +25,7 @@ impl Selection {
             true => view.rows_of_uids(ids.first, ids.last),
             false => ids.first as usize - 1..ids.last as usize,
         });
-        Ok(Self {
-            ranges: rows.filter(|rows| !rows.is_empty()).collect(),
-        })
+        Ok(Self { ranges: rows.filter(|rows| !rows.is_empty()).collect() })
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -37,17 +37,8 @@ impl ImapService {
         blobs: Arc<dyn Blobs>,
     ) -> Self {
         let registry = Arc::default();
-        let shared = Shared {
-            config,
-            env,
-            directory,
-            mailboxes,
-            blobs,
-            registry,
-        };
-        Self {
-            shared: Arc::new(shared),
-        }
+        let shared = Shared { config, env, directory, mailboxes, blobs, registry };
+        Self { shared: Arc::new(shared) }
     }
 }
 

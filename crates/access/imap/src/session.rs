@@ -31,16 +31,8 @@ pub(crate) struct Session {
 impl Session {
     pub(crate) fn new(shared: Arc<Shared>, connection: Connection) -> Self {
         let deadline = Deadline::after(shared.config.login_timeout());
-        let state = State::NotAuthenticated(Stranger {
-            failures: 0,
-            deadline,
-        });
-        Self {
-            shared,
-            wire: Wire::new(connection),
-            state,
-            bad: 0,
-        }
+        let state = State::NotAuthenticated(Stranger { failures: 0, deadline });
+        Self { shared, wire: Wire::new(connection), state, bad: 0 }
     }
 
     /// Talks to the client until either side is done.
@@ -81,15 +73,9 @@ impl Session {
         match &self.state {
             State::NotAuthenticated(stranger) => {
                 let left = stranger.deadline.remaining().max(Duration::from_millis(1));
-                Patience {
-                    silence: left,
-                    stall: left,
-                }
+                Patience { silence: left, stall: left }
             }
-            _ => Patience {
-                silence: config.idle_timeout(),
-                stall: config.stall_timeout(),
-            },
+            _ => Patience { silence: config.idle_timeout(), stall: config.stall_timeout() },
         }
     }
 
@@ -109,14 +95,9 @@ impl Session {
     async fn answer(&mut self, Command { tag, body }: Command) -> Result<(), Ending> {
         let (name, begun) = (body.name(), self.shared.env.clock.monotonic());
         let uids = body.is_uid();
-        let shows_numbers = matches!(
-            body,
-            CommandBody::Fetch(_) | CommandBody::Store(_) | CommandBody::Search(_)
-        );
-        let manner = Manner {
-            expunges: uids || !shows_numbers,
-            uids,
-        };
+        let shows_numbers =
+            matches!(body, CommandBody::Fetch(_) | CommandBody::Store(_) | CommandBody::Search(_));
+        let manner = Manner { expunges: uids || !shows_numbers, uids };
         let reply = match self.dispatch(&tag, body).await {
             Ok(reply) | Err(Stop::Reply(reply)) => reply,
             Err(Stop::Last(reply, bye)) => {
@@ -160,10 +141,7 @@ impl Session {
         match sync::catch_up(user, selected, ask).await {
             Ok(()) => {}
             Err(error) if error.kind == Kind::NotFound => {
-                return Err(Ending::bye(
-                    Some(Code::NonExistent),
-                    "The mailbox was deleted",
-                ));
+                return Err(Ending::bye(Some(Code::NonExistent), "The mailbox was deleted"));
             }
             // The next command asks again; nothing is lost.
             Err(error) => reply::log("news", &error),
@@ -223,9 +201,7 @@ impl Session {
             return Ok(());
         }
         // What is there of the command cannot be parsed, but for its tag.
-        let tag = Command::parse(self.wire.framer.pending())
-            .err()
-            .and_then(|error| error.tag);
+        let tag = Command::parse(self.wire.framer.pending()).err().and_then(|error| error.tag);
         self.refuse_literal()?;
         self.bad(tag.as_ref(), Reply::bad("That literal is too large here"))
     }
@@ -251,5 +227,21 @@ impl Session {
             return Err(Ending::bye(Some(Code::ClientBug), "Too many bad commands"));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn future_bytes<F: Future<Output = ()>>(_run: fn(Session) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// A server has thousands of sessions that wait, and what a session may ever need is reserved
+    /// from its start: large commands are boxed.
+    #[test]
+    fn a_waiting_session_is_small() {
+        assert!(future_bytes(Session::run) < 6 * 1024);
     }
 }

@@ -36,10 +36,7 @@ pub(crate) async fn catch_up(user: &User, selected: &mut Selected, ask: Ask) -> 
     if ask == Ask::IfWoken && woken <= selected.followed.max(selected.view.since()) {
         return Ok(());
     }
-    let delta = user
-        .mailbox
-        .delta(selected.folder, selected.view.since())
-        .await?;
+    let delta = user.mailbox.delta(selected.folder, selected.view.since()).await?;
     let info = if delta.complete {
         selected.view.apply(&delta);
         delta.info
@@ -73,11 +70,8 @@ pub(crate) async fn catch_up_own(user: &User, selected: &mut Selected, changed: 
 
 /// Messages that have come are \Recent for the first session that tells of them.
 async fn claim(user: &User, selected: &mut Selected, from: Uid, last: Uid) -> Result<()> {
-    let first = if selected.read_only {
-        from
-    } else {
-        user.mailbox.claim_recent(selected.folder).await?
-    };
+    let first =
+        if selected.read_only { from } else { user.mailbox.claim_recent(selected.folder).await? };
     selected.view.add_recent(first, last);
     Ok(())
 }
@@ -125,21 +119,9 @@ pub(crate) fn put_flags(wire: &mut Wire, view: &View, read_only: bool) {
     let flags = flags::defined(view.keywords());
     wire.put(&Response::Flags(&flags));
     let code = match read_only {
-        true => Code::PermanentFlags {
-            flags: &[],
-            allow_new: false,
-        },
-        false => Code::PermanentFlags {
-            flags: &flags,
-            allow_new: true,
-        },
+        true => Code::PermanentFlags { flags: &[], allow_new: false },
+        false => Code::PermanentFlags { flags: &flags, allow_new: true },
     };
     let (status, text) = (Status::Ok, "These flags are kept");
-    StatusResponse {
-        tag: None,
-        status,
-        code: Some(code),
-        text,
-    }
-    .encode(wire.out());
+    StatusResponse { tag: None, status, code: Some(code), text }.encode(wire.out());
 }

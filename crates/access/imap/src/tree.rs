@@ -45,11 +45,7 @@ pub(crate) struct Entry<'a> {
 impl Tree {
     /// From the folders of a mailbox, parents first.
     pub(crate) fn new(folders: Arc<Vec<FolderInfo>>) -> Self {
-        let role = |role| {
-            folders
-                .iter()
-                .find(move |info: &&FolderInfo| info.role == Some(role))
-        };
+        let role = |role| folders.iter().find(move |info: &&FolderInfo| info.role == Some(role));
         let root = role(SpecialUse::Root).map_or(SpecialUse::Root.folder_id(), |info| info.id);
         let inbox_name = role(SpecialUse::Inbox).map_or("Inbox".to_owned(), |i| i.name.clone());
         let mut paths: HashMap<FolderId, String> = HashMap::from([(root, String::new())]);
@@ -66,32 +62,18 @@ impl Tree {
                 _ => &info.name,
             };
             let path = join(above, name);
-            nodes.insert(
-                path.clone(),
-                Node {
-                    index,
-                    mail: is_mail(info),
-                    children: false,
-                },
-            );
+            nodes.insert(path.clone(), Node { index, mail: is_mail(info), children: false });
             paths.insert(info.id, path);
         }
-        let mut tree = Self {
-            folders,
-            nodes,
-            root,
-            inbox_name,
-        };
+        let mut tree = Self { folders, nodes, root, inbox_name };
         tree.mark_parents();
         tree
     }
 
     fn mark_parents(&mut self) {
         let mail = self.nodes.iter().filter(|(_, node)| node.mail);
-        let parents: Vec<String> = mail
-            .flat_map(|(path, _)| ancestors(path))
-            .map(str::to_owned)
-            .collect();
+        let parents: Vec<String> =
+            mail.flat_map(|(path, _)| ancestors(path)).map(str::to_owned).collect();
         for path in parents {
             if let Some(node) = self.nodes.get_mut(&path) {
                 node.children = true;
@@ -101,10 +83,7 @@ impl Tree {
 
     /// All folders that are shown, in order of path.
     pub(crate) fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
-        let shown = self
-            .nodes
-            .iter()
-            .filter(|(_, node)| node.mail || node.children);
+        let shown = self.nodes.iter().filter(|(_, node)| node.mail || node.children);
         shown.map(|(path, node)| Entry {
             path,
             info: &self.folders[node.index],
@@ -121,9 +100,7 @@ impl Tree {
 
     /// Whether mail folders are below a name.
     pub(crate) fn has_children(&self, name: &str) -> bool {
-        self.nodes
-            .get(&normal(name))
-            .is_some_and(|node| node.children)
+        self.nodes.get(&normal(name)).is_some_and(|node| node.children)
     }
 
     /// The deepest folder on the way to a name, and the names that are missing below it.
@@ -131,11 +108,7 @@ impl Tree {
         let mut at = (self.root, String::new());
         let mut parts = name.split(DELIMITER).peekable();
         while let Some(part) = parts.peek() {
-            let path = if at.1.is_empty() {
-                normal(part)
-            } else {
-                join(&at.1, part)
-            };
+            let path = if at.1.is_empty() { normal(part) } else { join(&at.1, part) };
             let Some(info) = self.any(&path) else { break };
             at = (info.id, path);
             parts.next();
@@ -145,16 +118,12 @@ impl Tree {
 
     /// Any folder of that path that is not hidden.
     fn any(&self, path: &str) -> Option<&FolderInfo> {
-        self.nodes
-            .get(path)
-            .and_then(|node| self.folders.get(node.index))
+        self.nodes.get(path).and_then(|node| self.folders.get(node.index))
     }
 
     /// Whether a name is that of a folder which is not shown to IMAP clients.
     pub(crate) fn is_hidden(&self, path: &str) -> bool {
-        self.nodes
-            .get(path)
-            .is_some_and(|node| !node.mail && !node.children)
+        self.nodes.get(path).is_some_and(|node| !node.mail && !node.children)
     }
 
     /// The mailbox's own path for a name of a client.
@@ -205,11 +174,7 @@ fn is_mail(info: &FolderInfo) -> bool {
 }
 
 fn join(above: &str, name: &str) -> String {
-    if above.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{above}{DELIMITER}{name}")
-    }
+    if above.is_empty() { name.to_owned() } else { format!("{above}{DELIMITER}{name}") }
 }
 
 /// A name with its first part in upper case if that is the Inbox (RFC 3501 §5.1), without the
@@ -217,11 +182,7 @@ fn join(above: &str, name: &str) -> String {
 fn normal(name: &str) -> String {
     let name = name.strip_suffix(DELIMITER).unwrap_or(name);
     let (first, rest) = name.split_at(name.find(DELIMITER).unwrap_or(name.len()));
-    if first.eq_ignore_ascii_case(INBOX) {
-        format!("{INBOX}{rest}")
-    } else {
-        name.to_owned()
-    }
+    if first.eq_ignore_ascii_case(INBOX) { format!("{INBOX}{rest}") } else { name.to_owned() }
 }
 
 #[cfg(test)]
@@ -280,10 +241,8 @@ mod tests {
     #[test]
     fn only_mail_is_shown() {
         let tree = tree();
-        let shown: Vec<(&str, bool, bool)> = tree
-            .entries()
-            .map(|entry| (entry.path, entry.selectable, entry.children))
-            .collect();
+        let shown: Vec<(&str, bool, bool)> =
+            tree.entries().map(|entry| (entry.path, entry.selectable, entry.children)).collect();
         let expect = [
             ("Archive", true, false),
             ("Calendar", false, true),
@@ -319,11 +278,7 @@ mod tests {
     #[test]
     fn paths_of_the_mailbox_and_names_of_the_client() {
         let tree = tree();
-        for (name, path) in [
-            ("INBOX", "Inbox"),
-            ("INBOX/x", "Inbox/x"),
-            ("INBOXES", "INBOXES"),
-        ] {
+        for (name, path) in [("INBOX", "Inbox"), ("INBOX/x", "Inbox/x"), ("INBOXES", "INBOXES")] {
             assert_eq!(tree.stored_path(name), path);
             assert_eq!(tree.shown_path(path), name);
         }

@@ -83,9 +83,7 @@ impl View {
 
     /// The largest UID that the client knows; 0 in an empty folder.
     pub(crate) fn last_uid(&self) -> u32 {
-        self.told
-            .checked_sub(1)
-            .map_or(0, |last| self.rows[last].uid)
+        self.told.checked_sub(1).map_or(0, |last| self.rows[last].uid)
     }
 
     /// Up to which change everything has been taken in.
@@ -106,10 +104,7 @@ impl View {
     /// The flags of a row, and whether it is \Recent.
     pub(crate) fn flags(&self, row: usize) -> (Flags, bool) {
         self.rows.get(row).map_or_else(Default::default, |row| {
-            (
-                self.palette.flags(row.palette),
-                self.recent.contains(Uid(row.uid)),
-            )
+            (self.palette.flags(row.palette), self.recent.contains(Uid(row.uid)))
         })
     }
 
@@ -139,21 +134,14 @@ impl View {
 
     /// The row of the first message without \Seen.
     pub(crate) fn first_unseen(&self) -> Option<usize> {
-        let seen = |row: &Row| {
-            self.palette
-                .flags(row.palette)
-                .system
-                .contains(SystemFlags::SEEN)
-        };
+        let seen = |row: &Row| self.palette.flags(row.palette).system.contains(SystemFlags::SEEN);
         self.rows[..self.told].iter().position(|row| !seen(row))
     }
 
     /// How many messages are \Recent.
     pub(crate) fn recent_count(&self) -> u32 {
         let ranges = self.recent.ranges().iter();
-        ranges
-            .map(|(first, last)| self.rows_of_uids(*first, *last).len() as u32)
-            .sum()
+        ranges.map(|(first, last)| self.rows_of_uids(*first, *last).len() as u32).sum()
     }
 
     /// The UIDs that are \Recent.
@@ -236,11 +224,7 @@ impl View {
 
     /// A message is gone.
     pub(crate) fn vanish(&mut self, uid: Uid) {
-        if self
-            .rows
-            .binary_search_by_key(&uid.0, |row| row.uid)
-            .is_ok()
-        {
+        if self.rows.binary_search_by_key(&uid.0, |row| row.uid).is_ok() {
             self.gone.insert(uid.0);
             self.stale.remove(&uid.0);
         }
@@ -279,10 +263,8 @@ impl View {
         let gone = std::mem::take(&mut self.gone);
         let is_gone = |row: &Row| gone.contains(&row.uid);
         let known = self.rows[..self.told].iter().enumerate().rev();
-        let numbers: Vec<u32> = known
-            .filter(|(_, row)| is_gone(row))
-            .map(|(index, _)| index as u32 + 1)
-            .collect();
+        let numbers: Vec<u32> =
+            known.filter(|(_, row)| is_gone(row)).map(|(index, _)| index as u32 + 1).collect();
         self.told -= numbers.len();
         self.rows.retain(|row| !is_gone(row));
         numbers
@@ -322,10 +304,7 @@ impl View {
         changes.sort_unstable();
         changes.dedup();
         let first = self.since.0 + 1;
-        let contiguous = changes
-            .iter()
-            .enumerate()
-            .all(|(n, change)| change.0 == first + n as u64);
+        let contiguous = changes.iter().enumerate().all(|(n, change)| change.0 == first + n as u64);
         if let (true, Some(last)) = (contiguous, changes.last()) {
             self.since = *last;
         }
@@ -370,10 +349,7 @@ impl Palette {
     }
 
     fn flags(&self, number: u32) -> Flags {
-        self.colours
-            .get(number as usize)
-            .copied()
-            .unwrap_or_default()
+        self.colours.get(number as usize).copied().unwrap_or_default()
     }
 }
 

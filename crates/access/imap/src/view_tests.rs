@@ -24,8 +24,7 @@ impl Server {
     fn append(&mut self) {
         self.change += 1;
         self.next_uid += 1;
-        self.messages
-            .insert(self.next_uid, (Flags::default(), self.change));
+        self.messages.insert(self.next_uid, (Flags::default(), self.change));
     }
 
     fn set(&mut self, nth: usize, flags: Flags) {
@@ -91,18 +90,11 @@ impl Server {
             block.entries.push(self.entry(*uid));
         }
         let blocks = blocks.into_values().map(Arc::new).collect();
-        FolderView {
-            info: self.info(),
-            keywords: self.keywords(),
-            blocks,
-        }
+        FolderView { info: self.info(), keywords: self.keywords(), blocks }
     }
 
     fn delta(&self, since: Change) -> ViewDelta {
-        let changed = self
-            .messages
-            .iter()
-            .filter(|(_, (_, change))| *change > since.0);
+        let changed = self.messages.iter().filter(|(_, (_, change))| *change > since.0);
         let mut vanished: Vec<Uid> = self
             .tombstones
             .iter()
@@ -121,12 +113,8 @@ impl Server {
 
     /// A STORE of a session.
     fn store(&mut self, uids: &UidSet, mode: StoreMode, flags: &NamedFlags) -> Stored {
-        let named: Vec<u32> = self
-            .messages
-            .keys()
-            .copied()
-            .filter(|uid| uids.contains(Uid(*uid)))
-            .collect();
+        let named: Vec<u32> =
+            self.messages.keys().copied().filter(|uid| uids.contains(Uid(*uid))).collect();
         for uid in &named {
             let nth = self.messages.keys().position(|known| known == uid).unwrap();
             let wanted = assumed(self.messages[uid].0, mode, flags, &self.keywords());
@@ -150,11 +138,7 @@ impl Client {
         let news = view.take_news(expunges);
         assert!(expunges || news.expunged.is_empty());
         for number in &news.expunged {
-            assert!(
-                (1..=self.0.len() as u32).contains(number),
-                "{number} of {}",
-                self.0.len()
-            );
+            assert!((1..=self.0.len() as u32).contains(number), "{number} of {}", self.0.len());
             self.0.remove(*number as usize - 1);
         }
         if let Some((exists, _)) = news.exists {
@@ -221,10 +205,7 @@ fn own_store(
         return;
     };
     let mode = [StoreMode::Replace, StoreMode::Add, StoreMode::Remove][usize::from(mode)];
-    let flags = NamedFlags {
-        system: SystemFlags(1 << flag),
-        keywords: Vec::new(),
-    };
+    let flags = NamedFlags { system: SystemFlags(1 << flag), keywords: Vec::new() };
     let stored = server.store(&selection.uids(view), mode, &flags);
     view.stored(&stored, silent, mode, &flags);
     if silent {
@@ -247,27 +228,14 @@ fn run(steps: &[Step], may_hear: impl Fn(usize) -> bool) -> (Vec<(Uid, Flags)>, 
         match step.clone() {
             Step::Append => server.append(),
             Step::Set(nth, system) => {
-                let keywords = server
-                    .messages
-                    .values()
-                    .nth(nth)
-                    .map_or(0, |m| m.0.keywords);
-                server.set(
-                    nth,
-                    Flags {
-                        system: SystemFlags(system),
-                        keywords,
-                    },
-                );
+                let keywords = server.messages.values().nth(nth).map_or(0, |m| m.0.keywords);
+                server.set(nth, Flags { system: SystemFlags(system), keywords });
             }
             Step::Keyword(nth) => {
                 let bit = server.keywords.len();
                 server.keywords.push(format!("k{bit}"));
                 if let Some(old) = server.messages.values().nth(nth).map(|m| m.0) {
-                    let flags = Flags {
-                        keywords: old.keywords | 1 << (bit % 128),
-                        ..old
-                    };
+                    let flags = Flags { keywords: old.keywords | 1 << (bit % 128), ..old };
                     server.set(nth, flags);
                 }
             }
@@ -281,20 +249,9 @@ fn run(steps: &[Step], may_hear: impl Fn(usize) -> bool) -> (Vec<(Uid, Flags)>, 
                 client.hear(&mut view, true);
             }
             Step::Hear { .. } | Step::Reload => {}
-            Step::Store {
-                first,
-                last,
-                mode,
-                flag,
-                silent,
-            } => {
+            Step::Store { first, last, mode, flag, silent } => {
                 let set = SequenceSet::from(IdSet::from_ranges([IdRange { first, last }]));
-                own_store(
-                    &mut server,
-                    &mut view,
-                    &mut client,
-                    (set, mode, flag, silent),
-                );
+                own_store(&mut server, &mut view, &mut client, (set, mode, flag, silent));
             }
             Step::OwnExpunge(row) => {
                 if row < view.len()
@@ -315,11 +272,7 @@ fn run(steps: &[Step], may_hear: impl Fn(usize) -> bool) -> (Vec<(Uid, Flags)>, 
         assert_eq!(view.size_bytes(row), u64::from(uid.0) * 10);
         assert_eq!(view.received_s(row), i64::from(uid.0));
     }
-    assert_eq!(
-        view.take_news(true),
-        News::default(),
-        "everything is told once"
-    );
+    assert_eq!(view.take_news(true), News::default(), "everything is told once");
     (client.0, server)
 }
 
@@ -355,10 +308,7 @@ fn own_changes_are_not_read_again() {
     let mut server = Server::default();
     (0..3).for_each(|_| server.append());
     let mut view = View::open(&server.view(), UidSet::default());
-    let flags = NamedFlags {
-        system: SystemFlags::SEEN,
-        keywords: Vec::new(),
-    };
+    let flags = NamedFlags { system: SystemFlags::SEEN, keywords: Vec::new() };
     let stored = server.store(&UidSet::all(), StoreMode::Add, &flags);
     view.stored(&stored, true, StoreMode::Add, &flags);
     assert_eq!(view.since(), Change(server.change));
@@ -381,9 +331,7 @@ fn attack_25_sets_are_resolved_without_expanding() {
     let view = View::open(&server.view(), UidSet::default());
     let set = |first, last| SequenceSet::from(IdSet::from_ranges([IdRange { first, last }]));
     let check = |set: SequenceSet, uid, expect: Option<usize>| {
-        let found = Selection::resolve(&set, uid, &view)
-            .ok()
-            .map(|selection| selection.len());
+        let found = Selection::resolve(&set, uid, &view).ok().map(|selection| selection.len());
         assert_eq!(found, expect, "{set:?} {uid}");
     };
     check(set(1, u32::MAX), true, Some(500));
@@ -395,11 +343,7 @@ fn attack_25_sets_are_resolved_without_expanding() {
     check(SequenceSet::largest(), true, Some(1));
     check(set(501, 501), false, None);
     let all = Selection::resolve(&set(1, u32::MAX), true, &view).unwrap();
-    assert_eq!(
-        all.uids(&view).ranges().len(),
-        1,
-        "one range, whatever the gaps"
-    );
+    assert_eq!(all.uids(&view).ranges().len(), 1, "one range, whatever the gaps");
     let empty = View::open(&Server::default().view(), UidSet::default());
     let none = Selection::resolve(&SequenceSet::from_number_on(1), false, &empty).unwrap();
     assert!(none.is_empty());
@@ -411,13 +355,7 @@ fn attack_33_combinations_of_flags_are_forgotten() {
     server.append();
     let mut view = View::open(&server.view(), UidSet::default());
     for keywords in 1..10_000u128 {
-        server.set(
-            0,
-            Flags {
-                system: SystemFlags(0),
-                keywords,
-            },
-        );
+        server.set(0, Flags { system: SystemFlags(0), keywords });
         view.apply(&server.delta(view.since()));
     }
     assert_eq!(view.flags(0).0.keywords, 9_999);

@@ -35,11 +35,7 @@ pub(crate) enum Incoming {
 
 impl Wire {
     pub(crate) fn new(connection: Connection) -> Self {
-        Self {
-            connection,
-            framer: Framer::new(Limits::PRE_AUTH),
-            out: BytesMut::new(),
-        }
+        Self { connection, framer: Framer::new(Limits::PRE_AUTH), out: BytesMut::new() }
     }
 
     /// The next event, waiting at most `patience` between two pieces of input.
@@ -75,11 +71,7 @@ impl Wire {
     pub(crate) async fn fill(&mut self, patience: Patience) -> Result<(), Ending> {
         self.flush().await?;
         let between = self.framer.is_between_commands();
-        let timeout = if between {
-            patience.silence
-        } else {
-            patience.stall
-        };
+        let timeout = if between { patience.silence } else { patience.stall };
         let shutdown = self.connection.shutdown().clone();
         let read = tokio::select! {
             biased;
@@ -91,10 +83,9 @@ impl Wire {
         match read {
             Ok(0) => Err(Ending::Broken),
             Ok(_) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(Ending::bye(
-                None,
-                "Autologout, there was nothing to do for too long",
-            )),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                Err(Ending::bye(None, "Autologout, there was nothing to do for too long"))
+            }
             Err(_) => Err(Ending::Broken),
         }
     }
@@ -148,8 +139,7 @@ impl Wire {
 
     fn hand_over(&mut self) {
         if !self.out.is_empty() {
-            self.connection
-                .queue(std::mem::take(&mut self.out).freeze());
+            self.connection.queue(std::mem::take(&mut self.out).freeze());
         }
     }
 }

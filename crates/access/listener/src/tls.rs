@@ -89,8 +89,3 @@ pub(crate) fn info(connection: &rustls::ServerConnection) -> TlsInfo {
         server_name: connection.server_name().map(str::to_owned),
     }
 }
-
-/// A cipher suite's registered name: rustls marks those of TLS 1.3 in its own names.
-fn iana_name(name: &str) -> String {
-    name.replacen("TLS13_", "TLS_", 1)
-}

@@ -53,7 +53,9 @@ pub enum Read {
     Usage,
     /// One item with its whole tree (attachment bytes stay blobs).
     Item(ItemId),
-    /// Changes of items in a folder after a change number, oldest first.
+    /// Changes of items in a folder after a change number, oldest first; one step for each item,
+    /// the newest. From [`Change`] 0 only what is there now. Refused with [`base::Kind::Conflict`]
+    /// where it is no longer known what has gone since: begin anew.
     ItemChanges {
         /// Which folder.
         folder: FolderId,
@@ -224,7 +226,10 @@ pub enum Write {
         /// How many.
         count: u64,
     },
-    /// Makes an item. Importing one whose SourceKey exists is editing it.
+    /// Makes an item; its attachments are numbered anew, from 0. Importing one (with a version)
+    /// whose SourceKey exists is editing it: the version is whole, what it lacks is gone. An item
+    /// that is not associated gets a UID, and where it did not come as a message, a plain message
+    /// made from its properties for FETCH to show.
     CreateItem {
         /// Where.
         folder: FolderId,
@@ -245,7 +250,9 @@ pub enum Write {
         /// Read or not.
         read: bool,
     },
-    /// Removes items by id; unknown ones are passed over.
+    /// Removes items by id, those of a search folder from where they are; unknown ones are passed
+    /// over. What is removed from Purges is gone for good; refused with
+    /// [`base::Kind::CannotChange`] while the mailbox is on hold.
     DeleteItems {
         /// Which folder.
         folder: FolderId,
@@ -254,7 +261,10 @@ pub enum Write {
         /// True purges (to Purges), false moves to Deletions.
         hard: bool,
     },
-    /// Makes a search folder: membership follows the criteria from now on.
+    /// Makes a search folder: membership follows the criteria from now on. Its messages can be
+    /// read like those of any folder, and changed only as items or in their own folders. Criteria
+    /// that would have to read bodies or other header fields at every change, UIDs and change
+    /// numbers are refused with [`base::Kind::CannotChange`].
     CreateSearchFolder {
         /// Below which.
         parent: FolderId,

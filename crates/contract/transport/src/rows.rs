@@ -1,8 +1,9 @@
 //! The rows of a queued message, shared by everybody who writes one.
 //!
 //! - `Q/m/<slot><queue id>` the entry ([`QueueEntry`]); its presence means "not finished".
-//! - `Q/s/<slot><queue id>…` the state of its recipients, written only when a first round did not
-//!   finish; the owner's business.
+//! - `Q/p/<slot><queue id><piece>` the rest of an entry that is too long for one row.
+//! - `Q/s/<slot><queue id><piece>` the state of its recipients, written only when a first round did
+//!   not finish; the owner's business, but for the first piece being there at all.
 //!
 //! The entry holds its blobs under [`holder`].
 
@@ -11,10 +12,14 @@ use base::{QueueId, Slot, Timestamp, wire};
 use bytes::Bytes;
 use contract_blob::{Blobs, Holder};
 use contract_store::keys::{KeyBuilder, KeyReader};
-use contract_store::{BodyError, KeyRange, Transaction};
+use contract_store::{BodyError, Isolation, KeyRange, RangeRead, Transaction};
 
 /// The version byte of an entry.
 const ENTRY_VERSION: u8 = 1;
+
+/// The longest piece of an entry, in bytes; below the value limit. A thousand recipients with
+/// their original addresses take several.
+const PIECE_BYTES: usize = 90_000;
 
 /// Every entry of every slot.
 pub const ENTRY_PREFIX: &[u8] = b"Q/m/";
@@ -48,12 +53,49 @@ pub fn holder(queue: QueueId) -> Holder {
     Holder(KeyBuilder::new(b"q").u128(queue.0).build())
 }
 
-/// Reads an entry.
+/// The first state row of a message; it is there once the message has a state other than "new".
+pub fn state_head_key(slot: Slot, queue: QueueId) -> Bytes {
+    KeyBuilder::new(&state_prefix(slot, queue)).u16(0).build()
+}
+
+fn pieces_prefix(slot: Slot, queue: QueueId) -> Bytes {
+    KeyBuilder::new(b"Q/p/").u16(slot.number()).u128(queue.0).build()
+}
+
+/// The entry whose first row is given; the other pieces are read where there are any.
 ///
 /// # Errors
-/// [`base::Kind::Corrupt`].
-pub fn decode_entry(row: &[u8]) -> base::Result<QueueEntry> {
-    wire::decode_row(ENTRY_VERSION, row)
+/// [`base::Kind::Corrupt`]; the store's.
+pub async fn read_entry(
+    tx: &dyn Transaction,
+    slot: Slot,
+    queue: QueueId,
+    first: &Bytes,
+) -> Result<QueueEntry, BodyError> {
+    if first.len() < PIECE_BYTES {
+        return Ok(wire::decode_row(ENTRY_VERSION, first)?);
+    }
+    let mut whole = first.to_vec();
+    let range = KeyRange::prefix(&pieces_prefix(slot, queue));
+    let mut next = Some(RangeRead::all(&range));
+    while let Some(read) = next {
+        let page = tx.get_range(&read, Isolation::Snapshot).await?;
+        next = read.after(&page);
+        page.rows.iter().for_each(|row| whole.extend_from_slice(&row.value));
+    }
+    Ok(wire::decode_row(ENTRY_VERSION, &whole)?)
+}
+
+/// Writes an entry, in pieces where it must be.
+fn write_entry(tx: &dyn Transaction, slot: Slot, entry: &QueueEntry) -> base::Result<()> {
+    let bytes = wire::encode_row(ENTRY_VERSION, entry)?;
+    let mut pieces = bytes.chunks(PIECE_BYTES);
+    tx.set(&entry_key(slot, entry.queue), pieces.next().unwrap_or_default());
+    for (number, piece) in (1..=u16::MAX).zip(pieces) {
+        let key = KeyBuilder::new(&pieces_prefix(slot, entry.queue)).u16(number).build();
+        tx.set(&key, piece);
+    }
+    Ok(())
 }
 
 /// Writes a submission's entry and takes hold of its blobs, in the caller's transaction. Writing
@@ -75,10 +117,13 @@ pub async fn write(
         accepted,
     };
     let holder = holder(submission.queue);
-    for staged in &submission.staged {
-        blobs.hold(tx, staged, &holder).await?;
+    for id in submission.content.blobs() {
+        match submission.staged.iter().find(|staged| staged.id == id) {
+            Some(staged) => blobs.hold(tx, staged, &holder).await?,
+            None => blobs.hold_stored(tx, id, &holder).await?,
+        }
     }
-    tx.set(&entry_key(slot, submission.queue), &wire::encode_row(ENTRY_VERSION, &entry)?);
+    write_entry(tx, slot, &entry)?;
     Ok(entry)
 }
 
@@ -92,6 +137,7 @@ pub fn finish(
     content: &contract_blob::Content,
 ) {
     tx.clear(&entry_key(slot, queue));
+    tx.clear_range(&KeyRange::prefix(&pieces_prefix(slot, queue)));
     tx.clear_range(&KeyRange::prefix(&state_prefix(slot, queue)));
     for id in content.blobs() {
         blobs.release(tx, id, &holder(queue));

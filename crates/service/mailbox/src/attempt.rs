@@ -78,7 +78,7 @@ impl WriteBody<'_> {
         fence?;
         let cache_is_old = summary?.as_ref() != Some(&self.mailbox.cache.summary_row);
         if let Some(reply) = marker? {
-            self.end_again(tx);
+            self.end_again(tx).await?;
             return Ok(Outcome::Before { reply, cache_is_old });
         }
         let steps = self.progress.steps;
@@ -145,13 +145,10 @@ impl WriteBody<'_> {
 
     /// A delivery that was made before may have been asked for again as the last of its message:
     /// then the queue entry still has to be ended.
-    fn end_again(&self, tx: &dyn Transaction) {
-        if let Write::Deliver(delivery) = self.request
-            && delivery.ends_queue_entry
-        {
-            let mailbox = self.mailbox;
-            let unit = Unit::new(tx, &mailbox.context, self.owner, self.who, &mailbox.cache);
-            deliver::end_queue_entry(&unit, delivery);
-        }
+    async fn end_again(&self, tx: &dyn Transaction) -> Result<(), BodyError> {
+        let Write::Deliver(delivery) = self.request else { return Ok(()) };
+        let context = &self.mailbox.context;
+        let slot = context.control.slot_of_queue(delivery.queue);
+        deliver::end_queue_entry(tx, &*context.blobs, slot, delivery).await
     }
 }

@@ -3,7 +3,7 @@
 //! The actor decides; rounds run beside it, each message at most once at a time, and report back.
 //! Everything it knows stands in rows, so it may be unloaded and started anew at any time.
 
-use crate::context::Context;
+use crate::context::{Claim, Context};
 use crate::round::{Left, Work};
 use crate::state::State;
 use crate::{admin, settle};
@@ -136,9 +136,8 @@ impl QueueActor {
         let mut after = None;
         loop {
             let body = ReadEntries { slot: self.slot, after };
-            let page = transact(&self.context.store, body).await?;
-            after = page.last().map(|(entry, _)| entry.queue);
-            let is_last = page.len() < PAGE;
+            let (page, last) = transact(&self.context.store, body).await?;
+            after = last;
             for (entry, state) in page {
                 let known = self.messages.get_mut(&entry.queue);
                 match known {
@@ -152,7 +151,7 @@ impl QueueActor {
                     }
                 }
             }
-            if is_last {
+            if after.is_none() {
                 return Ok(());
             }
         }
@@ -180,6 +179,11 @@ impl QueueActor {
 
     fn start_round(&mut self, queue: QueueId) {
         let Some(tracked) = self.messages.get_mut(&queue) else { return };
+        let Some(claim) = Claim::take(&self.context, queue) else {
+            // A round of an earlier life of this queue is still at it.
+            self.look_again();
+            return;
+        };
         tracked.working = true;
         let work = Work {
             context: self.context.clone(),
@@ -193,14 +197,27 @@ impl QueueActor {
         tokio::spawn(async move {
             // The semaphore is never closed.
             let Ok(place) = rounds.acquire_owned().await else { return };
-            let round = tokio::spawn(work.run());
-            let message = match round.await {
-                Ok(left) => Message::Ended { queue, left },
-                Err(_) => Message::Crashed { queue },
-            };
+            let round = tokio::spawn(async move {
+                let left = work.run().await;
+                drop(claim);
+                left
+            });
+            let mut ended = Some(round.await.ok());
             drop(place);
-            // An actor that has stopped meanwhile reads everything when it starts again.
-            let _stopped = inbox.cast(message, Deadline::after(REPORT_TIME)).await;
+            // An actor that has stopped meanwhile reads everything when it starts again; one whose
+            // inbox is full must hear of it all the same, or the message would wait for ever.
+            while let Some(left) = ended.take()
+                && inbox.is_open()
+            {
+                let message = match left {
+                    Some(left) => Message::Ended { queue, left },
+                    None => Message::Crashed { queue },
+                };
+                if inbox.cast(message, Deadline::after(REPORT_TIME)).await.is_err() {
+                    let lost = Error::unavailable("the report of a round was lost");
+                    ended = Some(Some(Left::Unknown(lost)));
+                }
+            }
         });
     }
 
@@ -214,6 +231,8 @@ impl QueueActor {
                 if let Some(tracked) = self.messages.get_mut(&queue) {
                     tracked.state = state;
                     tracked.working = false;
+                    // It may wait for days: what was found in it is found again when needed.
+                    tracked.parsed = None;
                 }
                 Ok(())
             }
@@ -251,6 +270,10 @@ impl QueueActor {
                     tracked.state = state;
                 }
             }
+            settle::Settled::Elsewhere => {
+                self.messages.remove(&queue);
+                self.look_again();
+            }
         }
     }
 
@@ -266,8 +289,8 @@ pub(crate) struct ReadEntries {
     pub(crate) after: Option<QueueId>,
 }
 
-/// Entries with their states, in order of acceptance; fewer than [`PAGE`] at the end.
-type Entries = Vec<(QueueEntry, State)>;
+/// Entries with their states, in order of acceptance, and the last one looked at; none at the end.
+type Entries = (Vec<(QueueEntry, State)>, Option<QueueId>);
 
 impl Body<Entries> for ReadEntries {
     fn run<'a>(
@@ -286,17 +309,39 @@ impl ReadEntries {
             let next = QueueId(after.0.saturating_add(1));
             range.begin = rows::entry_key(self.slot, next);
         }
-        let mut found = Vec::new();
+        let (mut found, mut last) = (Vec::new(), None);
         let mut next = Some(RangeRead::all(&range).limit(PAGE));
         while let Some(read) = next {
             let page = tx.get_range(&read, Isolation::Snapshot).await?;
             next = read.after(&page);
             for row in &page.rows {
-                let entry = rows::decode_entry(&row.value)?;
-                let state = State::load(tx, self.slot, entry.queue).await?;
-                found.push((entry, state));
+                let Some((slot, queue)) = rows::parse_entry_key(&row.key) else { continue };
+                last = Some(queue);
+                found.extend(read_message(tx, slot, queue, &row.value).await?);
             }
         }
-        Ok(found)
+        Ok((found, last))
+    }
+}
+
+/// A message with its state; `None` for one whose rows are damaged, which must not keep the others
+/// from flowing.
+pub(crate) async fn read_message(
+    tx: &dyn Transaction,
+    slot: Slot,
+    queue: QueueId,
+    first: &bytes::Bytes,
+) -> Result<Option<(QueueEntry, State)>, BodyError> {
+    let read = async {
+        let entry = rows::read_entry(tx, slot, queue, first).await?;
+        Ok((entry, State::load(tx, slot, queue).await?))
+    };
+    match read.await {
+        Ok(message) => Ok(Some(message)),
+        Err(BodyError::Refused(error)) if error.kind == Kind::Corrupt => {
+            tracing::error!(%slot, %queue, %error, "a queued message is damaged and set aside");
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::actor::QueueActor;
 use crate::bounce;
-use crate::settle;
+use crate::settle::{self, Settled};
 use crate::state::State;
 use crate::targets::Failure;
 use base::{Error, Kind, QueueId, Result, Timestamp};
@@ -42,8 +42,7 @@ pub(crate) async fn remove(
     state.waiting.clear();
     let (context, slot, fence) = (&actor.context, actor.slot, &actor.fence);
     let settled = settle::write_down(context, slot, fence, &entry, state, reports).await?;
-    actor.settled(queue, settled);
-    Ok(())
+    take_over(actor, queue, settled)
 }
 
 async fn change(
@@ -55,8 +54,18 @@ async fn change(
     change(&mut state);
     let (context, slot, fence) = (&actor.context, actor.slot, &actor.fence);
     let settled = settle::write_down(context, slot, fence, &entry, state, Vec::new()).await?;
+    take_over(actor, queue, settled)
+}
+
+fn take_over(actor: &mut QueueActor, queue: QueueId, settled: Settled) -> Result<()> {
+    let done = match &settled {
+        Settled::Elsewhere => {
+            Err(Error::new(Kind::Conflict, "The message has gone on meanwhile; look again"))
+        }
+        Settled::Gone | Settled::Kept(_) => Ok(()),
+    };
     actor.settled(queue, settled);
-    Ok(())
+    done
 }
 
 /// A message that nobody is working on.
@@ -71,7 +80,7 @@ async fn idle(actor: &QueueActor, queue: QueueId) -> Result<(Arc<QueueEntry>, St
 }
 
 /// The recipients that have not got it.
-fn undelivered(entry: &QueueEntry, state: &State) -> Vec<Failure> {
+pub(crate) fn undelivered(entry: &QueueEntry, state: &State) -> Vec<Failure> {
     let failure = |address, recipient| Failure {
         address,
         recipient,

@@ -107,7 +107,7 @@ async fn report(
     if told.is_empty() {
         return Ok(None);
     }
-    let header = original_header(context, entry).await?;
+    let header = original_header(context, entry).await;
     let message = render(context, entry, sender, word, intro, told, &header);
     let mut upload = context.blobs.upload();
     upload.write(message.clone()).await?;
@@ -135,12 +135,19 @@ async fn report(
     }))
 }
 
-async fn original_header(context: &Context, entry: &QueueEntry) -> Result<Bytes> {
+/// The original's header; empty where it cannot be read, for the sender must be told all the same.
+async fn original_header(context: &Context, entry: &QueueEntry) -> Bytes {
     let start = entry.content.slice(0..HEADER_BYTES_MAX);
-    let bytes = start.read_all(&context.blobs, HEADER_BYTES_MAX).await?;
+    let bytes = match start.read_all(&context.blobs, HEADER_BYTES_MAX).await {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            tracing::warn!(queue = %entry.queue, %error, "a bounce goes without the header");
+            return Bytes::new();
+        }
+    };
     let end = codec_mime::parse(&bytes).header_end();
     let end = usize::try_from(end).unwrap_or(usize::MAX).min(bytes.len());
-    Ok(bytes.slice(..end))
+    bytes.slice(..end)
 }
 
 fn render(

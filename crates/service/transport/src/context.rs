@@ -8,6 +8,8 @@ use contract_control::Control;
 use contract_directory::Directory;
 use contract_mailbox::Mailboxes;
 use contract_store::Store;
+use parking_lot::Mutex;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -59,8 +61,32 @@ pub(crate) struct Context {
     pub(crate) router: Arc<dyn Router>,
     pub(crate) rounds: Arc<Semaphore>,
     pub(crate) due: Due,
+    /// The messages that a round of this process is working on, whatever life of their queue
+    /// started it.
+    pub(crate) working: Mutex<HashSet<QueueId>>,
     pub(crate) session: SessionId,
     pub(crate) sequence: AtomicU64,
+}
+
+/// A message that this process works on; never two rounds at once.
+pub(crate) struct Claim {
+    context: Arc<Context>,
+    queue: QueueId,
+}
+
+impl Claim {
+    /// Claims a message, unless a round works on it already.
+    pub(crate) fn take(context: &Arc<Context>, queue: QueueId) -> Option<Self> {
+        let context = context.clone();
+        let is_free = context.working.lock().insert(queue);
+        is_free.then_some(Self { context, queue })
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.context.working.lock().remove(&self.queue);
+    }
 }
 
 impl Context {

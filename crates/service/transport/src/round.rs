@@ -1,9 +1,9 @@
 //! One round of work on a message: everything that is due, delivered and written down.
 
 use crate::context::Context;
-use crate::retry;
+use crate::{admin, retry};
 use crate::settle::{self, Settled};
-use crate::state::{State, Waiting};
+use crate::state::{State, Waiting, reason};
 use crate::targets::{self, Failure, Found, Piece, Target};
 use base::{Error, Kind, Result, Slot};
 use codec_mime::{Limits, ParsedMessage, Scanner};
@@ -49,9 +49,45 @@ impl Work {
             match self.step().await {
                 Ok(Left::More(state)) if state.head.cursor.is_some() => self.state = state,
                 Ok(left) => return left,
+                Err(error) if self.is_hopeless(&error) => {
+                    return self.give_up(&error).await.unwrap_or_else(Left::Unknown);
+                }
                 Err(error) => return Left::Unknown(error),
             }
         }
+    }
+
+    /// Whether trying again cannot help: the error is permanent (a group that cannot be expanded),
+    /// or the message has expired while the same error came again and again.
+    fn is_hopeless(&self, error: &Error) -> bool {
+        if error.kind == Kind::Fenced {
+            return false;
+        }
+        let now = self.context.env.clock.now();
+        !error.is_temporary() || now >= self.entry.accepted.plus_ms(self.context.config.expiry_ms)
+    }
+
+    /// Tells the sender that nothing more will be done for the message, and ends it.
+    async fn give_up(&mut self, error: &Error) -> Result<Left> {
+        tracing::warn!(queue = %self.entry.queue, %error, "a message is given up");
+        let mut failures = admin::undelivered(&self.entry, &self.state);
+        for failure in &mut failures {
+            failure.status = "5.4.6";
+            failure.text = error.text.to_string();
+        }
+        let mut state = State { head: self.state.head.clone(), waiting: Vec::new() };
+        state.head.cursor = None;
+        self.settle(state, failures).await
+    }
+
+    async fn settle(&self, state: State, failures: Vec<Failure>) -> Result<Left> {
+        Ok(match settle::settle(self, state, failures).await? {
+            Settled::Gone => Left::Nothing,
+            Settled::Kept(state) => Left::More(state),
+            Settled::Elsewhere => {
+                Left::Unknown(Error::new(Kind::Conflict, "The message has gone on meanwhile"))
+            }
+        })
     }
 
     /// One piece: resolve, deliver, settle.
@@ -60,7 +96,9 @@ impl Work {
         let Piece { targets, mut failures, next } = self.take_due().await?;
         let parsed = self.parsed().await?;
         let is_whole = next.is_none() && self.state.waiting.is_empty() && failures.is_empty();
-        let ends_entry = is_whole && targets.len() == 1;
+        // Only for a message without a state: whoever has written one is to end it.
+        let is_new = self.state.head.token == 0;
+        let ends_entry = is_new && is_whole && targets.len() == 1;
         let mut waiting = std::mem::take(&mut self.state.waiting);
         let at_once = self.context.config.deliveries_at_once.max(1);
         let mut outcomes = futures::stream::iter(targets)
@@ -99,10 +137,7 @@ impl Work {
         drop(outcomes);
         let mut state = State { head: self.state.head.clone(), waiting };
         state.head.cursor = next;
-        match settle::settle(self, state, failures).await? {
-            Settled::Gone => Ok(Left::Nothing),
-            Settled::Kept(state) => Ok(Left::More(state)),
-        }
+        self.settle(state, failures).await
     }
 
     /// What is due: the next piece of unresolved recipients, or those whose wait is over.
@@ -159,7 +194,7 @@ impl Work {
                 metrics::counter!("rialto_transport_delivered_total").increment(1);
                 Outcome::Delivered(delivered)
             }
-            Ok(other) => Outcome::Later(target, format!("unexpected answer {other:?}")),
+            Ok(other) => Outcome::Later(target, reason(&format!("unexpected answer {other:?}"))),
             Err(error) => self.failed(target, &error),
         }
     }
@@ -182,7 +217,7 @@ impl Work {
                     %queue, recipient = %target.address, attempts = target.attempts + 1, %error,
                 );
                 metrics::counter!("rialto_transport_deferred_total").increment(1);
-                Outcome::Later(target, error.text.to_string())
+                Outcome::Later(target, reason(&error.text))
             }
         }
     }
@@ -208,11 +243,12 @@ fn permanent_status(kind: Kind) -> Option<&'static str> {
     match kind {
         // Exchange bounces at once for a full mailbox, so that the sender knows.
         Kind::OverQuota => Some("5.2.2"),
-        Kind::NotFound => Some("5.1.1"),
         Kind::Denied => Some("5.7.1"),
         Kind::Limit => Some("5.2.3"),
         Kind::Invalid | Kind::CannotChange => Some("5.2.0"),
-        Kind::AlreadyExists
+        // Whether the account is gone is for the directory to say, at the next attempt.
+        Kind::NotFound
+        | Kind::AlreadyExists
         | Kind::BadCredentials
         | Kind::Conflict
         | Kind::Unavailable

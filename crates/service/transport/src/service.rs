@@ -4,7 +4,6 @@
 use crate::actor::{Args, Message, QueueActor};
 use crate::context::{Config, Context};
 use crate::due::Due;
-use crate::state::State;
 use crate::{admin, settle};
 use async_trait::async_trait;
 use base::actor::{Population, PopulationOptions};
@@ -21,7 +20,9 @@ use contract_store::{
 use contract_transport::{
     QueueAdmin, QueueCall, QueueHint, QueuedMessage, Submission, Transport, rows,
 };
+use futures::StreamExt;
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -37,6 +38,9 @@ const INBOX_CAPACITY: usize = 256;
 /// How often all slots that have messages are woken, for those whose hints were lost. With nothing
 /// queued it costs one read.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
+
+/// How many slots are woken at once: one that is slow to answer must not hold up the others.
+const WAKES_AT_ONCE: usize = 32;
 
 /// How soon a slot whose owner could not be reached is woken again, in milliseconds.
 const AGAIN_MS: i64 = 1_000;
@@ -90,6 +94,7 @@ pub async fn start(
         router,
         rounds,
         due: Due::default(),
+        working: Mutex::default(),
         session,
         sequence: AtomicU64::new(0),
     });
@@ -124,9 +129,8 @@ async fn keep_waking(service: std::sync::Weak<TransportService>) {
         }
         let now = context.env.clock.now();
         let (slots, next) = context.due.take(now);
-        for slot in slots {
-            service.wake(slot).await;
-        }
+        let wakes = slots.into_iter().map(|slot| service.wake(slot));
+        futures::stream::iter(wakes).buffer_unordered(WAKES_AT_ONCE).collect::<Vec<()>>().await;
         drop(service);
         let wait_ms = next.map_or(i64::MAX, |next| next.unix_ms.saturating_sub(now.unix_ms));
         let wait = Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0)).min(LOOK_EVERY);
@@ -303,9 +307,8 @@ impl Body<Vec<QueuedMessage>> for ListQueue {
                     if self.after.is_some_and(|after| queue <= after) {
                         continue;
                     }
-                    let entry = rows::decode_entry(&row.value)?;
-                    let state = State::load(tx, slot, queue).await?;
-                    found.push(admin::describe(&entry, &state));
+                    let read = crate::actor::read_message(tx, slot, queue, &row.value).await?;
+                    found.extend(read.map(|(entry, state)| admin::describe(&entry, &state)));
                 }
             }
             Ok(found)

@@ -19,6 +19,8 @@ pub(crate) enum Settled {
     Gone,
     /// It stays, in this state.
     Kept(State),
+    /// Somebody else has gone on with it: nothing was written, read it again.
+    Elsewhere,
 }
 
 /// Writes down a round: `state` is what is left to do, `failures` are told to the sender.
@@ -59,19 +61,19 @@ pub(crate) async fn write_down(
     reports: Vec<Submission>,
 ) -> Result<Settled> {
     let now = context.env.clock.now();
-    let body = WriteDown { context, slot, fence, entry, state: &state, reports: &reports, now };
-    let Some(revision) = transact(&context.store, body).await? else {
-        return Ok(Settled::Gone);
-    };
+    let mut kept = state;
+    let base = std::mem::replace(&mut kept.head.token, context.env.random.u128().max(1));
+    let body =
+        WriteDown { context, slot, fence, entry, base, state: &kept, reports: &reports, now };
+    match transact(&context.store, body).await? {
+        Written::Gone => return Ok(Settled::Gone),
+        Written::Elsewhere => return Ok(Settled::Elsewhere),
+        Written::Now => {}
+    }
     for report in reports {
         send_hint(context, report, now);
     }
-    if state.head.cursor.is_none() && state.waiting.is_empty() {
-        return Ok(Settled::Gone);
-    }
-    let mut kept = state;
-    kept.head.revision = revision;
-    Ok(Settled::Kept(kept))
+    Ok(if kept.is_finished() { Settled::Gone } else { Settled::Kept(kept) })
 }
 
 /// Tells the owner of a submission's slot.
@@ -88,50 +90,63 @@ struct WriteDown<'a> {
     slot: Slot,
     fence: &'a Fence,
     entry: &'a QueueEntry,
+    /// The token of the state that the round began with.
+    base: u128,
     state: &'a State,
     reports: &'a [Submission],
     now: Timestamp,
 }
 
-/// The new revision; `None` if the message has ended or gone on meanwhile, so that nothing is to
-/// be written (after an unknown commit this is our own doing).
-impl Body<Option<u64>> for WriteDown<'_> {
+/// What a transaction came to.
+enum Written {
+    /// The state, or the end, is written.
+    Now,
+    /// The message had ended before.
+    Gone,
+    /// The message had gone on before.
+    Elsewhere,
+}
+
+impl Body<Written> for WriteDown<'_> {
     fn run<'b>(
         &'b mut self,
         tx: &'b dyn Transaction,
-        _attempt: Attempt,
-    ) -> BoxFuture<'b, Result<Option<u64>, BodyError>> {
-        Box::pin(self.write(tx))
+        attempt: Attempt,
+    ) -> BoxFuture<'b, Result<Written, BodyError>> {
+        Box::pin(self.write(tx, attempt))
     }
 }
 
 impl WriteDown<'_> {
-    async fn write(&self, tx: &dyn Transaction) -> Result<Option<u64>, BodyError> {
+    async fn write(
+        &self,
+        tx: &dyn Transaction,
+        attempt: Attempt,
+    ) -> Result<Written, BodyError> {
         let queue: QueueId = self.entry.queue;
-        let revision = self.state.head.revision + 1;
         self.fence.check(tx).await?;
         let key = rows::entry_key(self.slot, queue);
         if tx.get(&key, Isolation::Serializable).await?.is_none() {
-            return Ok(None);
+            // After an unknown commit that was to end the message, it was this very one.
+            let ours = attempt.maybe_committed && self.state.is_finished();
+            return Ok(if ours { Written::Now } else { Written::Gone });
         }
-        let stored = State::load(tx, self.slot, queue).await?;
-        if stored.head.revision == revision {
-            return Ok(Some(revision));
+        let stored = State::load(tx, self.slot, queue).await?.head.token;
+        if stored == self.state.head.token {
+            return Ok(Written::Now);
         }
-        if stored.head.revision != self.state.head.revision {
-            return Ok(None);
+        if stored != self.base {
+            return Ok(Written::Elsewhere);
         }
         for report in self.reports {
             let slot = self.context.control.slot_of_queue(report.queue);
             rows::write(tx, &*self.context.blobs, slot, report, self.now).await?;
         }
-        if self.state.head.cursor.is_none() && self.state.waiting.is_empty() {
+        if self.state.is_finished() {
             rows::finish(tx, &*self.context.blobs, self.slot, queue, &self.entry.content);
         } else {
-            let mut state = self.state.clone();
-            state.head.revision = revision;
-            state.save(tx, self.slot, queue)?;
+            self.state.save(tx, self.slot, queue)?;
         }
-        Ok(Some(revision))
+        Ok(Written::Now)
     }
 }

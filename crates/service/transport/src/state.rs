@@ -1,7 +1,7 @@
 //! How far a message has come: rows that exist only while a first round could not finish it.
 //!
 //! `Q/s/<slot><queue><piece>`: piece 0 is the head, the others hold waiting recipients, at most
-//! [`PIECE`] each.
+//! [`WAITING_PER_ROW`] each.
 
 use base::{Address, Error, QueueId, Result, Slot, Timestamp, wire};
 use bytes::Bytes;
@@ -13,8 +13,15 @@ use serde::{Deserialize, Serialize};
 /// The version byte of the rows.
 const VERSION: u8 = 1;
 
-/// How many recipients one row holds, and one round resolves.
+/// How many recipients one round resolves.
 pub(crate) const PIECE: usize = 500;
+
+/// How many waiting recipients one row holds: with the longest addresses and reasons they stay
+/// below the value limit.
+const WAITING_PER_ROW: usize = 150;
+
+/// The longest reason that is kept, in characters.
+const REASON_CHARS_MAX: usize = 120;
 
 /// How far a message has come.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -26,8 +33,9 @@ pub(crate) struct State {
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Head {
-    /// Raised by every change, so that a round which has been overtaken is noticed.
-    pub(crate) revision: u64,
+    /// Drawn anew for every change, so that a round which has been overtaken is noticed, and one
+    /// whose commit was unknown recognises its own. 0 while there are no rows.
+    pub(crate) token: u128,
     /// Where resolving goes on; `None` when all recipients have been resolved.
     pub(crate) cursor: Option<Cursor>,
     /// An administrator holds it back.
@@ -43,7 +51,7 @@ pub(crate) struct Head {
 impl Default for Head {
     fn default() -> Self {
         Self {
-            revision: 0,
+            token: 0,
             cursor: Some(Cursor::default()),
             suspended: false,
             crashes: 0,
@@ -86,6 +94,11 @@ impl State {
         self.head.crashes >= CRASHES_MAX
     }
 
+    /// Whether nothing is left to be done.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.head.cursor.is_none() && self.waiting.is_empty()
+    }
+
     /// When there is something to do; `None` while it is set aside.
     pub(crate) fn due(&self) -> Option<Timestamp> {
         if self.head.suspended || self.is_poison() {
@@ -122,7 +135,7 @@ impl State {
     /// [`base::Kind::Internal`] if it cannot be encoded.
     pub(crate) fn save(&self, tx: &dyn Transaction, slot: Slot, queue: QueueId) -> Result<()> {
         tx.clear_range(&KeyRange::prefix(&rows::state_prefix(slot, queue)));
-        let pieces = self.waiting.chunks(PIECE);
+        let pieces = self.waiting.chunks(WAITING_PER_ROW);
         let count = u16::try_from(pieces.len())
             .map_err(|_| Error::internal(format!("{queue}: too many waiting recipients")))?;
         for (number, piece) in (1..).zip(pieces) {
@@ -132,6 +145,11 @@ impl State {
         tx.set(&piece_key(slot, queue, 0), &wire::encode_row(VERSION, &head)?);
         Ok(())
     }
+}
+
+/// A reason as it is kept.
+pub(crate) fn reason(text: &str) -> String {
+    text.chars().take(REASON_CHARS_MAX).collect()
 }
 
 fn piece_key(slot: Slot, queue: QueueId, piece: u16) -> Bytes {

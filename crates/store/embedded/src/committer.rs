@@ -102,14 +102,17 @@ impl Committer {
         if group.accepted.is_empty() {
             return;
         }
-        #[cfg(any(test, feature = "mutants"))]
-        let group = self.acknowledge_early(group);
         let bytes = group::encoded_bytes(&group.effect);
         if let Err(error) = self.make_room(bytes) {
             group
                 .accepted
                 .into_iter()
                 .for_each(|(work, _)| refuse(work, error.clone()));
+            return;
+        }
+        #[cfg(any(test, feature = "mutants"))]
+        if self.mutant == Some(crate::options::Mutant::AckBeforeCommit) {
+            self.acknowledge_then_write(group, bytes);
             return;
         }
         match self.write(&group, bytes) {

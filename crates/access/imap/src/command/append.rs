@@ -23,10 +23,7 @@ use contract_mailbox::{NewMessage, Write, WriteReply};
 use std::sync::Arc;
 
 /// Numbers may change with APPEND, and UIDs need not be named.
-const MANNER: Manner = Manner {
-    expunges: true,
-    uids: false,
-};
+const MANNER: Manner = Manner { expunges: true, uids: false };
 
 /// An APPEND whose message did not come as a literal that could be streamed.
 pub(crate) fn without_stream(session: &mut Session, _command: &Append) -> Answer {
@@ -94,23 +91,13 @@ async fn prepare(
     let account = session.shared.directory.account(user.account.id).await;
     let quota = account.map_err(|error| failed("APPEND", error))?.quota;
     if let Some(max) = quota.no_receive_bytes {
-        let usage = user
-            .mailbox
-            .usage()
-            .await
-            .map_err(|error| failed("APPEND", error))?;
+        let usage = user.mailbox.usage().await.map_err(|error| failed("APPEND", error))?;
         if usage.size_bytes.saturating_add(offer.len_bytes) > max {
             return Err(Reply::no(Code::OverQuota, "The mailbox is full").into());
         }
     }
-    let received = head
-        .date
-        .map(|date| Timestamp::from_unix_s(date.to_unix_seconds()));
-    Ok(Prepared {
-        folder,
-        flags,
-        received,
-    })
+    let received = head.date.map(|date| Timestamp::from_unix_s(date.to_unix_seconds()));
+    Ok(Prepared { folder, flags, received })
 }
 
 /// Answers an APPEND whose message will not be taken.
@@ -140,10 +127,7 @@ async fn stream(session: &mut Session) -> Result<(Staged, ParsedMessage), Stop> 
                 }
             }
             Incoming::Command(raw) => match Command::parse(&raw) {
-                Ok(Command {
-                    body: CommandBody::Append(_),
-                    ..
-                }) => {
+                Ok(Command { body: CommandBody::Append(_), .. }) => {
                     return finish(upload, scanner).await;
                 }
                 Ok(_) => return Err(Reply::bad("That is no APPEND").into()),
@@ -170,16 +154,10 @@ async fn finish(
     upload: Box<dyn Upload>,
     scanner: Scanner,
 ) -> Result<(Staged, ParsedMessage), Stop> {
-    let staged = upload
-        .finish()
-        .await
-        .map_err(|error| failed("APPEND", error))?;
+    let staged = upload.finish().await.map_err(|error| failed("APPEND", error))?;
     let parsed = scanner.finish();
     if parsed.size_bytes != staged.size_bytes {
-        return Err(failed(
-            "APPEND",
-            Error::internal("scanner and upload differ in size"),
-        ));
+        return Err(failed("APPEND", Error::internal("scanner and upload differ in size")));
     }
     Ok((staged, parsed))
 }
@@ -199,10 +177,7 @@ async fn file(
         flags: prepared.flags,
         received: prepared.received,
     };
-    let request = Write::Append {
-        folder: prepared.folder,
-        messages: vec![message],
-    };
+    let request = Write::Append { folder: prepared.folder, messages: vec![message] };
     let appended = match user.mailbox.write(request).await {
         // The mailbox was deleted while the message came.
         Err(error) if error.kind == Kind::NotFound => {
@@ -216,13 +191,7 @@ async fn file(
     }
     match appended {
         WriteReply::Appended { uid_validity, uids } => {
-            let uids = uids
-                .iter()
-                .map(|uid| IdRange {
-                    first: uid.0,
-                    last: uid.0,
-                })
-                .collect();
+            let uids = uids.iter().map(|uid| IdRange { first: uid.0, last: uid.0 }).collect();
             Ok(Reply::ok("Appended").code(ReplyCode::AppendUid { uid_validity, uids }))
         }
         WriteReply::LookAgain => Ok(Reply::ok("Appended")),

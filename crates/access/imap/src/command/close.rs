@@ -9,15 +9,7 @@ use contract_mailbox::Write;
 pub(crate) async fn run(session: &mut Session) -> Answer {
     let (user, selected) = session.state.selected()?;
     if !selected.read_only {
-        write(
-            user,
-            "CLOSE",
-            Write::Expunge {
-                folder: selected.folder,
-                uids: None,
-            },
-        )
-        .await?;
+        write(user, "CLOSE", Write::Expunge { folder: selected.folder, uids: None }).await?;
     }
     session.state.deselect();
     Ok(Reply::ok("Closed"))

@@ -67,21 +67,13 @@ fn gone(uid: bool) -> Result<Reply, Stop> {
     if uid {
         return Ok(Reply::ok("There was nothing to copy"));
     }
-    Err(Reply::no(
-        Code::ExpungeIssued,
-        "The messages were expunged by somebody else",
-    )
-    .into())
+    Err(Reply::no(Code::ExpungeIssued, "The messages were expunged by somebody else").into())
 }
 
 fn copy_uid(copied: &Copied) -> ReplyCode {
     let source = in_ranges(copied.pairs.iter().map(|(source, _)| *source));
     let target = in_ranges(copied.pairs.iter().map(|(_, target)| *target));
-    ReplyCode::CopyUid {
-        uid_validity: copied.uid_validity,
-        source,
-        target,
-    }
+    ReplyCode::CopyUid { uid_validity: copied.uid_validity, source, target }
 }
 
 /// The UIDs in their order, neighbours joined.
@@ -90,10 +82,7 @@ pub(crate) fn in_ranges(uids: impl Iterator<Item = Uid>) -> Vec<IdRange> {
     for Uid(uid) in uids {
         match ranges.last_mut() {
             Some(range) if range.last.checked_add(1) == Some(uid) => range.last = uid,
-            _ => ranges.push(IdRange {
-                first: uid,
-                last: uid,
-            }),
+            _ => ranges.push(IdRange { first: uid, last: uid }),
         }
     }
     ranges
@@ -106,10 +95,8 @@ mod tests {
     #[test]
     fn positions_of_both_sets_correspond() {
         let uids = [3, 4, 5, 9, 8].map(Uid);
-        let ranges: Vec<_> = in_ranges(uids.into_iter())
-            .iter()
-            .map(|r| (r.first, r.last))
-            .collect();
+        let ranges: Vec<_> =
+            in_ranges(uids.into_iter()).iter().map(|r| (r.first, r.last)).collect();
         assert_eq!(ranges, [(3, 5), (9, 9), (8, 8)]);
     }
 }

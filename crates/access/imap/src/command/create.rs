@@ -18,10 +18,7 @@ const ROUNDS: usize = 4;
 pub(crate) async fn run(session: &mut Session, command: &Create) -> Answer {
     let user = session.state.user()?;
     let (parent, name) = place(user, command.mailbox.as_str()).await?;
-    let made = user
-        .mailbox
-        .create_folder(parent, name.to_owned(), FolderClass::Mail, None)
-        .await;
+    let made = user.mailbox.create_folder(parent, name.to_owned(), FolderClass::Mail, None).await;
     made.map_err(|error| failed("CREATE", error))?;
     Ok(Reply::ok("Created"))
 }
@@ -62,11 +59,7 @@ async fn make<'n>(
     };
     for part in above {
         let part = (*part).to_owned();
-        match user
-            .mailbox
-            .create_folder(parent, part, FolderClass::Mail, None)
-            .await
-        {
+        match user.mailbox.create_folder(parent, part, FolderClass::Mail, None).await {
             Ok(info) => parent = info.id,
             Err(error) if error.kind == Kind::AlreadyExists => return Ok(None),
             Err(error) => return Err(failed("CREATE", error)),
@@ -78,10 +71,7 @@ async fn make<'n>(
 /// A name that a folder can have. `.` and `..` would be at home in no export (attack 28).
 fn check(name: &str) -> Result<&str, Stop> {
     let name = name.strip_suffix(DELIMITER).unwrap_or(name);
-    if name
-        .split(DELIMITER)
-        .any(|part| matches!(part, "" | "." | ".."))
-    {
+    if name.split(DELIMITER).any(|part| matches!(part, "" | "." | "..")) {
         return Err(Reply::no(Code::Cannot, "That is no name for a mailbox").into());
     }
     Ok(name)

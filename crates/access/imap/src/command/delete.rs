@@ -19,10 +19,7 @@ pub(crate) async fn run(session: &mut Session, command: &Delete) -> Answer {
     if tree.has_children(name) {
         return Err(Reply::no(Code::HasChildren, "There are mailboxes below it").into());
     }
-    user.mailbox
-        .delete_folder(info.id)
-        .await
-        .map_err(|error| failed("DELETE", error))?;
+    user.mailbox.delete_folder(info.id).await.map_err(|error| failed("DELETE", error))?;
     if matches!(&session.state, State::Selected(_, selected) if selected.folder == info.id) {
         session.state.deselect();
     }

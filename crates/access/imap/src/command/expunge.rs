@@ -21,10 +21,7 @@ pub(crate) async fn run(session: &mut Session, command: Expunge) -> Answer {
             Some(selection.uids(&selected.view))
         }
     };
-    let request = Write::Expunge {
-        folder: selected.folder,
-        uids,
-    };
+    let request = Write::Expunge { folder: selected.folder, uids };
     match write(user, "EXPUNGE", request).await? {
         Some(WriteReply::Expunged(gone)) => gone.iter().for_each(|uid| selected.view.vanish(uid)),
         None => sync::catch_up(user, selected, Ask::Always)

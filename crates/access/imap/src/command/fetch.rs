@@ -62,11 +62,7 @@ pub(crate) async fn run(session: &mut Session, command: Fetch) -> Answer {
     let (_, selected) = session.state.selected()?;
     let selection = Selection::resolve(&command.set, command.uid, &selected.view)?;
     let plan = Arc::new(Plan::new(command.items, command.uid, selected.read_only));
-    let batch = if plan.sets_seen {
-        FETCH_SEEN_BATCH
-    } else {
-        FETCH_BATCH
-    };
+    let batch = if plan.sets_seen { FETCH_SEEN_BATCH } else { FETCH_BATCH };
     let mut rows = selection.rows();
     let mut missing = Missing::default();
     loop {
@@ -78,10 +74,7 @@ pub(crate) async fn run(session: &mut Session, command: Fetch) -> Answer {
         show(session, &plan, targets, &mut missing).await?;
     }
     match missing {
-        Missing {
-            damaged: Some(error),
-            ..
-        } => Err(error.into()),
+        Missing { damaged: Some(error), .. } => Err(error.into()),
         Missing { gone: true, .. } if !command.uid => {
             let text = "Some of the messages were expunged by somebody else";
             Err(Reply::no(Code::ExpungeIssued, text).into())
@@ -135,16 +128,9 @@ async fn show(
     targets: Vec<Target>,
     missing: &mut Missing,
 ) -> Result<(), Stop> {
-    let Session {
-        shared,
-        wire,
-        state,
-        ..
-    } = session;
+    let Session { shared, wire, state, .. } = session;
     let (_, selected) = state.selected()?;
-    let there = targets
-        .into_iter()
-        .filter(|target| target.meta.is_some() || !plan.needs_meta);
+    let there = targets.into_iter().filter(|target| target.meta.is_some() || !plan.needs_meta);
     let loads = there.map(|target| {
         let (plan, blobs) = (plan.clone(), shared.blobs.clone());
         async move {

@@ -13,10 +13,7 @@ use codec_imap::command::is_idle_done;
 use tokio::sync::watch;
 
 /// All may be told, and message numbers are enough.
-const MANNER: Manner = Manner {
-    expunges: true,
-    uids: false,
-};
+const MANNER: Manner = Manner { expunges: true, uids: false };
 
 /// What ended a wait.
 enum Event {

@@ -53,11 +53,7 @@ pub(crate) async fn run(session: &mut Session, command: &List) -> Answer {
         }
         let told = command.returns.subscribed || command.selection.subscribed;
         let attributes = attributes(name, told);
-        let child_info = if below {
-            child_info(&command.selection)
-        } else {
-            Vec::new()
-        };
+        let child_info = if below { child_info(&command.selection) } else { Vec::new() };
         session.wire.put(&Response::List(ListItem {
             attributes: &attributes,
             delimiter: Some(DELIMITER),
@@ -93,11 +89,7 @@ async fn names(user: &User, tree: &Tree, command: &List) -> Result<BTreeMap<Stri
         names.insert(entry.path.to_owned(), name);
     }
     if command.selection.subscribed {
-        let paths = user
-            .mailbox
-            .subscriptions()
-            .await
-            .map_err(|error| failed("LIST", error))?;
+        let paths = user.mailbox.subscriptions().await.map_err(|error| failed("LIST", error))?;
         for path in paths {
             let path = tree.shown_path(&path);
             if tree.is_hidden(&path) {
@@ -120,20 +112,14 @@ fn is_chosen(selection: &ListSelection, name: &Name) -> bool {
 }
 
 fn matches_any(command: &List, path: &str) -> bool {
-    command
-        .patterns
-        .iter()
-        .any(|pattern| matches(pattern, &command.reference, path))
+    command.patterns.iter().any(|pattern| matches(pattern, &command.reference, path))
 }
 
 /// Whether a pattern matches. A pattern that asks for more characters than the name has is not
 /// tried, which bounds the cost by the name's length (attack 28).
 pub(super) fn matches(pattern: &ListPattern, reference: &str, path: &str) -> bool {
     let plain = reference.chars().chain(pattern.as_str().chars());
-    let least = plain
-        .filter(|c| !matches!(c, '*' | '%'))
-        .take(path.len() + 1)
-        .count();
+    let least = plain.filter(|c| !matches!(c, '*' | '%')).take(path.len() + 1).count();
     least <= path.chars().count() && pattern.matches(reference, path, Some(DELIMITER))
 }
 

@@ -33,22 +33,11 @@ pub(crate) async fn run(session: &mut Session, command: Login) -> Answer {
     if !may_sign_in(session) {
         return Err(Reply::no(Code::PrivacyRequired, "Use STARTTLS first").into());
     }
-    let Login {
-        user: login,
-        password,
-    } = command;
+    let Login { user: login, password } = command;
     let sound = login.len() <= NAME_BYTES_MAX && password.expose().len() <= PASSWORD_BYTES_MAX;
     match String::from_utf8(password.expose().to_vec()) {
         Ok(password) if sound && !login.contains('\0') => {
-            sign_in(
-                session,
-                Claim {
-                    login,
-                    acting_as: None,
-                    password,
-                },
-            )
-            .await
+            sign_in(session, Claim { login, acting_as: None, password }).await
         }
         _ => fail(session, &Error::new(Kind::BadCredentials, "")),
     }
@@ -72,10 +61,7 @@ pub(crate) async fn sign_in(session: &mut Session, claim: Claim) -> Answer {
         }
         Err(error) => return Err(failed("LOGIN", error)),
     };
-    if claim
-        .acting_as
-        .is_some_and(|name| !is_own_name(&name, &claim.login, &account))
-    {
+    if claim.acting_as.is_some_and(|name| !is_own_name(&name, &claim.login, &account)) {
         let text = "You may open your own mailbox only";
         return Err(Reply::no(Code::AuthorizationFailed, text).into());
     }
@@ -91,21 +77,14 @@ pub(crate) async fn sign_in(session: &mut Session, claim: Claim) -> Answer {
     );
     let wake = mailbox.watch();
     tracing::debug!(account = %account.address, %source, "signed in");
-    session.state = State::Authenticated(Box::new(User {
-        account,
-        mailbox,
-        wake,
-        _place: place,
-    }));
+    session.state = State::Authenticated(Box::new(User { account, mailbox, wake, _place: place }));
     session.wire.framer.set_limits(Limits::AUTHENTICATED);
     Ok(Reply::ok("Signed in").code(capability::code(session)))
 }
 
 /// Whether an authorization identity names the one who signed in.
 fn is_own_name(name: &str, login: &str, account: &Arc<Account>) -> bool {
-    let own = account
-        .addresses()
-        .any(|address| address.folded() == name.to_lowercase());
+    let own = account.addresses().any(|address| address.folded() == name.to_lowercase());
     own || name.eq_ignore_ascii_case(login)
 }
 

@@ -7,11 +7,7 @@ use codec_imap::Status;
 
 /// LOGOUT. The session ends once its OK is on the way.
 pub(crate) fn run(session: &mut Session) -> Answer {
-    let bye = Reply {
-        status: Status::Bye,
-        code: None,
-        text: "Until next time".into(),
-    };
+    let bye = Reply { status: Status::Bye, code: None, text: "Until next time".into() };
     session.wire.condition(None, &bye);
     session.state = State::Logout;
     Ok(Reply::ok("Done"))

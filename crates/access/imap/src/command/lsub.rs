@@ -14,11 +14,7 @@ use std::collections::BTreeMap;
 pub(crate) async fn run(session: &mut Session, command: &Lsub) -> Answer {
     let user = session.state.user()?;
     let tree = tree(user).await?;
-    let paths = user
-        .mailbox
-        .subscriptions()
-        .await
-        .map_err(|error| failed("LSUB", error))?;
+    let paths = user.mailbox.subscriptions().await.map_err(|error| failed("LSUB", error))?;
     let is_match = |path: &str| matches(&command.pattern, &command.reference, path);
     // Whether the name itself is subscribed to, or only something below it.
     let mut found: BTreeMap<String, bool> = BTreeMap::new();

@@ -38,11 +38,7 @@ use contract_mailbox::{Write, WriteReply};
 
 /// The user's folders by name.
 async fn tree(user: &User) -> Result<Tree, Stop> {
-    let folders = user
-        .mailbox
-        .folders()
-        .await
-        .map_err(|error| failed("folders", error))?;
+    let folders = user.mailbox.folders().await.map_err(|error| failed("folders", error))?;
     Ok(Tree::new(folders))
 }
 
@@ -73,8 +69,5 @@ async fn write(
 
 /// An answer of the wrong kind.
 fn unexpected(command: &'static str) -> Answer {
-    Err(failed(
-        command,
-        Error::internal(format!("{command}: an answer of another kind")),
-    ))
+    Err(failed(command, Error::internal(format!("{command}: an answer of another kind"))))
 }

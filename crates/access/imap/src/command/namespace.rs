@@ -8,14 +8,7 @@ use codec_imap::response::{NamespaceItem, Response};
 /// NAMESPACE.
 pub(crate) fn run(session: &mut Session) -> Answer {
     session.state.user()?;
-    let own = [NamespaceItem {
-        prefix: "",
-        delimiter: Some(DELIMITER),
-    }];
-    session.wire.put(&Response::Namespace {
-        personal: &own,
-        other: &[],
-        shared: &[],
-    });
+    let own = [NamespaceItem { prefix: "", delimiter: Some(DELIMITER) }];
+    session.wire.put(&Response::Namespace { personal: &own, other: &[], shared: &[] });
     Ok(Reply::ok("Done"))
 }

@@ -21,10 +21,7 @@ pub(crate) async fn run(session: &mut Session, command: &Rename) -> Answer {
         return Err(Reply::no(Code::Cannot, "A mailbox cannot be below itself").into());
     }
     let (parent, name) = place(user, to.as_str()).await?;
-    let renamed = user
-        .mailbox
-        .rename_folder(folder, parent, name.to_owned())
-        .await;
+    let renamed = user.mailbox.rename_folder(folder, parent, name.to_owned()).await;
     renamed.map_err(|error| failed("RENAME", error))?;
     Ok(Reply::ok("Renamed"))
 }

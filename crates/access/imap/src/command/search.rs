@@ -30,9 +30,7 @@ pub(crate) async fn run(session: &mut Session, command: Command) -> Answer {
         let code = Code::BadCharset(&["US-ASCII", "UTF-8"]);
         return Err(Reply::no(code, "That charset is not known").into());
     }
-    sync::catch_up(user, selected, Ask::Always)
-        .await
-        .map_err(|error| failed("SEARCH", error))?;
+    sync::catch_up(user, selected, Ask::Always).await.map_err(|error| failed("SEARCH", error))?;
     let view = &selected.view;
     let search = translate(&command.key, view, DEPTH_MAX)?;
     let rows = if is_local(&search) {
@@ -41,9 +39,7 @@ pub(crate) async fn run(session: &mut Session, command: Command) -> Answer {
         let found = user.mailbox.search(selected.folder, search).await;
         let mut uids = found.map_err(|error| failed("SEARCH", error))?;
         uids.sort_unstable();
-        uids.into_iter()
-            .filter_map(|uid| view.row_of(uid))
-            .collect()
+        uids.into_iter().filter_map(|uid| view.row_of(uid)).collect()
     };
     let number = |row: usize| match command.uid {
         true => view.uid(row).map_or(0, |uid| uid.0),
@@ -87,10 +83,7 @@ fn translate(key: &SearchKey, view: &View, depth: usize) -> Result<Search, Stop>
         SearchKey::Subject(bytes) => Ok(S::Subject(text(bytes)?)),
         SearchKey::Text(bytes) => Ok(S::Text(text(bytes)?)),
         SearchKey::To(bytes) => Ok(S::To(text(bytes)?)),
-        SearchKey::Header(name, bytes) => Ok(S::Header {
-            name: text(name)?,
-            text: text(bytes)?,
-        }),
+        SearchKey::Header(name, bytes) => Ok(S::Header { name: text(name)?, text: text(bytes)? }),
         SearchKey::Before(date) => Ok(S::ReceivedBefore(days(date))),
         SearchKey::On(date) => Ok(S::ReceivedOn(days(date))),
         SearchKey::Since(date) => Ok(S::ReceivedSince(days(date))),
@@ -102,10 +95,9 @@ fn translate(key: &SearchKey, view: &View, depth: usize) -> Result<Search, Stop>
         SearchKey::Sequence(set) => uids(set, false, view),
         SearchKey::Uid(set) => uids(set, true, view),
         SearchKey::Not(key) => Ok(S::Not(Box::new(translate(key, view, depth)?))),
-        SearchKey::Or(a, b) => Ok(S::Or(vec![
-            translate(a, view, depth)?,
-            translate(b, view, depth)?,
-        ])),
+        SearchKey::Or(a, b) => {
+            Ok(S::Or(vec![translate(a, view, depth)?, translate(b, view, depth)?]))
+        }
         SearchKey::And(keys) => {
             let all: Result<_, Stop> = keys.iter().map(|key| translate(key, view, depth)).collect();
             Ok(S::And(all?))

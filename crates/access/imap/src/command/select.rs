@@ -21,11 +21,7 @@ pub(crate) async fn run(session: &mut Session, command: &Select) -> Answer {
 pub(crate) async fn open(session: &mut Session, name: &MailboxName, read_only: bool) -> Answer {
     session.state.user()?;
     if session.state.deselect() {
-        condition(
-            session,
-            Some(Code::Closed),
-            "Closed the mailbox that was open",
-        );
+        condition(session, Some(Code::Closed), "Closed the mailbox that was open");
     }
     let user = session.state.user()?;
     let folder = match tree(user).await?.find(name.as_str()) {
@@ -42,11 +38,7 @@ pub(crate) async fn open(session: &mut Session, name: &MailboxName, read_only: b
         }
     }
     let followed = *user.wake.borrow();
-    let view = user
-        .mailbox
-        .view(folder)
-        .await
-        .map_err(|error| failed("SELECT", error))?;
+    let view = user.mailbox.view(folder).await.map_err(|error| failed("SELECT", error))?;
     let (info, last) = (&view.info, Uid(view.info.uid_next.0.saturating_sub(1)));
     let recent = match recent_from {
         Some(first) => (first.0, info.recent_from.0.saturating_sub(1)),
@@ -64,11 +56,7 @@ pub(crate) async fn open(session: &mut Session, name: &MailboxName, read_only: b
     drop(view);
     describe(session, &selected, uid_validity, uid_next);
     session.state.select(selected);
-    let code = if read_only {
-        Code::ReadOnly
-    } else {
-        Code::ReadWrite
-    };
+    let code = if read_only { Code::ReadOnly } else { Code::ReadWrite };
     Ok(Reply::ok("Opened").code(ReplyCode::Plain(code)))
 }
 
@@ -78,26 +66,12 @@ fn describe(session: &mut Session, selected: &Selected, uid_validity: u32, uid_n
     session.wire.put(&Response::Exists(view.len() as u32));
     session.wire.put(&Response::Recent(view.recent_count()));
     if let Some(row) = view.first_unseen() {
-        condition(
-            session,
-            Some(Code::Unseen(row as u32 + 1)),
-            "First unseen message",
-        );
+        condition(session, Some(Code::Unseen(row as u32 + 1)), "First unseen message");
     }
-    condition(
-        session,
-        Some(Code::UidValidity(uid_validity)),
-        "UIDs are valid",
-    );
+    condition(session, Some(Code::UidValidity(uid_validity)), "UIDs are valid");
     condition(session, Some(Code::UidNext(uid_next)), "The next UID");
 }
 
 fn condition(session: &mut Session, code: Option<Code<'static>>, text: &str) {
-    StatusResponse {
-        tag: None,
-        status: Status::Ok,
-        code,
-        text,
-    }
-    .encode(session.wire.out());
+    StatusResponse { tag: None, status: Status::Ok, code, text }.encode(session.wire.out());
 }

@@ -18,21 +18,11 @@ pub(crate) async fn run(session: &mut Session, tag: &Tag) -> Answer {
     if !session.wire.connection.input().is_empty() {
         return Err(Ending::bye(Some(Code::ClientBug), "Nothing may follow STARTTLS").into());
     }
-    session
-        .wire
-        .condition(Some(tag), &Reply::ok("Begin TLS now"));
+    session.wire.condition(Some(tag), &Reply::ok("Begin TLS now"));
     session.wire.flush().await?;
-    session
-        .wire
-        .connection
-        .start_tls()
-        .await
-        .map_err(|_| Ending::Broken)?;
+    session.wire.connection.start_tls().await.map_err(|_| Ending::Broken)?;
     session.wire.framer.reset();
     let deadline = Deadline::after(session.shared.config.login_timeout());
-    session.state = State::NotAuthenticated(Stranger {
-        failures: 0,
-        deadline,
-    });
+    session.state = State::NotAuthenticated(Stranger { failures: 0, deadline });
     Err(Stop::Answered)
 }

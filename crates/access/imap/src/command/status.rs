@@ -26,9 +26,7 @@ pub(crate) async fn run(session: &mut Session, command: &StatusCommand) -> Answe
         };
         values.push((*item, value));
     }
-    session
-        .wire
-        .put(&Response::Status(command.mailbox.as_str(), &values));
+    session.wire.put(&Response::Status(command.mailbox.as_str(), &values));
     Ok(Reply::ok("Done"))
 }
 

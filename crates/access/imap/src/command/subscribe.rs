@@ -14,9 +14,6 @@ pub(crate) async fn run(session: &mut Session, name: &MailboxName, on: bool) -> 
         return Err(no_such(name).into());
     }
     let path = tree.stored_path(name.as_str());
-    user.mailbox
-        .subscribe(path, on)
-        .await
-        .map_err(|error| failed("SUBSCRIBE", error))?;
+    user.mailbox.subscribe(path, on).await.map_err(|error| failed("SUBSCRIBE", error))?;
     Ok(Reply::ok(if on { "Subscribed" } else { "Unsubscribed" }))
 }

@@ -39,16 +39,9 @@ fn attack_27_deep_structures_can_be_fetched() {
         for message in [multiparts, messages] {
             assert_eq!(client.append("INBOX", &message).await.status, Status::Ok);
         }
-        let found = client
-            .ok("FETCH 1:2 (ENVELOPE BODY BODYSTRUCTURE RFC822.SIZE)")
-            .await;
+        let found = client.ok("FETCH 1:2 (ENVELOPE BODY BODYSTRUCTURE RFC822.SIZE)").await;
         let shown = found.iter().filter_map(ServerResponse::fetch);
-        assert_eq!(
-            shown
-                .filter(|fetch| fetch.item("BODYSTRUCTURE").is_some())
-                .count(),
-            2
-        );
+        assert_eq!(shown.filter(|fetch| fetch.item("BODYSTRUCTURE").is_some()).count(), 2);
         let path = vec!["1"; 120].join(".");
         client.ok(&format!("FETCH 1:2 BODY.PEEK[{path}]")).await;
     });
@@ -60,10 +53,7 @@ fn attack_30_a_message_cut_off_leaves_nothing() {
         let mut observer = world.select("alice", "INBOX").await;
         for sent_bytes in [0, 1000, 300_000, 20 << 20] {
             let mut client = world.sign_in("alice").await;
-            client
-                .send(b"x APPEND INBOX {41943040+}\r\nSubject: big\r\n\r\n")
-                .await
-                .unwrap();
+            client.send(b"x APPEND INBOX {41943040+}\r\nSubject: big\r\n\r\n").await.unwrap();
             let line = [&[b'a'; 998][..], b"\r\n"].concat();
             for _ in 0..sent_bytes / line.len() {
                 client.send(&line).await.unwrap();
@@ -74,14 +64,9 @@ fn attack_30_a_message_cut_off_leaves_nothing() {
         }
         let status = observer.ok("STATUS INBOX (MESSAGES UIDNEXT)").await;
         let values = format!("{:?}", status[0].data("STATUS").unwrap());
-        assert!(
-            values.contains("Number(0)") && values.contains("Number(1)"),
-            "{values}"
-        );
+        assert!(values.contains("Number(0)") && values.contains("Number(1)"), "{values}");
         // A second message in one command is not offered, and does not file the first.
-        let outcome = observer
-            .command("APPEND INBOX {4+}\r\na:\r\n {4+}\r\nb:\r\n")
-            .await;
+        let outcome = observer.command("APPEND INBOX {4+}\r\na:\r\n {4+}\r\nb:\r\n").await;
         assert_eq!(outcome.status, Status::Bad, "{}", outcome.line);
         assert!(observer.ok("NOOP").await.is_empty());
     });
@@ -127,12 +112,7 @@ fn attack_16_a_client_that_does_not_read_is_left() {
         assert_eq!(client.append("INBOX", &message).await.status, Status::Ok);
         let tag = client.begin("FETCH 1 BODY.PEEK[]").await;
         let outcome = client.end(&tag).await;
-        let body = outcome
-            .untagged
-            .iter()
-            .filter_map(ServerResponse::fetch)
-            .next()
-            .unwrap();
+        let body = outcome.untagged.iter().filter_map(ServerResponse::fetch).next().unwrap();
         assert_eq!(&body.payload("BODY[]").unwrap()[..], &message[..]);
         // Now it asks and does not read: no more is taken from the store than the pipes hold, the
         // session ends, and others are served meanwhile.
@@ -140,10 +120,7 @@ fn attack_16_a_client_that_does_not_read_is_left() {
         client.begin("FETCH 1 BODY.PEEK[]").await;
         tokio::time::sleep(Duration::from_secs(1)).await;
         let ahead = world.read_bytes.load(Ordering::SeqCst) - before;
-        assert!(
-            ahead < 1 << 20,
-            "{ahead} bytes read for a client that takes none"
-        );
+        assert!(ahead < 1 << 20, "{ahead} bytes read for a client that takes none");
         let mut other = world.select("alice", "INBOX").await;
         tokio::time::sleep(Duration::from_secs(3600)).await;
         let mut bytes = 0;
@@ -175,14 +152,8 @@ fn attack_72_a_full_mailbox_refuses_before_the_message_comes() {
         let mut client = world.select("alice", "INBOX").await;
         let message = [b"Subject: x\r\n\r\n", &b"a".repeat(40_000)[..]].concat();
         client.append("INBOX", &message).await;
-        let alice = world
-            .directory
-            .resolve(&Address::new("alice", "rialto.test"))
-            .await
-            .unwrap();
-        let Resolved::Account(alice) = alice else {
-            panic!("no alice")
-        };
+        let alice = world.directory.resolve(&Address::new("alice", "rialto.test")).await.unwrap();
+        let Resolved::Account(alice) = alice else { panic!("no alice") };
         let quota = |bytes| AccountChange {
             quota: Some(Quota {
                 warn_bytes: None,
@@ -191,19 +162,11 @@ fn attack_72_a_full_mailbox_refuses_before_the_message_comes() {
             }),
             ..AccountChange::default()
         };
-        world
-            .directory
-            .update_account(&Actor::System, alice.id, quota(60_000))
-            .await
-            .unwrap();
+        world.directory.update_account(&Actor::System, alice.id, quota(60_000)).await.unwrap();
         let outcome = client.command("APPEND INBOX {30000}").await;
         assert!(outcome.line.contains("OVERQUOTA"), "{}", outcome.line);
         // More room counts at once, in sessions that are open too.
-        world
-            .directory
-            .update_account(&Actor::System, alice.id, quota(90_000))
-            .await
-            .unwrap();
+        world.directory.update_account(&Actor::System, alice.id, quota(90_000)).await.unwrap();
         assert_eq!(client.append("INBOX", &message).await.status, Status::Ok);
     });
 }

@@ -1,16 +1,17 @@
 //! A client for tests: sends a command, gives what came back.
 
+use base::env::Stream;
 use bytes::BytesMut;
 use codec_imap::Status;
 use codec_imap::client::{ResponseReader, ServerResponse};
 use std::fmt::Write as _;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// The largest response that a test asks for.
 const RESPONSE_BYTES_MAX: u64 = 64 << 20;
 
 pub(crate) struct Client {
-    stream: DuplexStream,
+    stream: Box<dyn Stream>,
     received: BytesMut,
     reader: ResponseReader,
     tag: u32,
@@ -25,14 +26,9 @@ pub(crate) struct Outcome {
 }
 
 impl Client {
-    pub(crate) fn new(stream: DuplexStream) -> Self {
+    pub(crate) fn new(stream: impl Stream) -> Self {
         let reader = ResponseReader::new(RESPONSE_BYTES_MAX);
-        Self {
-            stream,
-            received: BytesMut::new(),
-            reader,
-            tag: 0,
-        }
+        Self { stream: Box::new(stream), received: BytesMut::new(), reader, tag: 0 }
     }
 
     /// Sends bytes as they are.
@@ -79,9 +75,7 @@ impl Client {
     pub(crate) async fn begin(&mut self, text: &str) -> String {
         self.tag += 1;
         let tag = format!("t{}", self.tag);
-        self.send(format!("{tag} {text}\r\n").as_bytes())
-            .await
-            .unwrap();
+        self.send(format!("{tag} {text}\r\n").as_bytes()).await.unwrap();
         tag
     }
 
@@ -98,11 +92,7 @@ impl Client {
                         let text = String::from_utf8_lossy(text);
                         write!(line, "{} {code:?} {text}", status.name()).unwrap();
                     }
-                    return Outcome {
-                        untagged,
-                        status,
-                        line,
-                    };
+                    return Outcome { untagged, status, line };
                 }
             }
         }
@@ -130,9 +120,7 @@ impl Client {
     pub(crate) async fn list(&mut self) -> Vec<(u32, Vec<String>)> {
         let found = self.ok("FETCH 1:* (UID FLAGS)").await;
         let fetches = found.iter().filter_map(ServerResponse::fetch);
-        fetches
-            .map(|fetch| (fetch.uid().unwrap(), sorted(fetch.flags().unwrap())))
-            .collect()
+        fetches.map(|fetch| (fetch.uid().unwrap(), sorted(fetch.flags().unwrap()))).collect()
     }
 }
 

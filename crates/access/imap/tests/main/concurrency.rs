@@ -7,6 +7,7 @@ use base::env::Random;
 use base::env::sim::{SeededRandom, test_seed};
 use codec_imap::client::ServerResponse;
 use std::sync::Arc;
+use store_memory::Faults;
 
 const SESSIONS: usize = 3;
 const STEPS: u64 = 150;
@@ -23,10 +24,7 @@ impl Observer {
     async fn new(world: &World) -> Self {
         let mut client = world.sign_in("alice").await;
         let opened = client.ok("SELECT INBOX").await;
-        let mut observer = Self {
-            client,
-            known: Vec::new(),
-        };
+        let mut observer = Self { client, known: Vec::new() };
         observer.hear(&opened);
         observer
     }
@@ -36,10 +34,7 @@ impl Observer {
             if let Some(number) = response.count("EXPUNGE") {
                 self.known.remove(number as usize - 1);
             } else if let Some(count) = response.count("EXISTS") {
-                assert!(
-                    count as usize >= self.known.len(),
-                    "messages vanish by EXPUNGE only"
-                );
+                assert!(count as usize >= self.known.len(), "messages vanish by EXPUNGE only");
                 self.known.resize(count as usize, None);
             } else if let Some(fetch) = response.fetch() {
                 let place = &mut self.known[fetch.number as usize - 1];
@@ -47,10 +42,7 @@ impl Observer {
                 match (fetch.uid(), place) {
                     (Some(uid), place) => {
                         let fits = place.as_ref().is_none_or(|(known, _)| *known == uid);
-                        assert!(
-                            fits,
-                            "a number means the same message until it is told otherwise"
-                        );
+                        assert!(fits, "a number means the same message until it is told otherwise");
                         *place = Some((uid, flags));
                     }
                     (None, Some((_, known))) => *known = flags,
@@ -89,38 +81,56 @@ fn any_command(random: &SeededRandom, messages: usize) -> String {
     }
 }
 
+async fn play(world: &World, seed: u64, faults: Faults) {
+    let random = SeededRandom::new(seed);
+    let mut sessions = Vec::new();
+    for _ in 0..SESSIONS {
+        sessions.push(Observer::new(world).await);
+    }
+    world.store.inject(faults);
+    for step in 0..STEPS {
+        let session = &mut sessions[random.below(SESSIONS as u64) as usize];
+        if step % 4 == 0 && session.known.len() < 30 {
+            let outcome = session.client.append("INBOX", b"Subject: x\r\n\r\ny\r\n").await;
+            session.hear(&outcome.untagged);
+            session.command("NOOP").await;
+        } else {
+            let text = any_command(&random, session.known.len());
+            session.command(&text).await;
+        }
+    }
+    world.store.inject(Faults::default());
+    world.store.land_late_commits();
+    let list = world.select("alice", "INBOX").await.list().await;
+    assert!(!list.is_empty());
+    for session in &mut sessions {
+        session.command("NOOP").await;
+        let known: Vec<_> = session.known.iter().map(|known| known.clone().unwrap()).collect();
+        assert_eq!(known, list, "seed {seed}");
+    }
+}
+
 #[test]
 fn all_sessions_end_with_the_same_list() {
     let seed = test_seed();
-    run(async |world: Arc<World>| {
-        let random = SeededRandom::new(seed);
-        let mut sessions = Vec::new();
-        for _ in 0..SESSIONS {
-            sessions.push(Observer::new(&world).await);
-        }
-        for step in 0..STEPS {
-            let session = &mut sessions[random.below(SESSIONS as u64) as usize];
-            if step % 4 == 0 && session.known.len() < 30 {
-                let outcome = session
-                    .client
-                    .append("INBOX", b"Subject: x\r\n\r\ny\r\n")
-                    .await;
-                session.hear(&outcome.untagged);
-                session.command("NOOP").await;
-            } else {
-                let text = any_command(&random, session.known.len());
-                session.command(&text).await;
-            }
-        }
-        let list = world.select("alice", "INBOX").await.list().await;
-        for session in &mut sessions {
-            session.command("NOOP").await;
-            let known: Vec<_> = session
-                .known
-                .iter()
-                .map(|known| known.clone().unwrap())
-                .collect();
-            assert_eq!(known, list, "seed {seed}");
-        }
-    });
+    run(async |world: Arc<World>| play(&world, seed, Faults::default()).await);
+}
+
+/// The same over a store that fails in every way: commands may be refused for the time being, and
+/// what is told stays true.
+#[test]
+fn all_sessions_end_with_the_same_list_over_a_store_that_fails() {
+    let seed = test_seed();
+    let faults = Faults {
+        conflict: 0.05,
+        commit_unknown_applied: 0.05,
+        commit_unknown_not_applied: 0.05,
+        late_commit: 0.03,
+        stall: 0.01,
+        too_old: 0.05,
+        short_pages: 0.1,
+        busy: 0.05,
+        interleave: 0.1,
+    };
+    run(async |world: Arc<World>| play(&world, seed, faults).await);
 }

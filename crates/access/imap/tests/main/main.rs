@@ -4,6 +4,7 @@
 mod attacks;
 mod client;
 mod concurrency;
+mod cost;
 mod sessions;
 mod support;
 mod transcripts;

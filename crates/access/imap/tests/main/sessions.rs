@@ -1,7 +1,10 @@
 //! Several sessions of one user: what each is told of the others' doings, and when.
 
+use crate::client::Client;
 use crate::support::{PASSWORD, World, run, run_with};
 use access_imap::Config;
+use access_listener::{Listener, ListenerConfig, TlsMode};
+use base::Deadline;
 use base::env::Env;
 use cluster::SingleNode;
 use codec_imap::Status;
@@ -17,11 +20,7 @@ fn shown(responses: &[ServerResponse]) -> Vec<String> {
     responses
         .iter()
         .map(|response| match response {
-            ServerResponse::Data {
-                number: Some(number),
-                name,
-                ..
-            } if name != "FETCH" => {
+            ServerResponse::Data { number: Some(number), name, .. } if name != "FETCH" => {
                 format!("{number} {name}")
             }
             other => match other.fetch() {
@@ -37,11 +36,9 @@ fn idle_tells_what_others_do_while_they_do_it() {
     run(async |world: Arc<World>| {
         let mut idle = world.select("alice", "INBOX").await;
         let tag = idle.begin("IDLE").await;
-        assert!(matches!(
-            idle.response().await,
-            Some(ServerResponse::Continuation(_))
-        ));
+        assert!(matches!(idle.response().await, Some(ServerResponse::Continuation(_))));
         let mut other = world.select("alice", "INBOX").await;
+        let begun = world.env.clock.monotonic();
         other.append("INBOX", MESSAGE).await;
         other.append("INBOX", MESSAGE).await;
         let mut heard = Vec::new();
@@ -51,17 +48,13 @@ fn idle_tells_what_others_do_while_they_do_it() {
         idle.response().await.unwrap();
         other.ok("STORE 1 +FLAGS (\\Seen)").await;
         let seen = idle.response().await.unwrap();
-        assert!(
-            seen.fetch()
-                .unwrap()
-                .flags()
-                .unwrap()
-                .contains(&"\\Seen".to_owned())
-        );
+        assert!(seen.fetch().unwrap().flags().unwrap().contains(&"\\Seen".to_owned()));
         other.ok("STORE 1 +FLAGS (\\Deleted)").await;
         idle.response().await.unwrap();
         other.ok("EXPUNGE").await;
         assert_eq!(shown(&[idle.response().await.unwrap()]), ["1 EXPUNGE"]);
+        let took = world.env.clock.monotonic() - begun;
+        assert!(took < Duration::from_secs(1), "woken, not found out after {took:?}");
         idle.send(b"DONE\r\n").await.unwrap();
         assert_eq!(idle.end(&tag).await.status, Status::Ok);
     });
@@ -81,21 +74,9 @@ fn expunges_wait_until_they_may_be_told() {
         let outcome = reader.command("FETCH 1:3 BODY.PEEK[]").await;
         assert_eq!(outcome.status, Status::No);
         assert!(outcome.line.contains("EXPUNGEISSUED"), "{}", outcome.line);
-        let fetched: Vec<_> = outcome
-            .untagged
-            .iter()
-            .filter_map(ServerResponse::fetch)
-            .collect();
-        assert!(
-            fetched
-                .iter()
-                .any(|fetch| fetch.number == 3 && fetch.payload("BODY[]").is_some())
-        );
-        assert!(
-            !shown(&outcome.untagged)
-                .iter()
-                .any(|line| line.contains("EXPUNGE"))
-        );
+        let fetched: Vec<_> = outcome.untagged.iter().filter_map(ServerResponse::fetch).collect();
+        assert!(fetched.iter().any(|fetch| fetch.number == 3 && fetch.payload("BODY[]").is_some()));
+        assert!(!shown(&outcome.untagged).iter().any(|line| line.contains("EXPUNGE")));
         let outcome = reader.command("STORE 1 +FLAGS (\\Seen)").await;
         assert!(outcome.line.contains("EXPUNGEISSUED"), "{}", outcome.line);
         let outcome = reader.command("COPY 1:2 INBOX").await;
@@ -114,35 +95,17 @@ fn recent_is_told_to_one_session() {
         let mut first = world.select("alice", "INBOX").await;
         first.append("INBOX", MESSAGE).await;
         let recent = |responses: &[ServerResponse]| {
-            responses
-                .iter()
-                .find_map(|response| response.count("RECENT"))
+            responses.iter().find_map(|response| response.count("RECENT"))
         };
         let mut second = world.sign_in("alice").await;
         assert_eq!(recent(&second.ok("SELECT INBOX").await), Some(0));
-        assert_eq!(
-            first.ok("SEARCH RECENT").await[0]
-                .data("SEARCH")
-                .unwrap()
-                .len(),
-            1
-        );
+        assert_eq!(first.ok("SEARCH RECENT").await[0].data("SEARCH").unwrap().len(), 1);
         // Both have it open; whoever hears of it first has it.
         let mut third = world.sign_in("alice").await;
         third.append("INBOX", MESSAGE).await;
         assert_eq!(recent(&second.ok("NOOP").await), Some(1));
-        assert_eq!(
-            recent(&first.ok("NOOP").await),
-            Some(1),
-            "its own from before"
-        );
-        assert_eq!(
-            first.ok("SEARCH NEW").await[0]
-                .data("SEARCH")
-                .unwrap()
-                .len(),
-            1
-        );
+        assert_eq!(recent(&first.ok("NOOP").await), Some(1), "its own from before");
+        assert_eq!(first.ok("SEARCH NEW").await[0].data("SEARCH").unwrap().len(), 1);
     });
 }
 
@@ -172,15 +135,12 @@ fn users_do_not_see_each_other() {
 
 #[test]
 fn attack_32_sessions_of_a_user_are_limited() {
-    let config = Config {
-        allow_clear_login: true,
-        connections_per_user_max: 2,
-        ..Config::default()
-    };
+    let config =
+        Config { allow_clear_login: true, connections_per_user_max: 2, ..Config::default() };
     run_with(config, async |world: Arc<World>| {
         let one = world.sign_in("alice").await;
         let _two = world.sign_in("alice").await;
-        let mut three = crate::client::Client::new(world.connect());
+        let mut three = Client::new(world.connect());
         three.line().await.unwrap();
         let login = format!("LOGIN alice {PASSWORD}");
         let outcome = three.command(&login).await;
@@ -205,18 +165,10 @@ fn without_an_owner_commands_fail_for_the_time_being() {
         let store: Arc<dyn Store> = Arc::new(world.store.clone());
         let usurper: Env = world.env.clone();
         let _taken = SingleNode::start(store, &usurper).await.unwrap();
-        for text in [
-            "STORE 1 +FLAGS (\\Seen)",
-            "CREATE Work",
-            "STATUS INBOX (MESSAGES)",
-        ] {
+        for text in ["STORE 1 +FLAGS (\\Seen)", "CREATE Work", "STATUS INBOX (MESSAGES)"] {
             let begun = world.env.clock.monotonic();
             let outcome = client.command(text).await;
-            assert!(
-                outcome.line.contains("UNAVAILABLE"),
-                "{text}: {}",
-                outcome.line
-            );
+            assert!(outcome.line.contains("UNAVAILABLE"), "{text}: {}", outcome.line);
             let took = world.env.clock.monotonic() - begun;
             assert!(took < Duration::from_secs(15), "{text} took {took:?}");
         }
@@ -293,5 +245,24 @@ fn a_damaged_message_does_not_take_the_others_with_it() {
         world.trouble.damaged_uid.store(0, Ordering::SeqCst);
         world.trouble.metas_max.store(2, Ordering::SeqCst);
         assert_eq!(client.ok("FETCH 1:* ENVELOPE").await.len(), 7);
+    });
+}
+
+#[test]
+fn a_listener_that_drains_says_goodbye_to_idle_sessions() {
+    run(async |world: Arc<World>| {
+        let address = "127.0.0.1:143".parse().unwrap();
+        let config = ListenerConfig::new("imap", address, TlsMode::None);
+        let listener =
+            Listener::start(config, &world.env, None, world.service.clone()).await.unwrap();
+        let mut client = Client::new(world.env.network.connect(address).await.unwrap());
+        client.line().await.unwrap();
+        client.ok(&format!("LOGIN alice {PASSWORD}")).await;
+        client.begin("IDLE").await;
+        client.line().await.unwrap();
+        let (left, line) =
+            tokio::join!(listener.drain(Deadline::after(Duration::from_secs(10))), client.line());
+        assert_eq!(line.unwrap(), "* BYE [UNAVAILABLE] Shutting down, come again");
+        assert_eq!(left, 0);
     });
 }

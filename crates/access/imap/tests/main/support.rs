@@ -19,9 +19,11 @@ use contract_directory::{
 use contract_mailbox::{Mailboxes, Principal, Read, ReadReply, Write, WriteReply};
 use contract_store::{BodyError, Store, Transaction};
 use futures::{StreamExt, TryStreamExt};
+use parking_lot::Mutex;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::{ClientConfig, RootCertStore};
 use service_directory::{DirectoryConfig, DirectoryService, HashParameters};
+use std::fmt::Debug;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -51,13 +53,7 @@ pub(crate) struct World {
 
 /// Runs a test in a world of its own, in which passwords need no TLS.
 pub(crate) fn run<F: Future<Output = ()>>(test: impl FnOnce(Arc<World>) -> F) {
-    run_with(
-        Config {
-            allow_clear_login: true,
-            ..Config::default()
-        },
-        test,
-    );
+    run_with(Config { allow_clear_login: true, ..Config::default() }, test);
 }
 
 /// The same with settings of the test's own.
@@ -86,15 +82,9 @@ impl World {
         };
         let mailboxes = service_mailbox::start(service_mailbox::Config::default(), parts, &router);
         let read_bytes = Arc::new(AtomicU64::new(0));
-        let counted = Arc::new(Counted {
-            blobs,
-            read_bytes: read_bytes.clone(),
-        });
+        let counted = Arc::new(Counted { blobs, read_bytes: read_bytes.clone() });
         let trouble = Arc::new(Trouble::default());
-        let mailboxes = Arc::new(Troubled {
-            mailboxes,
-            trouble: trouble.clone(),
-        });
+        let mailboxes = Arc::new(Troubled { mailboxes, trouble: trouble.clone() });
         let service = ImapService::new(config, env.clone(), directory.clone(), mailboxes, counted);
         let shutdown = CancellationToken::new();
         Self {
@@ -148,6 +138,21 @@ pub(crate) struct Trouble {
     pub(crate) damaged_uid: AtomicU32,
     /// Structures of more messages than this are too large together; 0 for no limit.
     pub(crate) metas_max: AtomicUsize,
+    /// The requests that were made since the test looked last, by name.
+    requests: Mutex<Vec<String>>,
+}
+
+impl Trouble {
+    fn note(&self, request: &dyn Debug) {
+        let name = format!("{request:?}");
+        let end = name.find(|c: char| !c.is_alphanumeric()).unwrap_or(name.len());
+        self.requests.lock().push(name[..end].to_owned());
+    }
+
+    /// The requests since the last call.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        std::mem::take(&mut self.requests.lock())
+    }
 }
 
 struct Troubled {
@@ -163,6 +168,7 @@ impl Mailboxes for Troubled {
         who: Principal,
         request: Read,
     ) -> base::Result<ReadReply> {
+        self.trouble.note(&request);
         if let Read::Meta { uids, .. } = &request {
             let max = self.trouble.metas_max.load(Ordering::SeqCst);
             if max > 0 && uids.len() > max {
@@ -182,6 +188,7 @@ impl Mailboxes for Troubled {
         command: CommandId,
         request: Write,
     ) -> base::Result<WriteReply> {
+        self.trouble.note(&request);
         self.mailboxes.write(mailbox, who, command, request).await
     }
 
@@ -242,25 +249,12 @@ impl Blobs for Counted {
 
 async fn directory(env: &Env, store: &Arc<dyn Store>) -> Arc<DirectoryService> {
     // What hashes cost is not what these tests are about.
-    let hash = HashParameters {
-        memory_kib: 64,
-        passes: 1,
-        lanes: 1,
-    };
-    let config = DirectoryConfig {
-        hash,
-        ..DirectoryConfig::default()
-    };
+    let hash = HashParameters { memory_kib: 64, passes: 1, lanes: 1 };
+    let config = DirectoryConfig { hash, ..DirectoryConfig::default() };
     let directory = DirectoryService::start(config, store.clone(), env.clone());
-    let domain = Domain {
-        name: "rialto.test".into(),
-        kind: DomainKind::Authoritative,
-        default: true,
-    };
-    directory
-        .create_domain(&Actor::System, domain)
-        .await
-        .unwrap();
+    let domain =
+        Domain { name: "rialto.test".into(), kind: DomainKind::Authoritative, default: true };
+    directory.create_domain(&Actor::System, domain).await.unwrap();
     for name in ["alice", "bob"] {
         let new = NewAccount {
             address: Address::new(name, "rialto.test"),

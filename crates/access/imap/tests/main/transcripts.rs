@@ -19,10 +19,7 @@ fn play(name: &str) {
     let with_tls = name.starts_with("tls_");
     Universe::run(test_seed(), async |env| {
         let (settings, client) = certificates();
-        let config = Config {
-            allow_clear_login: !with_tls,
-            ..Config::default()
-        };
+        let config = Config { allow_clear_login: !with_tls, ..Config::default() };
         let world = World::new(env, config, with_tls.then_some(settings)).await;
         let player = Player::new(Box::new(world.connect()))
             .with_shutdown(world.shutdown.clone())

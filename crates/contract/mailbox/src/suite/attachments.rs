@@ -11,11 +11,7 @@ const LARGE_MB: usize = 100;
 
 fn attachment(staged: &Staged, name: &str) -> Attachment {
     let properties = Properties::from([(PropertyName::Tag(0x3707), text(name))]);
-    Attachment {
-        number: 0,
-        properties,
-        data: AttachmentData::Bytes(Content::of(staged)),
-    }
+    Attachment { number: 0, properties, data: AttachmentData::Bytes(Content::of(staged)) }
 }
 
 fn added(staged: Staged, name: &str) -> ItemEdit {
@@ -37,10 +33,7 @@ fn megabyte(number: usize) -> Bytes {
 }
 
 fn large_mb() -> usize {
-    std::env::var("RIALTO_ATTACHMENT_MB")
-        .ok()
-        .and_then(|mb| mb.parse().ok())
-        .unwrap_or(LARGE_MB)
+    std::env::var("RIALTO_ATTACHMENT_MB").ok().and_then(|mb| mb.parse().ok()).unwrap_or(LARGE_MB)
 }
 
 async fn upload(desk: &Desk, megabytes: usize) -> Staged {
@@ -72,36 +65,17 @@ pub(super) async fn a_large_attachment_is_neither_read_nor_copied(desk: Desk) {
     let size = (megabytes as u64) << 20;
     assert_eq!(staged.size_bytes, size);
     let before = desk.world.bytes_written();
-    desk.me
-        .edit_item(id, added(staged, "large.bin"))
-        .await
-        .unwrap();
+    desk.me.edit_item(id, added(staged, "large.bin")).await.unwrap();
     let small = desk.stage(b"a small one").await;
-    desk.me
-        .edit_item(id, added(small, "small.txt"))
-        .await
-        .unwrap();
-    desk.set(
-        id,
-        Properties::from([(PropertyName::Tag(0x0037), text("larger"))]),
-    )
-    .await;
+    desk.me.edit_item(id, added(small, "small.txt")).await.unwrap();
+    desk.set(id, Properties::from([(PropertyName::Tag(0x0037), text("larger"))])).await;
     let uid = desk.item(id).await.uid.unwrap();
     let to = super::desk::trash();
-    desk.me
-        .copy(inbox(), super::desk::uids(&[uid]), to)
-        .await
-        .unwrap();
-    desk.me
-        .move_messages(inbox(), super::desk::uids(&[uid]), to)
-        .await
-        .unwrap();
+    desk.me.copy(inbox(), super::desk::uids(&[uid]), to).await.unwrap();
+    desk.me.move_messages(inbox(), super::desk::uids(&[uid]), to).await.unwrap();
     if let (Some(before), Some(after)) = (before, desk.world.bytes_written()) {
         let written = after - before;
-        assert!(
-            written < 200_000,
-            "adding, editing, copying and moving wrote {written} bytes"
-        );
+        assert!(written < 200_000, "adding, editing, copying and moving wrote {written} bytes");
     }
     assert!(desk.me.usage().await.unwrap().size_bytes > 2 * size);
 
@@ -111,10 +85,7 @@ pub(super) async fn a_large_attachment_is_neither_read_nor_copied(desk: Desk) {
     assert_eq!(content.size_bytes(), size);
     // It is a stream that begins anywhere.
     let middle = content.slice(size / 2 - 5..size / 2 + 5);
-    let expect = [
-        &megabyte(megabytes / 2 - 1)[(1 << 20) - 5..],
-        &megabyte(megabytes / 2)[..5],
-    ];
+    let expect = [&megabyte(megabytes / 2 - 1)[(1 << 20) - 5..], &megabyte(megabytes / 2)[..5]];
     assert_eq!(desk.bytes_of(&middle).await, expect.concat());
     let mut read = 0;
     let mut stream = content.read(&desk.world.blobs());
@@ -136,37 +107,22 @@ pub(super) async fn attachments_come_and_go_under_their_numbers(desk: Desk) {
     let id = desk.make(inbox(), note("n", "")).await;
     let same = desk.stage(b"the same bytes").await;
     for name in ["a", "b", "c"] {
-        desk.me
-            .edit_item(id, added(same.clone(), name))
-            .await
-            .unwrap();
+        desk.me.edit_item(id, added(same.clone(), name)).await.unwrap();
     }
     let numbers = async || -> Vec<u32> {
-        desk.item(id)
-            .await
-            .tree
-            .attachments
-            .iter()
-            .map(|one| one.number)
-            .collect()
+        desk.item(id).await.tree.attachments.iter().map(|one| one.number).collect()
     };
     assert_eq!(numbers().await, [0, 1, 2]);
     let held = desk.world.blobs_held().await;
-    let remove = |numbers: &[u32]| ItemEdit {
-        remove_attachments: numbers.to_vec(),
-        ..ItemEdit::default()
-    };
+    let remove =
+        |numbers: &[u32]| ItemEdit { remove_attachments: numbers.to_vec(), ..ItemEdit::default() };
     let size = desk.me.usage().await.unwrap().size_bytes;
     desk.me.edit_item(id, remove(&[2, 0, 7])).await.unwrap();
     assert_eq!(numbers().await, [1]);
     assert!(desk.me.usage().await.unwrap().size_bytes < size - 2 * same.size_bytes);
     let item = desk.item(id).await;
     let content = content_of(&item.tree.attachments[0]);
-    assert_eq!(
-        desk.world.blobs_held().await,
-        held,
-        "the last one holds them still"
-    );
+    assert_eq!(desk.world.blobs_held().await, held, "the last one holds them still");
     assert_eq!(desk.bytes_of(content).await, &b"the same bytes"[..]);
 
     // Numbers are never used again, and content may be put together from pieces.
@@ -175,11 +131,7 @@ pub(super) async fn attachments_come_and_go_under_their_numbers(desk: Desk) {
         content.slice(4..8).segments[0].clone(),
     ];
     let data = AttachmentData::Bytes(Content { segments: pieces });
-    let attachment = Attachment {
-        number: 0,
-        properties: Properties::new(),
-        data,
-    };
+    let attachment = Attachment { number: 0, properties: Properties::new(), data };
     let edit = ItemEdit {
         add_attachments: vec![attachment],
         remove_attachments: vec![1],

@@ -14,10 +14,8 @@ pub(super) async fn a_command_sent_twice_is_applied_once(desk: Desk) {
         let account = desk.account;
         async move { mailboxes.write(account, owner, command, request).await }
     };
-    let append = Write::Append {
-        folder: inbox(),
-        messages: vec![desk.message(&text_of("one")).await],
-    };
+    let append =
+        Write::Append { folder: inbox(), messages: vec![desk.message(&text_of("one")).await] };
     let first = send(1, append.clone()).await.unwrap();
     assert_eq!(send(1, append.clone()).await.unwrap(), first);
     assert_eq!(desk.entries(inbox()).await.len(), 1);
@@ -29,20 +27,13 @@ pub(super) async fn a_command_sent_twice_is_applied_once(desk: Desk) {
         role: None,
     };
     let made = send(5, create.clone()).await.unwrap();
-    assert_eq!(
-        send(5, create.clone()).await.unwrap(),
-        made,
-        "no \"exists already\""
-    );
+    assert_eq!(send(5, create.clone()).await.unwrap(), made, "no \"exists already\"");
     refused(send(1, append).await, Kind::Invalid);
     refused(send(4, create.clone()).await, Kind::Invalid);
     refused(send(6, create).await, Kind::AlreadyExists);
 
     let item = Box::new(note("n", "n"));
-    let item = Write::CreateItem {
-        folder: SpecialUse::Notes.folder_id(),
-        item,
-    };
+    let item = Write::CreateItem { folder: SpecialUse::Notes.folder_id(), item };
     let made = send(7, item.clone()).await.unwrap();
     assert!(matches!(made, WriteReply::Edited(_)));
     assert_eq!(send(7, item).await.unwrap(), made);
@@ -63,10 +54,7 @@ pub(super) async fn only_those_with_a_right_may(desk: Desk) {
     refused(eve.view(inbox()).await, Kind::Denied);
     refused(eve.item(item).await, Kind::Denied);
     refused(eve.create_item(inbox(), note("x", "x")).await, Kind::Denied);
-    refused(
-        eve.delete_items(inbox(), vec![item], true).await,
-        Kind::Denied,
-    );
+    refused(eve.delete_items(inbox(), vec![item], true).await, Kind::Denied);
     refused(eve.reserve_ids(1).await, Kind::Denied);
     refused(eve.expunge(inbox(), None).await, Kind::Denied);
 
@@ -81,38 +69,21 @@ pub(super) async fn only_those_with_a_right_may(desk: Desk) {
     let system = desk.session_of(Principal::System);
     assert_eq!(system.view(inbox()).await.unwrap().entries().count(), 1);
     let nobody = base::AccountId(u64::MAX >> 8);
-    let read = desk
-        .mailboxes
-        .read(nobody, Principal::System, crate::Read::Folders)
-        .await;
+    let read = desk.mailboxes.read(nobody, Principal::System, crate::Read::Folders).await;
     refused(read, Kind::NotFound);
 }
 
 pub(super) async fn a_full_mailbox_takes_nothing(desk: Desk) {
     let one = text_of("one").len() as u64;
-    desk.world
-        .set(desk.account, Setting::NoReceiveBytes(2 * one))
-        .await;
+    desk.world.set(desk.account, Setting::NoReceiveBytes(2 * one)).await;
     let given = desk.append(inbox(), &["one", "two"]).await;
     let message = desk.message(&text_of("six")).await;
-    refused(
-        desk.me.append(inbox(), vec![message]).await,
-        Kind::OverQuota,
-    );
-    let copied = desk
-        .me
-        .copy(inbox(), super::desk::uids(&given), inbox())
-        .await;
+    refused(desk.me.append(inbox(), vec![message]).await, Kind::OverQuota);
+    let copied = desk.me.copy(inbox(), super::desk::uids(&given), inbox()).await;
     refused(copied, Kind::OverQuota);
-    refused(
-        desk.me.create_item(inbox(), note("n", "n")).await,
-        Kind::OverQuota,
-    );
+    refused(desk.me.create_item(inbox(), note("n", "n")).await, Kind::OverQuota);
     let item = desk.items_in(inbox()).await[0];
-    desk.me
-        .delete_items(inbox(), vec![item], false)
-        .await
-        .unwrap();
+    desk.me.delete_items(inbox(), vec![item], false).await.unwrap();
     desk.append(inbox(), &["six"]).await;
     let usage = desk.me.usage().await.unwrap();
     assert_eq!((usage.size_bytes, usage.recoverable_bytes), (2 * one, one));

@@ -16,11 +16,7 @@ fn submission(desk: &Desk, staged: Staged, bytes: &[u8], to: &Desk) -> Submissio
             authenticated: Some(desk.account),
             envelope_id: None,
             return_headers_only: false,
-            source: Source {
-                ip: None,
-                helo: "suite".into(),
-                protocol: "local".into(),
-            },
+            source: Source { ip: None, helo: "suite".into(), protocol: "local".into() },
         },
         content: Content::of(&staged),
         staged: vec![staged],
@@ -45,10 +41,7 @@ pub(super) async fn a_message_is_delivered_once(desk: Desk) {
     let bob = desk.colleague("bob").await;
     let bytes = text_of("hello");
     let submission = submission(&desk, desk.stage(&bytes).await, &bytes, &bob);
-    let outgoing = Outgoing {
-        submission: submission.clone(),
-        sent_copy: false,
-    };
+    let outgoing = Outgoing { submission: submission.clone(), sent_copy: false };
     desk.me.submit(outgoing).await.unwrap();
     assert!(desk.world.is_queued(submission.queue).await);
 
@@ -60,20 +53,14 @@ pub(super) async fn a_message_is_delivered_once(desk: Desk) {
 
     // An unknown outcome may have been a delivery; what counts is that there is one.
     transport.deliver(first.clone()).await.unwrap();
-    assert_eq!(
-        transport.deliver(first.clone()).await.unwrap(),
-        Delivered::Before
-    );
+    assert_eq!(transport.deliver(first.clone()).await.unwrap(), Delivered::Before);
     let again = bob.session_of(Principal::Transport);
     first.recipient.local = first.recipient.local.to_uppercase();
     assert_eq!(again.deliver(first).await.unwrap(), Delivered::Before);
     assert!(desk.world.is_queued(submission.queue).await);
     let last = delivery(&submission, &bob, 0, true);
     assert_eq!(transport.deliver(last).await.unwrap(), Delivered::Before);
-    assert!(
-        !desk.world.is_queued(submission.queue).await,
-        "it ends the queue entry all the same"
-    );
+    assert!(!desk.world.is_queued(submission.queue).await, "it ends the queue entry all the same");
 
     let entries = bob.entries(inbox()).await;
     assert_eq!(entries.len(), 1);
@@ -84,11 +71,7 @@ pub(super) async fn a_message_is_delivered_once(desk: Desk) {
     let resubmitted = delivery(&submission, &bob, 1, false);
     let result = transport.deliver(resubmitted).await.unwrap();
     assert!(matches!(result, Delivered::New { .. } | Delivered::Before));
-    assert_eq!(
-        bob.entries(inbox()).await.len(),
-        2,
-        "a resubmission is a delivery of its own"
-    );
+    assert_eq!(bob.entries(inbox()).await.len(), 2, "a resubmission is a delivery of its own");
 }
 
 pub(super) async fn sending_queues_and_keeps_a_copy_or_neither(desk: Desk) {
@@ -96,10 +79,7 @@ pub(super) async fn sending_queues_and_keeps_a_copy_or_neither(desk: Desk) {
     let sent = SpecialUse::Sent.folder_id();
     let bytes = text_of("hello");
     let good = submission(&desk, desk.stage(&bytes).await, &bytes, &bob);
-    let outgoing = Outgoing {
-        submission: good.clone(),
-        sent_copy: true,
-    };
+    let outgoing = Outgoing { submission: good.clone(), sent_copy: true };
     assert_eq!(desk.me.submit(outgoing).await.unwrap(), good.queue);
     assert!(desk.world.is_queued(good.queue).await);
     let entries = desk.entries(sent).await;
@@ -111,10 +91,7 @@ pub(super) async fn sending_queues_and_keeps_a_copy_or_neither(desk: Desk) {
     let mut forged = submission(&desk, desk.stage(&other).await, &other, &bob);
     forged.envelope.sender = Some(bob.address());
     let queue = forged.queue;
-    let outgoing = Outgoing {
-        submission: forged,
-        sent_copy: true,
-    };
+    let outgoing = Outgoing { submission: forged, sent_copy: true };
     refused(desk.me.submit(outgoing).await, Kind::Denied);
     assert!(!desk.world.is_queued(queue).await);
     assert_eq!(desk.entries(sent).await.len(), 1);

@@ -27,10 +27,7 @@ struct Steady {
 const ATTEMPTS_MAX: usize = 60;
 
 fn is_passing(error: &Error) -> bool {
-    matches!(
-        error.kind,
-        Kind::Unavailable | Kind::Timeout | Kind::Overloaded | Kind::Fenced
-    )
+    matches!(error.kind, Kind::Unavailable | Kind::Timeout | Kind::Overloaded | Kind::Fenced)
 }
 
 #[async_trait]
@@ -58,11 +55,7 @@ impl Mailboxes for Steady {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            match self
-                .mailboxes
-                .write(mailbox, who, command, request.clone())
-                .await
-            {
+            match self.mailboxes.write(mailbox, who, command, request.clone()).await {
                 Err(error) if is_passing(&error) && attempts < ATTEMPTS_MAX => {
                     self.world.pass(Duration::from_millis(300)).await;
                 }
@@ -103,22 +96,13 @@ pub(super) fn calendar() -> FolderId {
 
 impl Desk {
     pub(super) async fn new(world: Arc<dyn World>, name: &str) -> Self {
-        let steady = Steady {
-            world: world.clone(),
-            mailboxes: world.mailboxes(),
-        };
+        let steady = Steady { world: world.clone(), mailboxes: world.mailboxes() };
         let mailboxes: Arc<dyn Mailboxes> = Arc::new(steady);
         let account = world.account(name).await;
         let session = SessionId(world.random());
         let who = Principal::Account(account);
         let me = MailboxHandle::new(mailboxes.clone(), account, who, session);
-        Self {
-            world,
-            mailboxes,
-            account,
-            name: name.to_owned(),
-            me,
-        }
+        Self { world, mailboxes, account, name: name.to_owned(), me }
     }
 
     /// Another account in the same world.
@@ -154,9 +138,7 @@ impl Desk {
     async fn upload(&self, bytes: &Bytes) -> Result<Staged> {
         let mut upload = self.world.blobs().upload();
         for begin in (0..bytes.len()).step_by(64 * 1024) {
-            upload
-                .write(bytes.slice(begin..bytes.len().min(begin + 64 * 1024)))
-                .await?;
+            upload.write(bytes.slice(begin..bytes.len().min(begin + 64 * 1024))).await?;
         }
         upload.finish().await
     }
@@ -198,32 +180,17 @@ impl Desk {
 
     /// All entries of a folder.
     pub(super) async fn entries(&self, folder: FolderId) -> Vec<IndexEntry> {
-        self.me
-            .view(folder)
-            .await
-            .unwrap()
-            .entries()
-            .copied()
-            .collect()
+        self.me.view(folder).await.unwrap().entries().copied().collect()
     }
 
     /// The items of a folder, in order of UID.
     pub(super) async fn items_in(&self, folder: FolderId) -> Vec<ItemId> {
-        self.entries(folder)
-            .await
-            .iter()
-            .map(|entry| entry.item)
-            .collect()
+        self.entries(folder).await.iter().map(|entry| entry.item).collect()
     }
 
     /// The subjects of a folder's messages, in order of UID.
     pub(super) async fn subjects(&self, folder: FolderId) -> Vec<String> {
-        let uids = self
-            .entries(folder)
-            .await
-            .iter()
-            .map(|entry| entry.uid)
-            .collect();
+        let uids = self.entries(folder).await.iter().map(|entry| entry.uid).collect();
         let metas = self.me.meta(folder, uids).await.unwrap();
         let subject = |meta: &crate::MessageMeta| {
             String::from_utf8(meta.parsed.envelope.subject.clone().unwrap().to_vec()).unwrap()
@@ -238,11 +205,7 @@ impl Desk {
         let meta = &metas[0].1;
         let bytes = self.bytes_of(&meta.content).await;
         assert_eq!(bytes.len() as u64, meta.parsed.size_bytes);
-        assert_eq!(
-            codec_mime::parse(&bytes),
-            meta.parsed,
-            "what was parsed fits the bytes"
-        );
+        assert_eq!(codec_mime::parse(&bytes), meta.parsed, "what was parsed fits the bytes");
         bytes
     }
 
@@ -253,10 +216,7 @@ impl Desk {
 
     /// Sets properties of an item; gives its new content change.
     pub(super) async fn set(&self, item: ItemId, set: Properties) -> Change {
-        let edit = ItemEdit {
-            set,
-            ..ItemEdit::default()
-        };
+        let edit = ItemEdit { set, ..ItemEdit::default() };
         applied(self.me.edit_item(item, edit).await.unwrap()).1
     }
 
@@ -290,10 +250,7 @@ pub(super) fn subject(subject: &str) -> Properties {
 
 pub(super) fn applied(edited: Edited) -> (ItemId, Change) {
     match edited {
-        Edited::Applied {
-            item,
-            content_change,
-        } => (item, content_change),
+        Edited::Applied { item, content_change } => (item, content_change),
         other => panic!("{other:?}"),
     }
 }
@@ -307,17 +264,11 @@ pub(super) fn refused<T: std::fmt::Debug>(result: Result<T>, kind: Kind) {
 }
 
 pub(super) fn seen() -> NamedFlags {
-    NamedFlags {
-        system: SystemFlags::SEEN,
-        keywords: Vec::new(),
-    }
+    NamedFlags { system: SystemFlags::SEEN, keywords: Vec::new() }
 }
 
 pub(super) fn deleted() -> NamedFlags {
-    NamedFlags {
-        system: SystemFlags::DELETED,
-        keywords: Vec::new(),
-    }
+    NamedFlags { system: SystemFlags::DELETED, keywords: Vec::new() }
 }
 
 pub(super) fn system(system: SystemFlags) -> Flags {

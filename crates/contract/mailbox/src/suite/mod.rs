@@ -80,10 +80,7 @@ pub enum Setting {
 }
 
 /// One promise: its name, and the test of it in a new world.
-pub type Case = (
-    &'static str,
-    fn(Arc<dyn World>) -> Pin<Box<dyn Future<Output = ()> + Send>>,
-);
+pub type Case = (&'static str, fn(Arc<dyn World>) -> Pin<Box<dyn Future<Output = ()> + Send>>);
 
 macro_rules! cases {
     ($($module:ident :: $name:ident,)*) => {

@@ -191,9 +191,12 @@ pub(crate) struct ItemExtra {
     pub(crate) has_tree: bool,
     /// The blobs of its bag.
     pub(crate) bag_blobs: Vec<BlobId>,
-    /// How many attachments there are, and their bytes.
+    /// How many attachments there are.
     pub(crate) attachments: u32,
+    /// All their bytes.
     pub(crate) attachment_bytes: u64,
+    /// Those in their rows.
+    pub(crate) attachment_row_bytes: u64,
     /// Whether the tree is the truth, and the message that FETCH shows was made from it.
     pub(crate) rendered: bool,
     /// The flags of an associated item.

@@ -18,10 +18,7 @@ pub(super) fn run(mut walk: Walk) -> Report {
         if let Some(hidden) = walk.job.as_mut().and_then(|job| job.hidden.take()) {
             walk.folders.insert(hidden.info.id, hidden);
         }
-        let mut check = Check {
-            walk: &walk,
-            report,
-        };
+        let mut check = Check { walk: &walk, report };
         check.folders();
         check.entries();
         check.items();
@@ -57,9 +54,7 @@ impl Check<'_> {
         for folder in default_folders() {
             let id = folder.role.folder_id();
             let stands = self.walk.folders.contains_key(&id);
-            self.expect(stands, || {
-                format!("the default folder {} is missing", folder.name)
-            });
+            self.expect(stands, || format!("the default folder {} is missing", folder.name));
         }
         for (id, row) in &self.walk.folders {
             if let Some(parent) = row.info.parent {
@@ -84,16 +79,11 @@ impl Check<'_> {
             let uid_next = row.info.uid_next;
             let known_flags = keywords >= 128 || entry.flags.keywords >> keywords == 0;
             let highest = row.info.highest_change;
-            self.expect(*uid < uid_next, || {
-                format!("{} lies behind UIDNEXT", name())
-            });
-            self.expect(entry.change <= highest, || {
-                format!("{} is newer than its folder", name())
-            });
-            self.expect(known_flags, || {
-                format!("{} has a keyword without name", name())
-            });
+            self.expect(*uid < uid_next, || format!("{} lies behind UIDNEXT", name()));
+            self.expect(entry.change <= highest, || format!("{} is newer than its folder", name()));
+            self.expect(known_flags, || format!("{} has a keyword without name", name()));
             if self.is_search(*folder) {
+                self.member(*folder, entry);
                 continue;
             }
             self.report.messages += 1;
@@ -103,13 +93,9 @@ impl Check<'_> {
                         && item.uid == Some(*uid)
                         && item.received == entry.received
                         && item.size_bytes >= entry.size_bytes;
-                    self.expect(fits, || {
-                        format!("{} and its item {} differ", name(), entry.item)
-                    });
+                    self.expect(fits, || format!("{} and its item {} differ", name(), entry.item));
                 }
-                None => self
-                    .report
-                    .problem(format!("{} has no item {}", name(), entry.item)),
+                None => self.report.problem(format!("{} has no item {}", name(), entry.item)),
             }
             self.meta(*folder, entry);
             let key = walk.keys().received(*folder, entry.received, entry.item);
@@ -118,10 +104,19 @@ impl Check<'_> {
         }
         for (folder, uid) in walk.metas.keys() {
             let stands = walk.entries.contains_key(&(*folder, *uid));
-            self.expect(stands, || {
-                format!("a meta of {uid} of {folder}, which is not there")
-            });
+            self.expect(stands, || format!("a meta of {uid} of {folder}, which is not there"));
         }
+    }
+
+    /// That an entry of a search folder stands for a message elsewhere.
+    fn member(&mut self, search: FolderId, entry: &IndexEntry) {
+        let walk = self.walk;
+        let item = walk.items.get(&entry.item);
+        let member = item.map(|item| (search, item.folder, entry.item));
+        let known = member.and_then(|member| walk.members.get(&member)).copied().flatten();
+        self.expect(known == Some(entry.uid), || {
+            format!("{} of the search folder {search} is no message", entry.uid)
+        });
     }
 
     fn meta(&mut self, folder: FolderId, entry: &IndexEntry) {
@@ -130,9 +125,7 @@ impl Check<'_> {
             return self.report.problem(format!("{} has no meta", name()));
         };
         let sizes = meta.size_bytes == entry.size_bytes;
-        self.expect(sizes, || {
-            format!("{}: index and meta differ in size", name())
-        });
+        self.expect(sizes, || format!("{}: index and meta differ in size", name()));
         let Some(item) = self.walk.items.get(&entry.item) else {
             return;
         };
@@ -146,9 +139,7 @@ impl Check<'_> {
             return self.report.problem("the mailbox has no summary".into());
         };
         for (id, item) in &walk.items {
-            self.expect(id.0 < summary.next_item, || {
-                format!("{id} lies behind the next id")
-            });
+            self.expect(id.0 < summary.next_item, || format!("{id} lies behind the next id"));
             match item.uid {
                 Some(uid) => {
                     let entry = walk.entries.get(&(item.folder, uid));
@@ -157,9 +148,7 @@ impl Check<'_> {
                 }
                 None => {
                     let fits = walk.associated.contains(&(item.folder, *id));
-                    self.expect(fits, || {
-                        format!("{id} is not associated with {}", item.folder)
-                    });
+                    self.expect(fits, || format!("{id} is not associated with {}", item.folder));
                 }
             }
             self.names_of(*id, item);
@@ -172,9 +161,7 @@ impl Check<'_> {
         for (kind, hash) in [(b'g', item.message_id), (b'v', item.conversation)] {
             let Some(hash) = hash else { continue };
             let stands = walk.hashes.contains(&(kind, hash, id));
-            self.expect(stands, || {
-                format!("{id} is not in the index {}", kind as char)
-            });
+            self.expect(stands, || format!("{id} is not in the index {}", kind as char));
         }
         let Some(extra) = &item.extra else { return };
         let href = extra.href.as_ref().map(|href| href.clone().into());
@@ -193,17 +180,13 @@ impl Check<'_> {
         for ((folder, change), step) in &walk.changes {
             let highest = self.folder(*folder).map(|row| row.info.highest_change);
             let fits = highest.is_some_and(|highest| *change <= highest);
-            self.expect(fits, || {
-                format!("{change} of {folder} is newer than its folder")
-            });
+            self.expect(fits, || format!("{change} of {folder} is newer than its folder"));
             let entry = step.uid.and_then(|uid| walk.entries.get(&(*folder, uid)));
             match (step.state, step.uid) {
                 (ChangeState::Here(_), Some(_)) => {
                     let is_newest = entry
                         .is_some_and(|entry| entry.item == step.item && entry.change == *change);
-                    self.expect(is_newest, || {
-                        format!("{change} of {folder} is of no message")
-                    });
+                    self.expect(is_newest, || format!("{change} of {folder} is of no message"));
                 }
                 (ChangeState::Here(_), None) => {
                     let item = walk.items.get(&step.item);
@@ -218,41 +201,26 @@ impl Check<'_> {
             }
             if matches!(step.state, ChangeState::Here(_)) {
                 let first = here.insert((*folder, step.item));
-                self.expect(first, || {
-                    format!("{} of {folder} has two newest changes", step.item)
-                });
+                self.expect(first, || format!("{} of {folder} has two newest changes", step.item));
             }
         }
         for ((folder, uid), entry) in &walk.entries {
             let stands = walk.changes.contains_key(&(*folder, entry.change));
             self.expect(stands, || format!("{uid} of {folder} has no change"));
         }
-        let next = walk
-            .summary
-            .as_ref()
-            .map(|summary| Change(summary.next_change));
+        let next = walk.summary.as_ref().map(|summary| Change(summary.next_change));
         let newest = walk.changes.keys().map(|(_, change)| *change).max();
-        self.expect(newest < next.or(newest), || {
-            "a change lies behind the next number".into()
-        });
+        self.expect(newest < next.or(newest), || "a change lies behind the next number".into());
     }
 
     fn indexes(&mut self) {
         let walk = self.walk;
         for (kind, hash, id) in &walk.hashes {
             let item = walk.items.get(id);
-            let named = item.and_then(|item| {
-                if *kind == b'g' {
-                    item.message_id
-                } else {
-                    item.conversation
-                }
-            });
+            let named = item
+                .and_then(|item| if *kind == b'g' { item.message_id } else { item.conversation });
             self.expect(named == Some(*hash), || {
-                format!(
-                    "the index {} names {id}, which is called otherwise",
-                    *kind as char
-                )
+                format!("the index {} names {id}, which is called otherwise", *kind as char)
             });
         }
         for (key, id) in &walk.received {
@@ -260,25 +228,19 @@ impl Check<'_> {
                 .items
                 .get(id)
                 .is_some_and(|item| *key == walk.keys().received(item.folder, item.received, *id));
-            self.expect(fits, || {
-                format!("the date index names {id}, which is elsewhere")
-            });
+            self.expect(fits, || format!("the date index names {id}, which is elsewhere"));
         }
         for ((kind, folder, name), id) in &walk.names {
             let fits = walk.items.get(id).is_some_and(|item| {
                 let extra = item.extra.as_ref();
                 let known = match kind {
-                    b'h' => extra
-                        .and_then(|extra| extra.href.as_ref())
-                        .map(|href| href.as_bytes()),
+                    b'h' => extra.and_then(|extra| extra.href.as_ref()).map(|href| href.as_bytes()),
                     _ => extra.and_then(|extra| extra.source_key.as_deref()),
                 };
                 item.folder == *folder && known == Some(name)
             });
             let kind = *kind as char;
-            self.expect(fits, || {
-                format!("the index {kind} of {folder} names {id} wrongly")
-            });
+            self.expect(fits, || format!("the index {kind} of {folder} names {id} wrongly"));
         }
         for (folder, id) in &walk.associated {
             let item = walk.items.get(id);
@@ -288,25 +250,16 @@ impl Check<'_> {
         for (id, kind) in &walk.trees {
             let extra = walk.items.get(id).and_then(|item| item.extra.as_ref());
             let has_tree = extra.is_some_and(|extra| extra.has_tree);
-            self.expect(has_tree, || {
-                format!("{id} has {} rows and no tree", *kind as char)
-            });
+            self.expect(has_tree, || format!("{id} has {} rows and no tree", *kind as char));
         }
         for (kind, folder) in &walk.referred {
             let stands = walk.folders.contains_key(folder);
-            self.expect(stands, || {
-                format!("{} rows of {folder}, which is gone", *kind as char)
-            });
+            self.expect(stands, || format!("{} rows of {folder}, which is gone", *kind as char));
         }
         for (search, folder, id) in walk.members.keys() {
             let stands = self.is_search(*search)
-                && walk
-                    .items
-                    .get(id)
-                    .is_some_and(|item| item.folder == *folder);
-            self.expect(stands, || {
-                format!("{id} of {folder} is wrongly in {search}")
-            });
+                && walk.items.get(id).is_some_and(|item| item.folder == *folder);
+            self.expect(stands, || format!("{id} of {folder} is wrongly in {search}"));
         }
     }
 
@@ -317,22 +270,11 @@ impl Check<'_> {
         for ((folder, _), entry) in &walk.entries {
             let sum = sums.entry(*folder).or_default();
             sum.messages += 1;
-            sum.unseen += u64::from(
-                !entry
-                    .flags
-                    .system
-                    .contains(contract_mailbox::SystemFlags::SEEN),
-            );
-            sum.deleted += u64::from(
-                entry
-                    .flags
-                    .system
-                    .contains(contract_mailbox::SystemFlags::DELETED),
-            );
-            let item = walk
-                .items
-                .get(&entry.item)
-                .filter(|_| !self.is_search(*folder));
+            sum.unseen +=
+                u64::from(!entry.flags.system.contains(contract_mailbox::SystemFlags::SEEN));
+            sum.deleted +=
+                u64::from(entry.flags.system.contains(contract_mailbox::SystemFlags::DELETED));
+            let item = walk.items.get(&entry.item).filter(|_| !self.is_search(*folder));
             sum.size_bytes += item.map_or(entry.size_bytes, |item| item.size_bytes);
         }
         for item in walk.items.values().filter(|item| item.uid.is_none()) {

@@ -7,8 +7,9 @@
 use crate::message::{self, Arrival};
 use crate::rows::keys::Keys;
 use crate::unit::Unit;
-use base::{Result, Timestamp};
+use base::{Result, Slot, Timestamp};
 use bytes::Bytes;
+use contract_blob::Blobs;
 use contract_mailbox::{Delivered, Delivery, Flags, SpecialUse, WriteReply};
 use contract_store::{BodyError, Isolation, Transaction};
 use contract_transport::rows as queue_rows;
@@ -48,16 +49,27 @@ pub(super) async fn run(
     };
     let entry = message::add(unit, arrival).await?;
     unit.tx.set(&key(unit.keys, delivery), b"");
-    if delivery.ends_queue_entry {
-        end_queue_entry(unit, delivery);
-    }
+    end_queue_entry(unit.tx, unit.blobs, unit.queue_slot(delivery.queue), delivery).await?;
     Ok(WriteReply::Delivered(Delivered::New { folder, item: entry.item, uid: entry.uid }))
 }
 
-/// Ends the queue entry of a delivery that was the last of its message.
-pub(crate) fn end_queue_entry(unit: &Unit<'_>, delivery: &Delivery) {
-    let slot = unit.queue_slot(delivery.queue);
-    queue_rows::finish(unit.tx, unit.blobs, slot, delivery.queue, &delivery.content);
+/// Ends the queue entry if this delivery was the last of its message. A message that has got a
+/// state meanwhile is in somebody else's hands (another life of its queue, which may have found
+/// more recipients), and stays.
+pub(crate) async fn end_queue_entry(
+    tx: &dyn Transaction,
+    blobs: &dyn Blobs,
+    slot: Slot,
+    delivery: &Delivery,
+) -> Result<(), BodyError> {
+    if !delivery.ends_queue_entry {
+        return Ok(());
+    }
+    let state = queue_rows::state_head_key(slot, delivery.queue);
+    if tx.get(&state, Isolation::Serializable).await?.is_none() {
+        queue_rows::finish(tx, blobs, slot, delivery.queue, &delivery.content);
+    }
+    Ok(())
 }
 
 /// The header that final delivery puts in front (RFC 5321 §4.4).

@@ -60,6 +60,9 @@ struct Storm {
     unknown: u32,
 }
 
+/// From so many messages on, more are removed than copied.
+const MESSAGES_MAX: usize = 200;
+
 const FAULTS: Faults = Faults {
     conflict: 0.04,
     commit_unknown_applied: 0.04,
@@ -173,7 +176,9 @@ impl Storm {
             let follower = self.random.below(self.followers.len());
             self.follow(follower).await;
         }
-        self.resend_old(command, &request).await;
+        if reply.is_ok() {
+            self.resend_old(command, &request).await;
+        }
     }
 
     /// A command, and the model as it is afterwards.
@@ -182,8 +187,14 @@ impl Storm {
         let mut after = self.model.clone();
         let from = folders()[self.random.below(3)];
         let to = folders()[self.random.below(3)];
-        let uids = self.some_uids(from);
-        let request = match self.random.below(13) {
+        let mut uids = self.some_uids(from);
+        let count: usize = after.values().map(|shelf| shelf.messages.len()).sum();
+        let what = match self.random.below(13) {
+            what if count < MESSAGES_MAX || (3..8).contains(&what) => what,
+            // Copies would fill the mailbox without end.
+            _ => 12 + self.random.below(2),
+        };
+        let request = match what {
             0..3 => {
                 let count = 1 + self.random.below(3) as u64;
                 let numbers = self.next_number..self.next_number + count;
@@ -239,6 +250,22 @@ impl Storm {
                     shelf(&mut after, to).add(known);
                 }
                 Write::Move { from, uids, to }
+            }
+            13 => {
+                uids = UidSet::all();
+                let deleted = SystemFlags::DELETED;
+                let messages = &mut shelf(&mut after, from).messages;
+                messages
+                    .values_mut()
+                    .for_each(|known| known.1 = known.1.union(deleted));
+                let (folder, flags, mode) = (from, named(deleted), StoreMode::Add);
+                Write::Store {
+                    folder,
+                    uids,
+                    mode,
+                    flags,
+                    unchanged_since: None,
+                }
             }
             _ => {
                 let is_deleted = |known: &Known| known.1.contains(SystemFlags::DELETED);
@@ -312,8 +339,7 @@ impl Storm {
                     .session
                     .send(&self.world.node, old, request.clone())
                     .await;
-                // Only the last answer is kept; nothing may be done for an older one. Where no
-                // later command has been acknowledged, it is not known to be older.
+                // Only the last answer is kept; nothing may be done for an older one.
                 if let Err(error) = refused {
                     assert!(
                         error.kind == Kind::Invalid || is_passing(&error),
@@ -444,7 +470,10 @@ fn a_storm_of_faults_loses_and_doubles_nothing() {
 fn a_storm_over_jobs_loses_and_doubles_nothing() {
     let seed = test_seed();
     Universe::run(seed, async |env| {
-        let config = Config { chunk_messages: 2, ..Config::default() };
+        let config = Config {
+            chunk_messages: 2,
+            ..Config::default()
+        };
         storm(World::new(env, config).await, seed, commands()).await;
     });
 }

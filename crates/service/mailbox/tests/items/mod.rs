@@ -51,15 +51,9 @@ impl World for support::World {
 
     async fn is_queued(&self, queue: QueueId) -> bool {
         let key = queue_rows::entry_key(self.node.control.slot_of_queue(queue), queue);
-        self.quietly(async || {
-            self.store
-                .begin()
-                .get(&key, Isolation::Snapshot)
-                .await
-                .unwrap()
-        })
-        .await
-        .is_some()
+        self.quietly(async || self.store.begin().get(&key, Isolation::Snapshot).await.unwrap())
+            .await
+            .is_some()
     }
 
     fn bytes_written(&self) -> Option<u64> {

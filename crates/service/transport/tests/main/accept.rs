@@ -60,7 +60,7 @@ fn blobs_of_finished_messages_are_let_go() {
         world.settle().await;
         // Readers that have begun get their time to finish.
         let grace_ms = u64::try_from(contract_blob::GRACE_MS).unwrap();
-        world.env.clock.sleep(std::time::Duration::from_millis(grace_ms + 1)).await;
+        world.env.clock.sleep(std::time::Duration::from_millis(2 * grace_ms)).await;
         let mut removed = 0;
         loop {
             let collected = world.blobs.collect(100).await.unwrap();

@@ -67,9 +67,7 @@ pub(super) async fn fields(
     blobs: &Arc<dyn Blobs>,
 ) -> Result<Bytes> {
     let (names, keep, partial) = match item {
-        FetchItem::Section(BodySection {
-            section, partial, ..
-        }) => match named(section) {
+        FetchItem::Section(BodySection { section, partial, .. }) => match named(section) {
             Some((names, keep)) => (names, keep, *partial),
             None => return Ok(Bytes::new()),
         },
@@ -91,16 +89,7 @@ pub(super) async fn fields(
 
 /// The section and partial that an item shows, if it shows bytes.
 fn shown(item: &FetchItem) -> Option<(Wanted<'_>, Option<Partial>)> {
-    let plain = |kind| {
-        Some((
-            Wanted {
-                parts: &[],
-                kind,
-                section: None,
-            },
-            None,
-        ))
-    };
+    let plain = |kind| Some((Wanted { parts: &[], kind, section: None }, None));
     match item {
         FetchItem::Rfc822 => plain(SectionKind::Whole),
         FetchItem::Rfc822Header => plain(SectionKind::Header),
@@ -117,11 +106,7 @@ fn shown(item: &FetchItem) -> Option<(Wanted<'_>, Option<Partial>)> {
                     | SectionText::HeaderFieldsNot(_),
                 ) => SectionKind::Header,
             };
-            let wanted = Wanted {
-                parts: &section.parts,
-                kind,
-                section: Some(section),
-            };
+            let wanted = Wanted { parts: &section.parts, kind, section: Some(section) };
             Some((wanted, body.partial))
         }
         _ => None,

@@ -32,11 +32,7 @@ pub(super) async fn batch(
     let target = |row: usize| {
         let meta = metas.binary_search_by_key(&uid(&row), |(uid, _)| *uid).ok();
         let meta = meta.map(|place| metas[place].1.clone());
-        Target {
-            row,
-            meta,
-            now_seen: false,
-        }
+        Target { row, meta, now_seen: false }
     };
     let mut targets: Vec<Target> = rows.into_iter().map(target).collect();
     if plan.sets_seen {
@@ -80,28 +76,14 @@ async fn mark_seen(
     let unseen = |target: &Target| {
         target.meta.is_some() && !view.flags(target.row).0.system.contains(SystemFlags::SEEN)
     };
-    let unseen: Vec<usize> = (0..targets.len())
-        .filter(|i| unseen(&targets[*i]))
-        .collect();
-    let uids: UidSet = unseen
-        .iter()
-        .filter_map(|i| view.uid(targets[*i].row))
-        .collect();
+    let unseen: Vec<usize> = (0..targets.len()).filter(|i| unseen(&targets[*i])).collect();
+    let uids: UidSet = unseen.iter().filter_map(|i| view.uid(targets[*i].row)).collect();
     if uids.is_empty() {
         return Ok(());
     }
-    let flags = NamedFlags {
-        system: SystemFlags::SEEN,
-        keywords: Vec::new(),
-    };
+    let flags = NamedFlags { system: SystemFlags::SEEN, keywords: Vec::new() };
     let (mode, folder) = (StoreMode::Add, selected.folder);
-    let request = Write::Store {
-        folder,
-        uids,
-        mode,
-        flags: flags.clone(),
-        unchanged_since: None,
-    };
+    let request = Write::Store { folder, uids, mode, flags: flags.clone(), unchanged_since: None };
     match write(user, "FETCH", request).await? {
         Some(WriteReply::Stored(stored)) => selected.view.stored(&stored, false, mode, &flags),
         None => sync::catch_up(user, selected, Ask::Always)

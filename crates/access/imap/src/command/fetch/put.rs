@@ -148,14 +148,8 @@ async fn stream(
             crate::reply::log("FETCH", &error);
             Ending::Broken
         })?;
-        left_bytes = left_bytes
-            .checked_sub(next.len() as u64)
-            .ok_or(Ending::Broken)?;
+        left_bytes = left_bytes.checked_sub(next.len() as u64).ok_or(Ending::Broken)?;
         wire.payload(next).await?;
     }
-    if left_bytes == 0 {
-        Ok(())
-    } else {
-        Err(Ending::Broken)
-    }
+    if left_bytes == 0 { Ok(()) } else { Err(Ending::Broken) }
 }

@@ -1,12 +1,14 @@
 //! An item's content while a command changes it: the bag, the attachments it touches, the blobs it
 //! will hold.
 
-use super::limits::{ATTACHMENTS_MAX, TREE_BYTES_MAX, too_much};
+use super::limits::{
+    ATTACHMENTS_MAX, BLOBS_MAX, ITEM_ROW_BYTES_MAX, TREE_BYTES_MAX, check_predecessors, too_much,
+};
 use crate::content;
 use crate::rows::tree::{self, BagRow};
 use crate::rows::{ItemExtra, ItemRow};
 use crate::unit::Unit;
-use base::{ItemId, Result};
+use base::{Error, ItemId, Result};
 use contract_blob::{BlobId, Staged};
 use contract_mailbox::{Attachment, MessageMeta};
 use contract_store::{BodyError, Isolation};
@@ -54,15 +56,7 @@ impl Work {
         };
         let before = row.blobs.iter().chain(&extra.bag_blobs).copied().collect();
         let staged = staged.to_vec();
-        Ok(Self {
-            item,
-            row,
-            extra,
-            bag,
-            staged,
-            before,
-            added_bytes: 0,
-        })
+        Ok(Self { item, row, extra, bag, staged, before, added_bytes: 0 })
     }
 
     /// Adds attachments under the next numbers.
@@ -78,16 +72,18 @@ impl Work {
             }
             let number = self.bag.next_attachment;
             self.bag.next_attachment = number.saturating_add(1);
-            let attachment = Attachment {
-                number,
-                ..attachment.clone()
-            };
+            let attachment = Attachment { number, ..attachment.clone() };
             let row_bytes = tree::write_attachment(unit.tx, unit.keys, self.item, &attachment)?;
             let holder = unit.keys.attachment_holder(self.item, number);
-            for id in tree::attachment_blobs(&attachment) {
+            let blobs = tree::attachment_blobs(&attachment);
+            if blobs.len() > BLOBS_MAX {
+                return Err(too_many_blobs().into());
+            }
+            for id in blobs {
                 content::hold(unit, id, &self.staged, &holder).await?;
             }
             self.added_bytes += row_bytes;
+            self.extra.attachment_row_bytes += row_bytes as u64;
             self.extra.attachments += 1;
             self.extra.attachment_bytes += tree::attachment_bytes(&attachment, row_bytes);
         }
@@ -110,6 +106,8 @@ impl Work {
             let bytes = tree::attachment_bytes(&attachment, row_bytes);
             self.extra.attachments = self.extra.attachments.saturating_sub(1);
             self.extra.attachment_bytes = self.extra.attachment_bytes.saturating_sub(bytes);
+            let rows = &mut self.extra.attachment_row_bytes;
+            *rows = rows.saturating_sub(row_bytes as u64);
         }
         Ok(())
     }
@@ -123,6 +121,7 @@ impl Work {
         unit.tx.clear_range(&unit.keys.attachments(self.item));
         self.extra.attachments = 0;
         self.extra.attachment_bytes = 0;
+        self.extra.attachment_row_bytes = 0;
         Ok(())
     }
 
@@ -138,6 +137,7 @@ impl Work {
         if let Some(meta) = shown {
             self.row.blobs = meta.content.blobs();
         }
+        check_predecessors(self.extra.predecessors.len())?;
         self.extra.has_tree = self.bag != BagRow::default() || self.extra.attachments > 0;
         self.extra.bag_blobs = self.bag.blobs().into_iter().collect();
         let mut bag_bytes = 0;
@@ -147,16 +147,19 @@ impl Work {
                 let text = format!("An item's properties take at most {TREE_BYTES_MAX} bytes");
                 return Err(too_much(text).into());
             }
+            if row_bytes as u64 + self.extra.attachment_row_bytes > ITEM_ROW_BYTES_MAX {
+                let text =
+                    format!("An item without its contents has at most {ITEM_ROW_BYTES_MAX} bytes");
+                return Err(too_much(text).into());
+            }
             bag_bytes = row_bytes as u64 + self.bag.content_bytes();
         }
         self.row.size_bytes = shown_bytes + bag_bytes + self.extra.attachment_bytes;
-        let after: BTreeSet<BlobId> = self
-            .row
-            .blobs
-            .iter()
-            .chain(&self.extra.bag_blobs)
-            .copied()
-            .collect();
+        let after: BTreeSet<BlobId> =
+            self.row.blobs.iter().chain(&self.extra.bag_blobs).copied().collect();
+        if self.row.blobs.len() + self.extra.bag_blobs.len() > BLOBS_MAX {
+            return Err(too_many_blobs().into());
+        }
         let holder = unit.keys.holder(self.item);
         for id in after.difference(&self.before) {
             content::hold(unit, *id, &self.staged, &holder).await?;
@@ -172,4 +175,8 @@ impl Work {
         let extra = (self.extra != ItemExtra::default()).then(|| Box::new(self.extra));
         ItemRow { extra, ..self.row }
     }
+}
+
+fn too_many_blobs() -> Error {
+    too_much(format!("An item or attachment can be put together from at most {BLOBS_MAX} blobs"))
 }

@@ -39,10 +39,7 @@ pub(in crate::write) async fn create(
         None => unit.next_item(),
     };
     let content_change = make(unit, folder, item, new).await?;
-    Ok(WriteReply::Edited(Edited::Applied {
-        item,
-        content_change,
-    }))
+    Ok(WriteReply::Edited(Edited::Applied { item, content_change }))
 }
 
 /// The item that has the foreign SourceKey already.
@@ -65,9 +62,7 @@ async fn by_source_key(
 /// The item that a row of an index of names points to.
 async fn named(unit: &Unit<'_>, key: &[u8]) -> Result<Option<ItemId>, BodyError> {
     let row = unit.tx.get(key, Isolation::Serializable).await?;
-    Ok(row
-        .map(|row| crate::rows::decode_item_id(&row))
-        .transpose()?)
+    Ok(row.map(|row| crate::rows::decode_item_id(&row)).transpose()?)
 }
 
 /// Writes a new item; gives its first change.
@@ -137,8 +132,7 @@ async fn make_visible(
             render::render(unit, &mut work).await?
         }
     };
-    work.finish(unit, Some(&meta), meta.content.size_bytes())
-        .await?;
+    work.finish(unit, Some(&meta), meta.content.size_bytes()).await?;
     message::check_room(unit, work.row.size_bytes)?;
     let item = work.item;
     let mut row = work.into_row();

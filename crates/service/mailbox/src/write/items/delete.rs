@@ -52,18 +52,12 @@ pub(super) async fn read_items(
     items.dedup();
     let reads = items.iter().map(|item| read_one(unit, *item));
     let found = futures::future::try_join_all(reads).await?;
-    let known = items
-        .iter()
-        .zip(found)
-        .filter_map(|(item, row)| row.map(|row| (*item, row)));
+    let known = items.iter().zip(found).filter_map(|(item, row)| row.map(|row| (*item, row)));
     Ok(known.collect())
 }
 
 async fn read_one(unit: &Unit<'_>, item: ItemId) -> Result<Option<ItemRow>, BodyError> {
-    let row = unit
-        .tx
-        .get(&unit.keys.item(item), Isolation::Serializable)
-        .await?;
+    let row = unit.tx.get(&unit.keys.item(item), Isolation::Serializable).await?;
     Ok(row.map(|row| rows::decode(&row, "item")).transpose()?)
 }
 
@@ -76,9 +70,7 @@ async fn is_in(
 ) -> Result<bool, BodyError> {
     match unit.folder(folder)?.search {
         None => Ok(row.folder == folder),
-        Some(_) => Ok(members::uid_in(unit, folder, row.folder, item)
-            .await?
-            .is_some()),
+        Some(_) => Ok(members::uid_in(unit, folder, row.folder, item).await?.is_some()),
     }
 }
 
@@ -117,9 +109,5 @@ fn target(unit: &Unit<'_>, folder: FolderId, hard: bool) -> Result<Option<Folder
         return Ok(None);
     }
     let recoverable = message::is_recoverable(unit, folder)?;
-    Ok(Some(if hard || recoverable {
-        purges
-    } else {
-        SpecialUse::Deletions.folder_id()
-    }))
+    Ok(Some(if hard || recoverable { purges } else { SpecialUse::Deletions.folder_id() }))
 }

@@ -41,10 +41,7 @@ pub(in crate::write) async fn edit(
 ) -> Result<WriteReply, BodyError> {
     limits::check_edit(edit)?;
     let row = message::read_item(unit, item).await?;
-    if edit
-        .expected
-        .is_some_and(|expected| expected != row.content_change)
-    {
+    if edit.expected.is_some_and(|expected| expected != row.content_change) {
         return Err(Error::new(Kind::Conflict, "The item has been changed meanwhile").into());
     }
     let revision = Revision {
@@ -107,10 +104,7 @@ async fn revise(
         versions::keep(unit, item, &row).await?;
     }
     let content_change = write(unit, item, row, revision).await?;
-    Ok(WriteReply::Edited(Edited::Applied {
-        item,
-        content_change,
-    }))
+    Ok(WriteReply::Edited(Edited::Applied { item, content_change }))
 }
 
 /// Writes a new version; gives its change number.
@@ -211,11 +205,7 @@ pub(super) async fn shown(
     let isolation = Isolation::Serializable;
     let found = meta::read(unit.tx, unit.keys, row.folder, &uids, isolation).await?;
     let missing = || Error::corrupt(format!("{} of {} has no meta", entry.uid, row.folder));
-    Ok(found
-        .into_iter()
-        .next()
-        .map(|(_, meta)| meta)
-        .ok_or_else(missing)?)
+    Ok(found.into_iter().next().map(|(_, meta)| meta).ok_or_else(missing)?)
 }
 
 /// Gives the item a new UID, which shows the new message.
@@ -226,8 +216,7 @@ async fn replace(
     entry: &IndexEntry,
     meta: &MessageMeta,
 ) -> Result<Change, BodyError> {
-    work.finish(unit, Some(meta), meta.content.size_bytes())
-        .await?;
+    work.finish(unit, Some(meta), meta.content.size_bytes()).await?;
     check_growth(unit, old, &work.row)?;
     let (item, folder) = (work.item, old.folder);
     let step = message::read_change(unit.tx, unit.keys, folder, entry.change).await?;
@@ -252,9 +241,7 @@ async fn keep_uid(
     work.finish(unit, None, entry.size_bytes).await?;
     check_growth(unit, old, &work.row)?;
     let (item, folder) = (work.item, old.folder);
-    let change = message::restamp(unit, folder, entry, entry.flags, Touch::Content)
-        .await?
-        .change;
+    let change = message::restamp(unit, folder, entry, entry.flags, Touch::Content).await?.change;
     let mut row = work.into_row();
     row.change = change;
     row.content_change = change;

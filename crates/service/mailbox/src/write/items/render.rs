@@ -61,27 +61,12 @@ fn message(unit: &Unit<'_>, work: &Work, text: &str) -> Vec<u8> {
     let mut header = HeaderWriter::new();
     let (name, email) = author(unit, properties);
     header.date("Date", date(properties, work.row.received));
-    header.addresses(
-        "From",
-        &[Mailbox {
-            name: Some(&name),
-            email: &email,
-        }],
-    );
+    header.addresses("From", &[Mailbox { name: Some(&name), email: &email }]);
     for (field, kind) in [("To", 1), ("Cc", 2), ("Bcc", 3)] {
-        let people: Vec<(String, String)> = work
-            .bag
-            .recipients
-            .iter()
-            .filter_map(|bag| recipient(bag, kind))
-            .collect();
-        let people: Vec<Mailbox<'_>> = people
-            .iter()
-            .map(|(name, email)| Mailbox {
-                name: Some(name),
-                email,
-            })
-            .collect();
+        let people: Vec<(String, String)> =
+            work.bag.recipients.iter().filter_map(|bag| recipient(bag, kind)).collect();
+        let people: Vec<Mailbox<'_>> =
+            people.iter().map(|(name, email)| Mailbox { name: Some(name), email }).collect();
         header.addresses(field, &people);
     }
     header.text("Subject", &subject(properties));
@@ -89,14 +74,9 @@ fn message(unit: &Unit<'_>, work: &Work, text: &str) -> Vec<u8> {
         let unique = format!("{:x}.{:x}", unit.owner.id.0, work.item.0);
         message_id(&unique, &unit.owner.address.domain)
     };
-    header.structured(
-        "Message-ID",
-        &string(properties, INTERNET_MESSAGE_ID).unwrap_or_else(own_id),
-    );
-    for (field, tag) in [
-        ("In-Reply-To", IN_REPLY_TO),
-        ("References", INTERNET_REFERENCES),
-    ] {
+    header
+        .structured("Message-ID", &string(properties, INTERNET_MESSAGE_ID).unwrap_or_else(own_id));
+    for (field, tag) in [("In-Reply-To", IN_REPLY_TO), ("References", INTERNET_REFERENCES)] {
         if let Some(value) = string(properties, tag) {
             header.structured(field, &value);
         }
@@ -107,10 +87,7 @@ fn message(unit: &Unit<'_>, work: &Work, text: &str) -> Vec<u8> {
     let plain = text.is_ascii()
         && !text.contains('\0')
         && text.split("\r\n").all(|line| line.len() <= LINE_BYTES_MAX);
-    header.structured(
-        "Content-Transfer-Encoding",
-        if plain { "7bit" } else { "base64" },
-    );
+    header.structured("Content-Transfer-Encoding", if plain { "7bit" } else { "base64" });
     let mut bytes = header.finish();
     if plain {
         bytes.extend_from_slice(text.as_bytes());
@@ -143,10 +120,7 @@ fn author(unit: &Unit<'_>, properties: &Properties) -> (String, String) {
             return (string(properties, name).unwrap_or_default(), email);
         }
     }
-    (
-        unit.owner.display_name.clone(),
-        unit.owner.address.to_string(),
-    )
+    (unit.owner.display_name.clone(), unit.owner.address.to_string())
 }
 
 /// Name and address of a recipient of one kind (PidTagRecipientType, MS-OXOMSG 2.2.3.1).
@@ -185,10 +159,7 @@ fn date(properties: &Properties, received: Timestamp) -> SentAt {
         _ => None,
     };
     let known = time(CLIENT_SUBMIT_TIME).or_else(|| time(DELIVERY_TIME));
-    SentAt {
-        unix_seconds: known.unwrap_or(received.unix_s()),
-        offset_minutes: 0,
-    }
+    SentAt { unix_seconds: known.unwrap_or(received.unix_s()), offset_minutes: 0 }
 }
 
 /// From 100 ns since 1601 (MS-OXCDATA 2.11.1 PtypTime).
@@ -201,10 +172,9 @@ fn unix_seconds(time: u64) -> i64 {
 async fn text(unit: &Unit<'_>, work: &Work) -> Result<String, BodyError> {
     match work.bag.properties.get(&PropertyName::Tag(BODY)) {
         Some(PropertyValue::Text(text)) if text.len() as u64 <= TEXT_BYTES_MAX => Ok(text.clone()),
-        Some(PropertyValue::Stream {
-            text: true,
-            content,
-        }) if content.size_bytes() <= TEXT_BYTES_MAX => {
+        Some(PropertyValue::Stream { text: true, content })
+            if content.size_bytes() <= TEXT_BYTES_MAX =>
+        {
             let mut bytes = Vec::new();
             for segment in &content.segments {
                 match read_segment(unit, segment, &work.staged).await? {
@@ -230,33 +200,20 @@ async fn read_segment(
 ) -> Result<Option<Bytes>> {
     let (id, offset, size) = match segment {
         Segment::Inline(bytes) => return Ok(Some(bytes.clone())),
-        Segment::Blob {
-            id,
-            offset,
-            size_bytes,
-        } => (*id, *offset, *size_bytes),
+        Segment::Blob { id, offset, size_bytes } => (*id, *offset, *size_bytes),
     };
-    match staged
-        .iter()
-        .find(|staged| staged.id == id)
-        .map(|staged| &staged.place)
-    {
+    match staged.iter().find(|staged| staged.id == id).map(|staged| &staged.place) {
         Some(Place::Inline(bytes)) => {
             let (begin, end) = (offset as usize, offset.saturating_add(size) as usize);
             let outside = || base::Error::invalid("A stream reaches beyond its blob");
             let in_it = begin <= end && end <= bytes.len();
-            in_it
-                .then(|| Some(bytes.slice(begin..end)))
-                .ok_or_else(outside)
+            in_it.then(|| Some(bytes.slice(begin..end))).ok_or_else(outside)
         }
         Some(Place::Uploaded { .. }) => Ok(None),
         Some(Place::Stored) | None => {
             use futures::TryStreamExt;
-            let pieces: Vec<Bytes> = unit
-                .blobs
-                .read(id, offset..offset.saturating_add(size))
-                .try_collect()
-                .await?;
+            let pieces: Vec<Bytes> =
+                unit.blobs.read(id, offset..offset.saturating_add(size)).try_collect().await?;
             Ok(Some(pieces.concat().into()))
         }
     }

@@ -37,13 +37,8 @@ pub(in crate::write) fn reserve(unit: &mut Unit<'_>, count: u64) -> Result<Write
         return Err(Error::new(Kind::Limit, "The mailbox has used up its ids"));
     }
     unit.summary().next_item += count;
-    let row = ReservedRow {
-        count,
-        principal: unit.principal,
-        used: Vec::new(),
-    };
-    unit.tx
-        .set(&unit.keys.reserved(first), &rows::encode(&row)?);
+    let row = ReservedRow { count, principal: unit.principal, used: Vec::new() };
+    unit.tx.set(&unit.keys.reserved(first), &rows::encode(&row)?);
     Ok(WriteReply::Reserved(ItemId(first), count))
 }
 

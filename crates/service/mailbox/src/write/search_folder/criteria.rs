@@ -34,9 +34,9 @@ fn check_below(search: &Search, depth: usize, conditions: &mut usize) -> Result<
         return Err(Error::new(Kind::Limit, text));
     }
     match search {
-        Search::And(all) | Search::Or(all) => all
-            .iter()
-            .try_for_each(|below| check_below(below, depth + 1, conditions)),
+        Search::And(all) | Search::Or(all) => {
+            all.iter().try_for_each(|below| check_below(below, depth + 1, conditions))
+        }
         Search::Not(below) => check_below(below, depth + 1, conditions),
         Search::Header { .. } | Search::Body(_) | Search::Text(_) => {
             let text = "A search folder cannot look into bodies or other header fields";
@@ -86,9 +86,9 @@ pub(super) fn matches(
         Search::Or(all) => all.iter().any(again),
         Search::Not(below) => !again(below),
         Search::System(flags) => entry.flags.system.contains(*flags),
-        Search::Keyword(name) => keywords
-            .bit(name)
-            .is_some_and(|bit| entry.flags.keywords & bit != 0),
+        Search::Keyword(name) => {
+            keywords.bit(name).is_some_and(|bit| entry.flags.keywords & bit != 0)
+        }
         Search::ReceivedBefore(limit) => day < i64::from(*limit),
         Search::ReceivedOn(wanted) => day == i64::from(*wanted),
         Search::ReceivedSince(limit) => day >= i64::from(*limit),
@@ -119,22 +119,15 @@ fn sent_day(sent: SentAt) -> i64 {
 }
 
 fn has_text(value: &Bytes, text: &str) -> bool {
-    encoded_word::decode(value)
-        .to_lowercase()
-        .contains(&text.to_lowercase())
+    encoded_word::decode(value).to_lowercase().contains(&text.to_lowercase())
 }
 
 /// Whether `name <address>` contains the text.
 fn has_address(address: &Address, text: &str) -> bool {
     let [name, _, mailbox, host] = address.imap_fields();
-    let mut shown = name
-        .map(|name| encoded_word::decode(name))
-        .unwrap_or_default();
+    let mut shown = name.map(|name| encoded_word::decode(name)).unwrap_or_default();
     if let (Some(mailbox), Some(host)) = (mailbox, host) {
-        let (mailbox, host) = (
-            String::from_utf8_lossy(mailbox),
-            String::from_utf8_lossy(host),
-        );
+        let (mailbox, host) = (String::from_utf8_lossy(mailbox), String::from_utf8_lossy(host));
         shown = format!("{shown} <{mailbox}@{host}>");
     }
     shown.to_lowercase().contains(&text.to_lowercase())
@@ -155,43 +148,26 @@ mod tests {
         let entry = IndexEntry {
             uid: Uid(1),
             item: ItemId(1),
-            flags: Flags {
-                system: SystemFlags::FLAGGED,
-                keywords: 0b10,
-            },
+            flags: Flags { system: SystemFlags::FLAGGED, keywords: 0b10 },
             change: Change(1),
             size_bytes: 100,
-            received: Timestamp {
-                unix_ms: 86_400_000,
-            },
+            received: Timestamp { unix_ms: 86_400_000 },
         };
         let keywords = Keywords(vec!["red".into(), "Blue".into()]);
         let check = |search: Search, expect: bool| {
-            assert_eq!(
-                matches(&search, &entry, Some(&parsed), &keywords),
-                expect,
-                "{search:?}"
-            );
+            assert_eq!(matches(&search, &entry, Some(&parsed), &keywords), expect, "{search:?}");
         };
         let text = String::from;
         check(Search::All, true);
         check(Search::System(SystemFlags::FLAGGED), true);
-        check(
-            Search::Not(Box::new(Search::System(SystemFlags::SEEN))),
-            true,
-        );
+        check(Search::Not(Box::new(Search::System(SystemFlags::SEEN))), true);
         check(Search::Keyword(text("blue")), true);
         check(Search::Keyword(text("red")), false);
         check(Search::Keyword(text("green")), false);
         check(Search::ReceivedOn(1), true);
         check(Search::ReceivedBefore(1), false);
         check(Search::ReceivedSince(1), true);
-        check(
-            Search::ReceivedAfter(Timestamp {
-                unix_ms: 86_400_001,
-            }),
-            false,
-        );
+        check(Search::ReceivedAfter(Timestamp { unix_ms: 86_400_001 }), false);
         // In its own zone it was sent on the last day of 1969; in UTC on the first of 1970.
         check(Search::SentOn(-1), true);
         check(Search::SentSince(0), false);
@@ -203,14 +179,8 @@ mod tests {
         check(Search::To(text("TEAM@")), true);
         check(Search::Cc(text("")), false);
         check(Search::Subject(text("grüße")), true);
-        check(
-            Search::And(vec![Search::All, Search::Subject(text("x"))]),
-            false,
-        );
-        check(
-            Search::Or(vec![Search::Subject(text("x")), Search::All]),
-            true,
-        );
+        check(Search::And(vec![Search::All, Search::Subject(text("x"))]), false);
+        check(Search::Or(vec![Search::Subject(text("x")), Search::All]), true);
     }
 
     #[test]
@@ -226,9 +196,6 @@ mod tests {
         }
         assert_eq!(kind(nested), Err(Kind::Limit));
         assert_eq!(kind(Search::Subject("x".repeat(20_000))), Err(Kind::Limit));
-        assert_eq!(
-            kind(Search::And(vec![Search::All, Search::From("a".into())])),
-            Ok(())
-        );
+        assert_eq!(kind(Search::And(vec![Search::All, Search::From("a".into())])), Ok(()));
     }
 }

@@ -17,12 +17,7 @@ pub(crate) async fn entered(
     parsed: &ParsedMessage,
 ) -> Result<(), BodyError> {
     for search in unit.searches_over(folder) {
-        if criteria::matches(
-            &criteria_of(unit, search)?,
-            entry,
-            Some(parsed),
-            &unit.keywords(),
-        ) {
+        if criteria::matches(&criteria_of(unit, search)?, entry, Some(parsed), &unit.keywords()) {
             add(unit, search, folder, entry, entry.change).await?;
         }
     }
@@ -47,10 +42,7 @@ pub(crate) async fn changed(
             let isolation = Isolation::Serializable;
             metas = Some(meta::read(unit.tx, unit.keys, folder, &uids, isolation).await?);
         }
-        let parsed = metas
-            .as_ref()
-            .and_then(|found| found.first())
-            .map(|(_, meta)| &meta.parsed);
+        let parsed = metas.as_ref().and_then(|found| found.first()).map(|(_, meta)| &meta.parsed);
         let now = criteria::matches(&wanted, entry, parsed, &unit.keywords());
         match (uid_in(unit, search, folder, entry.item).await?, now) {
             (Some(uid), true) => update(unit, search, uid, entry).await?,
@@ -136,16 +128,8 @@ pub(super) async fn add(
         return Err(Error::new(Kind::Limit, text).into());
     }
     info.uid_next = Uid(uid.0 + 1);
-    let entry = IndexEntry {
-        uid,
-        change,
-        ..*source
-    };
-    let milestones = Milestones {
-        entered: change,
-        content: change,
-        read: change,
-    };
+    let entry = IndexEntry { uid, change, ..*source };
+    let milestones = Milestones { entered: change, content: change, read: change };
     let key = unit.keys.member(search, folder, entry.item);
     unit.tx.set(&key, &uid.0.to_be_bytes());
     write_step(unit, search, &entry, milestones)?;
@@ -196,16 +180,8 @@ async fn remove(
     unit.tx.clear(&unit.keys.member(search, folder, item));
     unit.tx.clear(&unit.keys.change(search, old.change));
     let change = unit.next_change();
-    let tombstone = ChangeRow {
-        item,
-        uid: Some(uid),
-        href: None,
-        state: ChangeState::Gone,
-    };
-    unit.tx.set(
-        &unit.keys.change(search, change),
-        &rows::encode(&tombstone)?,
-    );
+    let tombstone = ChangeRow { item, uid: Some(uid), href: None, state: ChangeState::Gone };
+    unit.tx.set(&unit.keys.change(search, change), &rows::encode(&tombstone)?);
     let row = unit.folder_mut(search)?;
     row.discount(&old);
     row.info.highest_change = change;
@@ -219,16 +195,8 @@ fn write_step(
     milestones: Milestones,
 ) -> Result<()> {
     let state = ChangeState::Here(milestones);
-    let step = ChangeRow {
-        item: entry.item,
-        uid: Some(entry.uid),
-        href: None,
-        state,
-    };
-    unit.tx.set(
-        &unit.keys.change(search, entry.change),
-        &rows::encode(&step)?,
-    );
+    let step = ChangeRow { item: entry.item, uid: Some(entry.uid), href: None, state };
+    unit.tx.set(&unit.keys.change(search, entry.change), &rows::encode(&step)?);
     Ok(())
 }
 
@@ -253,8 +221,6 @@ pub(crate) async fn uid_in(
 }
 
 fn parse_uid(row: &[u8]) -> Result<Uid> {
-    let bytes = row
-        .try_into()
-        .map_err(|_| Error::corrupt("the row of a member"))?;
+    let bytes = row.try_into().map_err(|_| Error::corrupt("the row of a member"))?;
     Ok(Uid(u32::from_be_bytes(bytes)))
 }
