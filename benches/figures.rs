@@ -19,11 +19,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 fn main() {
     let wanted: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     runtime.block_on(async {
         let wants = |name: &str| wanted.is_empty() || wanted.iter().any(|one| one == name);
         if wants("ingest") {
@@ -75,8 +72,10 @@ async fn ingest(connections: u64) {
     }
     let total = scale(if connections == 1 { 500 } else { 4_000 }, 20_000);
     let each = total / connections;
-    let (commits, syncs) =
-        (node.metric("rialto_store_commits_total").await, node.metric("rialto_store_syncs_total").await);
+    let (commits, syncs) = (
+        node.metric("rialto_store_commits_total").await,
+        node.metric("rialto_store_syncs_total").await,
+    );
     let start = Instant::now();
     let clients = (0..connections).map(|client| {
         tokio::spawn(async move {

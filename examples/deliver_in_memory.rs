@@ -42,20 +42,13 @@ const MESSAGE: &[u8] = b"From: Alice <alice@example.test>\r\n\
 #[tokio::main]
 async fn main() -> Outcome<()> {
     let world = World::start().await?;
-    let Resolved::Account(bob) = world
-        .directory
-        .resolve(&Address::new("bob", DOMAIN))
-        .await?
+    let Resolved::Account(bob) = world.directory.resolve(&Address::new("bob", DOMAIN)).await?
     else {
         return Err("bob has no mailbox".into());
     };
     let session = SessionId(world.env.random.u128());
-    let mailbox = MailboxHandle::new(
-        world.mailboxes.clone(),
-        bob.id,
-        Principal::Account(bob.id),
-        session,
-    );
+    let mailbox =
+        MailboxHandle::new(world.mailboxes.clone(), bob.id, Principal::Account(bob.id), session);
     let inbox = SpecialUse::Inbox.folder_id();
     let mut news = mailbox.watch();
 
@@ -76,10 +69,7 @@ async fn main() -> Outcome<()> {
     for entry in view.entries() {
         println!("in the Inbox as {}, {} bytes", entry.uid, entry.size_bytes);
         for (_, meta) in mailbox.meta(inbox, vec![entry.uid]).await? {
-            let bytes = meta
-                .content
-                .read_all(&world.blobs, entry.size_bytes)
-                .await?;
+            let bytes = meta.content.read_all(&world.blobs, entry.size_bytes).await?;
             println!("\n{}", String::from_utf8_lossy(&bytes));
         }
     }
@@ -128,13 +118,7 @@ impl World {
         };
         let config = service_transport::Config::new(format!("mail.{DOMAIN}"));
         let transport = service_transport::start(config, parts, &local).await?;
-        Ok(Self {
-            env,
-            blobs,
-            directory,
-            mailboxes,
-            transport,
-        })
+        Ok(Self { env, blobs, directory, mailboxes, transport })
     }
 
     /// What an SMTP session does with a message before it says 250.
@@ -143,11 +127,7 @@ impl World {
         upload.write(Bytes::from_static(MESSAGE)).await?;
         let staged = upload.finish().await?;
         let queue = QueueId::new(self.env.clock.now(), self.env.random.u128());
-        let source = Source {
-            ip: None,
-            helo: "example".into(),
-            protocol: "local".into(),
-        };
+        let source = Source { ip: None, helo: "example".into(), protocol: "local".into() };
         let envelope = Envelope {
             sender: Some(Address::new("alice", DOMAIN)),
             recipients: vec![Recipient::plain(Address::new("bob", DOMAIN))],
@@ -185,8 +165,5 @@ fn people() -> Bootstrap {
         quota: None,
         role: Role::None,
     };
-    Bootstrap {
-        domain: DOMAIN.into(),
-        accounts: vec![person("alice"), person("bob")],
-    }
+    Bootstrap { domain: DOMAIN.into(), accounts: vec![person("alice"), person("bob")] }
 }

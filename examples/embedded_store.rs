@@ -23,18 +23,14 @@ const JOURNAL: &[u8] = b"example/journal/";
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let dir = std::env::args().nth(1).map_or_else(
-        || std::env::temp_dir().join("rialto-example-store"),
-        PathBuf::from,
-    );
+    let dir = std::env::args()
+        .nth(1)
+        .map_or_else(|| std::env::temp_dir().join("rialto-example-store"), PathBuf::from);
     let env = Env::real();
 
     let embedded = EmbeddedStore::open(Options::new(&dir, env.clone()))?;
     let store: Arc<dyn Store> = embedded.clone();
-    let visit = Visit {
-        id: env.random.u64(),
-        at_ms: env.clock.now().unix_ms,
-    };
+    let visit = Visit { id: env.random.u64(), at_ms: env.clock.now().unix_ms };
     let count = transact(&store, visit).await?;
     println!("visit number {count}, durable in {}", dir.display());
     drop(store);
@@ -81,10 +77,7 @@ impl Body<u64> for Visit {
             }
             let count = before + 1;
             tx.set(COUNTER, &count.to_be_bytes());
-            tx.set(
-                &key,
-                format!("visit {count} at {} ms", self.at_ms).as_bytes(),
-            );
+            tx.set(&key, format!("visit {count} at {} ms", self.at_ms).as_bytes());
             Ok(count)
         })
     }

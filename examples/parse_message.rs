@@ -39,11 +39,7 @@ fn show(message: &ParsedMessage) {
             println!("{name:8} {email} {person}");
         }
     }
-    println!(
-        "Size     {} bytes, header {}",
-        message.size_bytes,
-        message.header_end()
-    );
+    println!("Size     {} bytes, header {}", message.size_bytes, message.header_end());
     if message.truncated {
         println!("         (over a limit: some of it is not described)");
     }
@@ -54,15 +50,9 @@ fn show(message: &ParsedMessage) {
 fn tree(part: &Part, depth: usize) {
     let kind = &part.content_type;
     let (main, sub) = (kind.main.escape_ascii(), kind.sub.escape_ascii());
-    let name = part
-        .filename()
-        .map(|name| format!("  \"{name}\""))
-        .unwrap_or_default();
+    let name = part.filename().map(|name| format!("  \"{name}\"")).unwrap_or_default();
     let indent = "  ".repeat(depth);
-    println!(
-        "{indent}{main}/{sub}  bytes {}..{}{name}",
-        part.body.start, part.body.end
-    );
+    println!("{indent}{main}/{sub}  bytes {}..{}{name}", part.body.start, part.body.end);
     match &part.kind {
         PartKind::Leaf => {}
         PartKind::Multipart(parts) => parts.iter().for_each(|part| tree(part, depth + 1)),

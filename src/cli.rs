@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// Rialto: an open mail and collaboration server.
 #[derive(Parser, Debug)]
 #[command(name = "rialto", version, about, max_term_width = 100)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -15,7 +15,7 @@ pub struct Arguments {
 
 /// What to do.
 #[derive(Subcommand, Debug)]
-pub enum Command {
+pub(crate) enum Command {
     /// Run a complete server for trying things out, on 127.0.0.1 only
     Dev(Dev),
     /// Run a server as its configuration says
@@ -47,7 +47,7 @@ pub enum Command {
 
 /// `rialto dev`.
 #[derive(Args, Debug)]
-pub struct Dev {
+pub(crate) struct Dev {
     /// Where everything is kept; found again at the next start
     #[arg(long, default_value = "rialto-data")]
     pub data: PathBuf,
@@ -72,14 +72,14 @@ pub struct Dev {
 /// Which store.
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum StoreKind {
+pub(crate) enum StoreKind {
     /// On this machine's disk
     Embedded,
 }
 
 /// `rialto config …`.
 #[derive(Subcommand, Debug)]
-pub enum ConfigVerb {
+pub(crate) enum ConfigVerb {
     /// Tells whether a file could be used, and where it is wrong
     Check {
         /// The configuration file (TOML)
@@ -89,7 +89,7 @@ pub enum ConfigVerb {
 
 /// How to reach a node, and how to show what it says.
 #[derive(Args, Debug, Clone)]
-pub struct Reach {
+pub(crate) struct Reach {
     /// The node's data directory, where its socket is
     #[arg(long, default_value = "rialto-data")]
     pub data: PathBuf,
@@ -100,7 +100,7 @@ pub struct Reach {
 
 /// As [`Reach`], for changes.
 #[derive(Args, Debug, Clone)]
-pub struct ChangeReach {
+pub(crate) struct ChangeReach {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub reach: Reach,
@@ -111,7 +111,7 @@ pub struct ChangeReach {
 
 /// `rialto mailbox …`.
 #[derive(Subcommand, Debug)]
-pub enum MailboxVerb {
+pub(crate) enum MailboxVerb {
     /// Makes a mailbox
     New {
         /// Its address, in an accepted domain
@@ -154,7 +154,7 @@ pub enum MailboxVerb {
 
 /// What kind of mailbox.
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// A person
     User,
     /// Shared by several; nobody signs in
@@ -167,7 +167,7 @@ pub enum Kind {
 
 /// `rialto mailbox set`.
 #[derive(Args, Debug)]
-pub struct MailboxSet {
+pub(crate) struct MailboxSet {
     /// Its address
     pub address: String,
     /// A new name for people
@@ -210,7 +210,7 @@ pub struct MailboxSet {
 
 /// `rialto domain …`.
 #[derive(Subcommand, Debug)]
-pub enum DomainVerb {
+pub(crate) enum DomainVerb {
     /// Accepts mail for a domain
     New {
         /// Its name
@@ -236,7 +236,7 @@ pub enum DomainVerb {
 
 /// `rialto group …`.
 #[derive(Subcommand, Debug)]
-pub enum GroupVerb {
+pub(crate) enum GroupVerb {
     /// Makes a group
     New {
         /// Its address, in an accepted domain
@@ -291,7 +291,7 @@ pub enum GroupVerb {
 
 /// `rialto queue …`.
 #[derive(Subcommand, Debug)]
-pub enum QueueVerb {
+pub(crate) enum QueueVerb {
     /// Shows what waits
     List(Reach),
     /// Tries a message again now

@@ -13,13 +13,13 @@ use tokio::net::UnixStream;
 const ANSWER_BYTES_MAX: usize = 256 << 20;
 
 /// A node's socket.
-pub struct Client {
+pub(crate) struct Client {
     socket: PathBuf,
 }
 
 impl Client {
     /// The socket in a node's data directory.
-    pub fn new(data: &Path) -> Self {
+    pub(crate) fn new(data: &Path) -> Self {
         Self { socket: data.join(crate::node::SOCKET) }
     }
 
@@ -27,7 +27,12 @@ impl Client {
     ///
     /// # Errors
     /// What the node refused with; [`Kind::Unavailable`] if no node answers.
-    pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value> {
         let unreachable = |error: &dyn std::fmt::Display| {
             let text = format!(
                 "No node answers on {} ({error}). Is it running, and is this its data directory?",
@@ -35,7 +40,8 @@ impl Client {
             );
             Error::new(Kind::Unavailable, text)
         };
-        let stream = UnixStream::connect(&self.socket).await.map_err(|error| unreachable(&error))?;
+        let stream =
+            UnixStream::connect(&self.socket).await.map_err(|error| unreachable(&error))?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| unreachable(&error))?;
@@ -67,7 +73,7 @@ fn understand(status: StatusCode, body: &[u8]) -> Result<Value> {
 }
 
 /// A path segment or query value, escaped.
-pub fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'@' => {

@@ -5,7 +5,7 @@ use clap::ValueEnum;
 
 /// A deliberate fault.
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Mutant {
+pub(crate) enum Mutant {
     /// Says that a commit is durable before it is written.
     AckBeforeCommit,
     /// Never syncs the log.
@@ -16,7 +16,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// What of it concerns the store.
-    pub fn of_store(self) -> Option<store_embedded::Mutant> {
+    pub(crate) fn of_store(self) -> Option<store_embedded::Mutant> {
         match self {
             Self::AckBeforeCommit => Some(store_embedded::Mutant::AckBeforeCommit),
             Self::NoFsync => Some(store_embedded::Mutant::NoFsync),
@@ -25,7 +25,7 @@ impl Mutant {
     }
 
     /// What of it concerns mailboxes.
-    pub fn of_mailboxes(self) -> service_mailbox::Config {
+    pub(crate) fn of_mailboxes(self) -> service_mailbox::Config {
         service_mailbox::Config { without_dedupe: self == Self::NoDedupe, ..Default::default() }
     }
 }

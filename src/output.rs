@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 /// How to show an answer.
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Format {
+pub(crate) enum Format {
     /// Columns for people
     Table,
     /// JSON, as the API answers
@@ -18,18 +18,18 @@ pub enum Format {
 }
 
 /// Says why nothing was done; the exit code is 1.
-pub fn refused(reason: impl Display) -> ExitCode {
+pub(crate) fn refused(reason: impl Display) -> ExitCode {
     eprintln!("rialto: {reason}");
     ExitCode::from(1)
 }
 
 /// Says something to people.
-pub fn say(line: impl Display) {
+pub(crate) fn say(line: impl Display) {
     println!("{line}");
 }
 
 /// Shows an answer. A list becomes rows; a single thing becomes lines of `name value`.
-pub fn show(format: Format, answer: &Value) {
+pub(crate) fn show(format: Format, answer: &Value) {
     match (format, answer) {
         (Format::Json, _) => println!("{answer:#}"),
         (Format::Table, Value::Array(rows)) => print!("{}", table(rows)),

@@ -29,7 +29,9 @@ impl Node {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         while let Some(line) = lines.next_line().await.unwrap() {
             if line == "rialto: ready" {
-                tokio::spawn(async move { while lines.next_line().await.is_ok_and(|l| l.is_some()) {} });
+                tokio::spawn(
+                    async move { while lines.next_line().await.is_ok_and(|l| l.is_some()) {} },
+                );
                 return Self { child, data: data.to_owned() };
             }
         }
@@ -172,7 +174,7 @@ impl ImapClient {
     /// Sends a command and reads to its tagged reply; all lines.
     pub async fn command(&mut self, command: &str) -> Vec<String> {
         self.tag += 1;
-        let tag = format!("b{}", self.tag);
+        let tag = format!("bench-{}.", self.tag);
         self.input.write_all(format!("{tag} {command}\r\n").as_bytes()).await.unwrap();
         let mut lines = Vec::new();
         loop {

@@ -10,6 +10,7 @@
 
 use crate::binary::{self, Mutant};
 use crate::failure::{Failure, Result};
+use crate::fault;
 use crate::net::{Endpoint, PATIENCE};
 use crate::ports;
 use serde_json::Value;
@@ -20,7 +21,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::{sleep, timeout};
 
 /// The accepted domain of `rialto dev`.
@@ -84,23 +85,7 @@ impl World {
     pub async fn boot(&mut self) -> Result<Duration> {
         let begun = Instant::now();
         let mut log = self.open_log()?;
-        writeln!(log, "--- chaos: start ---")?;
-        let mut arguments = self.options.wrapper.clone();
-        arguments.push(self.binary.display().to_string());
-        let [program, arguments @ ..] = arguments.as_slice() else {
-            return Err(Failure::from("nothing to run"));
-        };
-        let mut command = Command::new(program);
-        command.args(arguments).arg("dev").arg("--data").arg(&self.data);
-        command.args(["--ports", &self.base.to_string()]);
-        command.args(["--mailboxes", &self.options.mailboxes.to_string()]);
-        if let Some(mutant) = self.options.mutant {
-            command.args(["--mutant", mutant.word()]);
-        }
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(self.open_log()?);
-        let mut child = command.kill_on_drop(true).spawn()?;
-        let stdout = child.stdout.take().ok_or_else(|| Failure::from("no pipe"))?;
-        self.node = Some(child);
+        let stdout = self.spawn(&mut log)?;
         let mut lines = BufReader::new(stdout).lines();
         let waiting = async {
             while let Some(line) = lines.next_line().await? {
@@ -121,6 +106,40 @@ impl World {
             }
         });
         Ok(took)
+    }
+
+    /// Starts the node and kills it after a while, whatever it is doing then: a crash in the middle
+    /// of the recovery from a crash.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub async fn boot_and_die(&mut self, after: Duration) -> Result<()> {
+        let mut log = self.open_log()?;
+        let _stdout = self.spawn(&mut log)?;
+        sleep(after).await;
+        fault::kill9(self).await
+    }
+
+    /// Starts the node; what it prints.
+    fn spawn(&mut self, log: &mut File) -> Result<ChildStdout> {
+        writeln!(log, "--- chaos: start ---")?;
+        let mut arguments = self.options.wrapper.clone();
+        arguments.push(self.binary.display().to_string());
+        let [program, arguments @ ..] = arguments.as_slice() else {
+            return Err(Failure::from("nothing to run"));
+        };
+        let mut command = Command::new(program);
+        command.args(arguments).arg("dev").arg("--data").arg(&self.data);
+        command.args(["--ports", &self.base.to_string()]);
+        command.args(["--mailboxes", &self.options.mailboxes.to_string()]);
+        if let Some(mutant) = self.options.mutant {
+            command.args(["--mutant", mutant.word()]);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(self.open_log()?);
+        let mut child = command.kill_on_drop(true).spawn()?;
+        let stdout = child.stdout.take().ok_or_else(|| Failure::from("no pipe"))?;
+        self.node = Some(child);
+        Ok(stdout)
     }
 
     fn open_log(&self) -> Result<File> {

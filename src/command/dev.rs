@@ -2,8 +2,8 @@
 
 use crate::cli::Dev;
 use crate::node::{
-    Health, Limits, ListenerSection, Node, NodeConfig, NodeSection, Protocol, StoreSection, TlsFiles,
-    certificates, wait_for_stop,
+    Health, Limits, ListenerSection, Node, NodeConfig, NodeSection, Protocol, StoreSection,
+    TlsFiles, certificates, wait_for_stop,
 };
 use crate::output::say;
 use access_listener::TlsMode;

@@ -19,7 +19,7 @@ use serde_json::Value;
 ///
 /// # Errors
 /// Why it was refused, as it is to be told.
-pub async fn run(arguments: Arguments) -> Result<()> {
+pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     match arguments.command {
         Command::Dev(dev) => dev::run(dev).await,
         Command::Serve { config } => serve::run(&config).await,

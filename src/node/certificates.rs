@@ -6,7 +6,7 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, 
 use std::path::Path;
 
 /// The authority's certificate, for clients to trust.
-pub const CA_FILE: &str = "ca.pem";
+pub(crate) const CA_FILE: &str = "ca.pem";
 
 const CHAIN_FILE: &str = "server.pem";
 const KEY_FILE: &str = "server.key";
@@ -17,7 +17,7 @@ const KEY_FILE: &str = "server.key";
 ///
 /// # Errors
 /// [`base::Kind::Invalid`] if the directory cannot be written.
-pub fn ensure(data: &Path, domain: &str) -> Result<TlsFiles> {
+pub(crate) fn ensure(data: &Path, domain: &str) -> Result<TlsFiles> {
     let wrong = |error: std::io::Error| Error::invalid(format!("{}: {error}", data.display()));
     std::fs::create_dir_all(data).map_err(wrong)?;
     let files = TlsFiles { certificate: data.join(CHAIN_FILE), key: data.join(KEY_FILE) };

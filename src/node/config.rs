@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// A node's configuration.
 #[derive(Deserialize, Debug)]
 #[serde(deny_unknown_fields)]
-pub struct NodeConfig {
+pub(crate) struct NodeConfig {
     /// The node.
     pub node: NodeSection,
     /// Its store.
@@ -36,7 +36,7 @@ pub struct NodeConfig {
 /// `[node]`.
 #[derive(Deserialize, Debug)]
 #[serde(deny_unknown_fields)]
-pub struct NodeSection {
+pub(crate) struct NodeSection {
     /// For logs.
     pub name: String,
     /// The name it greets with and writes into trace headers.
@@ -48,7 +48,7 @@ pub struct NodeSection {
 /// `[store]`.
 #[derive(Deserialize, Debug)]
 #[serde(deny_unknown_fields)]
-pub struct StoreSection {
+pub(crate) struct StoreSection {
     /// Which store.
     pub kind: StoreKind,
 }
@@ -62,7 +62,7 @@ impl Default for StoreSection {
 /// `[tls]`: PEM files.
 #[derive(Deserialize, Debug, Clone)]
 #[serde(deny_unknown_fields)]
-pub struct TlsFiles {
+pub(crate) struct TlsFiles {
     /// The chain, the node's own certificate first.
     pub certificate: PathBuf,
     /// Its private key.
@@ -74,7 +74,7 @@ impl TlsFiles {
     ///
     /// # Errors
     /// [`base::Kind::Invalid`], naming the file.
-    pub fn read(&self) -> Result<(Vec<u8>, Vec<u8>)> {
+    pub(crate) fn read(&self) -> Result<(Vec<u8>, Vec<u8>)> {
         Ok((read(&self.certificate)?, read(&self.key)?))
     }
 }
@@ -82,7 +82,7 @@ impl TlsFiles {
 /// `[health]`.
 #[derive(Deserialize, Debug)]
 #[serde(deny_unknown_fields)]
-pub struct Health {
+pub(crate) struct Health {
     /// Where it listens.
     pub address: SocketAddr,
 }
@@ -90,7 +90,7 @@ pub struct Health {
 /// `[limits]`.
 #[derive(Deserialize, Debug, Clone)]
 #[serde(deny_unknown_fields, default)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Whether clients on this machine are free of limits per source and of the tarpit.
     pub loopback_exempt: bool,
     /// How many messages one account may submit a minute; no limit where it is 0.
@@ -113,7 +113,7 @@ fn zero_is_none<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<u32>
 /// What a listener speaks.
 #[derive(Deserialize, Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[serde(rename_all = "lowercase")]
-pub enum Protocol {
+pub(crate) enum Protocol {
     /// Mail from other servers.
     Smtp,
     /// Mail from our people.
@@ -125,7 +125,7 @@ pub enum Protocol {
 /// `[[listener]]`.
 #[derive(Deserialize, Debug)]
 #[serde(deny_unknown_fields)]
-pub struct ListenerSection {
+pub(crate) struct ListenerSection {
     /// For logs and metrics.
     pub name: String,
     /// Where.
@@ -144,10 +144,9 @@ pub struct ListenerSection {
 
 impl ListenerSection {
     /// What the listener is started with.
-    pub fn config(&self, limits: &Limits) -> ListenerConfig {
+    pub(crate) fn config(&self, limits: &Limits) -> ListenerConfig {
         let section = self;
-        let mut config =
-            ListenerConfig::new(section.name.clone(), section.address, section.tls);
+        let mut config = ListenerConfig::new(section.name.clone(), section.address, section.tls);
         config.loopback_exempt = limits.loopback_exempt;
         if let Some(count) = section.connections_max {
             config.connections_max = count;
@@ -167,7 +166,7 @@ impl NodeConfig {
     ///
     /// # Errors
     /// [`base::Kind::Invalid`], naming file, line and what is wrong; unknown keys are wrong.
-    pub fn read(path: &Path) -> Result<Self> {
+    pub(crate) fn read(path: &Path) -> Result<Self> {
         let bytes = read(path)?;
         let text = String::from_utf8(bytes)
             .map_err(|_| Error::invalid(format!("{} is not UTF-8", path.display())))?;
@@ -179,7 +178,7 @@ impl NodeConfig {
     ///
     /// # Errors
     /// [`base::Kind::Invalid`], naming what is wrong.
-    pub fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         if let Some(files) = &self.tls {
             files.read()?;
         }

@@ -1,11 +1,11 @@
 //! One node: configuration in, running services out.
 
-pub mod certificates;
+pub(crate) mod certificates;
 mod config;
 mod housekeeping;
 mod services;
 
-pub use config::{
+pub(crate) use config::{
     Health, Limits, ListenerSection, NodeConfig, NodeSection, Protocol, StoreSection, TlsFiles,
 };
 
@@ -21,13 +21,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The administration socket in a node's data directory.
-pub const SOCKET: &str = "rialto.sock";
+pub(crate) const SOCKET: &str = "rialto.sock";
 
 /// How long sessions may take to end when the node stops.
 const DRAIN_TIME: Duration = Duration::from_secs(10);
 
 /// A running node.
-pub struct Node {
+pub(crate) struct Node {
     /// Who is who; `rialto dev` makes its first accounts here.
     pub directory: Arc<DirectoryService>,
     services: Services,
@@ -41,8 +41,9 @@ impl Node {
     ///
     /// # Errors
     /// What could not be started, and why.
-    pub async fn start(config: NodeConfig) -> Result<Self> {
+    pub(crate) async fn start(config: NodeConfig) -> Result<Self> {
         config.check()?;
+        tracing::info!(node = config.node.name, data = %config.node.data.display(), "starting");
         let env = Env::real();
         let metrics = Metrics::install()?;
         let services = Services::start(&config, &env).await?;
@@ -82,11 +83,7 @@ impl Node {
         Ok(())
     }
 
-    async fn listen(
-        config: &NodeConfig,
-        env: &Env,
-        services: &Services,
-    ) -> Result<Vec<Listener>> {
+    async fn listen(config: &NodeConfig, env: &Env, services: &Services) -> Result<Vec<Listener>> {
         let tls = match &config.tls {
             Some(files) => {
                 let (chain, key) = files.read()?;
@@ -102,7 +99,8 @@ impl Node {
                 .or_insert_with(|| services.sessions(config, env, section.protocol))
                 .clone();
             let (name, address) = (section.name.clone(), section.address);
-            let listener = Listener::start(section.config(&config.limits), env, tls.clone(), factory);
+            let listener =
+                Listener::start(section.config(&config.limits), env, tls.clone(), factory);
             listeners.push(listener.await.map_err(|error| {
                 Error::unavailable("").detail(format!("listener {name} on {address}: {error}"))
             })?);
@@ -114,7 +112,7 @@ impl Node {
     ///
     /// # Errors
     /// What did not end well; everything else has.
-    pub async fn stop(self) -> Result<()> {
+    pub(crate) async fn stop(self) -> Result<()> {
         self.health.set_serving(false);
         let deadline = Deadline::after(DRAIN_TIME);
         let drains = self.listeners.into_iter().map(|listener| listener.drain(deadline));
@@ -128,7 +126,7 @@ impl Node {
 ///
 /// # Errors
 /// [`base::Kind::Internal`] if signals cannot be received.
-pub async fn wait_for_stop() -> Result<()> {
+pub(crate) async fn wait_for_stop() -> Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::internal)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::internal)?;

@@ -1,5 +1,6 @@
 //! `kill -9` in the middle of a load, again and again: start, load, kill at a seeded number of
-//! acknowledgements and some milliseconds, start on the same data, look, judge, send on.
+//! acknowledgements and some milliseconds, start on the same data (now and then with another kill
+//! in the middle of the start), look, judge, send on.
 
 use super::{Tier, ask, gather, liveness, verdict};
 use crate::binary::Mutant;
@@ -42,10 +43,10 @@ impl Plan {
         Plan {
             name: "kill9".to_owned(),
             seed,
-            rounds: tier.pick(4, 30),
+            rounds: tier.pick(8, 30),
             senders: tier.pick(8, 16),
             shelvers: tier.pick(4, 8),
-            acknowledgements: tier.pick(150, 600),
+            acknowledgements: tier.pick(300, 600),
             mutant: None,
         }
     }
@@ -143,6 +144,10 @@ async fn one_round(
     waited?;
     if let [first, ..] = ledger.trouble().as_slice() {
         return Err(Failure(format!("while the node was well: {first}")));
+    }
+    let mut random = Random::new(plan.seed, 950_000 + round);
+    if random.chance(40) {
+        world.boot_and_die(random.below_ms(600)).await?;
     }
     figures.slowest_start = figures.slowest_start.max(world.boot().await?);
     world.wait_for_empty_queue().await?;

@@ -11,7 +11,7 @@ use crate::search::Search;
 use crate::uidset::UidSet;
 use crate::{Mailboxes, Principal};
 use base::{
-    AccountId, Change, CommandId, Error, FolderId, ItemId, QueueId, Result, SessionId, Uid,
+    AccountId, Change, CommandId, Error, FolderId, ItemId, Kind, QueueId, Result, SessionId, Uid,
 };
 use bytes::Bytes;
 use std::sync::Arc;
@@ -97,7 +97,16 @@ impl MailboxHandle {
     pub async fn write(&self, request: Write) -> Result<WriteReply> {
         let sequence = self.sequence.fetch_add(1, Ordering::Relaxed) + 1;
         let command = CommandId { session: self.session, sequence };
-        self.mailboxes.write(self.mailbox, self.principal, command, request).await
+        let (mailbox, principal) = (self.mailbox, self.principal);
+        let first = self.mailboxes.write(mailbox, principal, command, request.clone()).await;
+        match first {
+            // The owner changed, or stopped before it answered. The same command may be sent
+            // again: if it was applied, its stored answer comes back.
+            Err(error) if matches!(error.kind, Kind::Fenced | Kind::Unavailable) => {
+                self.mailboxes.write(mailbox, principal, command, request).await
+            }
+            other => other,
+        }
     }
 
     reads! {

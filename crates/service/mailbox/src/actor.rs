@@ -10,7 +10,7 @@ use crate::read::{self, Reader};
 use crate::retry::Attempts;
 use crate::rows::keys::Keys;
 use crate::sweep;
-use base::actor::{Actor, Context as ActorContext, Next, Reply};
+use base::actor::{Actor, Context as ActorContext, Inbox, Next, Reply};
 use base::{AccountId, CommandId, Kind, Result, Timestamp};
 use contract_control::Fence;
 use contract_mailbox::{Principal, Read, ReadReply, Write, WriteReply};
@@ -44,6 +44,7 @@ pub(crate) struct MailboxActor {
     pub(crate) doubt: Doubt,
     /// Housekeeping that failed is not tried again before.
     sweep_after: Timestamp,
+    inbox: Inbox<Message>,
 }
 
 /// What an actor must find out before it goes on. See `drive`.
@@ -69,11 +70,13 @@ impl Actor for MailboxActor {
         let cache = crate::activate::load_or_create(&context, &fence, account).await?;
         let doubt = Doubt { job: true, ..Doubt::default() };
         let sweep_after = Timestamp::default();
-        let mut mailbox = Self { context, account, keys, fence, cache, doubt, sweep_after };
+        let inbox = actor.inbox();
+        let mut mailbox =
+            Self { context, account, keys, fence, cache, doubt, sweep_after, inbox };
         mailbox.settle().await?;
         if sweep::is_due(&mailbox) {
             // A full inbox means that there is other work; the next change will do.
-            let _not_now = actor.inbox().try_cast(Message::Sweep);
+            let _not_now = mailbox.inbox.try_cast(Message::Sweep);
         }
         metrics::counter!("rialto_mailbox_activations_total").increment(1);
         Ok(mailbox)
@@ -81,7 +84,10 @@ impl Actor for MailboxActor {
 
     async fn handle(&mut self, message: Message) -> Result<Next> {
         let fenced = match message {
+            // Nobody waits for the answer any more; to do it now would surprise its caller, who
+            // has been told that it failed.
             Message::Read { reply, .. } if reply.is_abandoned() => false,
+            Message::Write { reply, .. } if reply.is_abandoned() => false,
             Message::Read { who, request, reply } => self.on_read(who, request, reply).await,
             Message::Write { who, command, request, reply } => {
                 let result = self.write(who, command, &request).await;
@@ -108,9 +114,14 @@ impl MailboxActor {
             return false;
         }
         let result = sweep::run(self).await;
-        if let Err(error) = &result {
-            tracing::warn!(mailbox = %self.account, %error, "housekeeping failed; trying later");
-            self.sweep_after = now.plus_ms(sweep::AGAIN_MS);
+        match &result {
+            // The next chunk after whatever waits; with a full inbox, after the next change.
+            Ok(true) => drop(self.inbox.try_cast(Message::Sweep)),
+            Ok(false) => {}
+            Err(error) => {
+                tracing::warn!(mailbox = %self.account, %error, "housekeeping failed; later");
+                self.sweep_after = now.plus_ms(sweep::AGAIN_MS);
+            }
         }
         is_fenced(&result)
     }
@@ -138,10 +149,13 @@ impl MailboxActor {
             reply.send(Err(error.into()));
             return false;
         }
-        let reads = self.context.reads.clone();
+        let places = match request {
+            Read::Search { .. } => self.context.searches.clone(),
+            _ => self.context.reads.clone(),
+        };
         tokio::spawn(async move {
             // The semaphore is never closed.
-            let Ok(_place) = reads.acquire_owned().await else { return };
+            let Ok(_place) = places.acquire_owned().await else { return };
             if !reply.is_abandoned() {
                 reply.send(reader.answer_long(request, tx).await);
             }

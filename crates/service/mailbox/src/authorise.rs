@@ -29,13 +29,16 @@ pub(crate) async fn write(
         (Write::Deliver(_), _) => Err(Error::denied("Only the transport service delivers")),
         (Write::Submit(outgoing), Principal::Account(account)) => {
             read(owner, who)?;
-            let sender = &outgoing.submission.envelope.sender;
+            let envelope = &outgoing.submission.envelope;
+            if envelope.authenticated != Some(account) {
+                return Err(Error::denied("The envelope names somebody else as its sender"));
+            }
             let acting = directory.account(account).await?;
-            match sender {
-                Some(from) if !directory.may_send_as(&acting, from).await? => {
-                    Err(Error::denied(format!("No right to send as {from}")))
-                }
-                _ => Ok(()),
+            match &envelope.sender {
+                Some(from) if directory.may_send_as(&acting, from).await? => Ok(()),
+                Some(from) => Err(Error::denied(format!("No right to send as {from}"))),
+                // Reports under the null sender are the transport service's alone.
+                None => Err(Error::denied("No right to send without a sender")),
             }
         }
         _ => read(owner, who),

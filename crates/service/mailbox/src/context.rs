@@ -19,6 +19,8 @@ pub struct Config {
     pub idle: std::time::Duration,
     /// How many mailboxes may be active.
     pub active_max: usize,
+    /// How many searches may run at once on the whole node.
+    pub searches_at_once: usize,
     /// How many reads may run beside their actors on the whole node.
     pub reads_at_once: usize,
     /// For how long removed items can be recovered, in milliseconds (single item recovery).
@@ -38,6 +40,7 @@ impl Default for Config {
         Self {
             idle: std::time::Duration::from_secs(120),
             active_max: 50_000,
+            searches_at_once: 16,
             reads_at_once: 64,
             recoverable_ms: 14 * 24 * 3600 * 1000,
             chunk_messages: crate::write::bulk::CHUNK,
@@ -58,6 +61,8 @@ pub(crate) struct Context {
     pub(crate) router: Arc<dyn Router>,
     pub(crate) wakeups: Wakeups,
     pub(crate) reads: Arc<Semaphore>,
+    /// Searches have places of their own, so that slow ones never keep others from reading.
+    pub(crate) searches: Arc<Semaphore>,
 }
 
 /// The replica under which a mailbox makes its own versions of items: the same for ever, on every

@@ -69,9 +69,10 @@ pub struct MailboxService {
 pub fn start(config: Config, parts: Parts, local: &LocalRouter) -> Arc<MailboxService> {
     let Parts { env, store, blobs, control, directory, router } = parts;
     let reads = Arc::new(Semaphore::new(config.reads_at_once));
+    let searches = Arc::new(Semaphore::new(config.searches_at_once));
     let wakeups = Wakeups::default();
     let context = Arc::new(Context {
-        config, env, store, blobs, control, directory, router, wakeups, reads,
+        config, env, store, blobs, control, directory, router, wakeups, reads, searches,
     });
     let options = PopulationOptions {
         inbox_capacity: INBOX_CAPACITY,

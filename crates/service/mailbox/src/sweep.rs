@@ -4,13 +4,12 @@
 use crate::actor::MailboxActor;
 use crate::associated;
 use crate::rows::ResultRow;
-use crate::rows::meta::all_rows;
 use crate::rows;
 use crate::unit::Unit;
 use crate::write::deliver::DEDUPE_MS;
-use base::{FolderId, Kind, Result, Timestamp, Uid};
+use base::{FolderId, Kind, Result, SessionId, Timestamp, Uid};
 use contract_mailbox::{IndexEntry, Principal, SpecialUse, UidSet};
-use contract_store::{Attempt, Body, BodyError, Isolation, Transaction, transact};
+use contract_store::{Attempt, Body, BodyError, Isolation, RangeRead, Transaction, transact};
 use futures::future::BoxFuture;
 
 /// How often it runs, in milliseconds.
@@ -23,6 +22,9 @@ const RESULTS_MS: i64 = 3600 * 1000;
 /// How long it waits after an error, in milliseconds.
 pub(crate) const AGAIN_MS: i64 = 10 * 60 * 1000;
 
+/// How many answers one run looks at.
+const RESULTS_AT_ONCE: usize = 500;
+
 /// How many messages one transaction purges.
 const CHUNK: usize = 200;
 
@@ -32,32 +34,26 @@ pub(crate) fn is_due(mailbox: &MailboxActor) -> bool {
     mailbox.cache.summary.swept.plus_ms(EVERY_MS) < now
 }
 
-/// Runs until nothing is left to do. Each chunk is a transaction of its own.
-pub(crate) async fn run(mailbox: &mut MailboxActor) -> Result<()> {
-    loop {
-        mailbox.settle().await?;
-        let owner = mailbox.context.directory.account(mailbox.account).await?;
-        let body = Sweep { mailbox, owner: &owner };
-        let swept = match transact(&mailbox.context.store, body).await {
-            Ok(swept) => swept,
-            Err(error) => {
-                mailbox.doubt.suspect |= error.kind != Kind::Fenced;
-                return Err(error);
-            }
-        };
-        let Some((draft, more)) = swept else {
-            // An attempt of ours whose outcome was unknown, as a rule. Look what is left to do.
-            mailbox.doubt.stale = true;
-            if is_due(mailbox) {
-                continue;
-            }
-            return Ok(());
-        };
-        draft.apply(&mut mailbox.cache);
-        if !more {
-            return Ok(());
+/// Does a chunk of what is left to do, in a transaction of its own; answers whether there is more,
+/// so that the mailbox can serve others in between.
+pub(crate) async fn run(mailbox: &mut MailboxActor) -> Result<bool> {
+    mailbox.settle().await?;
+    let owner = mailbox.context.directory.account(mailbox.account).await?;
+    let body = Sweep { mailbox, owner: &owner };
+    let swept = match transact(&mailbox.context.store, body).await {
+        Ok(swept) => swept,
+        Err(error) => {
+            mailbox.doubt.suspect |= error.kind != Kind::Fenced;
+            return Err(error);
         }
-    }
+    };
+    let Some((draft, more)) = swept else {
+        // An attempt of ours whose outcome was unknown, as a rule. Look what is left to do.
+        mailbox.doubt.stale = true;
+        return Ok(is_due(mailbox));
+    };
+    draft.apply(&mut mailbox.cache);
+    Ok(more)
 }
 
 struct Sweep<'s> {
@@ -90,7 +86,6 @@ impl Sweep<'_> {
             Unit::new(tx, &mailbox.context, self.owner, Principal::System, &mailbox.cache);
         let now = unit.now;
         tx.clear_range(&unit.keys.deliveries_before(now.plus_ms(-DEDUPE_MS)));
-        forget_results(&unit, now.plus_ms(-RESULTS_MS)).await?;
         let more = if unit.on_hold {
             false
         } else {
@@ -98,18 +93,34 @@ impl Sweep<'_> {
             purge_expired(&mut unit, limit).await?
         };
         if !more {
+            let from = SessionId(u128::from(mailbox.context.env.random.u64()) << 64);
+            forget_results(&unit, from, now.plus_ms(-RESULTS_MS)).await?;
+        }
+        if !more {
             unit.summary().swept = now;
         }
         Ok(Some((unit.flush()?, more)))
     }
 }
 
-async fn forget_results(unit: &Unit<'_>, before: Timestamp) -> Result<(), BodyError> {
-    let results = all_rows(unit.tx, &unit.keys.results(), Isolation::Serializable).await?;
-    for row in results {
-        let result: ResultRow = rows::decode(&row.value, "result")?;
-        if result.at < before {
-            unit.tx.clear(&row.key);
+/// Removes answers that nobody asks for any more. Looks at a bounded number, from a random place
+/// on: sessions have random names, so in time every one is looked at.
+async fn forget_results(
+    unit: &Unit<'_>,
+    from: SessionId,
+    before: Timestamp,
+) -> Result<(), BodyError> {
+    let mut range = unit.keys.results();
+    range.begin = unit.keys.result(from);
+    let mut next = Some(RangeRead::all(&range).limit(RESULTS_AT_ONCE));
+    while let Some(read) = next {
+        let page = unit.tx.get_range(&read, Isolation::Snapshot).await?;
+        next = read.after(&page);
+        for row in &page.rows {
+            let result: ResultRow = rows::decode(&row.value, "result")?;
+            if result.at < before {
+                unit.tx.clear(&row.key);
+            }
         }
     }
     Ok(())

@@ -64,12 +64,12 @@ impl Default for Sizes {
             log_bytes_max: 64 << 20,
             checkpoint_bytes: 32 << 20,
             checkpoint_ms: 30_000,
-            generation_bytes: 8 << 20,
+            generation_bytes: 4 << 20,
             generation_ms: 1_000,
-            retired_bytes: 128 << 20,
+            retired_bytes: 32 << 20,
             unsynced_bytes: 1 << 20,
             unsynced_ms: 50,
-            cache_bytes: 128 << 20,
+            cache_bytes: 32 << 20,
         }
     }
 }

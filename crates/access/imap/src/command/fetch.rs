@@ -3,11 +3,11 @@
 //! Messages go in batches: one question for the structures of a batch, one change that sets \Seen
 //! where a body is shown, then the responses in order. FLAGS, UID, INTERNALDATE and RFC822.SIZE
 //! come from the view and ask nobody. Bytes of the next few messages are read while the present
-//! one is sent; pieces above [`FETCH_AHEAD_BYTES`] are streamed, so memory stays bounded whatever
+//! one is sent; pieces above `FETCH_AHEAD_BYTES` are streamed, so memory stays bounded whatever
 //! is asked for.
 //!
 //! Messages that somebody else expunged meanwhile: where the view knows enough they are still told.
-//! Else they are left out, and FETCH by number ends with NO [EXPUNGEISSUED] after everything that
+//! Else they are left out, and FETCH by number ends with `NO [EXPUNGEISSUED]` after everything that
 //! exists (RFC 2180 §4.1.2); by UID they are passed over, as UIDs that never existed are. A message
 //! whose stored form is damaged is left out too, and NO says so in the end: it must not take the
 //! others with it.

@@ -48,6 +48,7 @@ pub(super) fn add(
     class: FolderClass,
 ) -> Result<FolderId> {
     check_name(name)?;
+    check_parent(unit, parent)?;
     check_free(unit, parent, name, None)?;
     if unit.folders().count() >= FOLDERS_MAX {
         let text = format!("A mailbox can have at most {FOLDERS_MAX} folders");
@@ -128,6 +129,7 @@ pub(super) async fn rename(
     }
     check_changeable(unit, id)?;
     check_name(name)?;
+    check_parent(unit, parent)?;
     check_free(unit, parent, name, Some(id))?;
     let mut at = Some(parent);
     for _ in 0..=DEPTH_MAX {
@@ -181,6 +183,7 @@ fn dispose_of(unit: &mut Unit<'_>, id: FolderId) -> Result<WriteReply> {
     let items = row.info.counts.messages + row.info.counts.associated;
     row.info.parent = Some(SpecialUse::Deletions.folder_id());
     row.info.hidden = true;
+    row.info.role = None;
     row.info.own_change = change;
     row.deleted = Some(now);
     let summary = unit.summary();
@@ -206,6 +209,25 @@ pub(super) fn check_takes_mail(unit: &Unit<'_>, id: FolderId) -> Result<()> {
     }
     if row.info.parent.is_none() || row.search.is_some() {
         return Err(Error::new(Kind::CannotChange, "Nothing can be put into that folder"));
+    }
+    check_seen(unit, id)
+}
+
+/// Refuses folders that nothing can be put below: deleted and search folders, and the Recoverable
+/// Items tree, whose bytes count elsewhere.
+fn check_parent(unit: &Unit<'_>, id: FolderId) -> Result<()> {
+    check_exists(unit, id)?;
+    if unit.folder(id)?.search.is_some() {
+        return Err(Error::new(Kind::CannotChange, "A search folder has no folders below it"));
+    }
+    check_seen(unit, id)
+}
+
+/// Refuses folders of the Recoverable Items tree: things come there by being removed only.
+fn check_seen(unit: &Unit<'_>, id: FolderId) -> Result<()> {
+    if crate::message::is_recoverable(unit, id)? {
+        let text = "Things come to Recoverable Items only by being removed";
+        return Err(Error::new(Kind::CannotChange, text));
     }
     Ok(())
 }
