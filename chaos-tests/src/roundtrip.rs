@@ -128,6 +128,8 @@ pub struct Figures {
     pub sending: Duration,
     /// All FETCH commands.
     pub fetching: Duration,
+    /// The node's resident memory before and at most, in bytes.
+    pub memory_bytes: (u64, u64),
 }
 
 /// Sends all messages over `connections` to the world's mailboxes and fetches them.
@@ -137,6 +139,7 @@ pub struct Figures {
 pub async fn run(world: &World, sources: &[Source], connections: usize) -> Result<Figures> {
     let endpoint = world.endpoint()?;
     let users = world.users();
+    let before = world.memory_bytes()?.0;
     let begun = Instant::now();
     let all: Arc<Vec<Source>> = Arc::new(sources.to_vec());
     let mut senders = JoinSet::new();
@@ -156,6 +159,7 @@ pub async fn run(world: &World, sources: &[Source], connections: usize) -> Resul
         fetch(&endpoint, user, sources, &mut missing, &mut figures).await?;
     }
     figures.fetching = begun.elapsed();
+    figures.memory_bytes = (before, world.memory_bytes()?.1);
     if let Some((at, ())) = missing.first_key_value() {
         let (count, first) = (missing.len(), sources[*at].name());
         return Err(Failure(format!("{count} messages did not come back, first {first}")));

@@ -185,6 +185,20 @@ impl World {
         pid.ok_or_else(|| Failure::from("the node does not run"))
     }
 
+    /// The node's resident memory now and at most so far, in bytes.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn memory_bytes(&self) -> Result<(u64, u64)> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()?))?;
+        let value = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let number = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+            number.map(|kilobytes| kilobytes * 1024).ok_or_else(|| Failure(format!("no {name}")))
+        };
+        Ok((value("VmRSS:")?, value("VmHWM:")?))
+    }
+
     /// The node's child process, for [`crate::fault`].
     pub fn node_mut(&mut self) -> Result<&mut Child> {
         self.node.as_mut().ok_or_else(|| Failure::from("the node does not run"))

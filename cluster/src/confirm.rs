@@ -32,10 +32,7 @@ struct State {
 
 impl Batched {
     pub(crate) fn new(check: Check) -> Arc<Self> {
-        Arc::new(Self {
-            check,
-            state: Mutex::default(),
-        })
+        Arc::new(Self { check, state: Mutex::default() })
     }
 
     /// Waits for a check that begins after this call.
@@ -50,20 +47,11 @@ impl Batched {
 
     fn join(self: &Arc<Self>) -> watch::Receiver<Outcome> {
         let mut state = self.state.lock();
-        let outcome = state
-            .next
-            .get_or_insert_with(|| watch::Sender::new(None))
-            .subscribe();
+        let outcome = state.next.get_or_insert_with(|| watch::Sender::new(None)).subscribe();
         if !state.running {
             state.running = true;
             // A task of its own: a caller that goes away must not take the others' check along.
-            tokio::spawn(
-                Running {
-                    batched: self.clone(),
-                    finished: false,
-                }
-                .serve(),
-            );
+            tokio::spawn(Running { batched: self.clone(), finished: false }.serve());
         }
         outcome
     }
@@ -120,12 +108,7 @@ mod tests {
 
     fn gated(fails: usize, panics: usize) -> (Arc<Gate>, Arc<Batched>) {
         let (begun, open) = (AtomicUsize::new(0), Semaphore::new(0));
-        let gate = Arc::new(Gate {
-            begun,
-            open,
-            fails,
-            panics,
-        });
+        let gate = Arc::new(Gate { begun, open, fails, panics });
         let inner = gate.clone();
         let check = move || -> BoxFuture<'static, Result<()>> {
             let gate = inner.clone();
@@ -133,11 +116,7 @@ mod tests {
                 let number = gate.begun.fetch_add(1, Ordering::SeqCst) + 1;
                 gate.open.acquire().await.unwrap().forget();
                 assert_ne!(number, gate.panics, "a panic on purpose");
-                if number == gate.fails {
-                    Err(Error::unavailable("gate"))
-                } else {
-                    Ok(())
-                }
+                if number == gate.fails { Err(Error::unavailable("gate")) } else { Ok(()) }
             })
         };
         (gate, Batched::new(Box::new(check)))
@@ -165,10 +144,7 @@ mod tests {
         gate.open.add_permits(1);
         first.await.unwrap().unwrap();
         settle().await;
-        assert!(
-            later.iter().all(|call| !call.is_finished()),
-            "answered from an older check"
-        );
+        assert!(later.iter().all(|call| !call.is_finished()), "answered from an older check");
         // One that goes away takes nobody along.
         later[0].abort();
 

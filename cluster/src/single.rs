@@ -96,10 +96,7 @@ impl Control for SingleNode {
 
     fn owner(&self, slot: Slot) -> Option<Ownership> {
         let fence = self.known(slot).ok()?;
-        Some(Ownership {
-            node: fence.node,
-            epoch: fence.epoch,
-        })
+        Some(Ownership { node: fence.node, epoch: fence.epoch })
     }
 
     async fn fence(&self, slot: Slot) -> Result<Fence> {
@@ -108,10 +105,7 @@ impl Control for SingleNode {
 
     async fn renew(&self, slot: Slot, old: &Fence) -> Result<Fence> {
         if old.slot != slot {
-            return Err(Error::internal(format!(
-                "the fence of {} for {slot}",
-                old.slot
-            )));
+            return Err(Error::internal(format!("the fence of {} for {slot}", old.slot)));
         }
         self.known(slot)?;
         match transact(&self.store, Renewal(*old)).await {
@@ -162,19 +156,11 @@ impl Body<Fence> for Renewal {
             let row = tx.get(&key, Isolation::Serializable).await?;
             let stored = row.as_deref().map(Fence::decode).transpose()?;
             match stored {
-                Some(found)
-                    if Fence {
-                        renewal: old.renewal,
-                        ..found
-                    } == old =>
-                {
+                Some(found) if Fence { renewal: old.renewal, ..found } == old => {
                     if found.renewal > old.renewal {
                         return Ok(found);
                     }
-                    let new = Fence {
-                        renewal: found.renewal.max(old.renewal) + 1,
-                        ..old
-                    };
+                    let new = Fence { renewal: found.renewal.max(old.renewal) + 1, ..old };
                     tx.set(&key, &new.encode()?);
                     Ok(new)
                 }

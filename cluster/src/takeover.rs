@@ -44,11 +44,7 @@ impl Body<Taken> for Takeover {
 impl Takeover {
     async fn take(&self, tx: &dyn Transaction) -> Result<Taken, BodyError> {
         let (row, stored) = futures::try_join!(
-            async {
-                Ok(tx
-                    .get(&Installation::key(), Isolation::Serializable)
-                    .await?)
-            },
+            async { Ok(tx.get(&Installation::key(), Isolation::Serializable).await?) },
             stored_fences(tx),
         )?;
         let installation = match row {
@@ -68,22 +64,12 @@ impl Takeover {
             }
             let epoch = Epoch(stored.map_or(0, |old| old.epoch.0) + 1);
             losers.extend(stored.map(|old| old.node));
-            let fence = Fence {
-                slot,
-                epoch,
-                renewal: 0,
-                node,
-                boot: self.boot,
-            };
+            let fence = Fence { slot, epoch, renewal: 0, node, boot: self.boot };
             tx.set(&Fence::key(slot), &fence.encode()?);
             fences.push(fence);
         }
         let takeovers = count_losses(tx, node, &losers).await?;
-        Ok(Taken {
-            installation,
-            fences,
-            takeovers,
-        })
+        Ok(Taken { installation, fences, takeovers })
     }
 }
 
@@ -96,15 +82,9 @@ async fn count_losses(
     losers: &BTreeSet<NodeId>,
 ) -> Result<u64, BodyError> {
     for loser in losers.iter().filter(|loser| **loser != node) {
-        tx.atomic(
-            AtomicOp::Add,
-            &Fence::takeovers_key(*loser),
-            &1u64.to_le_bytes(),
-        );
+        tx.atomic(AtomicOp::Add, &Fence::takeovers_key(*loser), &1u64.to_le_bytes());
     }
-    let row = tx
-        .get(&Fence::takeovers_key(node), Isolation::Serializable)
-        .await?;
+    let row = tx.get(&Fence::takeovers_key(node), Isolation::Serializable).await?;
     let mut takeovers = takeover_count(row.as_deref())?;
     if losers.contains(&node) {
         takeovers += 1;

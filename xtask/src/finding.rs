@@ -21,22 +21,12 @@ pub(crate) struct Finding {
 impl Finding {
     /// Must be fixed. `line` counts from 1.
     pub(crate) fn error(path: &str, line: usize, text: impl Into<String>) -> Finding {
-        Finding {
-            severity: Severity::Error,
-            path: path.to_owned(),
-            line,
-            text: text.into(),
-        }
+        Finding { severity: Severity::Error, path: path.to_owned(), line, text: text.into() }
     }
 
     /// Should be looked at.
     pub(crate) fn warning(path: &str, line: usize, text: impl Into<String>) -> Finding {
-        Finding {
-            severity: Severity::Warning,
-            path: path.to_owned(),
-            line,
-            text: text.into(),
-        }
+        Finding { severity: Severity::Warning, path: path.to_owned(), line, text: text.into() }
     }
 
     pub(crate) fn is_error(&self) -> bool {

@@ -37,14 +37,8 @@ enum Task {
 }
 
 fn main() -> ExitCode {
-    let Arguments {
-        task: Task::Tidy { update_ratchet },
-    } = Arguments::parse();
-    let result = if update_ratchet {
-        rewrite_ratchet()
-    } else {
-        tidy()
-    };
+    let Arguments { task: Task::Tidy { update_ratchet } } = Arguments::parse();
+    let result = if update_ratchet { rewrite_ratchet() } else { tidy() };
     match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -66,10 +60,7 @@ fn tidy() -> Result<bool, Box<dyn Error>> {
         writeln!(out, "{finding}")?;
     }
     let (files, warnings) = (tree.sources.len(), findings.len() - errors);
-    writeln!(
-        out,
-        "tidy: {files} files, {errors} errors, {warnings} warnings"
-    )?;
+    writeln!(out, "tidy: {files} files, {errors} errors, {warnings} warnings")?;
     Ok(errors == 0)
 }
 

@@ -41,18 +41,12 @@ impl Source {
         } else {
             mark_tests(&mut lines);
         }
-        Source {
-            path: path.to_owned(),
-            lines,
-        }
+        Source { path: path.to_owned(), lines }
     }
 
     /// A file written by a program says so in its first lines.
     pub(crate) fn is_generated(&self) -> bool {
-        self.lines
-            .iter()
-            .take(5)
-            .any(|line| line.comment.contains("@generated"))
+        self.lines.iter().take(5).any(|line| line.comment.contains("@generated"))
     }
 
     /// The code as characters with their line, counted from 0.
@@ -79,11 +73,7 @@ pub(crate) fn behind_block(code: &[(usize, char)], open: usize) -> usize {
 
 fn code(lines: &[Line]) -> Vec<(usize, char)> {
     let of_line = |(number, line): (usize, &Line)| {
-        line.code
-            .chars()
-            .chain(['\n'])
-            .map(move |c| (number, c))
-            .collect::<Vec<_>>()
+        line.code.chars().chain(['\n']).map(move |c| (number, c)).collect::<Vec<_>>()
     };
     lines.iter().enumerate().flat_map(of_line).collect()
 }
@@ -101,10 +91,7 @@ fn mark_tests(lines: &mut [Line]) {
             continue;
         }
         let start = code.partition_point(|&(line, _)| line < number);
-        let Some(stop) = code[start..]
-            .iter()
-            .position(|&(_, c)| matches!(c, '{' | ';'))
-        else {
+        let Some(stop) = code[start..].iter().position(|&(_, c)| matches!(c, '{' | ';')) else {
             continue;
         };
         let end = match code[start + stop].1 {
@@ -112,9 +99,7 @@ fn mark_tests(lines: &mut [Line]) {
             _ => start + stop + 1,
         };
         let last = code[end - 1].0;
-        lines[number..=last]
-            .iter_mut()
-            .for_each(|line| line.is_test = true);
+        lines[number..=last].iter_mut().for_each(|line| line.is_test = true);
     }
 }
 
@@ -146,10 +131,7 @@ fn split(text: &str) -> Vec<Line> {
         }
         (state, at) = (next, end);
     }
-    if lines
-        .last()
-        .is_some_and(|l| l.code.is_empty() && l.comment.is_empty())
-    {
+    if lines.last().is_some_and(|l| l.code.is_empty() && l.comment.is_empty()) {
         lines.pop();
     }
     lines
@@ -170,10 +152,7 @@ fn step(state: State, characters: &[char], at: usize) -> (State, usize, Kept) {
             ('/', '*') => (State::BlockComment { depth: 1 }, 2, Kept::Comment),
             ('"', _) => (State::Text, 1, Kept::Text),
             ('r', '"' | '#') if begins_word(characters, at) => {
-                let hashes = characters[at + 1..]
-                    .iter()
-                    .take_while(|&&c| c == '#')
-                    .count();
+                let hashes = characters[at + 1..].iter().take_while(|&&c| c == '#').count();
                 if peek(1 + hashes) == '"' {
                     (State::RawText { hashes }, 2 + hashes, Kept::Text)
                 } else {
@@ -202,11 +181,7 @@ fn step(state: State, characters: &[char], at: usize) -> (State, usize, Kept) {
         },
         State::RawText { hashes } => {
             let closes = peek(0) == '"' && (1..=hashes).all(|offset| peek(offset) == '#');
-            if closes {
-                (State::Code, 1 + hashes, Kept::Text)
-            } else {
-                (state, 1, Kept::Text)
-            }
+            if closes { (State::Code, 1 + hashes, Kept::Text) } else { (state, 1, Kept::Text) }
         }
     }
 }
@@ -214,8 +189,7 @@ fn step(state: State, characters: &[char], at: usize) -> (State, usize, Kept) {
 /// Whether a raw string's `r` stands at `at`, and not the end of a name; `br` and `cr` count.
 fn begins_word(characters: &[char], at: usize) -> bool {
     let is_name = |at: Option<usize>| {
-        at.and_then(|at| characters.get(at))
-            .is_some_and(|c| c.is_alphanumeric() || *c == '_')
+        at.and_then(|at| characters.get(at)).is_some_and(|c| c.is_alphanumeric() || *c == '_')
     };
     match at.checked_sub(1) {
         Some(before) if matches!(characters[before], 'b' | 'c') => !is_name(before.checked_sub(1)),
@@ -231,12 +205,7 @@ mod tests {
     fn check(text: &str, code: &str, comments: &str, strings: &str) {
         let source = Source::new("a.rs", text);
         let join = |of: fn(&Line) -> &str| {
-            source
-                .lines
-                .iter()
-                .map(|line| of(line).trim())
-                .collect::<Vec<_>>()
-                .join("|")
+            source.lines.iter().map(|line| of(line).trim()).collect::<Vec<_>>().join("|")
         };
         assert_eq!(join(|line| &line.code), code, "code of {text}");
         assert_eq!(join(|line| &line.comment), comments, "comments of {text}");
@@ -245,23 +214,13 @@ mod tests {
 
     #[test]
     fn kinds_of_text() {
-        check(
-            "a // b\nc",
-            "a |c".replace(" |", "|").as_str(),
-            "// b|",
-            "|",
-        );
+        check("a // b\nc", "a |c".replace(" |", "|").as_str(), "// b|", "|");
         check("a /* b /* c */ d */ e", "a  e", "/* b /* c */ d */", "");
         check("f(\"{ // \\\" }\")", "f()", "", "\"{ // \\\" }\"");
         check("r#\"a\"b\"# r", "r", "", "r#\"a\"b\"#");
         check("br\"{\" for\"x\"", "b for", "", "r\"{\" \"x\"");
         check("r#type", "r#type", "", "");
-        check(
-            "'{' '\\'' '\\u{7d}' &'a str",
-            "&'a str",
-            "",
-            "'{' '\\'' '\\u{7d}'",
-        );
+        check("'{' '\\'' '\\u{7d}' &'a str", "&'a str", "", "'{' '\\'' '\\u{7d}'");
         check("\"a\nb\\\nc\" d", "||d", "||", "\"a|b\\|c\"");
     }
 
@@ -269,15 +228,9 @@ mod tests {
     fn test_code() {
         let text = "fn a() {}\n#[cfg(test)]\nmod tests {\n fn b() { \"}\"; }\n}\nfn c() {}\n\
                     #[cfg(test)]\nmod more;\nfn d() {}\n";
-        let marks: Vec<bool> = Source::new("src/a.rs", text)
-            .lines
-            .iter()
-            .map(|line| line.is_test)
-            .collect();
-        assert_eq!(
-            marks,
-            [false, true, true, true, true, false, true, true, false]
-        );
+        let marks: Vec<bool> =
+            Source::new("src/a.rs", text).lines.iter().map(|line| line.is_test).collect();
+        assert_eq!(marks, [false, true, true, true, true, false, true, true, false]);
         assert!(Source::new("x/tests/a.rs", "fn a() {}").lines[0].is_test);
         assert!(Source::new("src/tests.rs", "fn a() {}").lines[0].is_test);
         assert!(Source::new("src/a.rs", "#![cfg(test)]\nfn a() {}").lines[1].is_test);

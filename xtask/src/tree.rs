@@ -47,23 +47,13 @@ impl Tree {
             if path.ends_with(".rs") {
                 let text = fs::read_to_string(root.join(&path))?;
                 sources.push(Source::new(&path, &text));
-            } else if fs::read_to_string(root.join(&path))?
-                .lines()
-                .any(|l| l == "[package]")
-            {
+            } else if fs::read_to_string(root.join(&path))?.lines().any(|l| l == "[package]") {
                 manifests.push(path);
             }
         }
         let standards = fs::read_to_string(root.join(STANDARDS)).ok();
         let ratchet = fs::read_to_string(root.join(RATCHET)).unwrap_or_default();
-        Ok(Tree {
-            root,
-            packages,
-            manifests,
-            sources,
-            standards,
-            ratchet,
-        })
+        Ok(Tree { root, packages, manifests, sources, standards, ratchet })
     }
 }
 
@@ -76,23 +66,14 @@ fn read_package(root: &Path, package: &cargo_metadata::Package) -> Result<Packag
             name: dependency.name.clone(),
             dir: relative(root, path.as_std_path()),
             is_dev: dependency.kind == DependencyKind::Development,
-            line: line_of(
-                &text,
-                dependency.rename.as_ref().unwrap_or(&dependency.name),
-            ),
+            line: line_of(&text, dependency.rename.as_ref().unwrap_or(&dependency.name)),
         })
     });
     Ok(Package {
         name: package.name.to_string(),
-        dir: manifest
-            .trim_end_matches("Cargo.toml")
-            .trim_end_matches('/')
-            .to_owned(),
+        dir: manifest.trim_end_matches("Cargo.toml").trim_end_matches('/').to_owned(),
         manifest,
-        has_description: package
-            .description
-            .as_ref()
-            .is_some_and(|text| !text.is_empty()),
+        has_description: package.description.as_ref().is_some_and(|text| !text.is_empty()),
         dependencies: dependencies.collect(),
     })
 }
@@ -100,32 +81,19 @@ fn read_package(root: &Path, package: &cargo_metadata::Package) -> Result<Packag
 /// The line of a manifest that names a dependency, counted from 1; 1 if there is none.
 fn line_of(manifest: &str, name: &str) -> usize {
     let names_it = |line: &str| {
-        line.strip_prefix(name)
-            .is_some_and(|rest| rest.starts_with(['.', ' ', '=']))
+        line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['.', ' ', '=']))
             || (line.starts_with('[') && line.trim_end_matches(']').ends_with(name))
     };
     // The root's manifest lists every crate under [workspace.dependencies] too.
     let lines: Vec<&str> = manifest.lines().collect();
-    let start = lines
-        .iter()
-        .position(|&line| line == "[package]")
-        .unwrap_or(0);
-    lines[start..]
-        .iter()
-        .position(|line| names_it(line))
-        .map_or(1, |at| start + at + 1)
+    let start = lines.iter().position(|&line| line == "[package]").unwrap_or(0);
+    lines[start..].iter().position(|line| names_it(line)).map_or(1, |at| start + at + 1)
 }
 
 /// Collects `.rs` files and manifests. What git ignores, hidden folders, and the fuzz crate's own
 /// output are left out; links are not followed.
 fn walk(root: &Path, folder: &Path, files: &mut BTreeSet<String>) -> Result<(), Box<dyn Error>> {
-    const SKIPPED: [&str; 5] = [
-        "target",
-        "node_modules",
-        "rialto-data",
-        "corpus",
-        "artifacts",
-    ];
+    const SKIPPED: [&str; 5] = ["target", "node_modules", "rialto-data", "corpus", "artifacts"];
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let (path, kind) = (entry.path(), entry.file_type()?);
@@ -140,8 +108,5 @@ fn walk(root: &Path, folder: &Path, files: &mut BTreeSet<String>) -> Result<(), 
 }
 
 fn relative(root: &Path, path: &Path) -> String {
-    path.strip_prefix(root)
-        .unwrap_or(path)
-        .to_string_lossy()
-        .replace('\\', "/")
+    path.strip_prefix(root).unwrap_or(path).to_string_lossy().replace('\\', "/")
 }

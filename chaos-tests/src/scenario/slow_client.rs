@@ -44,7 +44,7 @@ pub async fn run(tier: Tier, seed: u64) -> Result<Figures> {
     let to = [format!("alice@{DOMAIN}")];
     let large = message::make("large", "x@chaos.example", &to, LARGE_BYTES, &mut random);
     appender.append("INBOX", "", &large).await?.ok("APPEND of a large message")?;
-    let before = memory_bytes(world.pid()?)?;
+    let before = world.memory_bytes()?.0;
     let mut clients = tokio::task::JoinSet::new();
     for _ in 0..each {
         clients.spawn(drip(endpoint.clone(), 25, "MAIL FROM:<slow@chaos.example>\r\n"));
@@ -56,7 +56,7 @@ pub async fn run(tier: Tier, seed: u64) -> Result<Figures> {
         sleep(Duration::from_millis(500)).await;
         let id = format!("n{seed}-{number}");
         figures.slowest = figures.slowest.max(liveness(&endpoint, &ledger, &id, "bob").await?);
-        let now = memory_bytes(world.pid()?)?;
+        let now = world.memory_bytes()?.0;
         figures.memory_bytes = (before, now.max(figures.memory_bytes.1));
     }
     clients.abort_all();
@@ -87,12 +87,4 @@ async fn never_read(endpoint: Endpoint) -> Result<()> {
         client.write(format!("x{number} FETCH 1 BODY.PEEK[]\r\n").as_bytes()).await?;
     }
     std::future::pending().await
-}
-
-/// The resident memory of a process, in bytes.
-fn memory_bytes(pid: u32) -> Result<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let number = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-    number.map(|kilobytes| kilobytes * 1024).ok_or_else(|| Failure::from("no VmRSS"))
 }

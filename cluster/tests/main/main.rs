@@ -18,9 +18,7 @@ pub(crate) fn slot(number: u16) -> Slot {
 }
 
 pub(crate) async fn start(store: &MemoryStore, seed: u64) -> Arc<SingleNode> {
-    SingleNode::start(Arc::new(store.clone()), &Env::simulated(seed))
-        .await
-        .unwrap()
+    SingleNode::start(Arc::new(store.clone()), &Env::simulated(seed)).await.unwrap()
 }
 
 /// A write under a fence, as mailboxes make them.

@@ -65,17 +65,10 @@ async fn only_what_this_node_owns_is_let_through() {
     local.register(ServiceId::MAILBOX, host.clone());
     let control = Arc::new(Halves(start(&MemoryStore::default(), 1).await));
     let router: Arc<dyn Router> = Arc::new(OwnedRouter::new(control, Arc::new(local)));
-    let target = |number| Target {
-        service: ServiceId::MAILBOX,
-        key: 7,
-        slot: slot(number),
-    };
+    let target = |number| Target { service: ServiceId::MAILBOX, key: 7, slot: slot(number) };
     let ask = async |number| {
         let deadline = Deadline::after(Duration::from_secs(600));
-        router
-            .ask::<u32, u32>(target(number), 5, deadline)
-            .await
-            .map_err(|e| e.kind)
+        router.ask::<u32, u32>(target(number), 5, deadline).await.map_err(|e| e.kind)
     };
     assert_eq!(ask(0).await, Ok(5));
     assert_eq!(ask(1).await, Err(Kind::Fenced));

@@ -20,11 +20,7 @@ async fn a_start_founds_the_installation_in_one_small_transaction() {
     let node = start(&store, 1).await;
     let stats = store.stats();
     assert_eq!((stats.applied, stats.commits), (1, 1));
-    assert!(
-        stats.bytes_committed < TRANSACTION_BYTES_GOOD as u64,
-        "{}",
-        stats.bytes_committed
-    );
+    assert!(stats.bytes_committed < TRANSACTION_BYTES_GOOD as u64, "{}", stats.bytes_committed);
     for number in Slot::all() {
         let fence = node.fence(number).await.unwrap();
         assert_eq!(fence.epoch, Epoch(1));
@@ -33,9 +29,7 @@ async fn a_start_founds_the_installation_in_one_small_transaction() {
         assert_eq!(node.owner(number).unwrap().node, node.node());
     }
     assert_eq!(store.stats().commits, 1, "fences are answered from memory");
-    write(&store, &node.fence(slot(7)).await.unwrap())
-        .await
-        .unwrap();
+    write(&store, &node.fence(slot(7)).await.unwrap()).await.unwrap();
     node.confirm_reads().await.unwrap();
 }
 
@@ -49,29 +43,17 @@ async fn a_second_start_finds_the_installation_and_fences_the_first() {
     assert_eq!(first.cluster_key(), second.cluster_key());
     assert_ne!(first.boot(), second.boot());
 
-    assert_eq!(
-        write(&store, &old).await.map_err(|e| e.kind),
-        Err(Kind::Fenced)
-    );
+    assert_eq!(write(&store, &old).await.map_err(|e| e.kind), Err(Kind::Fenced));
     let new = second.fence(slot(9)).await.unwrap();
     assert_eq!(new.epoch, Epoch(2));
     write(&store, &new).await.unwrap();
     second.confirm_reads().await.unwrap();
     // The first does not know until it asks; then it knows for good, without asking.
     assert_eq!(first.fence(slot(9)).await.unwrap(), old);
-    assert_eq!(
-        first.confirm_reads().await.map_err(|e| e.kind),
-        Err(Kind::Fenced)
-    );
+    assert_eq!(first.confirm_reads().await.map_err(|e| e.kind), Err(Kind::Fenced));
     let reads = store.stats().point_reads;
-    assert_eq!(
-        first.confirm_reads().await.map_err(|e| e.kind),
-        Err(Kind::Fenced)
-    );
-    assert_eq!(
-        first.fence(slot(9)).await.map_err(|e| e.kind),
-        Err(Kind::Fenced)
-    );
+    assert_eq!(first.confirm_reads().await.map_err(|e| e.kind), Err(Kind::Fenced));
+    assert_eq!(first.fence(slot(9)).await.map_err(|e| e.kind), Err(Kind::Fenced));
     assert_eq!(first.owner(slot(9)), None);
     assert_eq!(store.stats().point_reads, reads);
 }
@@ -84,11 +66,7 @@ async fn a_fence_taken_over_cannot_be_renewed() {
     start(&store, 2).await;
     let renewed = first.renew(slot(9), &old).await;
     assert_eq!(renewed.map_err(|e| e.kind), Err(Kind::Fenced));
-    assert_eq!(
-        first.owner(slot(10)),
-        None,
-        "all slots of a boot are lost together"
-    );
+    assert_eq!(first.owner(slot(10)), None, "all slots of a boot are lost together");
 }
 
 #[tokio::test]
@@ -97,26 +75,14 @@ async fn a_renewal_shuts_out_a_commit_that_is_still_on_its_way() {
     let node = start(&store, 1).await;
     let old = node.fence(slot(3)).await.unwrap();
     store.fail_next_commit(CommitFault::Late);
-    assert_eq!(
-        write(&store, &old).await.map_err(|e| e.kind),
-        Err(Kind::Unavailable)
-    );
+    assert_eq!(write(&store, &old).await.map_err(|e| e.kind), Err(Kind::Unavailable));
 
     let new = node.renew(slot(3), &old).await.unwrap();
     assert!(new.renewal > old.renewal);
-    assert_eq!(
-        Fence {
-            renewal: old.renewal,
-            ..new
-        },
-        old
-    );
+    assert_eq!(Fence { renewal: old.renewal, ..new }, old);
     store.land_late_commits();
     assert_eq!(row(&store, b"a row").await, None, "the old commit landed");
-    assert_eq!(
-        write(&store, &old).await.map_err(|e| e.kind),
-        Err(Kind::Fenced)
-    );
+    assert_eq!(write(&store, &old).await.map_err(|e| e.kind), Err(Kind::Fenced));
     write(&store, &new).await.unwrap();
 
     assert_eq!(node.fence(slot(3)).await.unwrap(), new);
@@ -124,10 +90,7 @@ async fn a_renewal_shuts_out_a_commit_that_is_still_on_its_way() {
     assert_eq!(node.renew(slot(3), &old).await.unwrap(), new);
     // Ownership did not change hands: cached reads stay good.
     node.confirm_reads().await.unwrap();
-    assert!(
-        node.renew(slot(4), &old).await.is_err(),
-        "a fence of another slot"
-    );
+    assert!(node.renew(slot(4), &old).await.is_err(), "a fence of another slot");
 }
 
 #[tokio::test]
@@ -160,10 +123,8 @@ async fn another_node_that_loses_slots_is_told_so_once() {
 
 #[tokio::test]
 async fn an_unknown_commit_of_the_start_is_taken_up() {
-    for (fault, commits) in [
-        (CommitFault::UnknownApplied, 1),
-        (CommitFault::UnknownNotApplied, 1),
-    ] {
+    for (fault, commits) in [(CommitFault::UnknownApplied, 1), (CommitFault::UnknownNotApplied, 1)]
+    {
         let store = MemoryStore::default();
         start(&store, 1).await;
         let before = store.stats();
@@ -228,10 +189,7 @@ async fn of_two_starts_at_once_one_owns_all_slots() {
 async fn many_confirmations_share_one_read() {
     let store = MemoryStore::default();
     let node = start(&store, 1).await;
-    store.inject(Faults {
-        interleave: 1.0,
-        ..Faults::default()
-    });
+    store.inject(Faults { interleave: 1.0, ..Faults::default() });
     let before = store.stats();
     let waiting = (0..1000).map(|_| node.confirm_reads());
     for confirmed in futures::future::join_all(waiting).await {
@@ -246,19 +204,12 @@ async fn many_confirmations_share_one_read() {
 async fn confirmations_try_again_when_the_store_is_busy() {
     let store = MemoryStore::default();
     let node = start(&store, 1).await;
-    store.inject(Faults {
-        busy: 0.5,
-        too_old: 0.2,
-        ..Faults::default()
-    });
+    store.inject(Faults { busy: 0.5, too_old: 0.2, ..Faults::default() });
     for _ in 0..20 {
         node.confirm_reads().await.unwrap();
     }
     assert!(store.stats().faults > 0);
-    store.inject(Faults {
-        busy: 1.0,
-        ..Faults::default()
-    });
+    store.inject(Faults { busy: 1.0, ..Faults::default() });
     let refused = node.confirm_reads().await;
     assert_eq!(refused.map_err(|e| e.kind), Err(Kind::Unavailable));
     store.inject(Faults::default());
@@ -269,10 +220,7 @@ async fn confirmations_try_again_when_the_store_is_busy() {
 async fn the_store_of_a_newer_rialto_is_not_touched() {
     let store = MemoryStore::default();
     let node = start(&store, 1).await;
-    let newer = Installation {
-        format_version: 2,
-        ..node.installation().clone()
-    };
+    let newer = Installation { format_version: 2, ..node.installation().clone() };
     let tx = store.begin();
     tx.set(&Installation::key(), &newer.encode().unwrap());
     tx.commit().await.unwrap();
@@ -296,10 +244,6 @@ async fn a_damaged_row_stops_the_start() {
         tx.set(&key, value);
         tx.commit().await.unwrap();
         let refused = SingleNode::start(Arc::new(store.clone()), &Env::simulated(2)).await;
-        assert_eq!(
-            refused.err().map(|e| e.kind),
-            Some(Kind::Corrupt),
-            "{key:?}"
-        );
+        assert_eq!(refused.err().map(|e| e.kind), Some(Kind::Corrupt), "{key:?}");
     }
 }

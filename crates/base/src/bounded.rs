@@ -28,10 +28,7 @@ impl ByteBudget {
     /// A budget of so many bytes, rounded up to a whole number of units of 256.
     pub fn new(bytes: usize) -> Self {
         let units_max = bytes.div_ceil(UNIT_BYTES).clamp(1, u32::MAX as usize >> 4);
-        Self {
-            units: Arc::new(Semaphore::new(units_max)),
-            units_max,
-        }
+        Self { units: Arc::new(Semaphore::new(units_max)), units_max }
     }
 
     /// Takes a share, waiting in order of arrival.
@@ -68,10 +65,7 @@ impl ByteBudget {
     fn units_for(&self, bytes: usize) -> Result<u32> {
         let units = bytes.div_ceil(UNIT_BYTES);
         if units > self.units_max {
-            return Err(Error::new(
-                Kind::Limit,
-                "The data is larger than can be processed",
-            ));
+            return Err(Error::new(Kind::Limit, "The data is larger than can be processed"));
         }
         u32::try_from(units).map_err(Error::internal)
     }
@@ -117,11 +111,7 @@ mod tests {
 
         let waiting = tokio::spawn({
             let budget = budget.clone();
-            async move {
-                budget
-                    .take(6_000, Deadline::after(Duration::from_secs(1)))
-                    .await
-            }
+            async move { budget.take(6_000, Deadline::after(Duration::from_secs(1))).await }
         });
         tokio::task::yield_now().await;
         share.shrink_to(1_000);

@@ -23,9 +23,7 @@ impl Deadline {
 
     /// A deadline that far from now; at most [`Deadline::FARTHEST`].
     pub fn after(how_long: Duration) -> Self {
-        Self {
-            at: Instant::now() + how_long.min(Self::FARTHEST),
-        }
+        Self { at: Instant::now() + how_long.min(Self::FARTHEST) }
     }
 
     /// A deadline at a point of tokio's clock.
@@ -101,14 +99,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_step_takes_the_nearer_of_two_deadlines() {
         let far = Deadline::after(Duration::from_secs(60));
-        assert_eq!(
-            far.within(Duration::from_secs(1)).remaining(),
-            Duration::from_secs(1)
-        );
+        assert_eq!(far.within(Duration::from_secs(1)).remaining(), Duration::from_secs(1));
         assert_eq!(far.within(Duration::from_secs(90)), far);
-        assert_eq!(
-            Deadline::after(Duration::MAX).remaining(),
-            Deadline::FARTHEST
-        );
+        assert_eq!(Deadline::after(Duration::MAX).remaining(), Deadline::FARTHEST);
     }
 }

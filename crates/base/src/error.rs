@@ -129,11 +129,7 @@ pub struct Error {
 impl Error {
     /// An error whose text may be shown to the client.
     pub fn new(kind: Kind, text: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            kind,
-            text: text.into(),
-            detail: String::new(),
-        }
+        Self { kind, text: text.into(), detail: String::new() }
     }
 
     /// Adds what only the log should know.

@@ -82,16 +82,12 @@ impl QueueId {
 
     /// When the message was accepted, to the millisecond.
     pub fn accepted_at(self) -> Timestamp {
-        Timestamp {
-            unix_ms: (self.0 >> 80) as i64,
-        }
+        Timestamp { unix_ms: (self.0 >> 80) as i64 }
     }
 
     /// Reads the form that [`fmt::Display`] prints, with or without the leading letter.
     pub fn parse(text: &str) -> Option<Self> {
-        u128::from_str_radix(text.strip_prefix('q').unwrap_or(text), 16)
-            .ok()
-            .map(Self)
+        u128::from_str_radix(text.strip_prefix('q').unwrap_or(text), 16).ok().map(Self)
     }
 }
 
@@ -191,16 +187,12 @@ impl Timestamp {
 
     /// From whole seconds since 1970; saturates at the ends of the range.
     pub fn from_unix_s(seconds: i64) -> Self {
-        Self {
-            unix_ms: seconds.saturating_mul(1000),
-        }
+        Self { unix_ms: seconds.saturating_mul(1000) }
     }
 
     /// This instant moved by `by` (later where positive); saturates.
     pub fn plus_ms(self, by: i64) -> Self {
-        Self {
-            unix_ms: self.unix_ms.saturating_add(by),
-        }
+        Self { unix_ms: self.unix_ms.saturating_add(by) }
     }
 }
 
@@ -217,10 +209,7 @@ pub struct Address {
 impl Address {
     /// From parts that a parser has already checked; lowers the domain.
     pub fn new(local: impl Into<String>, domain: impl AsRef<str>) -> Self {
-        Self {
-            local: local.into(),
-            domain: domain.as_ref().to_lowercase(),
-        }
+        Self { local: local.into(), domain: domain.as_ref().to_lowercase() }
     }
 
     /// Splits plain `local@domain` at the last `@`; no quoting, no comments. For configuration

@@ -5,21 +5,12 @@
 //! This crate knows no mail protocol and no store. It is the only place where the standard clock,
 //! randomness and raw `ractor` sends may be used; everybody else is kept from them by `clippy.toml`.
 
-#[allow(
-    clippy::disallowed_methods,
-    reason = "bounded addresses and their timers are made here"
-)]
+#[allow(clippy::disallowed_methods, reason = "bounded addresses and their timers are made here")]
 pub mod actor;
 pub mod bounded;
-#[allow(
-    clippy::disallowed_methods,
-    reason = "a deadline is a point of tokio's clock"
-)]
+#[allow(clippy::disallowed_methods, reason = "a deadline is a point of tokio's clock")]
 pub mod deadline;
-#[allow(
-    clippy::disallowed_methods,
-    reason = "this is where clocks and randomness come from"
-)]
+#[allow(clippy::disallowed_methods, reason = "this is where clocks and randomness come from")]
 pub mod env;
 pub mod error;
 pub mod ids;

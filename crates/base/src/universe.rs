@@ -35,10 +35,8 @@ impl Universe {
     /// As [`Universe::run`].
     pub fn simulate<T, F: Future<Output = T>>(seed: u64, test: impl FnOnce(Simulation) -> F) -> T {
         let _printer = SeedPrinter(seed);
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .start_paused(true)
-            .build();
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
         let runtime = match runtime {
             Ok(runtime) => runtime,
             Err(error) => panic!("no runtime for the test: {error}"),
@@ -59,10 +57,7 @@ struct SeedPrinter(u64);
 impl Drop for SeedPrinter {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!(
-                "failed in a universe; replay it with RIALTO_SEED={}",
-                self.0
-            );
+            eprintln!("failed in a universe; replay it with RIALTO_SEED={}", self.0);
         }
     }
 }
@@ -77,18 +72,12 @@ mod tests {
 
     /// What happens in one world: who was served when, and what was drawn.
     async fn story(env: Env) -> Vec<(u64, u64)> {
-        let listener = env
-            .network
-            .listen("10.0.0.1:25".parse().unwrap())
-            .await
-            .unwrap();
+        let listener = env.network.listen("10.0.0.1:25".parse().unwrap()).await.unwrap();
         let clients: Vec<_> = (0..5)
             .map(|_| {
                 let env = env.clone();
                 tokio::spawn(async move {
-                    env.clock
-                        .sleep(Duration::from_secs(env.random.below(10_000)))
-                        .await;
+                    env.clock.sleep(Duration::from_secs(env.random.below(10_000))).await;
                     let mut stream = connect(&*env.network).await;
                     stream.write_u64(env.random.u64()).await.unwrap();
                 })
@@ -97,19 +86,13 @@ mod tests {
         let mut served = Vec::new();
         for _ in clients {
             let (mut stream, _) = listener.accept().await.unwrap();
-            served.push((
-                env.clock.monotonic().as_secs(),
-                stream.read_u64().await.unwrap(),
-            ));
+            served.push((env.clock.monotonic().as_secs(), stream.read_u64().await.unwrap()));
         }
         served
     }
 
     async fn connect(network: &dyn Network) -> Box<dyn crate::env::Stream> {
-        network
-            .connect("10.0.0.1:25".parse().unwrap())
-            .await
-            .unwrap()
+        network.connect("10.0.0.1:25".parse().unwrap()).await.unwrap()
     }
 
     #[test]

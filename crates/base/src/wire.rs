@@ -34,11 +34,9 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes> {
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     match bincode::serde::decode_from_slice(bytes, config()) {
         Ok((value, used)) if used == bytes.len() => Ok(value),
-        Ok((_, used)) => Err(Error::corrupt(format!(
-            "{}: {} bytes left over",
-            name::<T>(),
-            bytes.len() - used
-        ))),
+        Ok((_, used)) => {
+            Err(Error::corrupt(format!("{}: {} bytes left over", name::<T>(), bytes.len() - used)))
+        }
         Err(error) => Err(Error::corrupt(format!("{}: {error}", name::<T>()))),
     }
 }
@@ -61,9 +59,7 @@ pub fn encode_row<T: Serialize + ?Sized>(version: u8, value: &T) -> Result<Bytes
 /// # Errors
 /// [`Kind::Corrupt`](crate::Kind::Corrupt) for an empty row.
 pub fn split_row(row: &[u8]) -> Result<(u8, &[u8])> {
-    row.split_first()
-        .map(|(v, rest)| (*v, rest))
-        .ok_or_else(|| Error::corrupt("an empty row"))
+    row.split_first().map(|(v, rest)| (*v, rest)).ok_or_else(|| Error::corrupt("an empty row"))
 }
 
 /// Decodes a durable row that must have the given version.
@@ -73,10 +69,7 @@ pub fn split_row(row: &[u8]) -> Result<(u8, &[u8])> {
 pub fn decode_row<T: DeserializeOwned>(version: u8, row: &[u8]) -> Result<T> {
     match split_row(row)? {
         (found, rest) if found == version => decode(rest),
-        (found, _) => Err(Error::corrupt(format!(
-            "{}: unknown version {found}",
-            name::<T>()
-        ))),
+        (found, _) => Err(Error::corrupt(format!("{}: unknown version {found}", name::<T>()))),
     }
 }
 
@@ -93,10 +86,7 @@ mod tests {
     fn rows_carry_their_version() {
         let row = encode_row(3, &(1u64, "x")).unwrap();
         assert_eq!(row[0], 3);
-        assert_eq!(
-            decode_row::<(u64, String)>(3, &row).unwrap(),
-            (1, "x".into())
-        );
+        assert_eq!(decode_row::<(u64, String)>(3, &row).unwrap(), (1, "x".into()));
         assert!(decode_row::<(u64, String)>(2, &row).is_err());
         assert!(decode_row::<(u64, String)>(3, &row[..2]).is_err());
         assert!(decode::<u8>(&[1, 2]).is_err());

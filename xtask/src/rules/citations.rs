@@ -18,10 +18,7 @@ pub(crate) fn check(sources: &[Source], standards: Option<&str>) -> Vec<Finding>
         return vec![Finding::error(STANDARDS, 1, text)];
     };
     let listed = listed(standards);
-    sources
-        .iter()
-        .flat_map(|source| check_file(source, &listed))
-        .collect()
+    sources.iter().flat_map(|source| check_file(source, &listed)).collect()
 }
 
 fn check_file(source: &Source, listed: &BTreeSet<String>) -> Vec<Finding> {
@@ -43,9 +40,7 @@ fn check_file(source: &Source, listed: &BTreeSet<String>) -> Vec<Finding> {
 fn text_of(line: &Line, next: Option<&Line>) -> String {
     let mut text = line.comment.clone();
     if text.trim_end().ends_with("RFC") {
-        let rest = next.map_or("", |next| {
-            next.comment.trim_start_matches(['/', '!', '*', ' '])
-        });
+        let rest = next.map_or("", |next| next.comment.trim_start_matches(['/', '!', '*', ' ']));
         text.push(' ');
         text.extend(rest.chars().take_while(char::is_ascii_digit));
     }
@@ -71,10 +66,8 @@ fn citations(text: &str) -> Vec<String> {
     }
     for (at, _) in text.match_indices("MS-") {
         let rest = &text[at + 3..];
-        let name: String = rest
-            .chars()
-            .take_while(|c| c.is_ascii_uppercase() || c.is_ascii_digit())
-            .collect();
+        let name: String =
+            rest.chars().take_while(|c| c.is_ascii_uppercase() || c.is_ascii_digit()).collect();
         let is_family = rest[name.len()..].starts_with('*');
         if begins_word(text, at) && name.len() >= 2 && !is_family {
             found.push(format!("MS-{name}"));
@@ -124,21 +117,9 @@ mod tests {
         check("a.rs", "// RFC 9999", &[(1, "RFC 9999")]);
         check("a.rs", "//! (RFC\n//! 1870 §4)", &[(1, "RFC 1870")]);
         check("a.rs", "x(\"see RFC822\");", &[(1, "RFC 822")]);
-        check(
-            "a.rs",
-            "/// RFC 1 and RFC 1 and MS-ASWBXML",
-            &[(1, "MS-ASWBXML"), (1, "RFC 1")],
-        );
-        check(
-            "a.rs",
-            "// MS-OX* and MS-AS*, RFCs, an RFC, XRFC 7, FORMS-AB",
-            &[],
-        );
-        check(
-            "tests/a.rs",
-            "x(\"RFC 7777\"); // RFC 8888",
-            &[(1, "RFC 8888")],
-        );
+        check("a.rs", "/// RFC 1 and RFC 1 and MS-ASWBXML", &[(1, "MS-ASWBXML"), (1, "RFC 1")]);
+        check("a.rs", "// MS-OX* and MS-AS*, RFCs, an RFC, XRFC 7, FORMS-AB", &[]);
+        check("tests/a.rs", "x(\"RFC 7777\"); // RFC 8888", &[(1, "RFC 8888")]);
     }
 
     #[test]

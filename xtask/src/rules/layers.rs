@@ -78,10 +78,7 @@ fn check_package(package: &Package) -> Vec<Finding> {
     };
     let complain = |dependency: &Dependency| {
         let reason = why_not(package, from, dependency)?;
-        let text = format!(
-            "{} must not depend on {}: {reason}",
-            package.name, dependency.name
-        );
+        let text = format!("{} must not depend on {}: {reason}", package.name, dependency.name);
         Some(Finding::error(&package.manifest, dependency.line, text))
     };
     package.dependencies.iter().filter_map(complain).collect()
@@ -130,12 +127,7 @@ mod tests {
     use super::*;
 
     fn check(from: &str, to: &str, is_dev: bool, expected: Option<&str>) {
-        let dependency = Dependency {
-            name: "b".to_owned(),
-            dir: to.to_owned(),
-            is_dev,
-            line: 7,
-        };
+        let dependency = Dependency { name: "b".to_owned(), dir: to.to_owned(), is_dev, line: 7 };
         let package = Package {
             name: "a".to_owned(),
             dir: from.to_owned(),
@@ -143,19 +135,13 @@ mod tests {
             has_description: true,
             dependencies: vec![dependency],
         };
-        let findings: Vec<String> = super::check(&[package])
-            .iter()
-            .map(|f| f.to_string())
-            .collect();
+        let findings: Vec<String> =
+            super::check(&[package]).iter().map(|f| f.to_string()).collect();
         match expected {
             None => assert_eq!(findings, Vec::<String>::new(), "{from} -> {to}"),
             Some(words) => {
                 assert_eq!(findings.len(), 1, "{from} -> {to}");
-                assert!(
-                    findings[0].contains(words),
-                    "{from} -> {to}: {}",
-                    findings[0]
-                );
+                assert!(findings[0].contains(words), "{from} -> {to}: {}", findings[0]);
             }
         }
     }
@@ -183,63 +169,19 @@ mod tests {
     #[test]
     fn never_right_and_never_sideways() {
         for (from, to, words) in [
-            (
-                "crates/base",
-                "crates/contract/store",
-                "dependencies go left",
-            ),
-            (
-                "crates/codec/smtp",
-                "crates/contract/store",
-                "dependencies go left",
-            ),
-            (
-                "crates/contract/store",
-                "crates/store/memory",
-                "dependencies go left",
-            ),
+            ("crates/base", "crates/contract/store", "dependencies go left"),
+            ("crates/codec/smtp", "crates/contract/store", "dependencies go left"),
+            ("crates/contract/store", "crates/store/memory", "dependencies go left"),
             ("crates/service/mailbox", "", "dependencies go left"),
             ("", "chaos-tests", "dependencies go left"),
-            (
-                "crates/codec/imap",
-                "crates/codec/mime",
-                "codecs do not know each other",
-            ),
-            (
-                "crates/service/transport",
-                "crates/service/mailbox",
-                "implementations never meet",
-            ),
-            (
-                "crates/service/mailbox",
-                "crates/store/memory",
-                "implementations never meet",
-            ),
-            (
-                "crates/access/smtp",
-                "crates/service/mailbox",
-                "implementations never meet",
-            ),
-            (
-                "crates/access/smtp",
-                "crates/access/imap",
-                "implementations never meet",
-            ),
-            (
-                "crates/service/mailbox",
-                "crates/access/listener",
-                "implementations never meet",
-            ),
-            (
-                "crates/access/smtp",
-                "cluster",
-                "implementations never meet",
-            ),
-            (
-                "cluster",
-                "crates/store/memory",
-                "implementations never meet",
-            ),
+            ("crates/codec/imap", "crates/codec/mime", "codecs do not know each other"),
+            ("crates/service/transport", "crates/service/mailbox", "implementations never meet"),
+            ("crates/service/mailbox", "crates/store/memory", "implementations never meet"),
+            ("crates/access/smtp", "crates/service/mailbox", "implementations never meet"),
+            ("crates/access/smtp", "crates/access/imap", "implementations never meet"),
+            ("crates/service/mailbox", "crates/access/listener", "implementations never meet"),
+            ("crates/access/smtp", "cluster", "implementations never meet"),
+            ("cluster", "crates/store/memory", "implementations never meet"),
             ("", "xtask", "xtask is a tool"),
             ("xtask", "crates/base", "xtask depends on nothing"),
         ] {
@@ -251,23 +193,13 @@ mod tests {
     fn tests_may_use_anything_but_in_xtask() {
         check("crates/service/mailbox", "crates/store/memory", true, None);
         check("crates/codec/imap", "crates/codec/mime", true, None);
-        check(
-            "xtask",
-            "crates/base",
-            true,
-            Some("xtask depends on nothing"),
-        );
+        check("xtask", "crates/base", true, Some("xtask depends on nothing"));
     }
 
     #[test]
     fn a_finding_names_crate_dependency_rule_and_line() {
         let words = "cluster/Cargo.toml:7: a must not depend on b: implementations never meet";
         check("cluster", "crates/store/memory", false, Some(words));
-        check(
-            "crates/common",
-            "crates/base",
-            false,
-            Some("a stands in no layer"),
-        );
+        check("crates/common", "crates/base", false, Some("a stands in no layer"));
     }
 }

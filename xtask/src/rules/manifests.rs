@@ -12,22 +12,12 @@ pub(crate) fn check(packages: &[Package], manifests: &[String]) -> Vec<Finding> 
         .iter()
         .filter(|manifest| !OUTSIDE.contains(&manifest.as_str()) && !is_member(manifest))
         .map(|manifest| {
-            Finding::error(
-                manifest,
-                1,
-                "not in the workspace; add it to members in Cargo.toml",
-            )
+            Finding::error(manifest, 1, "not in the workspace; add it to members in Cargo.toml")
         });
-    let nameless = packages
-        .iter()
-        .filter(|package| !package.has_description)
-        .map(|package| {
-            let text = format!(
-                "{} has no description; add one line under [package]",
-                package.name
-            );
-            Finding::error(&package.manifest, 1, text)
-        });
+    let nameless = packages.iter().filter(|package| !package.has_description).map(|package| {
+        let text = format!("{} has no description; add one line under [package]", package.name);
+        Finding::error(&package.manifest, 1, text)
+    });
     strays.chain(nameless).collect()
 }
 
@@ -44,12 +34,7 @@ mod tests {
             has_description,
             dependencies: Vec::new(),
         };
-        let manifests = [
-            "a/Cargo.toml",
-            "b/Cargo.toml",
-            "c/Cargo.toml",
-            "fuzz/Cargo.toml",
-        ];
+        let manifests = ["a/Cargo.toml", "b/Cargo.toml", "c/Cargo.toml", "fuzz/Cargo.toml"];
         let manifests: Vec<String> = manifests.iter().map(|&m| m.to_owned()).collect();
         let findings = check(&[package("a", true), package("b", false)], &manifests);
         let findings: Vec<String> = findings.iter().map(ToString::to_string).collect();

@@ -32,32 +32,17 @@ pub(crate) fn check(sources: &[Source], ratchet: &str) -> Vec<Finding> {
     }
     let (longs, entries) = (all_long(sources), entries(ratchet, &mut findings));
     for long in &longs {
-        let text = format!(
-            "fn {} has {} lines, at most {FUNCTION_LINES_MAX}",
-            long.name, long.lines
-        );
-        let is_listed = entries
-            .iter()
-            .any(|entry| same(entry, long) && entry.lines >= long.lines);
+        let text =
+            format!("fn {} has {} lines, at most {FUNCTION_LINES_MAX}", long.name, long.lines);
+        let is_listed = entries.iter().any(|entry| same(entry, long) && entry.lines >= long.lines);
         findings.push(if is_listed {
-            Finding::warning(
-                long.path,
-                long.line,
-                format!("{text} for a new one; split it"),
-            )
+            Finding::warning(long.path, long.line, format!("{text} for a new one; split it"))
         } else {
-            Finding::error(
-                long.path,
-                long.line,
-                format!("{text}; split it by what it does"),
-            )
+            Finding::error(long.path, long.line, format!("{text}; split it by what it does"))
         });
     }
     for entry in &entries {
-        if !longs
-            .iter()
-            .any(|long| same(entry, long) && entry.lines == long.lines)
-        {
+        if !longs.iter().any(|long| same(entry, long) && entry.lines == long.lines) {
             let text = format!(
                 "fn {} in {} is shorter now or gone; run `cargo xtask tidy --update-ratchet`",
                 entry.name, entry.path
@@ -74,10 +59,7 @@ pub(crate) fn ratchet_of(sources: &[Source]) -> String {
         "# Functions over 70 lines that were there before: lines, file, name. \
          This list only shrinks.\n",
     );
-    for Long {
-        path, name, lines, ..
-    } in all_long(sources)
-    {
+    for Long { path, name, lines, .. } in all_long(sources) {
         text.push_str(&format!("{lines} {path} {name}\n"));
     }
     text
@@ -91,17 +73,9 @@ fn check_file(source: &Source) -> Option<Finding> {
     let lines = source.lines.len();
     let text = |limit: usize| format!("{lines} lines, at most {limit}; split it by subject");
     if lines > FILE_LINES_MAX {
-        Some(Finding::error(
-            &source.path,
-            FILE_LINES_MAX + 1,
-            text(FILE_LINES_MAX),
-        ))
+        Some(Finding::error(&source.path, FILE_LINES_MAX + 1, text(FILE_LINES_MAX)))
     } else if lines > FILE_LINES_AIM {
-        Some(Finding::warning(
-            &source.path,
-            FILE_LINES_AIM + 1,
-            text(FILE_LINES_AIM),
-        ))
+        Some(Finding::warning(&source.path, FILE_LINES_AIM + 1, text(FILE_LINES_AIM)))
     } else {
         None
     }
@@ -115,34 +89,18 @@ fn entries<'a>(ratchet: &'a str, findings: &mut Vec<Finding>) -> Vec<Long<'a>> {
         }
         let words: Vec<&str> = text.split_whitespace().collect();
         let line = number + 1;
-        match (
-            words.as_slice(),
-            words.first().and_then(|lines| lines.parse().ok()),
-        ) {
+        match (words.as_slice(), words.first().and_then(|lines| lines.parse().ok())) {
             (&[_, path, name], Some(lines)) => {
-                entries.push(Long {
-                    path,
-                    name: name.to_owned(),
-                    line,
-                    lines,
-                });
+                entries.push(Long { path, name: name.to_owned(), line, lines });
             }
-            _ => findings.push(Finding::error(
-                RATCHET,
-                line,
-                "expected `lines file function`",
-            )),
+            _ => findings.push(Finding::error(RATCHET, line, "expected `lines file function`")),
         }
     }
     entries
 }
 
 fn all_long(sources: &[Source]) -> Vec<Long<'_>> {
-    sources
-        .iter()
-        .filter(|source| !source.is_generated())
-        .flat_map(long_functions)
-        .collect()
+    sources.iter().filter(|source| !source.is_generated()).flat_map(long_functions).collect()
 }
 
 fn long_functions(source: &Source) -> Vec<Long<'_>> {
@@ -155,12 +113,7 @@ fn long_functions(source: &Source) -> Vec<Long<'_>> {
         let first = code[at].0;
         let lines = code[behind_block(&code, open) - 1].0 - first + 1;
         if lines > FUNCTION_LINES_MAX && !source.lines[first].is_test {
-            found.push(Long {
-                path: &source.path,
-                name,
-                line: first + 1,
-                lines,
-            });
+            found.push(Long { path: &source.path, name, line: first + 1, lines });
         }
     }
     found
@@ -178,10 +131,8 @@ fn function_at(code: &[(usize, char)], at: usize) -> Option<(String, usize)> {
         return None;
     }
     let behind = code[at + 2..].iter().map(|&(_, c)| c);
-    let name: String = behind
-        .skip_while(|c| c.is_whitespace())
-        .take_while(|&c| is_name(c) || c == '#')
-        .collect();
+    let name: String =
+        behind.skip_while(|c| c.is_whitespace()).take_while(|&c| is_name(c) || c == '#').collect();
     if name.is_empty() {
         return None;
     }
@@ -204,10 +155,7 @@ mod tests {
     use super::*;
 
     fn function(lines: usize) -> String {
-        format!(
-            "fn f(a: [u8; 4]) -> u8 {{\n{}}}\n",
-            "    \"}\"; // }\n".repeat(lines - 2)
-        )
+        format!("fn f(a: [u8; 4]) -> u8 {{\n{}}}\n", "    \"}\"; // }\n".repeat(lines - 2))
     }
 
     fn check(path: &str, text: &str, ratchet: &str, expected: &[&str]) {
@@ -231,12 +179,7 @@ mod tests {
             "",
             &["a.rs:601: 601 lines, at most 600; split it by subject"],
         );
-        check(
-            "a.rs",
-            &format!("// @generated\n{}", "\n".repeat(601)),
-            "",
-            &[],
-        );
+        check("a.rs", &format!("// @generated\n{}", "\n".repeat(601)), "", &[]);
     }
 
     #[test]
@@ -248,12 +191,7 @@ mod tests {
             "",
             &["a.rs:1: fn f has 71 lines, at most 70; split it by what it does"],
         );
-        check(
-            "a.rs",
-            &format!("#[cfg(test)]\nmod tests {{\n{}}}", function(71)),
-            "",
-            &[],
-        );
+        check("a.rs", &format!("#[cfg(test)]\nmod tests {{\n{}}}", function(71)), "", &[]);
         check(
             "a.rs",
             &format!("trait T {{ fn g(); }}\ntype F = fn (u8);\n{}", function(70)),
@@ -275,10 +213,7 @@ mod tests {
             "a.rs",
             &function(72),
             "71 a.rs f",
-            &[
-                "a.rs:1: fn f has 72 lines, at most 70; split it by what it does",
-                stale,
-            ],
+            &["a.rs:1: fn f has 72 lines, at most 70; split it by what it does", stale],
         );
         check(
             "a.rs",

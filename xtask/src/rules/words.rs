@@ -8,21 +8,12 @@ const WORDS: [&str; 3] = ["TODO", "FIXME", "XXX"];
 const PHRASES: [&str; 1] = ["for now"];
 
 pub(crate) fn check(sources: &[Source]) -> Vec<Finding> {
-    sources
-        .iter()
-        .filter(|source| !source.is_generated())
-        .flat_map(check_file)
-        .collect()
+    sources.iter().filter(|source| !source.is_generated()).flat_map(check_file).collect()
 }
 
 fn check_file(source: &Source) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (number, line) in source
-        .lines
-        .iter()
-        .enumerate()
-        .filter(|(_, line)| !line.is_test)
-    {
+    for (number, line) in source.lines.iter().enumerate().filter(|(_, line)| !line.is_test) {
         let lower = line.comment.to_ascii_lowercase();
         let macros = MACROS.iter().filter(|word| has_word(&line.code, word));
         let words = WORDS.iter().filter(|word| has_word(&line.comment, word));
@@ -65,16 +56,8 @@ mod tests {
     #[test]
     fn words() {
         check("a.rs", "fn a() { todo!(\"x\") }", &["todo!"]);
-        check(
-            "a.rs",
-            "fn a() { unimplemented!() } // FIXME",
-            &["unimplemented!", "FIXME"],
-        );
-        check(
-            "a.rs",
-            "// XXX: For now this is enough",
-            &["XXX", "for now"],
-        );
+        check("a.rs", "fn a() { unimplemented!() } // FIXME", &["unimplemented!", "FIXME"]);
+        check("a.rs", "// XXX: For now this is enough", &["XXX", "for now"]);
         check("a.rs", "// XXXX, before nowhere, for nowhere; todo!", &[]);
         check("a.rs", "x(\"FIXME for now todo!\"); my_todo!()", &[]);
         check("src/tests.rs", "// FIXME\n", &[]);

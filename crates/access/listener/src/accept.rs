@@ -37,11 +37,7 @@ impl Acceptor {
     /// Accepts until shutdown; the socket closes when this returns. A panic (of a factory's
     /// `refusal`, say) is reported and the loop goes on.
     pub(crate) async fn run(self, socket: Box<dyn base::env::Listener>) {
-        while AssertUnwindSafe(self.accept_all(&*socket))
-            .catch_unwind()
-            .await
-            .is_err()
-        {
+        while AssertUnwindSafe(self.accept_all(&*socket)).catch_unwind().await.is_err() {
             tracing::error!(listener = %self.name, "the accept loop panicked; it goes on");
             self.clock.sleep(PAUSE_MAX).await;
         }

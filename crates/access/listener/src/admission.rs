@@ -69,10 +69,7 @@ impl Admissions {
             return Err(Refusal::Full);
         }
         // From here on dropping it gives the place back.
-        let mut admission = Admission {
-            admissions: self.clone(),
-            counted: None,
-        };
+        let mut admission = Admission { admissions: self.clone(), counted: None };
         if self.loopback_exempt && client.is_loopback() {
             return Ok(admission);
         }
@@ -173,9 +170,7 @@ mod tests {
         let _c = check("2001:db8:1:2::1", Ok(()));
         check("2001:db8:1:3::1", Err(Refusal::SourceFull));
         // The machine itself is exempt.
-        let _many: Vec<_> = (0..10)
-            .map(|_| check("127.0.0.1", Ok(())).unwrap())
-            .collect();
+        let _many: Vec<_> = (0..10).map(|_| check("127.0.0.1", Ok(())).unwrap()).collect();
     }
 
     #[test]

@@ -111,10 +111,7 @@ impl Connection {
         connection.tls = tls;
         connection.handshake_timeout = config.handshake_timeout();
         connection.write_timeout = config.write_timeout();
-        connection.listener = Some(Place {
-            listener,
-            _admission: admission,
-        });
+        connection.listener = Some(Place { listener, _admission: admission });
         connection
     }
 
@@ -290,8 +287,7 @@ impl Connection {
 
     fn seal_tail(&mut self) {
         if !self.output_tail.is_empty() {
-            self.output
-                .push_back(std::mem::take(&mut self.output_tail).freeze());
+            self.output.push_back(std::mem::take(&mut self.output_tail).freeze());
         }
     }
 }

@@ -43,10 +43,7 @@ impl Listener {
             TlsMode::Implicit | TlsMode::StartTls => tls,
         };
         let socket = env.network.listen(config.address).await?;
-        let (name, address) = (
-            Arc::<str>::from(config.name.as_str()),
-            socket.local_address(),
-        );
+        let (name, address) = (Arc::<str>::from(config.name.as_str()), socket.local_address());
         let (shutdown, admissions) = (CancellationToken::new(), Admissions::new(&config));
         let acceptor = Acceptor {
             name: name.clone(),
@@ -59,13 +56,7 @@ impl Listener {
         };
         let accepting = tokio::spawn(acceptor.run(socket));
         tracing::info!(listener = %name, %address, "listening");
-        Ok(Self {
-            name,
-            address,
-            shutdown,
-            admissions,
-            accepting,
-        })
+        Ok(Self { name, address, shutdown, admissions, accepting })
     }
 
     /// Its name.

@@ -79,9 +79,7 @@ pub(crate) fn info(connection: &rustls::ServerConnection) -> TlsInfo {
         _ => "TLSv1.3",
     };
     let suite = connection.negotiated_cipher_suite();
-    let name = suite
-        .map(|suite| format!("{:?}", suite.suite()))
-        .unwrap_or_default();
+    let name = suite.map(|suite| format!("{:?}", suite.suite())).unwrap_or_default();
     TlsInfo {
         version,
         // rustls tells the suites of TLS 1.3 apart by a prefix that IANA's registry does not have.

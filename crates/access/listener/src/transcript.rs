@@ -154,18 +154,12 @@ impl Player {
         if fits(pattern, &line) {
             return Ok(());
         }
-        Err(format!(
-            "expected: {pattern}\n   but got: {}",
-            line.escape_debug()
-        ))
+        Err(format!("expected: {pattern}\n   but got: {}", line.escape_debug()))
     }
 
     async fn skip_to(&mut self, pattern: &str) -> Result<(), String> {
         loop {
-            let line = self
-                .line()
-                .await?
-                .ok_or(format!("the server closed before: {pattern}"))?;
+            let line = self.line().await?.ok_or(format!("the server closed before: {pattern}"))?;
             if fits(pattern, &line) {
                 return Ok(());
             }
@@ -175,10 +169,7 @@ impl Player {
     async fn closed(&mut self) -> Result<(), String> {
         match self.line().await? {
             None => Ok(()),
-            Some(line) => Err(format!(
-                "expected the end, but got: {}",
-                line.escape_debug()
-            )),
+            Some(line) => Err(format!("expected the end, but got: {}", line.escape_debug())),
         }
     }
 
@@ -188,9 +179,7 @@ impl Player {
             if let Some(end) = self.received.iter().position(|byte| *byte == b'\n') {
                 let line = self.received.split_to(end);
                 self.received.advance(1);
-                let line = line
-                    .strip_suffix(b"\r")
-                    .ok_or("the server sent a bare LF")?;
+                let line = line.strip_suffix(b"\r").ok_or("the server sent a bare LF")?;
                 let line = String::from_utf8_lossy(line).into_owned();
                 let _ = writeln!(self.log, "S: {}", line.escape_debug());
                 return Ok(Some(line));
@@ -264,32 +253,16 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn dialogues_pass_or_say_what_differs() {
-        check(
-            "S: hello\nC: a\nC: b\nS: A\nS: B\nC: quit\n! closed",
-            Ok(()),
-        )
-        .await;
+        check("S: hello\nC: a\nC: b\nS: A\nS: B\nC: quit\n! closed", Ok(())).await;
         check("# just listen\n\nS: h*o", Ok(())).await;
-        check(
-            "S: hello\nC~ a\\x62\\r\\n\nS: AB\n! close\n! closed",
-            Ok(()),
-        )
-        .await;
-        check(
-            "S: hello\nC* 500 line {}\nS* 499 LINE *\nS: LINE 500",
-            Ok(()),
-        )
-        .await;
+        check("S: hello\nC~ a\\x62\\r\\n\nS: AB\n! close\n! closed", Ok(())).await;
+        check("S: hello\nC* 500 line {}\nS* 499 LINE *\nS: LINE 500", Ok(())).await;
         check("S: hello\nC: a\nC: b\nS? B", Ok(())).await;
         check("S: help", Err("line 1: expected: help\n   but got: hello")).await;
         check("S: hello\nC: a\nS: B", Err("line 3")).await;
         check("S: hello\nC: a", Err("expected the end, but got: A")).await;
         check("S: hello\nS: x", Err("line 2: the server says nothing")).await;
-        check(
-            "S: hello\nC: quit\nS: x",
-            Err("line 3: the server has closed"),
-        )
-        .await;
+        check("S: hello\nC: quit\nS: x", Err("line 3: the server has closed")).await;
         check("S: hello\n! closed", Err("the server says nothing")).await;
         check("? what", Err("line 1: no such kind of line")).await;
         check("S: hello\n! tls", Err("no TLS client")).await;

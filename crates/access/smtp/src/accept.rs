@@ -113,14 +113,7 @@ impl Session {
         arrived: Arrived,
         deadline: Deadline,
     ) -> Result<(Submission, impl Sized)> {
-        let Arrived {
-            queue,
-            accepted,
-            source,
-            trace,
-            mut parsed,
-            ..
-        } = arrived;
+        let Arrived { queue, accepted, source, trace, mut parsed, .. } = arrived;
         let mut segments = vec![Segment::Inline(trace)];
         if let (Role::Submission, Some(login)) = (self.role, &self.login) {
             let own = (queue, accepted, self.config().host_name.as_str());
@@ -146,13 +139,7 @@ impl Session {
             source,
         };
         let content = Content { segments };
-        let submission = Submission {
-            queue,
-            envelope,
-            content,
-            staged,
-            parsed: Arc::new(parsed),
-        };
+        let submission = Submission { queue, envelope, content, staged, parsed: Arc::new(parsed) };
         Ok((submission, arrived.shares))
     }
 
@@ -164,10 +151,7 @@ impl Session {
     ) -> Result<QueueId> {
         let sent_copy = login.account.smtp_sent_copy;
         let mailbox = login.mailbox.clone();
-        let outgoing = Outgoing {
-            submission,
-            sent_copy,
-        };
+        let outgoing = Outgoing { submission, sent_copy };
         to_its_end(deadline, async move { mailbox.submit(outgoing).await }).await
     }
 }

@@ -75,10 +75,7 @@ impl Incoming {
         let source = trace::source(session);
         let trace = trace::received(session, draft, &source, queue, accepted);
         let header_bytes_max = shared.config.header_bytes_max + trace.len();
-        let limits = Limits {
-            root_header_bytes: header_bytes_max,
-            ..Limits::default()
-        };
+        let limits = Limits { root_header_bytes: header_bytes_max, ..Limits::default() };
         let mut scanner = Scanner::new(limits);
         scanner.push(&trace);
         Self {
@@ -132,12 +129,8 @@ impl Incoming {
         }
         self.size_bytes += piece.len() as u64;
         if self.held_bytes < HELD_BYTES_MAX {
-            let share = self
-                .budget
-                .take(piece.len(), Deadline::after(BUDGET_WAIT))
-                .await;
-            self.shares
-                .push(share.map_err(|_| Reply::insufficient_resources())?);
+            let share = self.budget.take(piece.len(), Deadline::after(BUDGET_WAIT)).await;
+            self.shares.push(share.map_err(|_| Reply::insufficient_resources())?);
             self.held_bytes += piece.len();
         }
         let in_header = !self.scanner.header_complete();
@@ -148,11 +141,7 @@ impl Incoming {
         let Some(upload) = &mut self.upload else {
             return Ok(());
         };
-        upload
-            .get_mut()
-            .write(piece)
-            .await
-            .map_err(|error| reply::of(&error, "upload"))
+        upload.get_mut().write(piece).await.map_err(|error| reply::of(&error, "upload"))
     }
 
     fn check_header(&self) -> Result<(), Reply> {

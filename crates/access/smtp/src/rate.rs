@@ -26,10 +26,7 @@ struct Buckets {
 
 impl SubmissionRate {
     pub(crate) fn new(per_minute: Option<u32>) -> Self {
-        Self {
-            per_minute: per_minute.map(|n| n.max(1)),
-            buckets: Mutex::default(),
-        }
+        Self { per_minute: per_minute.map(|n| n.max(1)), buckets: Mutex::default() }
     }
 
     /// Takes a token; false if there is none. `now` is monotonic time.
@@ -65,10 +62,7 @@ mod tests {
         assert_eq!((0..100).filter(|_| rate.take(bob, at(10))).count(), 30);
         assert_eq!((0..100).filter(|_| rate.take(alice, at(20))).count(), 5);
         assert_eq!((0..100).filter(|_| rate.take(alice, at(200))).count(), 30);
-        assert!(
-            !rate.buckets.lock().full_at.contains_key(&bob),
-            "a full bucket is forgotten"
-        );
+        assert!(!rate.buckets.lock().full_at.contains_key(&bob), "a full bucket is forgotten");
         let unlimited = SubmissionRate::new(None);
         assert!((0..1000).all(|_| unlimited.take(alice, at(1))));
     }

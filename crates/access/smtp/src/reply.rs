@@ -55,22 +55,12 @@ pub(crate) fn unable_to_relay() -> Reply {
 
 /// 550: the sender is not one of the client's own addresses (Exchange's code).
 pub(crate) fn cannot_send_as() -> Reply {
-    reply(
-        550,
-        7,
-        60,
-        "client does not have permissions to send as this sender",
-    )
+    reply(550, 7, 60, "client does not have permissions to send as this sender")
 }
 
 /// 550: the group takes mail from people who signed in only.
 pub(crate) fn needs_authenticated_sender() -> Reply {
-    reply(
-        550,
-        7,
-        1,
-        "only authenticated senders may write to this recipient",
-    )
+    reply(550, 7, 1, "only authenticated senders may write to this recipient")
 }
 
 /// 550: the header is not one that a person can be held to.
@@ -117,27 +107,12 @@ mod tests {
     fn failures_become_replies() {
         for (kind, expect) in [
             (Kind::OutOfSpace, "452 4.3.1 insufficient system resources"),
-            (
-                Kind::Unavailable,
-                "451 4.3.0 temporary failure, try again later",
-            ),
-            (
-                Kind::Timeout,
-                "451 4.3.0 temporary failure, try again later",
-            ),
-            (
-                Kind::Overloaded,
-                "451 4.3.0 temporary failure, try again later",
-            ),
+            (Kind::Unavailable, "451 4.3.0 temporary failure, try again later"),
+            (Kind::Timeout, "451 4.3.0 temporary failure, try again later"),
+            (Kind::Overloaded, "451 4.3.0 temporary failure, try again later"),
             (Kind::Fenced, "451 4.3.0 temporary failure, try again later"),
-            (
-                Kind::Internal,
-                "451 4.3.0 temporary failure, try again later",
-            ),
-            (
-                Kind::OverQuota,
-                "552 5.2.2 mailbox is over its quota, nothing can be sent",
-            ),
+            (Kind::Internal, "451 4.3.0 temporary failure, try again later"),
+            (Kind::OverQuota, "552 5.2.2 mailbox is over its quota, nothing can be sent"),
             (Kind::Denied, "550 5.7.1 No right"),
             (Kind::Limit, "552 5.3.4 No right"),
             (Kind::Invalid, "554 5.6.0 No right"),

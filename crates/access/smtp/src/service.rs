@@ -47,39 +47,22 @@ impl SmtpService {
         let role = config.role;
         let buffers = ByteBudget::new(config.message_buffers_bytes);
         let rate = SubmissionRate::new(config.submissions_per_minute);
-        let shared = Shared {
-            config,
-            env,
-            directory,
-            mailboxes,
-            transport,
-            blobs,
-            buffers,
-            rate,
-        };
-        Self {
-            shared: Arc::new(shared),
-            role,
-        }
+        let shared = Shared { config, env, directory, mailboxes, transport, blobs, buffers, rate };
+        Self { shared: Arc::new(shared), role }
     }
 
     /// The same service for listeners of another role: budgets and rates are shared, so that 587
     /// and 465 together allow what one of them would.
     #[must_use]
     pub fn with_role(&self, role: Role) -> Self {
-        Self {
-            shared: self.shared.clone(),
-            role,
-        }
+        Self { shared: self.shared.clone(), role }
     }
 }
 
 #[async_trait]
 impl SessionFactory for SmtpService {
     async fn serve(&self, connection: Connection) {
-        Session::new(self.shared.clone(), self.role, connection)
-            .run()
-            .await;
+        Session::new(self.shared.clone(), self.role, connection).run().await;
     }
 
     fn refusal(&self, _: Refusal) -> Bytes {

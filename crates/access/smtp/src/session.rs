@@ -228,9 +228,7 @@ impl Session {
         let config = self.config();
         let timeout = config.idle_timeout();
         let elapsed = self.clock().monotonic().saturating_sub(pace.started);
-        let expected = elapsed
-            .as_secs()
-            .saturating_mul(config.message_bytes_per_s_min);
+        let expected = elapsed.as_secs().saturating_mul(config.message_bytes_per_s_min);
         if elapsed > config.connection_timeout() && pace.bytes < expected {
             return Err(End::Say(Reply::timed_out(&config.host_name)));
         }
@@ -264,9 +262,7 @@ impl Session {
         let config = self.config();
         let spared = config.tarpit_spares_loopback && self.connection.peer().ip().is_loopback();
         if config.tarpit_ms > 0 && !spared {
-            self.clock()
-                .sleep(Duration::from_millis(config.tarpit_ms))
-                .await;
+            self.clock().sleep(Duration::from_millis(config.tarpit_ms)).await;
         }
     }
 
@@ -303,10 +299,7 @@ pub(crate) struct Pace {
 
 impl Pace {
     pub(crate) fn new(session: &Session) -> Self {
-        Self {
-            started: session.clock().monotonic(),
-            bytes: 0,
-        }
+        Self { started: session.clock().monotonic(), bytes: 0 }
     }
 }
 

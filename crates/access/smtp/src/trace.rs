@@ -10,10 +10,7 @@ use contract_transport::Source;
 
 /// Where a message comes from (RFC 3848 for the protocol's name).
 pub(crate) fn source(session: &Session) -> Source {
-    let extended = session
-        .client
-        .as_ref()
-        .is_some_and(|client| client.extended);
+    let extended = session.client.as_ref().is_some_and(|client| client.extended);
     let mut protocol = if extended { "ESMTP" } else { "SMTP" }.to_owned();
     if session.connection.is_tls() {
         protocol.push('S');
@@ -23,11 +20,7 @@ pub(crate) fn source(session: &Session) -> Source {
     }
     Source {
         ip: Some(session.connection.peer().ip()),
-        helo: session
-            .client
-            .as_ref()
-            .map(|client| client.name.clone())
-            .unwrap_or_default(),
+        helo: session.client.as_ref().map(|client| client.name.clone()).unwrap_or_default(),
         protocol,
     }
 }
@@ -76,13 +69,7 @@ pub(crate) fn complete(
         let from = sender.unwrap_or(&login.account.address);
         let name = login.account.display_name.as_str();
         let name = (!name.is_empty()).then_some(name);
-        header.addresses(
-            "From",
-            &[Mailbox {
-                name,
-                email: &from.to_string(),
-            }],
-        );
+        header.addresses("From", &[Mailbox { name, email: &from.to_string() }]);
         let author = codec_mime::Address::Mailbox {
             name: name.map(|name| codec_mime::encoded_word::encode(name).into()),
             route: None,
@@ -112,8 +99,5 @@ pub(crate) fn complete(
 }
 
 fn sent_at(at: Timestamp) -> SentAt {
-    SentAt {
-        unix_seconds: at.unix_s(),
-        offset_minutes: 0,
-    }
+    SentAt { unix_seconds: at.unix_s(), offset_minutes: 0 }
 }

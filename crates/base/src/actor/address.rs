@@ -19,11 +19,7 @@ pub struct Inbox<M: Send + 'static> {
 
 impl<M: Send + 'static> Clone for Inbox<M> {
     fn clone(&self) -> Self {
-        Self {
-            actor: self.actor.clone(),
-            permits: self.permits.clone(),
-            capacity: self.capacity,
-        }
+        Self { actor: self.actor.clone(), permits: self.permits.clone(), capacity: self.capacity }
     }
 }
 
@@ -57,11 +53,7 @@ impl<M: Send + 'static> Inbox<M> {
         permits: Arc<Semaphore>,
         capacity: usize,
     ) -> Self {
-        Self {
-            actor,
-            permits,
-            capacity,
-        }
+        Self { actor, permits, capacity }
     }
 
     /// Asks and waits for the reply. The future may be dropped; a message that was sent is

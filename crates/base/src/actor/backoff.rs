@@ -48,10 +48,7 @@ pub struct Backoff {
 impl Backoff {
     /// No failures yet.
     pub fn new(policy: BackoffPolicy) -> Self {
-        Self {
-            policy,
-            failures: VecDeque::new(),
-        }
+        Self { policy, failures: VecDeque::new() }
     }
 
     /// Notes a failure at `now` (monotonic) and decides. `random` spreads the waits over the
@@ -66,11 +63,7 @@ impl Backoff {
         }
         let doublings = self.failures.len().min(31) as u32;
         self.failures.push_back(now);
-        let wait = self
-            .policy
-            .first
-            .saturating_mul(1 << doublings)
-            .min(self.policy.longest);
+        let wait = self.policy.first.saturating_mul(1 << doublings).min(self.policy.longest);
         let half_ns = u64::try_from(wait.as_nanos() / 2).unwrap_or(u64::MAX);
         let spread_ns = ((u128::from(random) * u128::from(half_ns)) >> 64) as u64;
         Verdict::Restart(wait - Duration::from_nanos(spread_ns))
@@ -105,48 +98,22 @@ mod tests {
     #[test]
     fn waits_double_up_to_the_longest_and_end() {
         let some = |ms: &[u64]| ms.iter().copied().map(Some).collect::<Vec<_>>();
-        check(
-            0,
-            &[0, 1, 2, 3, 4, 5],
-            &some(&[100, 200, 400, 800, 1000, 1000]),
-        );
+        check(0, &[0, 1, 2, 3, 4, 5], &some(&[100, 200, 400, 800, 1000, 1000]));
         check(1 << 63, &[0, 1, 2, 3, 4], &some(&[75, 150, 300, 600, 750]));
         check(u64::MAX, &[0, 1, 2], &some(&[50, 100, 200]));
-        let many = [
-            Some(100),
-            Some(200),
-            Some(400),
-            Some(800),
-            Some(1000),
-            Some(1000),
-            None,
-            None,
-        ];
+        let many = [Some(100), Some(200), Some(400), Some(800), Some(1000), Some(1000), None, None];
         check(0, &[0, 0, 0, 0, 0, 0, 0, 59], &many);
     }
 
     #[test]
     fn old_failures_are_forgotten() {
         check(0, &[0, 61, 122], &[Some(100), Some(100), Some(100)]);
-        check(
-            0,
-            &[0, 30, 61, 95],
-            &[Some(100), Some(200), Some(200), Some(200)],
-        );
+        check(0, &[0, 30, 61, 95], &[Some(100), Some(200), Some(200), Some(200)]);
         // Giving up is not for ever either: the window moves on.
         check(
             0,
             &[0, 1, 2, 3, 4, 5, 6, 62],
-            &[
-                Some(100),
-                Some(200),
-                Some(400),
-                Some(800),
-                Some(1000),
-                Some(1000),
-                None,
-                Some(1000),
-            ],
+            &[Some(100), Some(200), Some(400), Some(800), Some(1000), Some(1000), None, Some(1000)],
         );
     }
 

@@ -33,11 +33,7 @@ pub struct PopulationOptions {
 impl Default for PopulationOptions {
     /// Inboxes of 64, two minutes, 50,000 actors (reliability.md 2.10, 2.12, 2.13).
     fn default() -> Self {
-        Self {
-            inbox_capacity: 64,
-            idle: Duration::from_secs(120),
-            actors_max: 50_000,
-        }
+        Self { inbox_capacity: 64, idle: Duration::from_secs(120), actors_max: 50_000 }
     }
 }
 
@@ -171,10 +167,7 @@ impl<K: Key, A: Actor> Population<K, A> {
     /// For hints that an inactive actor has no need of.
     pub fn tell_active(&self, key: &K, message: A::Message) -> bool {
         let inbox = match self.0.actors.lock().by_key.get(key) {
-            Some(Entry {
-                stage: Stage::Active(inbox),
-                ..
-            }) => inbox.clone(),
+            Some(Entry { stage: Stage::Active(inbox), .. }) => inbox.clone(),
             _ => return false,
         };
         inbox.try_cast(message).is_ok()
@@ -314,10 +307,7 @@ impl<K: Key, M: Send + 'static> Actors<K, M> {
 
     /// Asks the actors to stop that `which` selects.
     fn dismiss(&mut self, which: impl Fn(&Entry<M>) -> bool) -> usize {
-        let chosen = self
-            .by_key
-            .values_mut()
-            .filter(|entry| !entry.leaving && which(entry));
+        let chosen = self.by_key.values_mut().filter(|entry| !entry.leaving && which(entry));
         let dismissed = chosen.map(|entry| usize::from(entry.dismiss())).sum();
         self.leaving += dismissed;
         dismissed
@@ -332,12 +322,8 @@ impl<K: Key, M: Send + 'static> Actors<K, M> {
         }
         self.shed_at = now;
         let active = |e: &&Entry<M>| !e.leaving && matches!(e.stage, Stage::Active(_));
-        let mut used: Vec<_> = self
-            .by_key
-            .values()
-            .filter(active)
-            .map(|e| (e.used, e.serial))
-            .collect();
+        let mut used: Vec<_> =
+            self.by_key.values().filter(active).map(|e| (e.used, e.serial)).collect();
         let short = self.waiting.saturating_sub(self.leaving);
         let batch = short.max(used.len() / 64).max(1).min(used.len());
         if batch == 0 {
@@ -362,18 +348,9 @@ impl<K: Key, A: Actor> Shared<K, A> {
         let serial = actors.last_serial;
         let (failed, start) = watch::channel(None);
         let stage = Stage::Starting(start.clone());
-        let entry = Entry {
-            serial,
-            stage,
-            used: Instant::now(),
-            leaving: false,
-        };
+        let entry = Entry { serial, stage, used: Instant::now(), leaving: false };
         actors.by_key.insert(key.clone(), entry);
-        let residence = Residence {
-            shared: Arc::downgrade(self),
-            key: key.clone(),
-            serial,
-        };
+        let residence = Residence { shared: Arc::downgrade(self), key: key.clone(), serial };
         let shared = self.clone();
         tokio::spawn(async move {
             if let Err(error) = shared.settle(residence, deadline).await {
@@ -427,10 +404,7 @@ impl<K: Key, A: Actor> Shared<K, A> {
             }
         };
         self.actors.lock().waiting -= 1;
-        place
-            .ok()
-            .and_then(|place| place.ok())
-            .ok_or_else(|| self.crowded())
+        place.ok().and_then(|place| place.ok()).ok_or_else(|| self.crowded())
     }
 
     fn crowded(&self) -> Error {
@@ -461,11 +435,7 @@ impl<K: Key, A: Actor> Drop for Residence<K, A> {
             return;
         };
         let mut actors = shared.actors.lock();
-        if actors
-            .by_key
-            .get(&self.key)
-            .is_some_and(|entry| entry.serial == self.serial)
-        {
+        if actors.by_key.get(&self.key).is_some_and(|entry| entry.serial == self.serial) {
             actors.remove(&self.key);
             metrics::gauge!("rialto_actors", "actor" => A::NAME).set(actors.by_key.len() as f64);
         }

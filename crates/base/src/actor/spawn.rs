@@ -124,20 +124,11 @@ pub(super) async fn spawn_with<A: Actor>(
     let capacity = capacity.clamp(1, Semaphore::MAX_PERMITS);
     let permits = Arc::new(Semaphore::new(capacity));
     let (ending, ended) = oneshot::channel();
-    let start = Start {
-        args,
-        capacity,
-        permits: permits.clone(),
-        ending,
-        attached,
-    };
+    let start = Start { args, capacity, permits: permits.clone(), ending, attached };
     match ractor::Actor::spawn(None, Adapter::<A>(PhantomData), start).await {
         Ok((actor, _task)) => {
             let inbox = Inbox::new(actor, permits, capacity);
-            Ok(Spawned {
-                inbox,
-                ended: Ended(ended),
-            })
+            Ok(Spawned { inbox, ended: Ended(ended) })
         }
         Err(SpawnErr::StartupFailed(error)) => Err(match error.downcast::<Error>() {
             Ok(error) => *error,
@@ -187,22 +178,10 @@ impl<A: Actor> ractor::Actor for Adapter<A> {
         myself: ActorRef<Self::Msg>,
         start: Start<A>,
     ) -> Result<Running<A>, ActorProcessingErr> {
-        let Start {
-            args,
-            capacity,
-            permits,
-            ending,
-            attached,
-        } = start;
-        let context = Context {
-            inbox: Inbox::new(myself, permits, capacity),
-        };
+        let Start { args, capacity, permits, ending, attached } = start;
+        let context = Context { inbox: Inbox::new(myself, permits, capacity) };
         let actor = caught::<A, _>("start", A::start(args, &context)).await?;
-        Ok(Running {
-            actor: Some(actor),
-            ending: Some(ending),
-            attached: Some(attached),
-        })
+        Ok(Running { actor: Some(actor), ending: Some(ending), attached: Some(attached) })
     }
 
     async fn handle(
@@ -256,10 +235,7 @@ async fn caught<A: Actor, T>(
         Ok(Err(error)) => (error, false),
         Err(payload) => {
             let text = panic_text(payload.as_ref());
-            (
-                Error::unavailable(format!("{} panicked in {step}: {text}", A::NAME)),
-                true,
-            )
+            (Error::unavailable(format!("{} panicked in {step}: {text}", A::NAME)), true)
         }
     };
     if panicked {
@@ -274,6 +250,5 @@ async fn caught<A: Actor, T>(
 
 fn panic_text(payload: &(dyn Any + Send)) -> &str {
     let text = payload.downcast_ref::<&'static str>().copied();
-    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no text")
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text")
 }

@@ -17,9 +17,7 @@ pub struct Singleton<M: Send + 'static> {
 
 impl<M: Send + 'static> Clone for Singleton<M> {
     fn clone(&self) -> Self {
-        Self {
-            state: self.state.clone(),
-        }
+        Self { state: self.state.clone() }
     }
 }
 

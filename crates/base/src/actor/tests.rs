@@ -35,10 +35,7 @@ impl Actor for Puppet {
             Some(error) => Err(error),
             None => {
                 log.lock().push("start");
-                Ok(Self {
-                    log,
-                    context_inbox: context.inbox(),
-                })
+                Ok(Self { log, context_inbox: context.inbox() })
             }
         }
     }
@@ -72,12 +69,7 @@ impl Drop for Puppet {
 
 async fn puppet(capacity: usize) -> (Spawned<Order>, Log) {
     let log = Log::default();
-    (
-        spawn::<Puppet>((log.clone(), None), capacity)
-            .await
-            .unwrap(),
-        log,
-    )
+    (spawn::<Puppet>((log.clone(), None), capacity).await.unwrap(), log)
 }
 
 fn after(seconds: u64) -> Deadline {
@@ -91,10 +83,7 @@ fn sleep(seconds: u64) -> Order {
 #[tokio::test(start_paused = true)]
 async fn asking_telling_and_stopping() {
     let (Spawned { inbox, ended }, log) = puppet(4).await;
-    assert_eq!(
-        inbox.call(|reply| Order::Echo(3, reply), after(1)).await,
-        Ok(3)
-    );
+    assert_eq!(inbox.call(|reply| Order::Echo(3, reply), after(1)).await, Ok(3));
     assert_eq!(inbox.call(Order::SelfCast, after(1)).await, Ok(true));
     inbox.cast(Order::Stop, after(1)).await.unwrap();
     assert_eq!(ended.await, Ending::Stopped);
@@ -102,10 +91,7 @@ async fn asking_telling_and_stopping() {
     inbox.stopped().await;
     let dead = inbox.call(|reply| Order::Echo(3, reply), after(1)).await;
     assert_eq!(dead.unwrap_err().kind, Kind::Unavailable);
-    assert_eq!(
-        inbox.try_cast(sleep(0)).unwrap_err().kind,
-        Kind::Unavailable
-    );
+    assert_eq!(inbox.try_cast(sleep(0)).unwrap_err().kind, Kind::Unavailable);
 }
 
 /// What the caller of a message that waits behind `order` gets, and how the actor ends.
@@ -135,10 +121,7 @@ async fn what_waits_behind_an_end_is_told() {
 
     let (answer, ending, log) = behind(Order::Stop).await;
     assert!(unavailable(answer));
-    assert_eq!(
-        (ending, log),
-        (Ending::Stopped, vec!["start", "stop", "drop"])
-    );
+    assert_eq!((ending, log), (Ending::Stopped, vec!["start", "stop", "drop"]));
 
     let (answer, ending, _) = behind(sleep(1)).await;
     assert_eq!((answer, ending), (Ok(1), Ending::Stopped));
@@ -155,10 +138,7 @@ async fn draining_handles_what_waits_and_takes_nothing_new() {
     tokio::task::yield_now().await;
     inbox.drain();
     assert!(!inbox.is_open());
-    assert_eq!(
-        inbox.try_cast(sleep(1)).unwrap_err().kind,
-        Kind::Unavailable
-    );
+    assert_eq!(inbox.try_cast(sleep(1)).unwrap_err().kind, Kind::Unavailable);
     assert_eq!(waiting.await.unwrap(), Ok(9));
     assert_eq!(ended.await, Ending::Stopped);
 }
@@ -181,10 +161,7 @@ async fn the_inbox_is_bounded_and_senders_wait_in_order() {
     inbox.try_cast(sleep(10)).unwrap();
     assert!(!inbox.is_idle());
     assert_eq!(inbox.try_cast(sleep(0)).unwrap_err().kind, Kind::Overloaded);
-    assert_eq!(
-        inbox.cast(sleep(0), after(9)).await.unwrap_err().kind,
-        Kind::Overloaded
-    );
+    assert_eq!(inbox.cast(sleep(0), after(9)).await.unwrap_err().kind, Kind::Overloaded);
     // A permit comes back at 10 s and the message is handled at 20 s.
     let echo = |n| inbox.call(move |reply| Order::Echo(n, reply), after(30));
     let (first, second) = futures::join!(echo(1), echo(2));
@@ -196,10 +173,7 @@ async fn the_inbox_is_bounded_and_senders_wait_in_order() {
 async fn a_reply_that_is_late_is_a_timeout() {
     let (Spawned { inbox, .. }, _) = puppet(2).await;
     inbox.try_cast(sleep(10)).unwrap();
-    let late = inbox
-        .call(|reply| Order::Echo(1, reply), after(5))
-        .await
-        .unwrap_err();
+    let late = inbox.call(|reply| Order::Echo(1, reply), after(5)).await.unwrap_err();
     assert_eq!(late.kind, Kind::Timeout);
     let (reply, answer) = Reply::<()>::channel();
     assert!(!reply.is_abandoned());
@@ -232,89 +206,47 @@ mod singleton {
         let escalated = Arc::new(Mutex::new(None));
         let (args_log, args_broken, told) = (log.clone(), broken.clone(), escalated.clone());
         let args = move || {
-            let fails = args_broken
-                .fetch_update(SeqCst, SeqCst, |n| n.checked_sub(1))
-                .is_ok();
-            (
-                args_log.clone(),
-                fails.then(|| Error::unavailable("no store")),
-            )
+            let fails = args_broken.fetch_update(SeqCst, SeqCst, |n| n.checked_sub(1)).is_ok();
+            (args_log.clone(), fails.then(|| Error::unavailable("no store")))
         };
         let env = Env::simulated(1);
         let escalate = move |error| *told.lock() = Some(error);
-        let singleton = Singleton::start::<Puppet>(env, 4, POLICY, args, escalate)
-            .await
-            .unwrap();
-        Setup {
-            singleton,
-            log,
-            broken,
-            escalated,
-        }
+        let singleton = Singleton::start::<Puppet>(env, 4, POLICY, args, escalate).await.unwrap();
+        Setup { singleton, log, broken, escalated }
     }
 
     #[tokio::test(start_paused = true)]
     async fn it_starts_again_and_keeps_its_address() {
-        let Setup {
-            singleton,
-            log,
-            broken,
-            ..
-        } = setup().await;
+        let Setup { singleton, log, broken, .. } = setup().await;
         broken.store(1, SeqCst);
         singleton.cast(Order::Panic, after(1)).await.unwrap();
         tokio::task::yield_now().await;
         // One start fails, the next one at 3 s at the latest succeeds.
-        let echo = singleton
-            .call(|reply| Order::Echo(4, reply), after(10))
-            .await;
+        let echo = singleton.call(|reply| Order::Echo(4, reply), after(10)).await;
         assert_eq!(echo, Ok(4));
         assert_eq!(*log.lock(), ["start", "drop", "start"]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn it_escalates_in_the_end() {
-        let Setup {
-            singleton,
-            broken,
-            escalated,
-            ..
-        } = setup().await;
+        let Setup { singleton, broken, escalated, .. } = setup().await;
         broken.store(100, SeqCst);
         singleton.cast(Order::Fail, after(1)).await.unwrap();
         tokio::task::yield_now().await;
         let started = tokio::time::Instant::now();
-        let echo = singleton
-            .call(|reply| Order::Echo(4, reply), after(60))
-            .await;
+        let echo = singleton.call(|reply| Order::Echo(4, reply), after(60)).await;
         assert_eq!(echo.unwrap_err().kind, Kind::Unavailable);
-        assert!(
-            started.elapsed() <= Duration::from_secs(7),
-            "told when it was over"
-        );
-        assert_eq!(
-            escalated.lock().clone(),
-            Some(Error::unavailable("no store"))
-        );
+        assert!(started.elapsed() <= Duration::from_secs(7), "told when it was over");
+        assert_eq!(escalated.lock().clone(), Some(Error::unavailable("no store")));
     }
 
     #[tokio::test(start_paused = true)]
     async fn it_stops_for_good_when_asked() {
-        let Setup {
-            singleton,
-            log,
-            escalated,
-            ..
-        } = setup().await;
+        let Setup { singleton, log, escalated, .. } = setup().await;
         singleton.cast(sleep(2), after(1)).await.unwrap();
-        assert_eq!(
-            singleton.stop(after(1)).await.unwrap_err().kind,
-            Kind::Timeout
-        );
+        assert_eq!(singleton.stop(after(1)).await.unwrap_err().kind, Kind::Timeout);
         singleton.stop(after(10)).await.unwrap();
-        let echo = singleton
-            .call(|reply| Order::Echo(4, reply), after(60))
-            .await;
+        let echo = singleton.call(|reply| Order::Echo(4, reply), after(60)).await;
         assert_eq!(echo.unwrap_err().kind, Kind::Unavailable);
         assert_eq!(*log.lock(), ["start", "stop", "drop"]);
         assert_eq!(*escalated.lock(), None);

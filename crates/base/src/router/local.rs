@@ -59,20 +59,14 @@ impl LocalRouter {
     }
 
     fn repacked(&self, parcel: Parcel) -> Result<Parcel> {
-        if self.encode_everything {
-            Ok(Parcel::bytes(parcel.into_bytes()?))
-        } else {
-            Ok(parcel)
-        }
+        if self.encode_everything { Ok(Parcel::bytes(parcel.into_bytes()?)) } else { Ok(parcel) }
     }
 
     fn repacked_error(&self, error: Error) -> Error {
         if !self.encode_everything {
             return error;
         }
-        wire::encode(&error)
-            .and_then(|bytes| wire::decode(&bytes))
-            .unwrap_or_else(|worse| worse)
+        wire::encode(&error).and_then(|bytes| wire::decode(&bytes)).unwrap_or_else(|worse| worse)
     }
 }
 
@@ -88,16 +82,13 @@ impl Router for LocalRouter {
     }
 
     fn hint(&self, target: Target, news: Parcel) {
-        let (Ok(permit), Ok(runtime)) = (
-            self.hints.clone().try_acquire_owned(),
-            tokio::runtime::Handle::try_current(),
-        ) else {
+        let (Ok(permit), Ok(runtime)) =
+            (self.hints.clone().try_acquire_owned(), tokio::runtime::Handle::try_current())
+        else {
             metrics::counter!("rialto_router_hints_dropped_total").increment(1);
             return;
         };
-        let ready = self
-            .host(target)
-            .and_then(|host| Ok((host, self.repacked(news)?)));
+        let ready = self.host(target).and_then(|host| Ok((host, self.repacked(news)?)));
         let (host, news) = match ready {
             Ok(ready) => ready,
             Err(error) => return tracing::debug!(%target, %error, "hint not delivered"),
@@ -138,11 +129,7 @@ mod tests {
     }
 
     fn target(service: ServiceId) -> Target {
-        Target {
-            service,
-            key: 5,
-            slot: Slot::new(9).unwrap(),
-        }
+        Target { service, key: 5, slot: Slot::new(9).unwrap() }
     }
 
     #[tokio::test(start_paused = true)]
@@ -159,10 +146,7 @@ mod tests {
             let refused = ask(0, ServiceId::MAILBOX).await.unwrap_err();
             assert_eq!(refused, Error::not_found("zero").detail("asked for 0"));
             let kind_of = |r: Result<u32>| r.unwrap_err().kind;
-            assert_eq!(
-                kind_of(ask(u32::MAX, ServiceId::MAILBOX).await),
-                Kind::Timeout
-            );
+            assert_eq!(kind_of(ask(u32::MAX, ServiceId::MAILBOX).await), Kind::Timeout);
             assert_eq!(kind_of(ask(4, ServiceId::QUEUE).await), Kind::Unavailable);
         }
     }
@@ -173,9 +157,7 @@ mod tests {
         local.register(ServiceId::MAILBOX, Arc::new(Successor::default()));
         let router: Arc<dyn Router> = Arc::new(local);
         let deadline = Deadline::after(Duration::from_secs(10));
-        let reply = router
-            .ask::<u32, String>(target(ServiceId::MAILBOX), 4, deadline)
-            .await;
+        let reply = router.ask::<u32, String>(target(ServiceId::MAILBOX), 4, deadline).await;
         assert_eq!(reply.unwrap_err().kind, Kind::Corrupt);
     }
 

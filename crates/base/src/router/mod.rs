@@ -96,9 +96,7 @@ impl dyn Router {
         request: Q,
         deadline: Deadline,
     ) -> Result<A> {
-        self.call(target, Parcel::typed(request), deadline)
-            .await?
-            .open()
+        self.call(target, Parcel::typed(request), deadline).await?.open()
     }
 }
 

@@ -127,13 +127,8 @@ mod tests {
     fn a_wrong_type_is_an_error_that_names_both() {
         let error = Parcel::typed(7u32).open::<String>().unwrap_err();
         assert_eq!(error.kind, Kind::Internal);
-        assert!(
-            error.detail.contains("u32") && error.detail.contains("String"),
-            "{error}"
-        );
-        let error = Parcel::bytes(Bytes::from_static(&[1, 2, 3]))
-            .open::<u8>()
-            .unwrap_err();
+        assert!(error.detail.contains("u32") && error.detail.contains("String"), "{error}");
+        let error = Parcel::bytes(Bytes::from_static(&[1, 2, 3])).open::<u8>().unwrap_err();
         assert_eq!(error.kind, Kind::Corrupt);
     }
 
@@ -141,11 +136,7 @@ mod tests {
     fn what_is_too_large_to_travel_is_refused() {
         let large = Parcel::typed(vec![0u8; wire::VALUE_BYTES_MAX + 1]).into_bytes();
         // bincode's limit holds when reading; what could not be read must not be sent.
-        assert!(
-            large
-                .and_then(|b| Parcel::bytes(b).open::<Vec<u8>>())
-                .is_err()
-        );
+        assert!(large.and_then(|b| Parcel::bytes(b).open::<Vec<u8>>()).is_err());
     }
 
     proptest! {

@@ -22,9 +22,8 @@ pub const DEFAULT_FILTER: &str = "info,ractor=warn";
 pub const FILTER_VARIABLE: &str = "RIALTO_LOG";
 
 /// The upper bounds of histogram buckets, in seconds: from a cache hit to the longest deadline.
-const SECONDS: [f64; 12] = [
-    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0, 60.0,
-];
+const SECONDS: [f64; 12] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0, 60.0];
 
 /// The form of the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -62,9 +61,7 @@ where
 {
     let filter = EnvFilter::try_new(filter)
         .map_err(|error| Error::invalid(format!("The log filter is wrong: {error}")))?;
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(writer);
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     Ok(match format {
         LogFormat::Text => Box::new(lines.with_ansi(false).finish()),
         LogFormat::Json => Box::new(lines.json().flatten_event(true).finish()),
@@ -144,11 +141,7 @@ mod tests {
         let log = logged(LogFormat::Text, DEFAULT_FILTER, talk);
         assert!(log.contains("aloud") && !log.contains("aside"), "{log}");
         let log = logged(LogFormat::Json, "debug", talk);
-        assert!(
-            log.lines()
-                .all(|line| line.starts_with('{') && line.ends_with('}')),
-            "{log}"
-        );
+        assert!(log.lines().all(|line| line.starts_with('{') && line.ends_with('}')), "{log}");
         assert_eq!(log.lines().count(), 2);
         assert!(init_logging(LogFormat::Text, "base=loud").is_err());
     }
@@ -162,32 +155,21 @@ mod tests {
             });
             assert_eq!(log.lines().count(), 1, "{log}");
             assert!(!log.contains(['\u{1b}', '\r', '\u{202e}']), "{log}");
-            assert!(
-                log.contains("root signed in"),
-                "nothing is hidden either: {log}"
-            );
+            assert!(log.contains("root signed in"), "nothing is hidden either: {log}");
         }
     }
 
     #[test]
     fn metrics_render_for_prometheus() {
         let recorder = builder().unwrap().build_recorder();
-        let metrics = Metrics {
-            handle: recorder.handle(),
-        };
+        let metrics = Metrics { handle: recorder.handle() };
         metrics::with_local_recorder(&recorder, || {
             metrics::counter!("rialto_test_total", "actor" => "x").increment(3);
             metrics::histogram!("rialto_test_seconds").record(0.002);
         });
         let text = metrics.render();
         assert!(text.contains("rialto_test_total{actor=\"x\"} 3"), "{text}");
-        assert!(
-            text.contains("rialto_test_seconds_bucket{le=\"0.0025\"} 1"),
-            "{text}"
-        );
-        assert!(
-            text.contains("rialto_test_seconds_bucket{le=\"0.001\"} 0"),
-            "{text}"
-        );
+        assert!(text.contains("rialto_test_seconds_bucket{le=\"0.0025\"} 1"), "{text}");
+        assert!(text.contains("rialto_test_seconds_bucket{le=\"0.001\"} 0"), "{text}");
     }
 }

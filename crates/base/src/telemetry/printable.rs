@@ -84,14 +84,8 @@ mod tests {
         check("\u{1b}[31m\u{9b}2J\u{7f}", r"\u{1b}[31m\u{9b}2J\u{7f}");
         check("\u{202e}cod\u{2028}", r"\u{202e}cod\u{2028}");
         check(r"a\nb", r"a\\nb");
-        check(
-            &"é".repeat(258),
-            &format!("{}… (4 more bytes)", "é".repeat(256)),
-        );
-        assert_eq!(
-            PrintableBytes(b"a\xff\xc3\xa9\xe2\x82").to_string(),
-            "a\\xffé\\xe2\\x82"
-        );
+        check(&"é".repeat(258), &format!("{}… (4 more bytes)", "é".repeat(256)));
+        assert_eq!(PrintableBytes(b"a\xff\xc3\xa9\xe2\x82").to_string(), "a\\xffé\\xe2\\x82");
     }
 
     proptest! {

@@ -55,8 +55,7 @@ impl Value {
 
     /// Whether this is the given word or string, without regard to case.
     pub fn is(&self, word: &str) -> bool {
-        self.bytes()
-            .is_some_and(|bytes| bytes.eq_ignore_ascii_case(word.as_bytes()))
+        self.bytes().is_some_and(|bytes| bytes.eq_ignore_ascii_case(word.as_bytes()))
     }
 }
 
@@ -98,27 +97,18 @@ pub struct FetchData<'a> {
 impl<'a> FetchData<'a> {
     /// The value of an item by its name, such as `BODY[TEXT]<0>`; case does not count.
     pub fn item(&self, name: &str) -> Option<&'a Value> {
-        self.items
-            .chunks_exact(2)
-            .find(|pair| pair[0].is(name))
-            .map(|pair| &pair[1])
+        self.items.chunks_exact(2).find(|pair| pair[0].is(name)).map(|pair| &pair[1])
     }
 
     /// The UID.
     pub fn uid(&self) -> Option<u32> {
-        self.item("UID")?
-            .number()
-            .and_then(|uid| u32::try_from(uid).ok())
+        self.item("UID")?.number().and_then(|uid| u32::try_from(uid).ok())
     }
 
     /// The flags by name.
     pub fn flags(&self) -> Option<Vec<String>> {
         let names = self.item("FLAGS")?.list()?.iter().filter_map(Value::bytes);
-        Some(
-            names
-                .map(|name| String::from_utf8_lossy(name).into_owned())
-                .collect(),
-        )
+        Some(names.map(|name| String::from_utf8_lossy(name).into_owned()).collect())
     }
 
     /// The payload of an item such as `BODY[]`; `None` if it is not there or `NIL`.
@@ -160,11 +150,11 @@ impl ServerResponse {
     /// The condition that answers this tag.
     pub fn tagged(&self, wanted: &str) -> Option<Status> {
         match self {
-            ServerResponse::Status {
-                tag: Some(tag),
-                status,
-                ..
-            } if tag[..] == *wanted.as_bytes() => Some(*status),
+            ServerResponse::Status { tag: Some(tag), status, .. }
+                if tag[..] == *wanted.as_bytes() =>
+            {
+                Some(*status)
+            }
             _ => None,
         }
     }
@@ -188,14 +178,9 @@ impl ServerResponse {
     /// The items, if this is a FETCH response.
     pub fn fetch(&self) -> Option<FetchData<'_>> {
         match self {
-            ServerResponse::Data {
-                number: Some(number),
-                name,
-                values,
-            } if name == "FETCH" => Some(FetchData {
-                number: *number,
-                items: values.first()?.list()?,
-            }),
+            ServerResponse::Data { number: Some(number), name, values } if name == "FETCH" => {
+                Some(FetchData { number: *number, items: values.first()?.list()? })
+            }
             _ => None,
         }
     }
@@ -213,15 +198,8 @@ impl ServerResponse {
 
 fn parse_status(cursor: &mut Cursor<'_>) -> Option<Status> {
     let word = cursor.word();
-    let all = [
-        Status::Ok,
-        Status::No,
-        Status::Bad,
-        Status::Preauth,
-        Status::Bye,
-    ];
-    all.into_iter()
-        .find(|status| status.name().as_bytes() == word.as_bytes())
+    let all = [Status::Ok, Status::No, Status::Bad, Status::Preauth, Status::Bye];
+    all.into_iter().find(|status| status.name().as_bytes() == word.as_bytes())
 }
 
 fn parse_condition(
@@ -236,12 +214,7 @@ fn parse_condition(
         let _ = cursor.eat(b' ');
     }
     let text = cursor.take_while(|_| true);
-    Ok(ServerResponse::Status {
-        tag,
-        status,
-        code,
-        text,
-    })
+    Ok(ServerResponse::Status { tag, status, code, text })
 }
 
 fn parse_data(cursor: &mut Cursor<'_>, number: Option<u32>) -> Result<ServerResponse, ParseError> {
@@ -251,11 +224,7 @@ fn parse_data(cursor: &mut Cursor<'_>, number: Option<u32>) -> Result<ServerResp
         return Err(cursor.error("the name of a response"));
     }
     let _ = cursor.eat(b' ');
-    Ok(ServerResponse::Data {
-        number,
-        name,
-        values: parse_values(cursor, None)?,
-    })
+    Ok(ServerResponse::Data { number, name, values: parse_values(cursor, None)? })
 }
 
 /// Values up to the end of the response or to `end`, which is taken. Lists are kept on a stack of our
@@ -295,9 +264,7 @@ fn parse_word(cursor: &mut Cursor<'_>, end: Option<u8>) -> Result<Value, ParseEr
         return Ok(Value::Nil);
     }
     let number = if word.iter().all(u8::is_ascii_digit) {
-        std::str::from_utf8(&word)
-            .ok()
-            .and_then(|digits| digits.parse::<i64>().ok())
+        std::str::from_utf8(&word).ok().and_then(|digits| digits.parse::<i64>().ok())
     } else {
         None
     };
@@ -346,9 +313,7 @@ impl ResponseReader {
             literals: 1_000_000,
             skip_bytes: 0,
         };
-        ResponseReader {
-            framer: Framer::new(limits),
-        }
+        ResponseReader { framer: Framer::new(limits) }
     }
 
     /// The next response at the front of the buffer; `None`: read more and call again.
@@ -362,9 +327,7 @@ impl ResponseReader {
                 FrameEvent::Literal(_) if self.framer.accept() => {}
                 FrameEvent::Literal(_) => return Err(ReadError::TooLarge),
                 FrameEvent::Command(raw) => {
-                    return ServerResponse::parse(&raw)
-                        .map(Some)
-                        .map_err(ReadError::Parse);
+                    return ServerResponse::parse(&raw).map(Some).map_err(ReadError::Parse);
                 }
             }
         }

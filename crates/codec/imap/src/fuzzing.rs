@@ -9,12 +9,8 @@ use crate::wire::LiteralForm;
 use bytes::BytesMut;
 
 /// Small, so that a fuzzer reaches the limits.
-const SMALL: Limits = Limits {
-    line_bytes: 1024,
-    literal_bytes: 4096,
-    literals: 16,
-    skip_bytes: 8192,
-};
+const SMALL: Limits =
+    Limits { line_bytes: 1024, literal_bytes: 4096, literals: 16, skip_bytes: 8192 };
 /// For what was printed: expanded macros and strings turned into literals make a command longer.
 const LARGE: Limits = Limits {
     line_bytes: 1024 * 1024,
@@ -39,10 +35,7 @@ pub fn command(data: &[u8]) {
             Ok(command) => round_trip(&command),
             Err(error) => {
                 let text = error.to_string();
-                assert!(
-                    text.bytes().all(|b| matches!(b, b' '..=b'~')),
-                    "unprintable: {text:?}"
-                );
+                assert!(text.bytes().all(|b| matches!(b, b' '..=b'~')), "unprintable: {text:?}");
                 assert!(error.offset_bytes <= raw.len_bytes());
             }
         }

@@ -38,10 +38,7 @@ impl Word {
     const MAX: usize = 20;
 
     fn new(text: &[u8]) -> Word {
-        let mut word = Word {
-            text: [0; Word::MAX],
-            len: 0,
-        };
+        let mut word = Word { text: [0; Word::MAX], len: 0 };
         if text.len() <= Word::MAX {
             word.len = text.len();
             word.text[..text.len()].copy_from_slice(text);
@@ -68,12 +65,7 @@ pub(crate) struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     pub(crate) fn new(raw: &'a RawCommand) -> Cursor<'a> {
-        Cursor {
-            parts: raw.parts(),
-            part: 0,
-            pos: 0,
-            base: 0,
-        }
+        Cursor { parts: raw.parts(), part: 0, pos: 0, base: 0 }
     }
 
     fn text(&self) -> Option<&'a Bytes> {
@@ -84,9 +76,7 @@ impl<'a> Cursor<'a> {
     }
 
     fn rest(&self) -> &'a [u8] {
-        self.text()
-            .and_then(|text| text.get(self.pos..))
-            .unwrap_or_default()
+        self.text().and_then(|text| text.get(self.pos..)).unwrap_or_default()
     }
 
     /// The next byte of text; `None` at a literal and at the end.
@@ -99,12 +89,7 @@ impl<'a> Cursor<'a> {
     }
 
     pub(crate) fn error_at(&self, at: Mark, what: &'static str) -> ParseError {
-        ParseError {
-            tag: None,
-            kind: ParseErrorKind::Syntax,
-            what,
-            offset_bytes: at.0,
-        }
+        ParseError { tag: None, kind: ParseErrorKind::Syntax, what, offset_bytes: at.0 }
     }
 
     pub(crate) fn error(&self, what: &'static str) -> ParseError {
@@ -112,10 +97,7 @@ impl<'a> Cursor<'a> {
     }
 
     pub(crate) fn too_much(&self, what: &'static str) -> ParseError {
-        ParseError {
-            kind: ParseErrorKind::TooMuch,
-            ..self.error(what)
-        }
+        ParseError { kind: ParseErrorKind::TooMuch, ..self.error(what) }
     }
 
     pub(crate) fn eat(&mut self, byte: u8) -> bool {
@@ -125,11 +107,7 @@ impl<'a> Cursor<'a> {
     }
 
     pub(crate) fn expect(&mut self, byte: u8, what: &'static str) -> Result<(), ParseError> {
-        if self.eat(byte) {
-            Ok(())
-        } else {
-            Err(self.error(what))
-        }
+        if self.eat(byte) { Ok(()) } else { Err(self.error(what)) }
     }
 
     /// Exactly one space between arguments, as the grammar wants it.
@@ -143,11 +121,7 @@ impl<'a> Cursor<'a> {
     }
 
     pub(crate) fn end(&self) -> Result<(), ParseError> {
-        if self.at_end() {
-            Ok(())
-        } else {
-            Err(self.error("the end of the command"))
-        }
+        if self.at_end() { Ok(()) } else { Err(self.error("the end of the command")) }
     }
 
     /// The longest run of bytes of a class, possibly empty.
@@ -162,29 +136,20 @@ impl<'a> Cursor<'a> {
     /// A command word or item name in upper case, possibly empty.
     pub(crate) fn word(&mut self) -> Word {
         let rest = self.rest();
-        let len = rest
-            .iter()
-            .position(|&b| !is_word_char(b))
-            .unwrap_or(rest.len());
+        let len = rest.iter().position(|&b| !is_word_char(b)).unwrap_or(rest.len());
         self.pos += len;
         Word::new(&rest[..len])
     }
 
     pub(crate) fn atom(&mut self, what: &'static str) -> Result<Bytes, ParseError> {
         let atom = self.take_while(is_atom_char);
-        if atom.is_empty() {
-            Err(self.error(what))
-        } else {
-            Ok(atom)
-        }
+        if atom.is_empty() { Err(self.error(what)) } else { Ok(atom) }
     }
 
     /// `NIL`, if it stands here as a whole word.
     pub(crate) fn eat_nil(&mut self) -> bool {
         let rest = self.rest();
-        let word = rest
-            .get(..3)
-            .is_some_and(|word| word.eq_ignore_ascii_case(b"NIL"));
+        let word = rest.get(..3).is_some_and(|word| word.eq_ignore_ascii_case(b"NIL"));
         let whole = !rest.get(3).is_some_and(|&b| is_astring_char(b));
         if word && whole {
             self.pos += 3;
@@ -194,11 +159,7 @@ impl<'a> Cursor<'a> {
 
     /// Whether a literal (or the streamed literal of APPEND) comes next.
     fn next_literal(&self) -> Option<&'a Part> {
-        if self.rest().is_empty() {
-            self.parts.get(self.part + 1)
-        } else {
-            None
-        }
+        if self.rest().is_empty() { self.parts.get(self.part + 1) } else { None }
     }
 
     /// Steps over the literal that comes next, of whatever form.
@@ -222,10 +183,7 @@ impl<'a> Cursor<'a> {
         }
         let at = self.mark();
         match self.literal_part(what)? {
-            Part::Literal {
-                bytes,
-                binary: false,
-            } if !bytes.contains(&0) => Ok(bytes.clone()),
+            Part::Literal { bytes, binary: false } if !bytes.contains(&0) => Ok(bytes.clone()),
             _ => Err(self.error_at(at, "a string without NUL")),
         }
     }
@@ -274,11 +232,7 @@ impl<'a> Cursor<'a> {
             Some(b'"') | None => self.string(what),
             Some(_) => {
                 let text = self.take_while(class);
-                if text.is_empty() {
-                    Err(self.error(what))
-                } else {
-                    Ok(text)
-                }
+                if text.is_empty() { Err(self.error(what)) } else { Ok(text) }
             }
         }
     }
@@ -299,19 +253,13 @@ impl<'a> Cursor<'a> {
         let digits = self.take_while(|b| b.is_ascii_digit());
         let mut number = 0u64;
         for &digit in &digits {
-            let next = number
-                .checked_mul(10)
-                .and_then(|n| n.checked_add(u64::from(digit - b'0')));
+            let next = number.checked_mul(10).and_then(|n| n.checked_add(u64::from(digit - b'0')));
             match next {
                 Some(next) if next <= max => number = next,
                 _ => return Err(self.error_at(at, what)),
             }
         }
-        if digits.is_empty() {
-            Err(self.error_at(at, what))
-        } else {
-            Ok(number)
-        }
+        if digits.is_empty() { Err(self.error_at(at, what)) } else { Ok(number) }
     }
 
     /// A 63-bit number (RFC 9051 number64), which includes every `number` of RFC 3501.
@@ -379,14 +327,10 @@ impl<'a> Cursor<'a> {
     pub(crate) fn digits(&mut self, len: usize, what: &'static str) -> Result<u32, ParseError> {
         let at = self.mark();
         let rest = self.rest();
-        let digits = rest
-            .get(..len)
-            .filter(|digits| digits.iter().all(u8::is_ascii_digit));
+        let digits = rest.get(..len).filter(|digits| digits.iter().all(u8::is_ascii_digit));
         let digits = digits.ok_or_else(|| self.error_at(at, what))?;
         self.pos += len;
-        Ok(digits
-            .iter()
-            .fold(0, |n, digit| n * 10 + u32::from(digit - b'0')))
+        Ok(digits.iter().fold(0, |n, digit| n * 10 + u32::from(digit - b'0')))
     }
 
     /// Exactly three letters in upper case.

@@ -79,11 +79,7 @@ pub(crate) fn put_astring(out: &mut BytesMut, text: &[u8], form: LiteralForm) {
     let atom = !text.is_empty()
         && text.iter().all(|&b| is_atom_char(b))
         && !text.eq_ignore_ascii_case(b"NIL");
-    if atom {
-        out.put_slice(text)
-    } else {
-        put_string(out, text, form)
-    }
+    if atom { out.put_slice(text) } else { put_string(out, text, form) }
 }
 
 /// A mailbox name in modified UTF-7: always printable ASCII, so never a literal. `INBOX` goes out
@@ -102,9 +98,7 @@ pub(crate) fn put_flags<'a>(out: &mut BytesMut, names: impl IntoIterator<Item = 
         let atom = name.strip_prefix('\\').unwrap_or(name);
         *name == "\\*" || (!atom.is_empty() && atom.bytes().all(is_atom_char))
     };
-    put_list(out, names.into_iter().filter(flag), |out, name| {
-        out.put_slice(name.as_bytes())
-    });
+    put_list(out, names.into_iter().filter(flag), |out, name| out.put_slice(name.as_bytes()));
 }
 
 /// `(a b c)` with one printer per element.

@@ -33,12 +33,7 @@ fn seeds() {
         fuzzing::response(seed);
         fuzzing::utf7(seed);
     }
-    let long = [
-        b"a NOOP ".as_slice(),
-        &[b'x'; 5000],
-        b" {3+}\r\nabc\r\nb NOOP\r\n",
-    ]
-    .concat();
+    let long = [b"a NOOP ".as_slice(), &[b'x'; 5000], b" {3+}\r\nabc\r\nb NOOP\r\n"].concat();
     fuzzing::framer(&long);
     fuzzing::command(&long);
 }

@@ -34,10 +34,7 @@ fn pipelined_commands_come_one_by_one() {
     let mut buffer = BytesMut::from(&b"a NOOP\r\nb CAPABILITY\r\nc NOOP\r"[..]);
     let mut framer = framer();
     assert_eq!(command(&mut framer, &mut buffer).body, CommandBody::Noop);
-    assert_eq!(
-        command(&mut framer, &mut buffer).body,
-        CommandBody::Capability
-    );
+    assert_eq!(command(&mut framer, &mut buffer).body, CommandBody::Capability);
     assert_eq!(framer.next(&mut buffer), Ok(FrameEvent::NeedMore));
     buffer.extend_from_slice(b"\n");
     assert_next_is_noop(&mut framer, &mut buffer);
@@ -59,11 +56,7 @@ fn synchronising_literal_waits_for_the_session() {
     let mut framer = framer();
     let first = offer(&mut framer, &mut buffer);
     assert!(first.sync && first.fits && !first.binary);
-    assert_eq!(
-        offer(&mut framer, &mut buffer),
-        first,
-        "the offer stands until it is answered"
-    );
+    assert_eq!(offer(&mut framer, &mut buffer), first, "the offer stands until it is answered");
     assert!(framer.accept());
     assert!(!framer.accept(), "an offer is answered once");
     assert_eq!(framer.next(&mut buffer), Ok(FrameEvent::NeedMore));
@@ -84,19 +77,12 @@ fn append_is_streamed_in_chunks() {
     let mut framer = framer();
     let mut buffer = BytesMut::from(&b"a APPEND {4}\r\n"[..]);
     offer(&mut framer, &mut buffer);
-    assert_eq!(
-        append_head(framer.pending()),
-        None,
-        "that is the name of the mailbox"
-    );
+    assert_eq!(append_head(framer.pending()), None, "that is the name of the mailbox");
     assert!(framer.accept());
     buffer.extend_from_slice(b"Sent (\\Seen) \" 1-Feb-2026 10:00:00 +0100\" {1000000}\r\nabc");
     assert_eq!(offer(&mut framer, &mut buffer).len_bytes, 1_000_000);
     let (tag, head) = append_head(framer.pending()).expect("the message");
-    assert_eq!(
-        (tag.to_string().as_str(), head.mailbox.as_str()),
-        ("a", "Sent")
-    );
+    assert_eq!((tag.to_string().as_str(), head.mailbox.as_str()), ("a", "Sent"));
     assert_eq!(head.date.expect("a date").to_unix_seconds(), 1_769_936_400);
     framer.stream();
     let mut sent = 3;
@@ -114,12 +100,7 @@ fn append_is_streamed_in_chunks() {
                 assert!(raw.len_bytes() < 100, "the message is not in the command");
                 match Command::parse(&raw).expect("parsed").body {
                     CommandBody::Append(append) => {
-                        assert_eq!(
-                            append.data,
-                            AppendData::Streamed {
-                                len_bytes: 1_000_000
-                            }
-                        );
+                        assert_eq!(append.data, AppendData::Streamed { len_bytes: 1_000_000 });
                         assert_eq!(append.head, head);
                     }
                     other => panic!("{other:?}"),
@@ -161,10 +142,7 @@ fn a_streamed_message_can_be_refused_midway() {
     let mut buffer = BytesMut::from(&b"a APPEND x {10}\r\n01234"[..]);
     offer(&mut framer, &mut buffer);
     framer.stream();
-    assert_eq!(
-        framer.next(&mut buffer),
-        Ok(FrameEvent::Chunk("01234".into()))
-    );
+    assert_eq!(framer.next(&mut buffer), Ok(FrameEvent::Chunk("01234".into())));
     assert_eq!(framer.refuse(), Refused::Continue);
     buffer.extend_from_slice(b"56789\r\nb NOOP\r\n");
     assert_next_is_noop(&mut framer, &mut buffer);
@@ -188,10 +166,7 @@ fn nul_passes_only_in_a_literal8() {
     buffer.extend_from_slice(b"a APPEND x ~{5+}\r\nab\0cd\r\n");
     assert!(offer(&mut framer, &mut buffer).binary);
     framer.stream();
-    assert_eq!(
-        framer.next(&mut buffer),
-        Ok(FrameEvent::Chunk("ab\0cd".into()))
-    );
+    assert_eq!(framer.next(&mut buffer), Ok(FrameEvent::Chunk("ab\0cd".into())));
     assert_eq!(command(&mut framer, &mut buffer).body.name(), "APPEND");
 
     buffer.extend_from_slice(b"a LOGIN {3+}\r\na\0b c\r\n");
@@ -208,10 +183,7 @@ fn nul_passes_only_in_a_literal8() {
 
 #[test]
 fn a_line_at_the_limit_passes_and_one_above_does_not() {
-    let limits = Limits {
-        line_bytes: 10,
-        ..Limits::AUTHENTICATED
-    };
+    let limits = Limits { line_bytes: 10, ..Limits::AUTHENTICATED };
     for (line, passes) in [
         ("a LOGIN x\r\n", true),
         ("a LOGIN xy\r\n", true),
@@ -238,14 +210,9 @@ fn a_line_at_the_limit_passes_and_one_above_does_not() {
 
 #[test]
 fn the_line_limit_counts_all_lines_of_a_command() {
-    let limits = Limits {
-        line_bytes: 20,
-        ..Limits::AUTHENTICATED
-    };
-    let (mut framer, mut buffer) = (
-        Framer::new(limits),
-        BytesMut::from(&b"a LOGIN {1+}\r\nx {1+}\r\ny          .\r\n"[..]),
-    );
+    let limits = Limits { line_bytes: 20, ..Limits::AUTHENTICATED };
+    let (mut framer, mut buffer) =
+        (Framer::new(limits), BytesMut::from(&b"a LOGIN {1+}\r\nx {1+}\r\ny          .\r\n"[..]));
     offer(&mut framer, &mut buffer);
     assert!(framer.accept());
     offer(&mut framer, &mut buffer);
@@ -259,18 +226,12 @@ fn the_line_limit_counts_all_lines_of_a_command() {
 fn bare_lines_between_commands() {
     let mut framer = framer();
     let mut buffer = BytesMut::from(&b"dGVzdA=={3}\r\nDO"[..]);
-    assert_eq!(
-        framer.next_line(&mut buffer),
-        Ok(Some("dGVzdA=={3}".into()))
-    );
+    assert_eq!(framer.next_line(&mut buffer), Ok(Some("dGVzdA=={3}".into())));
     assert_eq!(framer.next_line(&mut buffer), Ok(None));
     buffer.extend_from_slice(b"NE\r\na SELECT {1}\r\n");
     assert_eq!(framer.next_line(&mut buffer), Ok(Some("DONE".into())));
     offer(&mut framer, &mut buffer);
-    assert_eq!(
-        framer.next_line(&mut buffer),
-        Err(FrameError::NotBetweenCommands)
-    );
+    assert_eq!(framer.next_line(&mut buffer), Err(FrameError::NotBetweenCommands));
     framer.reset();
     buffer.extend_from_slice(&vec![b'x'; 70_000]);
     assert_eq!(framer.next_line(&mut buffer), Err(FrameError::LineTooLong));

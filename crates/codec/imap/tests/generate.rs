@@ -15,10 +15,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 pub(crate) fn command() -> impl Strategy<Value = Command> {
-    ("[a-zA-Z0-9.$\\]]{1,8}", body()).prop_map(|(tag, body)| Command {
-        tag: Tag::new(tag).expect("a tag"),
-        body,
-    })
+    ("[a-zA-Z0-9.$\\]]{1,8}", body())
+        .prop_map(|(tag, body)| Command { tag: Tag::new(tag).expect("a tag"), body })
 }
 
 fn body() -> impl Strategy<Value = CommandBody> {
@@ -40,10 +38,7 @@ fn session_commands() -> impl Strategy<Value = CommandBody> {
     let id = vec((text(10), prop::option::of(text(40))), 0..4);
     prop_oneof![
         ("[ -~é]{0,12}", text(20)).prop_map(|(user, password)| {
-            CommandBody::Login(Login {
-                user,
-                password: Secret::new(password),
-            })
+            CommandBody::Login(Login { user, password: Secret::new(password) })
         }),
         ("[A-Z0-9-]{1,12}", prop::option::of(vec(any::<u8>(), 0..40))).prop_map(
             |(mechanism, initial)| {
@@ -53,21 +48,14 @@ fn session_commands() -> impl Strategy<Value = CommandBody> {
         ),
         id.prop_map(|params| CommandBody::Id(Id { params })),
         vec("[A-Z]{1,8}(=[A-Z]{1,3})?", 1..4).prop_map(|names| {
-            let capabilities = names
-                .iter()
-                .map(|name| Capability::from_name(name))
-                .collect();
+            let capabilities = names.iter().map(|name| Capability::from_name(name)).collect();
             CommandBody::Enable(Enable { capabilities })
         }),
     ]
 }
 
 fn mailbox_commands() -> impl Strategy<Value = CommandBody> {
-    let items = vec![
-        StatusItem::Unseen,
-        StatusItem::Messages,
-        StatusItem::UidValidity,
-    ];
+    let items = vec![StatusItem::Unseen, StatusItem::Messages, StatusItem::UidValidity];
     let head = (mailbox(), vec(flag(), 0..3), prop::option::of(date_time()));
     prop_oneof![
         mailbox().prop_map(|mailbox| CommandBody::Select(Select { mailbox })),
@@ -82,17 +70,9 @@ fn mailbox_commands() -> impl Strategy<Value = CommandBody> {
         (name(0), pattern())
             .prop_map(|(reference, pattern)| CommandBody::Lsub(Lsub { reference, pattern })),
         (head, vec(1u8.., 0..200)).prop_map(|((mailbox, flags, date), message)| {
-            let head = AppendHead {
-                mailbox,
-                flags,
-                date,
-            };
+            let head = AppendHead { mailbox, flags, date };
             let data = AppendData::Buffered(message.into());
-            CommandBody::Append(Append {
-                head,
-                data,
-                binary: false,
-            })
+            CommandBody::Append(Append { head, data, binary: false })
         }),
     ]
 }
@@ -103,24 +83,10 @@ fn list() -> impl Strategy<Value = CommandBody> {
         |((selection, returns), reference, patterns)| {
             let [subscribed, remote, recursive, special_use] = selection;
             let recursive_match = recursive && (subscribed || special_use);
-            let selection = ListSelection {
-                subscribed,
-                remote,
-                recursive_match,
-                special_use,
-            };
+            let selection = ListSelection { subscribed, remote, recursive_match, special_use };
             let [subscribed, children, special_use] = returns;
-            let returns = ListReturn {
-                subscribed,
-                children,
-                special_use,
-            };
-            CommandBody::List(List {
-                selection,
-                reference,
-                patterns,
-                returns,
-            })
+            let returns = ListReturn { subscribed, children, special_use };
+            CommandBody::List(List { selection, reference, patterns, returns })
         },
     )
 }
@@ -139,22 +105,11 @@ fn message_commands() -> impl Strategy<Value = CommandBody> {
         copy().prop_map(CommandBody::Copy),
         copy().prop_map(CommandBody::Move),
         set().prop_map(|uids| CommandBody::Expunge(Expunge { uids: Some(uids) })),
-        (
-            any::<bool>(),
-            set(),
-            modes,
-            any::<bool>(),
-            vec(flag(), 0..4)
-        )
-            .prop_map(|(uid, set, mode, silent, flags)| {
-                CommandBody::Store(Store {
-                    uid,
-                    set,
-                    mode,
-                    silent,
-                    flags,
-                })
-            }),
+        (any::<bool>(), set(), modes, any::<bool>(), vec(flag(), 0..4)).prop_map(
+            |(uid, set, mode, silent, flags)| {
+                CommandBody::Store(Store { uid, set, mode, silent, flags })
+            }
+        ),
         (any::<bool>(), set(), vec(fetch_item(), 1..6))
             .prop_map(|(uid, set, items)| CommandBody::Fetch(Fetch { uid, set, items })),
         (any::<bool>(), prop::option::of(charset), search_key())
@@ -170,10 +125,8 @@ fn fetch_item() -> impl Strategy<Value = FetchItem> {
         fields().prop_map(SectionText::HeaderFields),
         fields().prop_map(SectionText::HeaderFieldsNot),
     ]);
-    let partial = (0..1u64 << 63, 1..1u64 << 63).prop_map(|(offset_bytes, len_bytes)| Partial {
-        offset_bytes,
-        len_bytes,
-    });
+    let partial = (0..1u64 << 63, 1..1u64 << 63)
+        .prop_map(|(offset_bytes, len_bytes)| Partial { offset_bytes, len_bytes });
     let section = (vec(1u32.., 0..4), text).prop_map(|(parts, text)| Section { parts, text });
     prop_oneof![
         prop::sample::select(vec![
@@ -185,11 +138,7 @@ fn fetch_item() -> impl Strategy<Value = FetchItem> {
             FetchItem::Uid,
         ]),
         (any::<bool>(), section, prop::option::of(partial)).prop_map(|(peek, section, partial)| {
-            FetchItem::Section(BodySection {
-                peek,
-                section,
-                partial,
-            })
+            FetchItem::Section(BodySection { peek, section, partial })
         }),
     ]
 }
@@ -217,19 +166,11 @@ fn search_key() -> impl Strategy<Value = SearchKey> {
 
 pub(crate) fn set() -> impl Strategy<Value = SequenceSet> {
     let ranges = vec((1u32.., 1u32..), 0..4).prop_map(|pairs| {
-        IdSet::from_ranges(
-            pairs
-                .into_iter()
-                .map(|(first, last)| IdRange { first, last }),
-        )
+        IdSet::from_ranges(pairs.into_iter().map(|(first, last)| IdRange { first, last }))
     });
     (ranges, vec(prop::option::of(1u32..), 0..3)).prop_map(|(fixed, stars)| {
         let empty = fixed.is_empty() && stars.is_empty();
-        let start = if empty {
-            SequenceSet::largest()
-        } else {
-            fixed.into()
-        };
+        let start = if empty { SequenceSet::largest() } else { fixed.into() };
         stars.into_iter().fold(start, |set, star| {
             set.union(star.map_or_else(SequenceSet::largest, SequenceSet::from_number_on))
         })
@@ -237,11 +178,8 @@ pub(crate) fn set() -> impl Strategy<Value = SequenceSet> {
 }
 
 fn name(min_chars: usize) -> impl Strategy<Value = String> {
-    vec(
-        prop_oneof![4 => prop::char::range(' ', '~'), 1 => any::<char>()],
-        min_chars..12,
-    )
-    .prop_map(|chars| chars.into_iter().filter(|c| !c.is_control()).collect())
+    vec(prop_oneof![4 => prop::char::range(' ', '~'), 1 => any::<char>()], min_chars..12)
+        .prop_map(|chars| chars.into_iter().filter(|c| !c.is_control()).collect())
 }
 
 fn mailbox() -> impl Strategy<Value = MailboxName> {

@@ -35,72 +35,24 @@ fn conditions() {
     for (tag, status, code, text, expected) in [
         (None, Status::Ok, None, "Rialto ready", "* OK Rialto ready"),
         (None, Status::Preauth, None, "", "* PREAUTH ."),
-        (
-            None,
-            Status::Bye,
-            Some(Code::Unavailable),
-            "Bye",
-            "* BYE [UNAVAILABLE] Bye",
-        ),
-        (
-            Some(&tag),
-            Status::No,
-            Some(Code::TryCreate),
-            "None",
-            "a1 NO [TRYCREATE] None",
-        ),
-        (
-            Some(&tag),
-            Status::Bad,
-            None,
-            "[x] {3}",
-            "a1 BAD . [x] {3}.",
-        ),
-        (
-            Some(&tag),
-            Status::Ok,
-            Some(Code::ReadWrite),
-            "[x]",
-            "a1 OK [READ-WRITE] [x]",
-        ),
+        (None, Status::Bye, Some(Code::Unavailable), "Bye", "* BYE [UNAVAILABLE] Bye"),
+        (Some(&tag), Status::No, Some(Code::TryCreate), "None", "a1 NO [TRYCREATE] None"),
+        (Some(&tag), Status::Bad, None, "[x] {3}", "a1 BAD . [x] {3}."),
+        (Some(&tag), Status::Ok, Some(Code::ReadWrite), "[x]", "a1 OK [READ-WRITE] [x]"),
+        (None, Status::Ok, Some(Code::UidNext(7)), "n", "* OK [UIDNEXT 7] n"),
+        (None, Status::Ok, Some(Code::UidValidity(8)), "n", "* OK [UIDVALIDITY 8] n"),
+        (None, Status::Ok, Some(Code::Unseen(9)), "n", "* OK [UNSEEN 9] n"),
         (
             None,
             Status::Ok,
-            Some(Code::UidNext(7)),
-            "n",
-            "* OK [UIDNEXT 7] n",
-        ),
-        (
-            None,
-            Status::Ok,
-            Some(Code::UidValidity(8)),
-            "n",
-            "* OK [UIDVALIDITY 8] n",
-        ),
-        (
-            None,
-            Status::Ok,
-            Some(Code::Unseen(9)),
-            "n",
-            "* OK [UNSEEN 9] n",
-        ),
-        (
-            None,
-            Status::Ok,
-            Some(Code::PermanentFlags {
-                flags: &flags,
-                allow_new: true,
-            }),
+            Some(Code::PermanentFlags { flags: &flags, allow_new: true }),
             "n",
             "* OK [PERMANENTFLAGS (\\Seen $x \\*)] n",
         ),
         (
             None,
             Status::Ok,
-            Some(Code::PermanentFlags {
-                flags: &[],
-                allow_new: false,
-            }),
+            Some(Code::PermanentFlags { flags: &[], allow_new: false }),
             "n",
             "* OK [PERMANENTFLAGS ()] n",
         ),
@@ -114,21 +66,14 @@ fn conditions() {
         (
             Some(&tag),
             Status::Ok,
-            Some(Code::AppendUid {
-                uid_validity: 1,
-                uids: &uids[1..],
-            }),
+            Some(Code::AppendUid { uid_validity: 1, uids: &uids[1..] }),
             "n",
             "a1 OK [APPENDUID 1 9] n",
         ),
         (
             Some(&tag),
             Status::Ok,
-            Some(Code::CopyUid {
-                uid_validity: 1,
-                source: &uids,
-                target: &uids[..1],
-            }),
+            Some(Code::CopyUid { uid_validity: 1, source: &uids, target: &uids[..1] }),
             "n",
             "a1 OK [COPYUID 1 3:5,9 3:5] n",
         ),
@@ -139,54 +84,22 @@ fn conditions() {
             "n",
             "a1 NO [BADCHARSET (UTF-8 US-ASCII)] n",
         ),
-        (
-            Some(&tag),
-            Status::No,
-            Some(Code::BadCharset(&[])),
-            "\u{e9}\n",
-            "a1 NO [BADCHARSET] ???",
-        ),
+        (Some(&tag), Status::No, Some(Code::BadCharset(&[])), "\u{e9}\n", "a1 NO [BADCHARSET] ???"),
     ] {
         let name = code.as_ref().map(Code::name);
-        let response = StatusResponse {
-            tag,
-            status,
-            code,
-            text,
-        };
+        let response = StatusResponse { tag, status, code, text };
         let read = check(|out| response.encode(out), &format!("{expected}\r\n"));
         match &read {
-            ServerResponse::Status {
-                tag: None,
-                status: found,
-                ..
-            } => assert_eq!(*found, status),
+            ServerResponse::Status { tag: None, status: found, .. } => assert_eq!(*found, status),
             _ => assert_eq!(read.tagged("a1"), Some(status)),
         }
-        assert!(
-            name.is_none_or(|name| read.code(name).is_some()),
-            "{read:?}"
-        );
+        assert!(name.is_none_or(|name| read.code(name).is_some()), "{read:?}");
     }
-    let copied = Code::CopyUid {
-        uid_validity: 1,
-        source: &uids,
-        target: &uids,
-    };
-    let response = StatusResponse {
-        tag: Some(&tag),
-        status: Status::Ok,
-        code: Some(copied),
-        text: "n",
-    };
-    let read = check(
-        |out| response.encode(out),
-        "a1 OK [COPYUID 1 3:5,9 3:5,9] n\r\n",
-    );
-    assert_eq!(
-        read.code("COPYUID").expect("the code")[1],
-        Value::Atom("3:5,9".into())
-    );
+    let copied = Code::CopyUid { uid_validity: 1, source: &uids, target: &uids };
+    let response =
+        StatusResponse { tag: Some(&tag), status: Status::Ok, code: Some(copied), text: "n" };
+    let read = check(|out| response.encode(out), "a1 OK [COPYUID 1 3:5,9 3:5,9] n\r\n");
+    assert_eq!(read.code("COPYUID").expect("the code")[1], Value::Atom("3:5,9".into()));
 }
 
 #[test]
@@ -194,23 +107,11 @@ fn data() {
     let exists = check(|out| Response::Exists(172).encode(out), "* 172 EXISTS\r\n");
     assert_eq!(exists.count("EXISTS"), Some(172));
     check(|out| Response::Recent(0).encode(out), "* 0 RECENT\r\n");
-    check(
-        |out| Response::Expunge(u32::MAX).encode(out),
-        "* 4294967295 EXPUNGE\r\n",
-    );
-    let found = check(
-        |out| Response::Search(&[2, 84]).encode(out),
-        "* SEARCH 2 84\r\n",
-    );
-    assert_eq!(
-        found.data("SEARCH"),
-        Some(&[Value::Number(2), Value::Number(84)][..])
-    );
+    check(|out| Response::Expunge(u32::MAX).encode(out), "* 4294967295 EXPUNGE\r\n");
+    let found = check(|out| Response::Search(&[2, 84]).encode(out), "* SEARCH 2 84\r\n");
+    assert_eq!(found.data("SEARCH"), Some(&[Value::Number(2), Value::Number(84)][..]));
     check(|out| Response::Search(&[]).encode(out), "* SEARCH\r\n");
-    check(
-        |out| Response::Flags(&[Flag::Draft]).encode(out),
-        "* FLAGS (\\Draft)\r\n",
-    );
+    check(|out| Response::Flags(&[Flag::Draft]).encode(out), "* FLAGS (\\Draft)\r\n");
     check(|out| Response::Enabled(&[]).encode(out), "* ENABLED\r\n");
     check(
         |out| Response::Capability(&[Capability::Imap4Rev1, Capability::LiteralPlus]).encode(out),
@@ -226,60 +127,28 @@ fn data() {
         |out| Response::Status("Entwürfe", &items).encode(out),
         "* STATUS \"Entw&APw-rfe\" (MESSAGES 231 UIDNEXT 44292)\r\n",
     );
-    let own = [NamespaceItem {
-        prefix: "",
-        delimiter: Some('/'),
-    }];
+    let own = [NamespaceItem { prefix: "", delimiter: Some('/') }];
     let others = [
-        NamespaceItem {
-            prefix: "Other Users/",
-            delimiter: Some('/'),
-        },
-        NamespaceItem {
-            prefix: "~",
-            delimiter: None,
-        },
+        NamespaceItem { prefix: "Other Users/", delimiter: Some('/') },
+        NamespaceItem { prefix: "~", delimiter: None },
     ];
     check(
-        |out| {
-            Response::Namespace {
-                personal: &own,
-                other: &others,
-                shared: &[],
-            }
-            .encode(out)
-        },
+        |out| Response::Namespace { personal: &own, other: &others, shared: &[] }.encode(out),
         "* NAMESPACE ((\"\" \"/\")) ((\"Other Users/\" \"/\")(\"~\" NIL)) NIL\r\n",
     );
 }
 
 #[test]
 fn lists() {
-    let item = |name, delimiter| ListItem {
-        attributes: &[],
-        delimiter,
-        name,
-        child_info: &[],
-    };
+    let item = |name, delimiter| ListItem { attributes: &[], delimiter, name, child_info: &[] };
     for (name, delimiter, expected) in [
         ("INBOX", Some('/'), "* LIST () \"/\" INBOX\r\n"),
         ("", Some('/'), "* LIST () \"/\" \"\"\r\n"),
         ("NIL", None, "* LIST () NIL \"NIL\"\r\n"),
-        (
-            "a\"b\\c",
-            Some('\\'),
-            "* LIST () \"\\\\\" \"a\\\"b\\\\c\"\r\n",
-        ),
-        (
-            "a & b*%{3}",
-            Some('.'),
-            "* LIST () \".\" \"a &- b*%{3}\"\r\n",
-        ),
+        ("a\"b\\c", Some('\\'), "* LIST () \"\\\\\" \"a\\\"b\\\\c\"\r\n"),
+        ("a & b*%{3}", Some('.'), "* LIST () \".\" \"a &- b*%{3}\"\r\n"),
     ] {
-        check(
-            |out| Response::List(item(name, delimiter)).encode(out),
-            expected,
-        );
+        check(|out| Response::List(item(name, delimiter)).encode(out), expected);
     }
     let parent = ListItem {
         attributes: &[ListAttribute::NoSelect, ListAttribute::HasChildren],
@@ -290,10 +159,7 @@ fn lists() {
         |out| Response::List(parent).encode(out),
         "* LIST (\\Noselect \\HasChildren) \"/\" \"a\" (\"CHILDINFO\" (\"SUBSCRIBED\"))\r\n",
     );
-    check(
-        |out| Response::Lsub(item("x", None)).encode(out),
-        "* LSUB () NIL \"x\"\r\n",
-    );
+    check(|out| Response::Lsub(item("x", None)).encode(out), "* LSUB () NIL \"x\"\r\n");
 }
 
 fn text<'a>(text: &'a str) -> Cow<'a, [u8]> {
@@ -333,10 +199,7 @@ fn fetch_with_everything() {
         ..Envelope::default()
     };
     let fields = SectionText::HeaderFields(vec!["From".into(), "a]b".into()]);
-    let fields = Section {
-        parts: vec![1, 2],
-        text: Some(fields),
-    };
+    let fields = Section { parts: vec![1, 2], text: Some(fields) };
     let print = |out: &mut BytesMut| {
         let mut fetch = FetchWriter::begin(out, 12);
         fetch.flags(out, ["\\Seen", "$x", "not a flag"]);
@@ -346,14 +209,7 @@ fn fetch_with_everything() {
         fetch.envelope(out, &envelope);
         fetch.section(out, &Section::default(), Some(10), b"a\r\nb");
         fetch.section(out, &fields, None, b"");
-        fetch.section_nil(
-            out,
-            &Section {
-                parts: vec![9],
-                text: None,
-            },
-            None,
-        );
+        fetch.section_nil(out, &Section { parts: vec![9], text: None }, None);
         fetch.rfc822_header(out, &FetchItem::Rfc822Text, 2);
         out.extend_from_slice(b")\n");
         fetch.finish(out);
@@ -373,36 +229,19 @@ fn fetch_with_everything() {
     let fetch = response.fetch().expect("a FETCH");
     assert_eq!((fetch.number, fetch.uid()), (12, Some(100)));
     assert_eq!(fetch.flags().expect("flags"), ["\\Seen", "$x"]);
-    assert_eq!(
-        fetch.item("RFC822.SIZE").and_then(Value::number),
-        Some(5_000_000_000)
-    );
-    assert_eq!(
-        fetch.payload("BODY[]<10>").expect("the body"),
-        &b"a\r\nb"[..]
-    );
-    assert_eq!(
-        fetch
-            .payload("body[1.2.header.fields (From \"a]b\")]")
-            .expect("fields"),
-        ""
-    );
+    assert_eq!(fetch.item("RFC822.SIZE").and_then(Value::number), Some(5_000_000_000));
+    assert_eq!(fetch.payload("BODY[]<10>").expect("the body"), &b"a\r\nb"[..]);
+    assert_eq!(fetch.payload("body[1.2.header.fields (From \"a]b\")]").expect("fields"), "");
     assert_eq!(fetch.item("BODY[9]"), Some(&Value::Nil));
     assert_eq!(fetch.payload("RFC822.TEXT").expect("the text"), ")\n");
-    let from = &fetch
-        .item("ENVELOPE")
-        .and_then(Value::list)
-        .expect("a list")[2];
+    let from = &fetch.item("ENVELOPE").and_then(Value::list).expect("a list")[2];
     assert_eq!(from.list().expect("addresses").len(), 2);
 }
 
 #[test]
 fn a_section_with_quotes_is_one_name() {
     let fields = SectionText::HeaderFields(vec!["q\"]z\\".into(), "To".into()]);
-    let section = Section {
-        parts: Vec::new(),
-        text: Some(fields),
-    };
+    let section = Section { parts: Vec::new(), text: Some(fields) };
     let response = check(
         |out| {
             let mut fetch = FetchWriter::begin(out, 1);
@@ -502,37 +341,18 @@ fn the_client_reads_what_other_servers_send() {
     );
     let mut reader = ResponseReader::new(100);
     let mut next = || reader.next(&mut wire);
-    assert_eq!(
-        next(),
-        Ok(Some(ServerResponse::Continuation("idling".into())))
-    );
+    assert_eq!(next(), Ok(Some(ServerResponse::Continuation("idling".into()))));
     let hello = next().expect("read").expect("complete");
     assert_eq!(hello.code("unseen"), Some(&[Value::Number(12)][..]));
     let list = next().expect("read").expect("complete");
-    assert_eq!(
-        list.data("LIST").expect("LIST")[2],
-        Value::String("a b".into())
-    );
+    assert_eq!(list.data("LIST").expect("LIST")[2], Value::String("a b".into()));
     let search = next().expect("read").expect("complete");
-    assert_eq!(
-        search.data("SEARCH").expect("SEARCH")[1],
-        Value::Atom("007".into())
-    );
+    assert_eq!(search.data("SEARCH").expect("SEARCH")[1], Value::Atom("007".into()));
     let fetch = next().expect("read").expect("complete");
-    let labels = fetch
-        .fetch()
-        .expect("FETCH")
-        .item("X-GM-LABELS")
-        .expect("labels");
+    let labels = fetch.fetch().expect("FETCH").item("X-GM-LABELS").expect("labels");
     assert_eq!(labels.list().map(<[Value]>::len), Some(2));
-    assert_eq!(
-        next().expect("read").expect("complete").tagged("a"),
-        Some(Status::Ok)
-    );
+    assert_eq!(next().expect("read").expect("complete").tagged("a"), Some(Status::Ok));
     assert!(matches!(next(), Err(ReadError::Parse(_))));
     let mut large = BytesMut::from(&b"* 1 FETCH (BODY[] {101}\r\n"[..]);
-    assert_eq!(
-        ResponseReader::new(100).next(&mut large),
-        Err(ReadError::TooLarge)
-    );
+    assert_eq!(ResponseReader::new(100).next(&mut large), Err(ReadError::TooLarge));
 }

@@ -45,12 +45,7 @@ fn attack_28_bad_modified_utf7() {
         (b"a\0b", Utf7Error::NotPrintable),
         (b"a\r\nb", Utf7Error::NotPrintable),
     ] {
-        assert_eq!(
-            mutf7::decode(wire),
-            Err(error),
-            "{}",
-            String::from_utf8_lossy(wire)
-        );
+        assert_eq!(mutf7::decode(wire), Err(error), "{}", String::from_utf8_lossy(wire));
     }
 }
 
@@ -68,10 +63,7 @@ fn attack_28_bad_mailbox_names() {
         assert_eq!(MailboxName::from_wire(wire), Err(error));
     }
     // What the hierarchy makes of it is for the mailbox service; here it is a name like any other.
-    assert_eq!(
-        MailboxName::from_wire(b"../../x").map(|n| n.to_string()),
-        Ok("../../x".into())
-    );
+    assert_eq!(MailboxName::from_wire(b"../../x").map(|n| n.to_string()), Ok("../../x".into()));
 }
 
 #[test]
@@ -79,10 +71,7 @@ fn inbox_in_any_case() {
     for name in ["inbox", "Inbox", "INBOX"] {
         assert!(MailboxName::new(name).expect("a name").is_inbox());
     }
-    assert_eq!(
-        MailboxName::new("inbox/x").expect("a name").as_str(),
-        "inbox/x"
-    );
+    assert_eq!(MailboxName::new("inbox/x").expect("a name").as_str(), "inbox/x");
 }
 
 #[test]
@@ -106,25 +95,15 @@ fn patterns_match() {
         ("", "*a*a", "ab", false),
     ] {
         let found =
-            ListPattern::new(pattern)
-                .expect("a pattern")
-                .matches(reference, name, Some('/'));
+            ListPattern::new(pattern).expect("a pattern").matches(reference, name, Some('/'));
         assert_eq!(found, matches, "{reference:?} {pattern:?} {name:?}");
     }
-    assert!(
-        ListPattern::new("%")
-            .expect("a pattern")
-            .matches("", "a/b", None)
-    );
+    assert!(ListPattern::new("%").expect("a pattern").matches("", "a/b", None));
 }
 
 #[test]
 fn attack_28_wildcards() {
-    assert_eq!(
-        ListPattern::new(&"%*%*a".repeat(100)),
-        None,
-        "too many runs"
-    );
+    assert_eq!(ListPattern::new(&"%*%*a".repeat(100)), None, "too many runs");
     let many = ListPattern::new(&"*%".repeat(1000)).expect("one run");
     assert!(many.matches("", &"x/".repeat(500), Some('/')));
     let slow = ListPattern::new(&"*a".repeat(32)).expect("at the limit");
@@ -142,19 +121,12 @@ fn dates() {
         (Date::new(0, 1, 1), -719_528, "01-Jan-0000"),
     ] {
         let date = date.expect("a date");
-        assert_eq!(
-            (date.to_unix_days(), date.to_string().as_str()),
-            (days, text)
-        );
+        assert_eq!((date.to_unix_days(), date.to_string().as_str()), (days, text));
         assert_eq!(Date::from_unix_days(days), date);
     }
-    for (year, month, day) in [
-        (2026, 2, 29),
-        (1900, 2, 29),
-        (2026, 13, 1),
-        (2026, 0, 1),
-        (1, 4, 31),
-    ] {
+    for (year, month, day) in
+        [(2026, 2, 29), (1900, 2, 29), (2026, 13, 1), (2026, 0, 1), (1, 4, 31)]
+    {
         assert_eq!(Date::new(year, month, day), None);
     }
     assert_eq!(Date::from_unix_days(i64::MAX).to_string(), "31-Dec-9999");
@@ -173,21 +145,13 @@ fn date_times() {
 #[test]
 fn id_sets() {
     let range = |first, last| IdRange { first, last };
-    let set = IdSet::from_ranges([
-        range(9, 7),
-        range(1, 3),
-        range(4, 5),
-        range(0, 0),
-        range(8, 20),
-    ]);
+    let set =
+        IdSet::from_ranges([range(9, 7), range(1, 3), range(4, 5), range(0, 0), range(8, 20)]);
     assert_eq!(set.ranges(), [range(1, 5), range(7, 20)]);
     assert_eq!((set.count(), set.max()), (19, Some(20)));
     let all: Vec<u32> = (0..25).filter(|&id| set.contains(id)).collect();
     assert_eq!(all, set.within(0, 24).collect::<Vec<_>>());
-    assert_eq!(
-        IdSet::from_ids([5, 6, 7, 1, 2, 7]).ranges(),
-        [range(1, 2), range(5, 7)]
-    );
+    assert_eq!(IdSet::from_ids([5, 6, 7, 1, 2, 7]).ranges(), [range(1, 2), range(5, 7)]);
     let edge = IdSet::from_ids([u32::MAX, u32::MAX - 1, u32::MAX]);
     assert_eq!(edge.ranges(), [range(u32::MAX - 1, u32::MAX)]);
     assert!(IdSet::from_ids([]).is_empty());
@@ -196,22 +160,13 @@ fn id_sets() {
 #[test]
 fn stars_resolve_against_the_largest() {
     let set = SequenceSet::from_number_on(10);
-    assert_eq!(
-        set.resolve(20).ranges(),
-        [IdRange {
-            first: 10,
-            last: 20
-        }]
-    );
+    assert_eq!(set.resolve(20).ranges(), [IdRange { first: 10, last: 20 }]);
     assert_eq!(set.resolve(4).ranges(), [IdRange { first: 4, last: 10 }]);
     assert!(set.resolve(0).is_empty());
     let star = SequenceSet::largest();
     assert_eq!(star.resolve(7).ranges(), [IdRange { first: 7, last: 7 }]);
     let both = set.union(star).union(IdSet::from_ids([1]).into());
-    assert_eq!(
-        both.resolve(12).within(1, u32::MAX).collect::<Vec<_>>(),
-        [1, 10, 11, 12]
-    );
+    assert_eq!(both.resolve(12).within(1, u32::MAX).collect::<Vec<_>>(), [1, 10, 11, 12]);
 }
 
 #[test]
@@ -238,12 +193,6 @@ fn flags_tags_capabilities() {
     }
     assert_eq!(Tag::new("x".repeat(256)), None);
     assert_eq!(Capability::from_name("literal+"), Capability::LiteralPlus);
-    assert_eq!(
-        Capability::from_name("auth=plain").to_string(),
-        "AUTH=PLAIN"
-    );
-    assert_eq!(
-        Capability::from_name("condstore"),
-        Capability::Other("CONDSTORE".into())
-    );
+    assert_eq!(Capability::from_name("auth=plain").to_string(), "AUTH=PLAIN");
+    assert_eq!(Capability::from_name("condstore"), Capability::Other("CONDSTORE".into()));
 }

@@ -35,12 +35,9 @@ impl Address {
     /// host is the empty string because NIL would mean a group (RFC 9051 §7.5.2).
     pub fn imap_fields(&self) -> [Option<&Bytes>; 4] {
         match self {
-            Address::Mailbox {
-                name,
-                route,
-                mailbox,
-                host,
-            } => [name.as_ref(), route.as_ref(), Some(mailbox), Some(host)],
+            Address::Mailbox { name, route, mailbox, host } => {
+                [name.as_ref(), route.as_ref(), Some(mailbox), Some(host)]
+            }
             Address::GroupStart(name) => [None, None, Some(name), None],
             Address::GroupEnd => [None; 4],
         }
@@ -70,11 +67,7 @@ impl Address {
 /// Parses an unfolded address list into at most `max` elements (and the end of an open group).
 /// The flag tells that there were more.
 pub fn parse_list(value: &Bytes, max: usize) -> (Vec<Address>, bool) {
-    let mut list = List {
-        lexer: Lexer::new(value),
-        found: Vec::new(),
-        in_group: false,
-    };
+    let mut list = List { lexer: Lexer::new(value), found: Vec::new(), in_group: false };
     let mut more = false;
     loop {
         let comment = list.lexer.skip_cfws();
@@ -158,12 +151,7 @@ impl List<'_> {
                 route = some(trimmed(&hops));
             } else {
                 self.end_angle();
-                self.push(
-                    name.or(comment),
-                    None,
-                    Bytes::new(),
-                    trimmed(&hops.slice(1..)),
-                );
+                self.push(name.or(comment), None, Bytes::new(), trimmed(&hops.slice(1..)));
                 return;
             }
         }
@@ -193,12 +181,7 @@ impl List<'_> {
         if name.is_none() && mailbox.is_empty() && host.is_empty() {
             return;
         }
-        self.found.push(Address::Mailbox {
-            name,
-            route,
-            mailbox,
-            host,
-        });
+        self.found.push(Address::Mailbox { name, route, mailbox, host });
     }
 
     /// Atoms and quoted strings up to a special; one space where there was white space.
@@ -231,11 +214,7 @@ impl List<'_> {
             }
             spaced = false;
         }
-        if joined.is_empty() {
-            single.unwrap_or_default()
-        } else {
-            Bytes::from(joined)
-        }
+        if joined.is_empty() { single.unwrap_or_default() } else { Bytes::from(joined) }
     }
 
     /// A domain or domain literal after `@`.

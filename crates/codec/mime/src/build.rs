@@ -39,10 +39,7 @@ impl HeaderWriter {
 
     /// A field whose value already has the syntax of the field; UTF-8 stays (RFC 6532).
     pub fn structured(&mut self, name: &str, value: &str) -> &mut Self {
-        let name: String = name
-            .chars()
-            .filter(|c| c.is_ascii_graphic() && *c != ':')
-            .collect();
+        let name: String = name.chars().filter(|c| c.is_ascii_graphic() && *c != ':').collect();
         let name = if name.is_empty() { "X-Unnamed" } else { &name };
         let _ = write!(self.text, "{name}:");
         let mut column = name.len() + 1;
@@ -109,10 +106,7 @@ fn mailbox(mailbox: &Mailbox<'_>) -> String {
 
 /// An address for use inside angle brackets: nothing that could end them or the line.
 pub(crate) fn bare_address(email: &str) -> String {
-    email
-        .chars()
-        .filter(|c| !c.is_control() && !matches!(c, '<' | '>'))
-        .collect()
+    email.chars().filter(|c| !c.is_control() && !matches!(c, '<' | '>')).collect()
 }
 
 /// What a trace field tells of one hop (RFC 5321 §4.4).
@@ -146,12 +140,7 @@ pub fn received(hop: &Received<'_>) -> Vec<u8> {
         Some(IpAddr::V6(ip)) => Some(format!("[IPv6:{ip}]")),
         None => None,
     };
-    let peer: Vec<String> = hop
-        .client_name
-        .map(host)
-        .into_iter()
-        .chain(address)
-        .collect();
+    let peer: Vec<String> = hop.client_name.map(host).into_iter().chain(address).collect();
     if !peer.is_empty() {
         let _ = write!(value, " ({})", peer.join(" "));
     }
@@ -173,10 +162,7 @@ pub fn received(hop: &Received<'_>) -> Vec<u8> {
 /// The `Return-Path:` field that final delivery adds (RFC 5321 §4.4); no sender is `<>`.
 pub fn return_path(sender: Option<&str>) -> Vec<u8> {
     let mut header = HeaderWriter::new();
-    header.structured(
-        "Return-Path",
-        &format!("<{}>", bare_address(sender.unwrap_or_default())),
-    );
+    header.structured("Return-Path", &format!("<{}>", bare_address(sender.unwrap_or_default())));
     header.fields()
 }
 
@@ -189,18 +175,10 @@ pub fn message_id(unique: &str, host_name: &str) -> String {
 /// which a client may have sent, becomes `?`. At most 255 characters (RFC 5321 §4.5.3.1.2).
 fn host(text: &str) -> String {
     let clean = |c: char| {
-        if c.is_alphanumeric() || ".-_:[]=/+".contains(c) {
-            c
-        } else {
-            '?'
-        }
+        if c.is_alphanumeric() || ".-_:[]=/+".contains(c) { c } else { '?' }
     };
     let text: String = text.chars().take(255).map(clean).collect();
-    if text.is_empty() {
-        "unknown".to_owned()
-    } else {
-        text
-    }
+    if text.is_empty() { "unknown".to_owned() } else { text }
 }
 
 /// A Content-Disposition value (RFC 2183, RFC 6266) offering the content under a safe form of
@@ -209,13 +187,7 @@ pub fn content_disposition(kind: &str, name: &str) -> String {
     let safe = filename::safe(name);
     let ascii: String = safe
         .chars()
-        .map(|c| {
-            if c.is_ascii() && !matches!(c, '"' | '\\' | '%') {
-                c
-            } else {
-                '_'
-            }
-        })
+        .map(|c| if c.is_ascii() && !matches!(c, '"' | '\\' | '%') { c } else { '_' })
         .collect();
     let mut value = format!("{}; filename=\"{ascii}\"", host(kind));
     if ascii != safe {

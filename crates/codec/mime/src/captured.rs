@@ -62,18 +62,12 @@ const NAMES: [(&[u8], Name); 20] = [
 impl Name {
     fn from_line(name: &[u8]) -> Option<Name> {
         let name = name.trim_ascii_end();
-        NAMES
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name))
-            .map(|(_, name)| *name)
+        NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, name)| *name)
     }
 
     /// Address fields may be repeated (broken, but common); of all others the first counts.
     fn is_list(self) -> bool {
-        matches!(
-            self,
-            Name::From | Name::Sender | Name::ReplyTo | Name::To | Name::Cc | Name::Bcc
-        )
+        matches!(self, Name::From | Name::Sender | Name::ReplyTo | Name::To | Name::Cc | Name::Bcc)
     }
 
     fn is_content(self) -> bool {
@@ -154,11 +148,7 @@ impl Captured {
         let Some((name, range)) = self.fields.last_mut() else {
             return;
         };
-        let own = if name.is_content() {
-            &mut self.content_bytes
-        } else {
-            &mut self.shared_bytes
-        };
+        let own = if name.is_content() { &mut self.content_bytes } else { &mut self.shared_bytes };
         let allowed = line.len().min(*own).min(budget.kept_bytes);
         budget.truncated |= allowed < line.len();
         *own -= allowed;

@@ -99,11 +99,7 @@ impl Guess {
             Err(error) => (error.valid_up_to(), last || error.error_len().is_some()),
         };
         let valid = std::str::from_utf8(&octets[..end]).unwrap_or_default();
-        let byte_order_mark = if self.begun {
-            None
-        } else {
-            valid.strip_prefix('\u{feff}')
-        };
+        let byte_order_mark = if self.begun { None } else { valid.strip_prefix('\u{feff}') };
         text.push_str(byte_order_mark.unwrap_or(valid));
         self.begun |= end > 0;
         if !refuted {
@@ -119,12 +115,7 @@ impl Guess {
 
 fn lossy(decoder: &mut Decoder, mut bytes: &[u8], text: &mut String, last: bool) {
     loop {
-        text.reserve(
-            decoder
-                .max_utf8_buffer_length(bytes.len())
-                .unwrap_or(bytes.len())
-                .max(16),
-        );
+        text.reserve(decoder.max_utf8_buffer_length(bytes.len()).unwrap_or(bytes.len()).max(16));
         let (result, read, _) = decoder.decode_to_string(bytes, text, last);
         bytes = &bytes[read..];
         if result == encoding_rs::CoderResult::InputEmpty {

@@ -7,9 +7,8 @@ const DATE_BYTES: usize = 200;
 /// 0000-03-01 and 9999-12-31 in days from 1970-01-01: years RFC 5322 can write.
 const FIRST_DAY: i64 = -719_468;
 const LAST_DAY: i64 = 2_932_896;
-const MONTHS: [&str; 12] = [
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-];
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 
 /// Reads a date: day, month name and year in any order, a time, a zone. A missing time is
@@ -28,17 +27,12 @@ pub fn parse(value: &[u8]) -> Option<SentAt> {
 /// `Mon, 01 Jan 2024 10:00:00 +0100`. Times that four digits of a year cannot tell are moved to the
 /// nearest that they can.
 pub fn print(at: SentAt) -> String {
-    let local = at
-        .unix_seconds
-        .saturating_add(i64::from(at.offset_minutes) * 60);
+    let local = at.unix_seconds.saturating_add(i64::from(at.offset_minutes) * 60);
     let local = local.clamp(FIRST_DAY * 86_400, (LAST_DAY + 1) * 86_400 - 1);
     let days = local.div_euclid(86_400);
     let seconds = local.rem_euclid(86_400);
     let (year, month, day) = civil_from_days(days);
-    let weekday = DAYS
-        .get(days.rem_euclid(7) as usize)
-        .copied()
-        .unwrap_or("Thu");
+    let weekday = DAYS.get(days.rem_euclid(7) as usize).copied().unwrap_or("Thu");
     let month = MONTHS.get(month as usize - 1).copied().unwrap_or("Jan");
     let sign = if at.offset_minutes < 0 { '-' } else { '+' };
     let zone = at.offset_minutes.unsigned_abs();
@@ -92,11 +86,9 @@ impl Found {
             self.afternoon = Some(word.eq_ignore_ascii_case("pm"));
             return;
         }
-        let month = word.get(..3).and_then(|start| {
-            MONTHS
-                .iter()
-                .position(|month| month.eq_ignore_ascii_case(start))
-        });
+        let month = word
+            .get(..3)
+            .and_then(|start| MONTHS.iter().position(|month| month.eq_ignore_ascii_case(start)));
         if let Some(month) = month {
             self.month.get_or_insert(month as u32 + 1);
         } else if self.seconds.is_some() && self.offset_minutes.is_none() {
@@ -113,10 +105,7 @@ impl Found {
         let (clock, zone) = token.split_at(zone);
         let mut numbers = clock.split(':').map(|piece| {
             let piece = piece.split('.').next().unwrap_or_default();
-            piece
-                .trim_end_matches(|c: char| !c.is_ascii_digit())
-                .parse::<i64>()
-                .ok()
+            piece.trim_end_matches(|c: char| !c.is_ascii_digit()).parse::<i64>().ok()
         });
         let (Some(Some(hour)), Some(Some(minute))) = (numbers.next(), numbers.next()) else {
             return;
@@ -137,11 +126,8 @@ impl Found {
             return;
         }
         if let Ok(number) = digits.parse::<i16>() {
-            let minutes = if digits.len() <= 2 {
-                number * 60
-            } else {
-                number / 100 * 60 + number % 100
-            };
+            let minutes =
+                if digits.len() <= 2 { number * 60 } else { number / 100 * 60 + number % 100 };
             if minutes <= 24 * 60 {
                 self.offset_minutes = Some(if sign == b'-' { -minutes } else { minutes });
             }
@@ -161,10 +147,7 @@ impl Found {
         }
         let offset_minutes = self.offset_minutes.unwrap_or(0);
         let local = days_from_civil(year, month, day) * 86_400 + seconds;
-        Some(SentAt {
-            unix_seconds: local - i64::from(offset_minutes) * 60,
-            offset_minutes,
-        })
+        Some(SentAt { unix_seconds: local - i64::from(offset_minutes) * 60, offset_minutes })
     }
 }
 

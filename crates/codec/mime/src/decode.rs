@@ -65,14 +65,10 @@ impl TransferDecoder {
     pub fn new(encoding: TransferEncoding) -> Self {
         TransferDecoder(match encoding {
             TransferEncoding::Identity => State::Identity,
-            TransferEncoding::Base64 => State::Base64 {
-                bits: 0,
-                bit_count: 0,
-            },
-            TransferEncoding::QuotedPrintable => State::QuotedPrintable {
-                escape: Escape::None,
-                spaces: Vec::new(),
-            },
+            TransferEncoding::Base64 => State::Base64 { bits: 0, bit_count: 0 },
+            TransferEncoding::QuotedPrintable => {
+                State::QuotedPrintable { escape: Escape::None, spaces: Vec::new() }
+            }
         })
     }
 
@@ -193,10 +189,7 @@ pub struct TextDecoder {
 impl TextDecoder {
     /// A decoder for the body of `part`, by its transfer encoding and charset parameter.
     pub fn new(part: &Part) -> Self {
-        let label = part
-            .content_type
-            .param("charset")
-            .map_or(&b""[..], |label| &label[..]);
+        let label = part.content_type.param("charset").map_or(&b""[..], |label| &label[..]);
         TextDecoder {
             transfer: TransferDecoder::new(part.transfer_encoding()),
             charset: CharsetDecoder::new(label),

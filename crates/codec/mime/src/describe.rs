@@ -116,9 +116,7 @@ fn addresses(list: &mut Vec<Address>, value: &Bytes, most: usize, budget: &mut B
 fn languages(value: &Bytes) -> Vec<Bytes> {
     let tag = |byte: &u8| !(byte.is_ascii_alphanumeric() || *byte == b'-');
     let tags = value.split(tag).filter(|tag| !tag.is_empty());
-    tags.take(LANGUAGES)
-        .map(|tag| value.slice_ref(tag))
-        .collect()
+    tags.take(LANGUAGES).map(|tag| value.slice_ref(tag)).collect()
 }
 
 fn some(value: &Bytes) -> Option<Bytes> {

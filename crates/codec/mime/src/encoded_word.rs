@@ -17,10 +17,7 @@ const WORD_BYTES: usize = 45;
 /// Decodes an unfolded value. Words that split a character are put together first, white space
 /// between words goes, broken words stay as they are, 8-bit octets outside words are guessed.
 pub fn decode(value: &[u8]) -> String {
-    let mut decoder = Words {
-        text: String::with_capacity(value.len()),
-        pending: None,
-    };
+    let mut decoder = Words { text: String::with_capacity(value.len()), pending: None };
     let mut plain = 0;
     let mut at = 0;
     let mut closed = true;
@@ -88,18 +85,13 @@ impl<'a> Words<'a> {
 /// ISO-2022 words each begin and end in ASCII (RFC 1468); put together, the end of one and the
 /// beginning of the next would be two escape sequences in a row, which decoders take for an attack.
 fn has_shifts(label: &[u8]) -> bool {
-    label
-        .get(..8)
-        .is_some_and(|start| start.eq_ignore_ascii_case(b"iso-2022"))
+    label.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"iso-2022"))
 }
 
 /// The encoded word at `start`, where `=?` stands. Clears `closed` where no `?=` follows at all.
 fn word<'a>(value: &'a [u8], start: usize, closed: &mut bool) -> Option<Word<'a>> {
     let head = &value[start + 2..];
-    let label_end = head
-        .iter()
-        .take(LABEL_BYTES)
-        .position(|byte| *byte == b'?')?;
+    let label_end = head.iter().take(LABEL_BYTES).position(|byte| *byte == b'?')?;
     let label = &head[..label_end];
     let [b'?', encoding, b'?', text @ ..] = &head[label_end..] else {
         return None;
@@ -121,11 +113,7 @@ fn word<'a>(value: &'a [u8], start: usize, closed: &mut bool) -> Option<Word<'a>
         None => q_decoded(&text[..length]),
     };
     let label = label.split(|byte| *byte == b'*').next().unwrap_or(label);
-    Some(Word {
-        label,
-        bytes,
-        end: value.len() - text.len() + length + 2,
-    })
+    Some(Word { label, bytes, end: value.len() - text.len() + length + 2 })
 }
 
 fn q_decoded(text: &[u8]) -> Vec<u8> {
@@ -152,10 +140,7 @@ fn q_decoded(text: &[u8]) -> Vec<u8> {
 /// without byte order marks, which have no place inside a line.
 pub fn neutral(text: &str) -> String {
     let separates = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
-    text.chars()
-        .filter(|c| *c != '\u{feff}')
-        .map(|c| if separates(c) { ' ' } else { c })
-        .collect()
+    text.chars().filter(|c| *c != '\u{feff}').map(|c| if separates(c) { ' ' } else { c }).collect()
 }
 
 /// Encodes text for an unstructured field. ASCII that cannot be misread stays as it is; all else

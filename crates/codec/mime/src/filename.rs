@@ -15,11 +15,7 @@ const RAW_BYTES: usize = 16 * 1024;
 pub fn safe(raw: &str) -> String {
     let raw = &raw[raw.floor_char_boundary(raw.len().saturating_sub(RAW_BYTES))..];
     let base = raw.rsplit(['/', '\\']).next().unwrap_or_default();
-    let clean: String = base
-        .chars()
-        .filter(|c| !is_unseen(*c))
-        .map(allowed)
-        .collect();
+    let clean: String = base.chars().filter(|c| !is_unseen(*c)).map(allowed).collect();
     let trimmed = clean
         .trim_start_matches(|c: char| c == '.' || c.is_whitespace())
         .trim_end_matches(|c: char| c == '.' || c.is_whitespace());
@@ -27,11 +23,7 @@ pub fn safe(raw: &str) -> String {
         return NAMELESS.to_owned();
     }
     let short = shortened(trimmed);
-    if is_device(&short) {
-        format!("_{short}")
-    } else {
-        short
-    }
+    if is_device(&short) { format!("_{short}") } else { short }
 }
 
 fn allowed(c: char) -> char {
@@ -61,29 +53,16 @@ fn shortened(name: &str) -> String {
         _ => "",
     };
     let stem = &name[..name.floor_char_boundary(NAME_BYTES - extension.len())];
-    format!(
-        "{}{extension}",
-        stem.trim_end_matches(|c: char| c == '.' || c.is_whitespace())
-    )
+    format!("{}{extension}", stem.trim_end_matches(|c: char| c == '.' || c.is_whitespace()))
 }
 
 /// Names that Windows gives to devices, whatever the extension.
 fn is_device(name: &str) -> bool {
-    let stem = name
-        .split('.')
-        .next()
-        .unwrap_or_default()
-        .trim_end()
-        .to_ascii_uppercase();
-    if matches!(
-        stem.as_str(),
-        "CON" | "PRN" | "AUX" | "NUL" | "CONIN$" | "CONOUT$" | "CLOCK$"
-    ) {
+    let stem = name.split('.').next().unwrap_or_default().trim_end().to_ascii_uppercase();
+    if matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL" | "CONIN$" | "CONOUT$" | "CLOCK$") {
         return true;
     }
-    let number = stem
-        .strip_prefix("COM")
-        .or_else(|| stem.strip_prefix("LPT"));
+    let number = stem.strip_prefix("COM").or_else(|| stem.strip_prefix("LPT"));
     number.is_some_and(|number| {
         let mut digits = number.chars();
         let digit = |c: char| c.is_ascii_digit() || matches!(c, '¹' | '²' | '³');

@@ -68,19 +68,10 @@ pub fn check(message: &ParsedMessage, data: &[u8]) {
     assert!(parts.len() <= crate::limits::PARTS);
     for (path, part) in parts {
         assert_eq!(message.part(&path), Some(part), "{path:?}");
-        assert_eq!(
-            message.section(&path, SectionKind::Whole),
-            Some(part.body.clone())
-        );
-        assert_eq!(
-            message.section(&path, SectionKind::Mime),
-            Some(part.header.clone())
-        );
+        assert_eq!(message.section(&path, SectionKind::Whole), Some(part.body.clone()));
+        assert_eq!(message.section(&path, SectionKind::Mime), Some(part.header.clone()));
         let embeds = matches!(part.kind, PartKind::Message { .. });
-        assert_eq!(
-            message.section(&path, SectionKind::Header).is_some(),
-            embeds
-        );
+        assert_eq!(message.section(&path, SectionKind::Header).is_some(), embeds);
         let name = part.safe_filename();
         assert!(!name.is_empty() && name.len() <= 255);
     }
@@ -100,16 +91,10 @@ fn check_part(part: &Part, data: &[u8]) {
     match &part.kind {
         PartKind::Leaf => assert!(!kind.is_main("multipart") && !embeds, "{part:?}"),
         PartKind::Multipart(children) => {
-            assert!(
-                kind.is_main("multipart") && !children.is_empty(),
-                "{part:?}"
-            );
+            assert!(kind.is_main("multipart") && !children.is_empty(), "{part:?}");
             let mut at = part.body.start;
             for child in children {
-                assert!(
-                    child.header.start >= at && child.body.end <= part.body.end,
-                    "{part:?}"
-                );
+                assert!(child.header.start >= at && child.body.end <= part.body.end, "{part:?}");
                 at = child.body.end;
                 check_part(child, data);
             }
@@ -136,20 +121,10 @@ pub fn headers(data: &[u8]) {
         let text = field.text();
         assert!(!text.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)));
     }
-    let names: Vec<&[u8]> = header::fields(data)
-        .map(|field| field.name)
-        .take(2)
-        .collect();
-    let octets = |keep| {
-        header::filter(data, &names, keep)
-            .into_iter()
-            .map(|r| r.len())
-            .sum()
-    };
+    let names: Vec<&[u8]> = header::fields(data).map(|field| field.name).take(2).collect();
+    let octets = |keep| header::filter(data, &names, keep).into_iter().map(|r| r.len()).sum();
     let (listed, unlisted): (usize, usize) = (octets(Keep::Listed), octets(Keep::Unlisted));
-    let blank = data
-        .get(at..)
-        .and_then(|rest| rest.iter().position(|byte| *byte == b'\n'));
+    let blank = data.get(at..).and_then(|rest| rest.iter().position(|byte| *byte == b'\n'));
     let blank = blank.map_or(0, |end| end + 1);
     assert_eq!(listed + unlisted, at + 2 * blank);
 }
@@ -167,11 +142,7 @@ pub fn addresses(data: &[u8]) {
                 Address::GroupEnd => assert!(std::mem::replace(&mut open, false)),
                 Address::Mailbox { .. } => {}
             }
-            assert!(
-                address
-                    .email()
-                    .is_none_or(|email| !email.contains(['\r', '\n', '\0']))
-            );
+            assert!(address.email().is_none_or(|email| !email.contains(['\r', '\n', '\0'])));
         }
         assert!(!open);
     }

@@ -115,9 +115,7 @@ impl Random {
     }
 
     fn pick<'a>(&mut self, list: &[&'a str]) -> &'a str {
-        list.get(self.below(list.len()))
-            .copied()
-            .unwrap_or_default()
+        list.get(self.below(list.len())).copied().unwrap_or_default()
     }
 }
 
@@ -131,18 +129,10 @@ pub fn realistic_shape(seed: u64) -> Shape {
         11 => Shape::EightBit,
         12..15 => {
             let count = 1 + random.below(4);
-            Shape::Attachments {
-                count,
-                bytes: 20_000 + random.below(400_000),
-            }
+            Shape::Attachments { count, bytes: 20_000 + random.below(400_000) }
         }
-        15 => Shape::Attachments {
-            count: 20 + random.below(181),
-            bytes: 200_000,
-        },
-        16 => Shape::Forwarded {
-            depth: 1 + random.below(5),
-        },
+        15 => Shape::Attachments { count: 20 + random.below(181), bytes: 200_000 },
+        16 => Shape::Forwarded { depth: 1 + random.below(5) },
         17 => Shape::Invitation,
         18 => Shape::Signed,
         _ if random.below(2) == 0 => Shape::Encrypted,
@@ -152,10 +142,7 @@ pub fn realistic_shape(seed: u64) -> Shape {
 
 /// Writes the message of `shape` and `seed` to `out`, piece by piece.
 pub fn message(seed: u64, shape: Shape, mut out: impl FnMut(&[u8])) {
-    let mut writer = Writer {
-        random: Random::new(seed),
-        out: &mut out,
-    };
+    let mut writer = Writer { random: Random::new(seed), out: &mut out };
     writer.message(seed, shape);
 }
 
@@ -181,9 +168,7 @@ impl Writer<'_> {
             Shape::Junk { bytes } => return self.junk(bytes),
             Shape::AddressFlood { lines } => {
                 for line in 0..lines {
-                    self.put(&format!(
-                        "To: u{line}@example.org, \"v {line}\" <v@example.net>\r\n"
-                    ));
+                    self.put(&format!("To: u{line}@example.org, \"v {line}\" <v@example.net>\r\n"));
                 }
             }
             _ => {}
@@ -223,28 +208,13 @@ impl Writer<'_> {
         };
         let mut header = HeaderWriter::new();
         header
-            .structured(
-                "Received",
-                "from mail.example.net by mx.example.org; now and then",
-            )
-            .addresses(
-                "From",
-                &[Mailbox {
-                    name: Some(names[0]),
-                    email: "from@example.net",
-                }],
-            )
+            .structured("Received", "from mail.example.net by mx.example.org; now and then")
+            .addresses("From", &[Mailbox { name: Some(names[0]), email: "from@example.net" }])
             .addresses(
                 "To",
                 &[
-                    Mailbox {
-                        name: Some(names[1]),
-                        email: "to@example.org",
-                    },
-                    Mailbox {
-                        name: None,
-                        email: "second@example.org",
-                    },
+                    Mailbox { name: Some(names[1]), email: "to@example.org" },
+                    Mailbox { name: None, email: "second@example.org" },
                 ],
             )
             .text("Subject", &subject)
@@ -252,13 +222,7 @@ impl Writer<'_> {
             .structured("Message-ID", &format!("<{seed:016x}@example.net>"))
             .structured("MIME-Version", "1.0");
         if self.random.below(2) == 0 {
-            header.addresses(
-                "Cc",
-                &[Mailbox {
-                    name: Some(names[2]),
-                    email: "cc@example.org",
-                }],
-            );
+            header.addresses("Cc", &[Mailbox { name: Some(names[2]), email: "cc@example.org" }]);
             header.structured("References", "<first@example.net> <second@example.net>");
             header.structured("In-Reply-To", "<second@example.net>");
         }
@@ -266,10 +230,7 @@ impl Writer<'_> {
     }
 
     fn sentence(&mut self, words: usize) -> String {
-        (0..words)
-            .map(|_| self.random.pick(&WORDS))
-            .collect::<Vec<_>>()
-            .join(" ")
+        (0..words).map(|_| self.random.pick(&WORDS)).collect::<Vec<_>>().join(" ")
     }
 
     /// Lines of words; a leading dot now and then, for SMTP transparency.
@@ -302,9 +263,7 @@ impl Writer<'_> {
     /// A multipart's type, the blank line after the header, and its boundary.
     fn multipart(&mut self, kind: &str) -> String {
         let boundary = self.boundary();
-        self.put(&format!(
-            "Content-Type: {kind};\r\n\tboundary=\"{boundary}\"\r\n\r\n"
-        ));
+        self.put(&format!("Content-Type: {kind};\r\n\tboundary=\"{boundary}\"\r\n\r\n"));
         boundary
     }
 
@@ -312,14 +271,10 @@ impl Writer<'_> {
         let boundary = self.multipart("multipart/alternative");
         self.put(&format!("This is a multipart message.\r\n--{boundary}\r\n"));
         self.plain();
-        self.put(&format!(
-            "\r\n--{boundary}\r\nContent-Type: text/html; charset=utf-8\r\n"
-        ));
+        self.put(&format!("\r\n--{boundary}\r\nContent-Type: text/html; charset=utf-8\r\n"));
         self.put("Content-Transfer-Encoding: quoted-printable\r\n\r\n");
         let text = self.sentence(12);
-        self.put(&format!(
-            "<html><body><p style=3D\"color:red\">{text} =C3=A9=\r\n</p>"
-        ));
+        self.put(&format!("<html><body><p style=3D\"color:red\">{text} =C3=A9=\r\n</p>"));
         self.put(&format!("</body></html>\r\n\r\n--{boundary}--\r\n"));
     }
 
@@ -340,10 +295,7 @@ impl Writer<'_> {
         let mut header = HeaderWriter::new();
         header
             .structured("Content-Type", kind)
-            .structured(
-                "Content-Disposition",
-                &content_disposition("attachment", name),
-            )
+            .structured("Content-Disposition", &content_disposition("attachment", name))
             .structured("Content-Transfer-Encoding", "base64");
         (self.out)(&header.finish());
         let mut left = bytes;
@@ -366,9 +318,7 @@ impl Writer<'_> {
             let boundary = self.multipart("multipart/mixed");
             self.put(&format!("--{boundary}\r\n"));
             self.plain();
-            self.put(&format!(
-                "\r\n--{boundary}\r\nContent-Type: message/rfc822\r\n\r\n"
-            ));
+            self.put(&format!("\r\n--{boundary}\r\nContent-Type: message/rfc822\r\n\r\n"));
             self.common_header(seed ^ (level as u64 + 1));
             boundaries.push(boundary);
         }
@@ -386,14 +336,10 @@ impl Writer<'_> {
         self.put("Content-Type: text/calendar; charset=utf-8; method=REQUEST\r\n\r\n");
         self.put("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//Rialto//Test//EN\r\n");
         self.put("METHOD:REQUEST\r\nBEGIN:VEVENT\r\n");
-        self.put(&format!(
-            "UID:{seed:016x}@example.net\r\nDTSTAMP:20240101T000000Z\r\n"
-        ));
+        self.put(&format!("UID:{seed:016x}@example.net\r\nDTSTAMP:20240101T000000Z\r\n"));
         self.put("DTSTART:20240102T090000Z\r\nDTEND:20240102T100000Z\r\n");
         self.put("ORGANIZER:mailto:from@example.net\r\nATTENDEE:mailto:to@example.org\r\n");
-        self.put(&format!(
-            "END:VEVENT\r\nEND:VCALENDAR\r\n\r\n--{boundary}--\r\n"
-        ));
+        self.put(&format!("END:VEVENT\r\nEND:VCALENDAR\r\n\r\n--{boundary}--\r\n"));
     }
 
     fn signed(&mut self) {
@@ -402,11 +348,7 @@ impl Writer<'_> {
         self.put(&format!("--{boundary}\r\n"));
         self.alternative();
         self.put(&format!("\r\n--{boundary}\r\n"));
-        self.encoded(
-            "application/pkcs7-signature; name=\"smime.p7s\"",
-            "smime.p7s",
-            3_000,
-        );
+        self.encoded("application/pkcs7-signature; name=\"smime.p7s\"", "smime.p7s", 3_000);
         self.put(&format!("\r\n--{boundary}--\r\n"));
     }
 
@@ -415,19 +357,13 @@ impl Writer<'_> {
         self.put(&format!("--{boundary}\r\n"));
         self.plain();
         self.put(&format!("\r\n--{boundary}\r\n"));
-        self.encoded(
-            "application/ms-tnef; name=\"winmail.dat\"",
-            "winmail.dat",
-            4_000,
-        );
+        self.encoded("application/ms-tnef; name=\"winmail.dat\"", "winmail.dat", 4_000);
         self.put(&format!("\r\n--{boundary}--\r\n"));
     }
 
     fn nested(&mut self, depth: usize) {
         for level in 0..depth {
-            self.put(&format!(
-                "Content-Type: multipart/mixed; boundary=\"b{level}\"\r\n\r\n"
-            ));
+            self.put(&format!("Content-Type: multipart/mixed; boundary=\"b{level}\"\r\n\r\n"));
             self.put(&format!("--b{level}\r\n"));
         }
         self.plain();

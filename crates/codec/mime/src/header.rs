@@ -52,9 +52,7 @@ impl<'a> Iterator for Fields<'a> {
             end = line_end(self.header, end).unwrap_or(self.header.len());
         }
         self.at = end;
-        let colon = self.header[start..first]
-            .iter()
-            .position(|byte| *byte == b':');
+        let colon = self.header[start..first].iter().position(|byte| *byte == b':');
         let (name, value) = match colon {
             Some(colon) => (
                 self.header[start..start + colon].trim_ascii_end(),
@@ -62,11 +60,7 @@ impl<'a> Iterator for Fields<'a> {
             ),
             None => (&b""[..], &self.header[start..end]),
         };
-        Some(Field {
-            range: start..end,
-            name,
-            value,
-        })
+        Some(Field { range: start..end, name, value })
     }
 }
 
@@ -150,10 +144,7 @@ pub(crate) fn append_neutral(text: &mut Vec<u8>, line: &[u8]) {
 /// The index after the line that starts at `start`; `None` at the end of the block.
 fn line_end(header: &[u8], start: usize) -> Option<usize> {
     let rest = header.get(start..).filter(|rest| !rest.is_empty())?;
-    let length = rest
-        .iter()
-        .position(|byte| *byte == b'\n')
-        .map_or(rest.len(), |at| at + 1);
+    let length = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |at| at + 1);
     Some(start + length)
 }
 

@@ -114,9 +114,6 @@ pub(crate) fn trimmed(text: &Bytes) -> Bytes {
     let Some(start) = text.iter().position(|byte| !is_space(*byte)) else {
         return Bytes::new();
     };
-    let end = text
-        .iter()
-        .rposition(|byte| !is_space(*byte))
-        .map_or(start, |last| last + 1);
+    let end = text.iter().rposition(|byte| !is_space(*byte)).map_or(start, |last| last + 1);
     text.slice(start..end)
 }

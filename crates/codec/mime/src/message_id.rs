@@ -9,11 +9,7 @@ const ID_BYTES: usize = 998;
 /// order; of more than `max` the newest are kept together with the first, the root of the thread.
 /// Text without any `<` is split at white space, and words with `@` are taken.
 pub fn parse_list(value: &Bytes, max: usize) -> Vec<Bytes> {
-    let mut ids = if value.contains(&b'<') {
-        bracketed(value)
-    } else {
-        bare(value)
-    };
+    let mut ids = if value.contains(&b'<') { bracketed(value) } else { bare(value) };
     if ids.len() > max {
         let surplus = ids.len() - max;
         let first = usize::from(max > 0);
@@ -38,10 +34,7 @@ fn bracketed(value: &Bytes) -> Vec<Bytes> {
     }
     if let Some(start) = start {
         let end = value[start..].iter().position(u8::is_ascii_whitespace);
-        push(
-            &mut ids,
-            value.slice(start..end.map_or(value.len(), |end| start + end)),
-        );
+        push(&mut ids, value.slice(start..end.map_or(value.len(), |end| start + end)));
     }
     ids
 }
@@ -59,10 +52,7 @@ fn bare(value: &Bytes) -> Vec<Bytes> {
 /// White space inside an id comes from mailers that fold too eagerly.
 fn push(ids: &mut Vec<Bytes>, id: Bytes) {
     let id = if id.iter().any(u8::is_ascii_whitespace) {
-        id.iter()
-            .copied()
-            .filter(|byte| !byte.is_ascii_whitespace())
-            .collect()
+        id.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect()
     } else {
         id
     };

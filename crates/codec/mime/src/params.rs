@@ -36,11 +36,7 @@ pub fn disposition(value: &Bytes, max_params: usize) -> (Option<Disposition>, bo
     if kind.is_empty() && params.is_empty() {
         return (None, more);
     }
-    let kind = if kind.is_empty() {
-        Bytes::from_static(b"attachment")
-    } else {
-        kind
-    };
+    let kind = if kind.is_empty() { Bytes::from_static(b"attachment") } else { kind };
     (Some(Disposition { kind, params }), more)
 }
 
@@ -81,9 +77,7 @@ fn parameter_value(lexer: &mut Lexer<'_>) -> Bytes {
         return lexer.quoted_string();
     }
     let value = lexer.take_while(|byte| byte != b';');
-    let comment = value
-        .windows(2)
-        .position(|pair| is_space(pair[0]) && pair[1] == b'(');
+    let comment = value.windows(2).position(|pair| is_space(pair[0]) && pair[1] == b'(');
     trimmed(&comment.map_or_else(|| value.clone(), |at| value.slice(..at)))
 }
 
@@ -97,30 +91,20 @@ fn is_token(byte: u8) -> bool {
 pub fn decoded(params: &[Param], name: &str) -> Option<String> {
     let mut pieces = pieces(params, name);
     pieces.sort_by_key(|piece| piece.number);
-    let Some(first) = pieces
-        .first()
-        .filter(|piece| piece.number.unwrap_or(0) == 0)
-    else {
+    let Some(first) = pieces.first().filter(|piece| piece.number.unwrap_or(0) == 0) else {
         return params
             .iter()
             .find(|param| param.name.eq_ignore_ascii_case(name.as_bytes()))
             .map(|param| encoded_word::decode(&param.value));
     };
-    let (label, mut raw) = match first
-        .value
-        .splitn(3, |byte| *byte == b'\'')
-        .collect::<Vec<_>>()[..]
+    let (label, mut raw) = match first.value.splitn(3, |byte| *byte == b'\'').collect::<Vec<_>>()[..]
     {
         [label, _language, text] if first.encoded => (label, percent_decoded(text)),
         _ if first.encoded => (&b""[..], percent_decoded(first.value)),
         _ => (&b""[..], first.value.to_vec()),
     };
     if first.number.is_some() {
-        for (piece, number) in pieces
-            .iter()
-            .filter(|piece| piece.number != Some(0))
-            .zip(1..)
-        {
+        for (piece, number) in pieces.iter().filter(|piece| piece.number != Some(0)).zip(1..) {
             // A gap ends the value: pieces of another file name must not slip in.
             if piece.number != Some(number) {
                 break;
@@ -155,18 +139,12 @@ fn pieces<'a>(params: &'a [Param], name: &str) -> Vec<Piece<'a>> {
             Some(digits) => (digits, true),
             None => (rest, rest.is_empty()),
         };
-        let number = std::str::from_utf8(digits)
-            .ok()
-            .and_then(|digits| digits.parse().ok());
+        let number = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
         if number.is_none() && !digits.is_empty() {
             continue;
         }
         if !found.iter().any(|piece| piece.number == number) {
-            found.push(Piece {
-                number,
-                encoded,
-                value: &param.value,
-            });
+            found.push(Piece { number, encoded, value: &param.value });
         }
     }
     found

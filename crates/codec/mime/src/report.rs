@@ -95,21 +95,13 @@ impl Report<'_> {
         header
             .date("Date", self.at)
             .addresses("From", &[self.from])
-            .addresses(
-                "To",
-                &[Mailbox {
-                    name: None,
-                    email: self.to,
-                }],
-            )
+            .addresses("To", &[Mailbox { name: None, email: self.to }])
             .text("Subject", self.subject)
             .structured("Message-ID", self.message_id)
             .structured("Auto-Submitted", "auto-replied")
             .structured("MIME-Version", "1.0");
         if let Some(original) = self.original_message_id {
-            header
-                .structured("In-Reply-To", original)
-                .structured("References", original);
+            header.structured("In-Reply-To", original).structured("References", original);
         }
         let kind =
             format!("multipart/report; report-type=delivery-status; boundary=\"{boundary}\"");
@@ -154,9 +146,7 @@ impl Report<'_> {
         let original = match self.returned {
             Returned::Message => original,
             Returned::Header => {
-                let end = header::fields(original)
-                    .last()
-                    .map_or(0, |field| field.range.end);
+                let end = header::fields(original).last().map_or(0, |field| field.range.end);
                 &original[..end]
             }
         };
@@ -187,11 +177,7 @@ impl Report<'_> {
     }
 
     fn boundary(&self) -> String {
-        let token = self
-            .boundary
-            .chars()
-            .filter(char::is_ascii_alphanumeric)
-            .take(60);
+        let token = self.boundary.chars().filter(char::is_ascii_alphanumeric).take(60);
         format!("report_{}", token.collect::<String>())
     }
 }
@@ -203,9 +189,7 @@ impl Outcome<'_> {
             fields.structured("Original-Recipient", &typed(original));
         }
         fields.structured("Final-Recipient", &typed(self.final_recipient));
-        fields
-            .structured("Action", self.action.word())
-            .structured("Status", self.status);
+        fields.structured("Action", self.action.word()).structured("Status", self.status);
         if let Some(host) = self.remote_mta {
             fields.structured("Remote-MTA", &format!("dns; {host}"));
         }
@@ -235,11 +219,7 @@ impl Action {
 }
 
 fn typed(address: &str) -> String {
-    let kind = if address.is_ascii() {
-        "rfc822"
-    } else {
-        "utf-8"
-    };
+    let kind = if address.is_ascii() { "rfc822" } else { "utf-8" };
     format!("{kind}; {}", bare_address(address))
 }
 

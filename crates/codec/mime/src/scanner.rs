@@ -73,11 +73,8 @@ struct Open {
 impl Scanner {
     /// A parser at the start of a message.
     pub fn new(limits: Limits) -> Self {
-        let budget = Budget {
-            kept_bytes: limits.kept_bytes,
-            addresses: limits.addresses,
-            truncated: false,
-        };
+        let budget =
+            Budget { kept_bytes: limits.kept_bytes, addresses: limits.addresses, truncated: false };
         let root = Open::new(0, true, limits.root_header_bytes, ContentType::text_plain());
         Scanner {
             limits,
@@ -140,10 +137,7 @@ impl Scanner {
             self.close(end, self.lines.count);
         }
         let (root, envelope) = self.done.unwrap_or_else(|| {
-            (
-                Open::new(0, true, 0, ContentType::text_plain()).part,
-                Envelope::default(),
-            )
+            (Open::new(0, true, 0, ContentType::text_plain()).part, Envelope::default())
         });
         ParsedMessage {
             size_bytes: end,
@@ -168,18 +162,13 @@ impl Scanner {
             self.lines.cut = false;
         }
         if self.lines.wanted {
-            let most = if in_header {
-                self.limits.root_header_bytes
-            } else {
-                0
-            };
+            let most = if in_header { self.limits.root_header_bytes } else { 0 };
             let most = most.max(DELIMITER_BYTES);
             self.lines.hold(piece, most);
         }
         if self.stack.len() == 1 && in_header {
             let room = self.limits.root_header_bytes - self.header.len();
-            self.header
-                .extend_from_slice(&piece[..piece.len().min(room)]);
+            self.header.extend_from_slice(&piece[..piece.len().min(room)]);
         }
         let end = self.lines.advance(piece);
         if end > 0 {
@@ -223,17 +212,13 @@ impl Scanner {
         if self.lines.cut || rest.len() > BOUNDARY_BYTES + 2 {
             return None;
         }
-        self.stack
-            .iter()
-            .enumerate()
-            .rev()
-            .find_map(
-                |(index, open)| match rest.strip_prefix(&open.boundary.as_ref()?[..])? {
-                    b"" => Some((index, false)),
-                    b"--" => Some((index, true)),
-                    _ => None,
-                },
-            )
+        self.stack.iter().enumerate().rev().find_map(|(index, open)| {
+            match rest.strip_prefix(&open.boundary.as_ref()?[..])? {
+                b"" => Some((index, false)),
+                b"--" => Some((index, true)),
+                _ => None,
+            }
+        })
     }
 
     /// The current line is a delimiter of the multipart at `index` of the stack.
@@ -259,12 +244,7 @@ impl Scanner {
             } else {
                 ContentType::text_plain()
             };
-            let open = Open::new(
-                self.lines.offset,
-                false,
-                self.limits.part_header_bytes,
-                default,
-            );
+            let open = Open::new(self.lines.offset, false, self.limits.part_header_bytes, default);
             self.stack.push(open);
         }
     }
@@ -302,8 +282,7 @@ impl Scanner {
         } else if embeds {
             self.parts += 1;
             let limit = self.limits.part_header_bytes;
-            self.stack
-                .push(Open::new(body, true, limit, ContentType::text_plain()));
+            self.stack.push(Open::new(body, true, limit, ContentType::text_plain()));
         }
     }
 
@@ -327,10 +306,8 @@ impl Scanner {
         match (&mut parent.part.kind, open.envelope) {
             (PartKind::Multipart(children), _) => children.push(open.part),
             (kind, Some(envelope)) => {
-                *kind = PartKind::Message {
-                    envelope: Box::new(envelope),
-                    part: Box::new(open.part),
-                };
+                *kind =
+                    PartKind::Message { envelope: Box::new(envelope), part: Box::new(open.part) };
             }
             (_, None) => {}
         }
@@ -391,10 +368,7 @@ impl Open {
         if embeds && part.transfer_encoding() != TransferEncoding::Identity {
             // RFC 2046 §5.2.1 forbids this: the structure is hidden below the encoding.
             let params = std::mem::take(&mut part.content_type.params);
-            part.content_type = ContentType {
-                params,
-                ..ContentType::octet_stream()
-            };
+            part.content_type = ContentType { params, ..ContentType::octet_stream() };
             return false;
         }
         embeds
@@ -405,11 +379,8 @@ impl Open {
     fn settle(&mut self) {
         if matches!(&self.part.kind, PartKind::Multipart(children) if children.is_empty()) {
             self.part.kind = PartKind::Leaf;
-            self.part.content_type = if self.overfull {
-                ContentType::octet_stream()
-            } else {
-                ContentType::text_plain()
-            };
+            self.part.content_type =
+                if self.overfull { ContentType::octet_stream() } else { ContentType::text_plain() };
         }
     }
 }

@@ -150,10 +150,7 @@ impl Part {
 
 fn preview_rank(part: &Part) -> Option<u8> {
     let kind = &part.content_type;
-    let attached = part
-        .disposition
-        .as_ref()
-        .is_some_and(|held| held.is_attachment());
+    let attached = part.disposition.as_ref().is_some_and(|held| held.is_attachment());
     match part.kind {
         PartKind::Leaf if attached || !kind.is_main("text") => None,
         PartKind::Leaf if kind.is("text", "plain") => Some(0),

@@ -59,10 +59,7 @@ fn attack_09_half_a_million_address_lines() {
 
 #[test]
 fn attack_10_a_hundred_thousand_parameters() {
-    let message = scan(&generate::to_vec(
-        1,
-        Shape::ParameterFlood { count: 100_000 },
-    ));
+    let message = scan(&generate::to_vec(1, Shape::ParameterFlood { count: 100_000 }));
     assert!(message.truncated);
     assert_eq!(message.root.content_type.params.len(), PARAMETERS);
     assert_eq!(message.root.filename().unwrap(), "A".repeat(PARAMETERS));
@@ -70,10 +67,7 @@ fn attack_10_a_hundred_thousand_parameters() {
 
 #[test]
 fn attack_27_deep_nesting() {
-    let message = scan(&generate::to_vec(
-        1,
-        Shape::NestedMultiparts { depth: 10_000 },
-    ));
+    let message = scan(&generate::to_vec(1, Shape::NestedMultiparts { depth: 10_000 }));
     assert!(message.truncated);
     assert_eq!(depth(&message.root), DEPTH);
     let mut data = Vec::new();
@@ -85,10 +79,7 @@ fn attack_27_deep_nesting() {
     assert_eq!(depth(&message.root), DEPTH);
     round_trip_on_a_small_stack(message);
     // A path as long as it likes finds nothing and stops at the first gap.
-    let deep = scan(&generate::to_vec(
-        2,
-        Shape::NestedMultiparts { depth: 10_000 },
-    ));
+    let deep = scan(&generate::to_vec(2, Shape::NestedMultiparts { depth: 10_000 }));
     assert_eq!(deep.part(&vec![1; 10_000]), None);
     round_trip_on_a_small_stack(deep);
 }
@@ -103,12 +94,7 @@ fn round_trip_on_a_small_stack(message: ParsedMessage) {
             bincode::serde::decode_from_slice(&bytes, config).unwrap();
         assert_eq!((&back, read), (&message, bytes.len()));
     };
-    std::thread::Builder::new()
-        .stack_size(1 << 20)
-        .spawn(work)
-        .unwrap()
-        .join()
-        .unwrap();
+    std::thread::Builder::new().stack_size(1 << 20).spawn(work).unwrap().join().unwrap();
 }
 
 #[test]
@@ -133,20 +119,14 @@ fn attack_39_a_million_parts() {
         );
         data += &format!("--{}{level:02}\r\n", "b".repeat(60));
     }
-    data += &format!(
-        "\r\n{}",
-        format!("--{}xx\r\n", "b".repeat(60)).repeat(20_000)
-    );
+    data += &format!("\r\n{}", format!("--{}xx\r\n", "b".repeat(60)).repeat(20_000));
     assert_eq!(depth(&scan(data.as_bytes()).root), DEPTH);
 }
 
 #[test]
 fn attack_39_headers_of_all_parts_share_a_budget() {
     let part = format!("--b\r\nContent-Description: {}\r\n\r\n", "x".repeat(10_000));
-    let data = format!(
-        "Content-Type: multipart/mixed; boundary=b\r\n\r\n{}",
-        part.repeat(1_000)
-    );
+    let data = format!("Content-Type: multipart/mixed; boundary=b\r\n\r\n{}", part.repeat(1_000));
     let message = scan(data.as_bytes());
     assert!(message.truncated);
     let kept: usize = message
@@ -160,14 +140,8 @@ fn attack_39_headers_of_all_parts_share_a_budget() {
 
 #[test]
 fn attack_40_encoded_word_floods() {
-    for piece in [
-        "=?",
-        "=?a?q?",
-        "=?utf-8?q?x",
-        "=?a?x?aaaa",
-        "=?utf-8?b?4p?= ",
-        "=?utf-8?q?=0D?=",
-    ] {
+    for piece in ["=?", "=?a?q?", "=?utf-8?q?x", "=?a?x?aaaa", "=?utf-8?b?4p?= ", "=?utf-8?q?=0D?="]
+    {
         let flood = piece.repeat(100_000);
         let text = encoded_word::decode(flood.as_bytes());
         assert!(text.len() <= 3 * flood.len(), "{piece}");

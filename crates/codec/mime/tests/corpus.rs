@@ -9,9 +9,7 @@ use mail_parser::{MessageParser, MimeHeaders, PartType};
 fn directory() -> Option<PathBuf> {
     let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../../shared/corpus");
     let root = std::env::var_os("RIALTO_CORPUS").map_or(beside, PathBuf::from);
-    [root.join("eml"), root]
-        .into_iter()
-        .find(|path| path.is_dir())
+    [root.join("eml"), root].into_iter().find(|path| path.is_dir())
 }
 
 fn with_crlf(text: &[u8]) -> Vec<u8> {
@@ -47,9 +45,7 @@ fn theirs(message: &mail_parser::Message<'_>, index: u32, types: &mut Vec<String
     match &part.body {
         PartType::Multipart(children) => {
             types.push(kind);
-            children
-                .iter()
-                .for_each(|child| theirs(message, *child, types));
+            children.iter().for_each(|child| theirs(message, *child, types));
         }
         PartType::Message(embedded) => {
             types.push("message/rfc822".to_owned());
@@ -63,21 +59,10 @@ fn theirs(message: &mail_parser::Message<'_>, index: u32, types: &mut Vec<String
 fn same_fields(message: &ParsedMessage, other: &mail_parser::Message<'_>) -> bool {
     let spaced = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let date = message.sent_at.map(|at| at.unix_seconds);
-    let subject = message
-        .envelope
-        .subject
-        .as_deref()
-        .map(encoded_word::decode);
+    let subject = message.envelope.subject.as_deref().map(encoded_word::decode);
     let author = message.envelope.from.first().and_then(Address::email);
-    let ours = (
-        date,
-        subject.as_deref().map(spaced).unwrap_or_default(),
-        author,
-    );
-    let author = other
-        .from()
-        .and_then(|from| from.first())
-        .and_then(|from| from.address());
+    let ours = (date, subject.as_deref().map(spaced).unwrap_or_default(), author);
+    let author = other.from().and_then(|from| from.first()).and_then(|from| from.address());
     let theirs = (
         other.date().map(|date| date.to_timestamp()),
         other.subject().map(spaced).unwrap_or_default(),
@@ -119,10 +104,7 @@ fn corpus() {
             differ.push(path);
         }
     }
-    println!(
-        "{messages} messages, {} seen differently by mail-parser",
-        differ.len()
-    );
+    println!("{messages} messages, {} seen differently by mail-parser", differ.len());
     println!("{fields} of them with another date, subject or author");
     assert!(messages > 0);
     // Spam with dates and addresses beyond any grammar, and raw 8-bit subjects.
@@ -134,10 +116,8 @@ fn corpus() {
 #[test]
 fn corpus_in_chunks() {
     let Some(directory) = directory() else { return };
-    let mut paths: Vec<PathBuf> = std::fs::read_dir(&directory)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut paths: Vec<PathBuf> =
+        std::fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     for path in paths.iter().step_by(30) {
         let text = std::fs::read(path).unwrap();

@@ -1,10 +1,5 @@
 //! Tests of codec-mime, one module per area.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::print_stdout,
-    missing_docs
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
 
 mod attacks;
 mod corpus;

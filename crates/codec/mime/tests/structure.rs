@@ -36,26 +36,14 @@ fn messages_without_multipart() {
     check("Subject: x\n", "text/plain \"\"");
     check("Subject: only a header", "text/plain \"\"");
     check("no header at all\n\nbody\n", "text/plain \"body\\r\\n\"");
-    check(
-        "From x Mon Jan 1\nSubject: y\n\nbody\n",
-        "text/plain \"body\\r\\n\"",
-    );
-    check(
-        "Content-Type: text/html\n\n<p>\n",
-        "text/html \"<p>\\r\\n\"",
-    );
-    check(
-        "CONTENT-type : Text/HTML\n\n<p>\n",
-        "text/html \"<p>\\r\\n\"",
-    );
+    check("From x Mon Jan 1\nSubject: y\n\nbody\n", "text/plain \"body\\r\\n\"");
+    check("Content-Type: text/html\n\n<p>\n", "text/html \"<p>\\r\\n\"");
+    check("CONTENT-type : Text/HTML\n\n<p>\n", "text/html \"<p>\\r\\n\"");
     // RFC 2045 §5.2: what cannot be understood is plain text.
     check("Content-Type: html\n\n<p>\n", "text/plain \"<p>\\r\\n\"");
     check("Content-Type:\n\nx", "text/plain \"x\"");
     // The first of two counts.
-    check(
-        "Content-Type: text/a\nContent-Type: text/b\n\nx",
-        "text/a \"x\"",
-    );
+    check("Content-Type: text/a\nContent-Type: text/b\n\nx", "text/a \"x\"");
 }
 
 #[test]
@@ -85,10 +73,7 @@ fn multiparts() {
         "Content-Type: multipart/mixed; boundary=b\n\n--b\n\none\n--b--",
         "multipart/mixed [text/plain \"one\"]",
     );
-    check(
-        "Content-Type: multipart/mixed; boundary=b\n\n--b",
-        "multipart/mixed [text/plain \"\"]",
-    );
+    check("Content-Type: multipart/mixed; boundary=b\n\n--b", "multipart/mixed [text/plain \"\"]");
 }
 
 #[test]
@@ -133,13 +118,7 @@ fn strange_boundaries() {
         );
     }
     // Empty, missing, or in a comment only: no multipart.
-    for kind in [
-        "; boundary=\"\"",
-        "; boundary=",
-        "",
-        " (boundary=b)",
-        "; boundary=\" \"",
-    ] {
+    for kind in ["; boundary=\"\"", "; boundary=", "", " (boundary=b)", "; boundary=\" \""] {
         check(
             &format!("Content-Type: multipart/mixed{kind}\n\n--b\n\nx\n--b--\n"),
             "text/plain \"--b\\r\\n\\r\\nx\\r\\n--b--\\r\\n\"",
@@ -154,10 +133,7 @@ fn strange_boundaries() {
         "multipart/mixed [text/plain \"x\"]",
     );
     // Declared but never used.
-    check(
-        "Content-Type: multipart/mixed; boundary=b\n\ntext\n",
-        "text/plain \"text\\r\\n\"",
-    );
+    check("Content-Type: multipart/mixed; boundary=b\n\ntext\n", "text/plain \"text\\r\\n\"");
     // Too long to be one.
     let long = "x".repeat(500);
     check(
@@ -181,16 +157,11 @@ fn embedded_messages() {
         "multipart/mixed [message/rfc822 (multipart/mixed [text/plain \"one\"]), message/rfc822 \
          (text/plain \"body\")]",
     );
-    let PartKind::Message { envelope, part } = &message.part(&[1]).unwrap().kind else {
-        panic!()
-    };
+    let PartKind::Message { envelope, part } = &message.part(&[1]).unwrap().kind else { panic!() };
     assert_eq!(envelope.subject.as_deref(), Some(&b"inner"[..]));
     assert_eq!(envelope.from, envelope.reply_to);
     assert_eq!(message.envelope.subject.as_deref(), Some(&b"outer"[..]));
-    assert_eq!(
-        message.section(&[1], SectionKind::Header),
-        Some(part.header.clone())
-    );
+    assert_eq!(message.section(&[1], SectionKind::Header), Some(part.header.clone()));
     let paths: Vec<Vec<u32>> = message.parts().into_iter().map(|(path, _)| path).collect();
     assert_eq!(paths, [vec![1], vec![1, 1], vec![2], vec![2, 1]]);
     // A digest's parts are messages unless they say otherwise (RFC 2046 §5.1.5).
@@ -204,14 +175,8 @@ fn embedded_messages() {
         "Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\nU3ViamVjdDogeAo=\n",
         "application/octet-stream \"U3ViamVjdDogeAo=\\r\\n\"",
     );
-    check(
-        "Content-Type: message/global\n\nA: b\n\nc",
-        "message/global (text/plain \"c\")",
-    );
-    check(
-        "Content-Type: message/rfc822\n",
-        "message/rfc822 (text/plain \"\")",
-    );
+    check("Content-Type: message/global\n\nA: b\n\nc", "message/global (text/plain \"c\")");
+    check("Content-Type: message/rfc822\n", "message/rfc822 (text/plain \"\")");
 }
 
 #[test]
@@ -221,9 +186,7 @@ fn sections_are_exact_octets() {
                 Subject: in\r\n\r\ninner\r\n--b--\r\nepi\r\n";
     let message = parse(data.as_bytes());
     let section = |path: &[u32], kind| {
-        message
-            .section(path, kind)
-            .map(|range| &data[range.start as usize..range.end as usize])
+        message.section(path, kind).map(|range| &data[range.start as usize..range.end as usize])
     };
     use SectionKind::{Header, Mime, Text, Whole};
     assert_eq!(section(&[], Whole), Some(data));
@@ -235,17 +198,11 @@ fn sections_are_exact_octets() {
     assert!(section(&[], Text).unwrap().ends_with("--b--\r\nepi\r\n"));
     assert_eq!(section(&[], Mime), None);
     assert_eq!(section(&[1], Whole), Some("one"));
-    assert_eq!(
-        section(&[1], Mime),
-        Some("Content-Type: text/plain\r\n\r\n")
-    );
+    assert_eq!(section(&[1], Mime), Some("Content-Type: text/plain\r\n\r\n"));
     assert_eq!(section(&[1], Header), None);
     assert_eq!(section(&[1, 1], Whole), None);
     assert_eq!(section(&[2], Whole), Some("Subject: in\r\n\r\ninner"));
-    assert_eq!(
-        section(&[2], Mime),
-        Some("Content-Type: message/rfc822\r\n\r\n")
-    );
+    assert_eq!(section(&[2], Mime), Some("Content-Type: message/rfc822\r\n\r\n"));
     assert_eq!(section(&[2], Header), Some("Subject: in\r\n\r\n"));
     assert_eq!(section(&[2], Text), Some("inner"));
     assert_eq!(section(&[2, 1], Whole), Some("inner"));
@@ -291,17 +248,11 @@ fn attachments_and_previews() {
         ("signed", &[text, signature], false),
     ];
     for (kind, parts, expected) in table {
-        assert_eq!(
-            message(kind, parts).has_attachments(),
-            expected,
-            "{kind} {parts:?}"
-        );
+        assert_eq!(message(kind, parts).has_attachments(), expected, "{kind} {parts:?}");
     }
     let preview = |parts: &[&str]| {
         let message = message("mixed", parts);
-        message
-            .preview_part()
-            .map(|part| part.content_type.media_type())
+        message.preview_part().map(|part| part.content_type.media_type())
     };
     assert_eq!(preview(&[html, text]).as_deref(), Some("text/plain"));
     assert_eq!(preview(&[attached, html]).as_deref(), Some("text/html"));

@@ -30,19 +30,11 @@ fn encoded_words_decode() {
         (b"=?utf-8?q?a=0D=0AX:_y=00?=", "a  X: y "),
         (b"=?gb2312?b?xOO6ww==?=", "你好"),
         (b"=?iso-2022-jp?b?GyRCRnxLXBsoQg==?=", "日本"),
-        (
-            b"=?iso-2022-jp?b?GyRCRnwbKEI=?= =?ISO-2022-JP?b?GyRCS1wbKEI=?=",
-            "日本",
-        ),
+        (b"=?iso-2022-jp?b?GyRCRnwbKEI=?= =?ISO-2022-JP?b?GyRCS1wbKEI=?=", "日本"),
         (b"=?utf-7?q?+AOk-?=", "é"),
     ];
     for (value, expected) in table {
-        assert_eq!(
-            encoded_word::decode(value),
-            expected,
-            "{}",
-            String::from_utf8_lossy(value)
-        );
+        assert_eq!(encoded_word::decode(value), expected, "{}", String::from_utf8_lossy(value));
     }
 }
 
@@ -56,10 +48,7 @@ fn encoded_words_encode() {
     assert!(encoded.split(' ').all(|word| word.len() <= 75));
     assert_eq!(encoded_word::decode(encoded.as_bytes()), long);
     assert_eq!(encoded_word::encode_phrase("Pat Smith"), "Pat Smith");
-    assert_eq!(
-        encoded_word::encode_phrase("Smith, \"P\""),
-        "\"Smith, \\\"P\\\"\""
-    );
+    assert_eq!(encoded_word::encode_phrase("Smith, \"P\""), "\"Smith, \\\"P\\\"\"");
     assert_eq!(encoded_word::encode_phrase("Zoë"), "=?UTF-8?B?Wm/Dqw==?=");
     assert_eq!(encoded_word::encode_phrase(""), "\"\"");
 }
@@ -89,9 +78,7 @@ fn transfer_encodings() {
         assert_eq!(whole(encoding, input), expected, "{encoding:?} {input:?}");
         let mut decoder = TransferDecoder::new(encoding);
         let mut out = Vec::new();
-        input
-            .chunks(1)
-            .for_each(|octet| decoder.push(octet, &mut out));
+        input.chunks(1).for_each(|octet| decoder.push(octet, &mut out));
         decoder.finish(&mut out);
         assert_eq!(out, expected, "{encoding:?} {input:?} octet by octet");
     }
@@ -130,16 +117,10 @@ fn attack_41_character_sets() {
         ("big5", b"\xa4\xa4", "中"),
     ];
     for (label, input, expected) in table {
-        assert_eq!(
-            to_utf8(label.as_bytes(), input),
-            expected,
-            "{label} {input:?}"
-        );
+        assert_eq!(to_utf8(label.as_bytes(), input), expected, "{label} {input:?}");
         let mut decoder = CharsetDecoder::new(label.as_bytes());
         let mut text = String::new();
-        input
-            .chunks(1)
-            .for_each(|octet| decoder.push(octet, &mut text));
+        input.chunks(1).for_each(|octet| decoder.push(octet, &mut text));
         decoder.finish(&mut text);
         assert_eq!(text, expected, "{label} {input:?} octet by octet");
     }
@@ -155,9 +136,7 @@ fn text_of_a_part() {
     );
     let mut decoder = TextDecoder::new(&message.root);
     let mut text = String::new();
-    b"=A4 ca=\r\nf=E9\r\n"
-        .chunks(3)
-        .for_each(|chunk| decoder.push(chunk, &mut text));
+    b"=A4 ca=\r\nf=E9\r\n".chunks(3).for_each(|chunk| decoder.push(chunk, &mut text));
     decoder.finish(&mut text);
     assert_eq!(text, "€ café\r\n");
 }

@@ -15,19 +15,8 @@ fn shown(list: &[Address]) -> String {
     let shown: Vec<String> = list
         .iter()
         .map(|address| match address {
-            Address::Mailbox {
-                name,
-                route,
-                mailbox,
-                host,
-            } => {
-                format!(
-                    "{}|{}|{}|{}",
-                    field(name),
-                    field(route),
-                    text(mailbox),
-                    text(host)
-                )
+            Address::Mailbox { name, route, mailbox, host } => {
+                format!("{}|{}|{}|{}", field(name), field(route), text(mailbox), text(host))
             }
             Address::GroupStart(name) => format!("{}:", text(name)),
             Address::GroupEnd => ";".to_owned(),
@@ -51,10 +40,7 @@ fn addresses() {
         ("<a@b> (Late)", "Late|-|a|b"),
         ("<@r1,@r2:a@b>", "-|@r1,@r2|a|b"),
         ("x <@r1:a@b>, c@d", "x|@r1|a|b -|-|c|d"),
-        (
-            "friends: a@b, C <c@d>;, e@f",
-            "friends: -|-|a|b C|-|c|d ; -|-|e|f",
-        ),
+        ("friends: a@b, C <c@d>;, e@f", "friends: -|-|a|b C|-|c|d ; -|-|e|f"),
         ("undisclosed-recipients:;", "undisclosed-recipients: ;"),
         ("open: a@b", "open: -|-|a|b ;"),
         ("g: h: a@b;", "g: -|-|h| -|-|a|b ;"),
@@ -107,10 +93,7 @@ fn envelopes() {
     assert_eq!(envelope.reply_to, envelope.from);
     assert_eq!(shown(&envelope.to), "-|-|b|x -|-|c|x -|-|d|x");
     assert!(envelope.cc.is_empty() && envelope.bcc.is_empty());
-    assert_eq!(
-        envelope.date.as_deref().map(text),
-        Some("Mon, 1 Jan 2024 10:00:00 +0100")
-    );
+    assert_eq!(envelope.date.as_deref().map(text), Some("Mon, 1 Jan 2024 10:00:00 +0100"));
     assert_eq!(envelope.message_id.as_deref().map(text), Some("<m@x>"));
     assert_eq!(envelope.in_reply_to.as_deref().map(text), Some("<r@x>"));
     assert_eq!(message.message_id.as_deref().map(text), Some("m@x"));
@@ -139,12 +122,7 @@ fn part_descriptions() {
         .collect();
     assert_eq!(
         params,
-        [
-            ("Name", "a b.pdf"),
-            ("x", "y z"),
-            ("name*0*", "utf-8''%E2%82%AC"),
-            ("last", "un\"ended")
-        ]
+        [("Name", "a b.pdf"), ("x", "y z"), ("name*0*", "utf-8''%E2%82%AC"), ("last", "un\"ended")]
     );
     assert_eq!(text(&part.content_type.main), "Application");
     assert_eq!(text(&part.content_type.sub), "PDF");
@@ -156,10 +134,7 @@ fn part_descriptions() {
     assert_eq!(part.location.as_deref(), Some(&b"http://x/"[..]));
     let disposition = part.disposition.as_ref().unwrap();
     assert!(disposition.is_attachment());
-    assert_eq!(
-        disposition.param("FILENAME").map(|name| text(name)),
-        Some("a.pdf")
-    );
+    assert_eq!(disposition.param("FILENAME").map(|name| text(name)), Some("a.pdf"));
     assert_eq!(part.filename().as_deref(), Some("a.pdf"));
 }
 
@@ -205,14 +180,8 @@ fn dates() {
         ("Mon Jan  1 09:00:00 2024", Some((1_704_099_600, 0))),
         ("Mon Jan  1 10:00:00 CET 2024", Some((1_704_099_600, 60))),
         ("1-Jan-2024 09:00:00", Some((1_704_099_600, 0))),
-        (
-            "Mon, 1 Jan 2024 09:00:00 (comment (nested)) -0000 (UTC)",
-            Some((1_704_099_600, 0)),
-        ),
-        (
-            "Monday, 1 January 2024 09:00:00 Z",
-            Some((1_704_099_600, 0)),
-        ),
+        ("Mon, 1 Jan 2024 09:00:00 (comment (nested)) -0000 (UTC)", Some((1_704_099_600, 0))),
+        ("Monday, 1 January 2024 09:00:00 Z", Some((1_704_099_600, 0))),
         ("1 Jan 2024 09:00:00.123 +00:00", Some((1_704_099_600, 0))),
         ("1 Jan 2024 09:00:00+0000", Some((1_704_099_600, 0))),
         ("1 Jan 2024 9:00 PM", Some((1_704_142_800, 0))),
@@ -233,12 +202,7 @@ fn dates() {
         let parsed = date::parse(value.as_bytes()).map(|at| (at.unix_seconds, at.offset_minutes));
         assert_eq!(parsed, expected, "for {value:?}");
     }
-    let print = |unix_seconds, offset_minutes| {
-        date::print(SentAt {
-            unix_seconds,
-            offset_minutes,
-        })
-    };
+    let print = |unix_seconds, offset_minutes| date::print(SentAt { unix_seconds, offset_minutes });
     assert_eq!(print(1_704_099_600, 60), "Mon, 01 Jan 2024 10:00:00 +0100");
     assert_eq!(print(0, -570), "Wed, 31 Dec 1969 14:30:00 -0930");
     assert_eq!(print(951_782_400, 0), "Tue, 29 Feb 2000 00:00:00 +0000");
@@ -258,11 +222,7 @@ fn message_ids() {
         ("none", &[]),
     ];
     for (value, expected) in table {
-        assert_eq!(
-            message_id::parse_list(&Bytes::from(value), 9),
-            expected,
-            "for {value:?}"
-        );
+        assert_eq!(message_id::parse_list(&Bytes::from(value), 9), expected, "for {value:?}");
     }
     let many = Bytes::from("<1@x> <2@x> <3@x> <4@x>");
     assert_eq!(message_id::parse_list(&many, 2), ["1@x", "4@x"]);
@@ -272,27 +232,16 @@ fn message_ids() {
 #[test]
 fn header_fields() {
     let block = b"A: 1\r\nB : 2\r\n folded\r\njunk\r\na:3\r\n\r\nbody: x\r\n";
-    let names: Vec<&str> = header::fields(block)
-        .map(|field| text(field.name))
-        .collect();
+    let names: Vec<&str> = header::fields(block).map(|field| text(field.name)).collect();
     assert_eq!(names, ["A", "B", "", "a"]);
     assert_eq!(&*header::find(block, b"b").unwrap().text(), b"2 folded");
     let octets = |names: &[&str], keep| -> String {
         let ranges = header::filter(block, names, keep);
-        ranges
-            .into_iter()
-            .map(|range| text(&block[range]))
-            .collect()
+        ranges.into_iter().map(|range| text(&block[range])).collect()
     };
     assert_eq!(octets(&["a"], Keep::Listed), "A: 1\r\na:3\r\n\r\n");
-    assert_eq!(
-        octets(&["B", "none"], Keep::Listed),
-        "B : 2\r\n folded\r\n\r\n"
-    );
-    assert_eq!(
-        octets(&["A"], Keep::Unlisted),
-        "B : 2\r\n folded\r\njunk\r\n\r\n"
-    );
+    assert_eq!(octets(&["B", "none"], Keep::Listed), "B : 2\r\n folded\r\n\r\n");
+    assert_eq!(octets(&["A"], Keep::Unlisted), "B : 2\r\n folded\r\njunk\r\n\r\n");
     assert_eq!(octets(&["x"], Keep::Listed), "\r\n");
     assert_eq!(header::filter(block, &["x"], Keep::Unlisted).len(), 1);
     // No blank line is made up where the header has none.

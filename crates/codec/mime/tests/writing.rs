@@ -9,10 +9,7 @@ use codec_mime::{
     Limits, PartKind, Scanner, SectionKind, SentAt, encoded_word, fuzzing, header, parse,
 };
 
-const AT: SentAt = SentAt {
-    unix_seconds: 1_704_099_600,
-    offset_minutes: 60,
-};
+const AT: SentAt = SentAt { unix_seconds: 1_704_099_600, offset_minutes: 60 };
 
 /// Every line ends in CRLF, is short enough, and is a field or continues one.
 fn check_fields(fields: &[u8], expected: usize) {
@@ -22,12 +19,7 @@ fn check_fields(fields: &[u8], expected: usize) {
         assert!(!line.contains(['\r', '\n']), "{text:?}");
         assert!(line.len() <= 998 && !line.trim().is_empty(), "{text:?}");
     }
-    assert_eq!(
-        header::fields(fields)
-            .filter(|field| !field.name.is_empty())
-            .count(),
-        expected
-    );
+    assert_eq!(header::fields(fields).filter(|field| !field.name.is_empty()).count(), expected);
 }
 
 #[test]
@@ -39,13 +31,7 @@ fn fields_are_folded_and_cannot_be_broken_out_of() {
         .structured("X\r\nY: z", hostile)
         .structured("", "v")
         .structured("Empty", "")
-        .addresses(
-            "To",
-            &[Mailbox {
-                name: Some(hostile),
-                email: "a@b>\r\nCc: <c@d",
-            }],
-        )
+        .addresses("To", &[Mailbox { name: Some(hostile), email: "a@b>\r\nCc: <c@d" }])
         .addresses("Cc", &[])
         .text("Long", &"wörter und mehr ".repeat(100))
         .structured("Unfoldable", &"x".repeat(5_000))
@@ -57,15 +43,8 @@ fn fields_are_folded_and_cannot_be_broken_out_of() {
     let subject = header::find(&fields, b"Subject").unwrap();
     assert!(encoded_word::decode(&subject.text()).starts_with("x  Bcc: evil@x"));
     let long = header::find(&fields, b"Long").unwrap();
-    assert_eq!(
-        encoded_word::decode(&long.text()),
-        "wörter und mehr ".repeat(100)
-    );
-    assert!(
-        long.value
-            .split(|byte| *byte == b'\n')
-            .all(|line| line.len() <= 78)
-    );
+    assert_eq!(encoded_word::decode(&long.text()), "wörter und mehr ".repeat(100));
+    assert!(long.value.split(|byte| *byte == b'\n').all(|line| line.len() <= 78));
 }
 
 #[test]
@@ -83,42 +62,25 @@ fn trace_fields() {
     };
     let field = received(&hop);
     check_fields(&field, 1);
-    let text = String::from_utf8(
-        header::find(&field, b"received")
-            .unwrap()
-            .text()
-            .into_owned(),
-    );
+    let text = String::from_utf8(header::find(&field, b"received").unwrap().text().into_owned());
     assert_eq!(
         text.unwrap(),
         "from evil??by?x????X:?y (client.example [IPv6:2001:db8::1]) by mx.example.org with \
          ESMTPSA (TLSv1.3 TLS_AES_256_GCM_SHA384) id q1 for <a@b>; Mon, 01 Jan 2024 10:00:00 +0100"
     );
     assert_eq!(return_path(None), b"Return-Path: <>\r\n");
-    assert_eq!(
-        return_path(Some("a@b>\r\nX: y")),
-        b"Return-Path: <a@bX: y>\r\n"
-    );
+    assert_eq!(return_path(Some("a@b>\r\nX: y")), b"Return-Path: <a@bX: y>\r\n");
     assert_eq!(message_id("a>b", "host"), "<a?b@host>");
     let mut scanner = Scanner::new(Limits::default());
     scanner.push(&received(&hop).repeat(3));
-    assert_eq!(
-        (scanner.received_fields(), scanner.header_complete()),
-        (3, false)
-    );
+    assert_eq!((scanner.received_fields(), scanner.header_complete()), (3, false));
     scanner.push(b"\r\nReceived: not\r\n");
-    assert_eq!(
-        (scanner.received_fields(), scanner.header_complete()),
-        (3, true)
-    );
+    assert_eq!((scanner.received_fields(), scanner.header_complete()), (3, true));
 }
 
 #[test]
 fn dispositions() {
-    assert_eq!(
-        content_disposition("attachment", "a b.pdf"),
-        "attachment; filename=\"a b.pdf\""
-    );
+    assert_eq!(content_disposition("attachment", "a b.pdf"), "attachment; filename=\"a b.pdf\"");
     assert_eq!(
         content_disposition("inline", "../ü\".pdf"),
         "inline; filename=\"__.pdf\"; filename*=UTF-8''%C3%BC_.pdf"
@@ -127,10 +89,7 @@ fn dispositions() {
 
 fn report<'a>(recipients: &'a [Outcome<'a>], returned: Returned) -> Report<'a> {
     Report {
-        from: Mailbox {
-            name: Some("Mail System"),
-            email: "mailer-daemon@example.org",
-        },
+        from: Mailbox { name: Some("Mail System"), email: "mailer-daemon@example.org" },
         to: "sender@example.net",
         subject: "Undelivered: größer",
         message_id: "<r@example.org>",
@@ -160,40 +119,29 @@ fn reports() {
     };
     let recipients = [outcome.clone(), outcome.clone()];
     let original = b"Subject: o\r\nFrom: a@b\r\n\r\nbody\nbare\rlines\r\n";
-    for (returned, kind) in [
-        (Returned::Header, "text/rfc822-headers"),
-        (Returned::Message, "message/rfc822"),
-    ] {
+    for (returned, kind) in
+        [(Returned::Header, "text/rfc822-headers"), (Returned::Message, "message/rfc822")]
+    {
         let bytes = report(&recipients, returned).build(original);
         let text = String::from_utf8(bytes.clone()).unwrap();
         assert!(!text.replace("\r\n", "").contains(['\r', '\n']));
         fuzzing::scanner(&bytes);
         let message = parse(&bytes);
         assert!(message.root.content_type.is("multipart", "report"));
-        let PartKind::Multipart(parts) = &message.root.kind else {
-            panic!()
-        };
+        let PartKind::Multipart(parts) = &message.root.kind else { panic!() };
         let kinds: Vec<String> = parts.iter().map(|p| p.content_type.media_type()).collect();
         assert_eq!(kinds, ["text/plain", "message/delivery-status", kind]);
         let status = message.section(&[2], SectionKind::Whole).unwrap();
         let status = &text[status.start as usize..status.end as usize];
         assert!(status.starts_with("Original-Envelope-Id: env  X: y\r\nReporting-MTA: dns; mx."));
-        assert_eq!(
-            status
-                .matches("\r\n\r\nOriginal-Recipient: rfc822; orig@")
-                .count(),
-            2
-        );
+        assert_eq!(status.matches("\r\n\r\nOriginal-Recipient: rfc822; orig@").count(), 2);
         assert!(status.contains("Diagnostic-Code: smtp; 550 5.1.1 no  such user\r\n"));
         let back = message.section(&[3], SectionKind::Whole).unwrap();
         let back = &text[back.start as usize..back.end as usize];
         assert!(back.starts_with("Subject: o\r\nFrom: a@b\r\n"));
         assert_eq!(back.contains("body"), returned == Returned::Message);
     }
-    let foreign = [Outcome {
-        final_recipient: "用户@example.org",
-        ..outcome
-    }];
+    let foreign = [Outcome { final_recipient: "用户@example.org", ..outcome }];
     let bytes = report(&foreign, Returned::Message).build(original);
     let message = parse(&bytes);
     let kind = |path: &[u32]| message.part(path).unwrap().content_type.media_type();
@@ -205,14 +153,8 @@ const SHAPES: [Shape; 14] = [
     Shape::Plain,
     Shape::EightBit,
     Shape::Alternative,
-    Shape::Attachments {
-        count: 3,
-        bytes: 5_000,
-    },
-    Shape::Attachments {
-        count: 200,
-        bytes: 40_000,
-    },
+    Shape::Attachments { count: 3, bytes: 5_000 },
+    Shape::Attachments { count: 200, bytes: 40_000 },
     Shape::Forwarded { depth: 4 },
     Shape::Invitation,
     Shape::Signed,
@@ -233,27 +175,15 @@ fn generated_messages_parse_as_what_they_are() {
             assert_ne!(data, generate::to_vec(seed + 100, shape));
             fuzzing::scanner(&data);
             let lines = data.iter().filter(|byte| **byte == b'\n').count();
-            assert_eq!(
-                data.windows(2).filter(|pair| pair == b"\r\n").count(),
-                lines,
-                "{shape:?}"
-            );
+            assert_eq!(data.windows(2).filter(|pair| pair == b"\r\n").count(), lines, "{shape:?}");
             let message = parse(&data);
-            assert!(
-                message.message_id.is_some() && message.sent_at.is_some(),
-                "{shape:?}"
-            );
+            assert!(message.message_id.is_some() && message.sent_at.is_some(), "{shape:?}");
             let has = |kind: &str| {
-                message
-                    .parts()
-                    .iter()
-                    .any(|(_, p)| p.content_type.media_type() == kind)
+                message.parts().iter().any(|(_, p)| p.content_type.media_type() == kind)
             };
             match shape {
                 Shape::Attachments { count, .. } => {
-                    let PartKind::Multipart(parts) = &message.root.kind else {
-                        panic!()
-                    };
+                    let PartKind::Multipart(parts) = &message.root.kind else { panic!() };
                     assert_eq!(parts.len(), count + 1);
                     assert!(message.has_attachments());
                     assert!(parts[1].filename().is_some_and(|name| name.contains('.')));
@@ -274,18 +204,11 @@ fn generated_messages_parse_as_what_they_are() {
 fn fifty_megabytes_flow_by() {
     let mut scanner = Scanner::new(Limits::default());
     let (mut most, mut size) = (0, 0_u64);
-    generate::message(
-        7,
-        Shape::Attachments {
-            count: 20,
-            bytes: 37_000_000,
-        },
-        |piece| {
-            scanner.push(piece);
-            size += piece.len() as u64;
-            most = most.max(scanner.held_bytes());
-        },
-    );
+    generate::message(7, Shape::Attachments { count: 20, bytes: 37_000_000 }, |piece| {
+        scanner.push(piece);
+        size += piece.len() as u64;
+        most = most.max(scanner.held_bytes());
+    });
     let message = scanner.finish();
     assert!(size > 50_000_000);
     assert_eq!(message.size_bytes, size);

@@ -85,9 +85,7 @@ impl BdatDecoder {
     /// Takes what belongs to the chunk off `input`; appends it to `out` unless the message is
     /// refused. `End` means the chunk is complete (at once for a chunk of 0 bytes).
     pub fn decode(&mut self, input: &mut BytesMut, out: &mut Vec<Bytes>) -> DataStatus {
-        let taken = usize::try_from(self.remaining_bytes)
-            .unwrap_or(usize::MAX)
-            .min(input.len());
+        let taken = usize::try_from(self.remaining_bytes).unwrap_or(usize::MAX).min(input.len());
         let chunk = input.split_to(taken).freeze();
         self.remaining_bytes -= taken as u64;
         if !self.refused && !chunk.is_empty() {
@@ -159,10 +157,7 @@ mod tests {
         assert_eq!(decoder.begin(2, true), Ok(()));
         input.extend_from_slice(b"\nRSET\r\n");
         assert_eq!(decoder.decode(&mut input, &mut out), DataStatus::End);
-        assert_eq!(
-            (out.concat(), &input[..]),
-            (b"Subject\r\n".to_vec(), &b"RSET\r\n"[..])
-        );
+        assert_eq!((out.concat(), &input[..]), (b"Subject\r\n".to_vec(), &b"RSET\r\n"[..]));
         assert!(decoder.is_complete() && decoder.ends_line() && !decoder.has_bare_line_end());
         assert_eq!(decoder.size_bytes(), 9);
     }
@@ -171,10 +166,7 @@ mod tests {
     fn an_empty_last_chunk_ends_the_message() {
         let mut decoder = BdatDecoder::new(100);
         assert_eq!(decoder.begin(0, true), Ok(()));
-        assert_eq!(
-            decoder.decode(&mut BytesMut::new(), &mut Vec::new()),
-            DataStatus::End
-        );
+        assert_eq!(decoder.decode(&mut BytesMut::new(), &mut Vec::new()), DataStatus::End);
         assert!(decoder.is_complete());
     }
 

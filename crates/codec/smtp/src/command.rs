@@ -113,17 +113,12 @@ impl Command {
     /// # Errors
     /// [`CommandError`], which knows its reply and whether the session must end.
     pub fn parse(line: &[u8], dialect: Dialect) -> Result<Command, CommandError> {
-        let verb_bytes = line
-            .iter()
-            .position(|&byte| byte == b' ')
-            .unwrap_or(line.len());
+        let verb_bytes = line.iter().position(|&byte| byte == b' ').unwrap_or(line.len());
         let verb = String::from_utf8_lossy(&line[..verb_bytes.min(32)]).to_ascii_uppercase();
         let arguments = arguments(line, verb_bytes, &verb);
         match verb.as_str() {
             // Whatever is wrong with a BDAT, its chunk is on its way already.
-            "BDAT" => arguments
-                .and_then(content::bdat)
-                .map_err(|_| CommandError::BadChunkSize),
+            "BDAT" => arguments.and_then(content::bdat).map_err(|_| CommandError::BadChunkSize),
             "EHLO" => greeting::client_name(arguments?).map(|name| Command::Ehlo { name }),
             "HELO" => greeting::client_name(arguments?).map(|name| Command::Helo { name }),
             "MAIL" => envelope::mail(arguments?, dialect),
@@ -140,9 +135,7 @@ impl Command {
             "" => Err(CommandError::Empty),
             _ => {
                 arguments?;
-                Ok(Command::Unknown {
-                    verb: printable(&verb),
-                })
+                Ok(Command::Unknown { verb: printable(&verb) })
             }
         }
     }
@@ -191,17 +184,11 @@ fn arguments<'a>(line: &'a [u8], verb_bytes: usize, verb: &str) -> Result<&'a st
 }
 
 fn alone(arguments: &str, command: Command) -> Result<Command, CommandError> {
-    if arguments.is_empty() {
-        Ok(command)
-    } else {
-        Err(CommandError::UnexpectedArgument)
-    }
+    if arguments.is_empty() { Ok(command) } else { Err(CommandError::UnexpectedArgument) }
 }
 
 fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_ascii_graphic() { c } else { '?' })
-        .collect()
+    text.chars().map(|c| if c.is_ascii_graphic() { c } else { '?' }).collect()
 }
 
 /// Writes parts of a line, without their control characters.
@@ -210,8 +197,7 @@ struct Line<'a>(&'a mut BytesMut);
 impl Line<'_> {
     fn put(&mut self, parts: &[&str]) {
         for part in parts {
-            self.0
-                .extend(part.bytes().filter(|byte| !byte.is_ascii_control()));
+            self.0.extend(part.bytes().filter(|byte| !byte.is_ascii_control()));
         }
     }
 

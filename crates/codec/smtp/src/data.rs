@@ -89,11 +89,7 @@ impl DataDecoder {
             }
             gather.flush();
         }
-        if self.state == State::Ended {
-            DataStatus::End
-        } else {
-            DataStatus::More
-        }
+        if self.state == State::Ended { DataStatus::End } else { DataStatus::More }
     }
 
     /// Decoded bytes so far, those beyond the limit included.
@@ -191,12 +187,7 @@ mod tests {
                 buffer.extend_from_slice(piece);
                 status = decoder.decode(&mut buffer, &mut out);
             }
-            assert_eq!(
-                out.concat(),
-                expected,
-                "{:?}",
-                String::from_utf8_lossy(input)
-            );
+            assert_eq!(out.concat(), expected, "{:?}", String::from_utf8_lossy(input));
             assert_eq!((status == DataStatus::End).then_some(&buffer[..]), rest);
             assert_eq!(decoder.has_bare_line_end(), bare, "bare line ends");
             assert_eq!(decoder.size_bytes(), expected.len() as u64);
@@ -208,12 +199,7 @@ mod tests {
         check(b".\r\n", b"", Some(b""), false);
         check(b"a\r\n.\r\n", b"a\r\n", Some(b""), false);
         check(b"a\r\n.\r\nQUIT\r\n", b"a\r\n", Some(b"QUIT\r\n"), false);
-        check(
-            b"..\r\n.x\r\n\r\n.\r\n",
-            b".\r\nx\r\n\r\n",
-            Some(b""),
-            false,
-        );
+        check(b"..\r\n.x\r\n\r\n.\r\n", b".\r\nx\r\n\r\n", Some(b""), false);
         check(b"...\r\na.b\r\n.\r\n", b"..\r\na.b\r\n", Some(b""), false);
         check(b"\xff\0.\r\n.\r\n", b"\xff\0.\r\n", Some(b""), false);
         check(b"never ended\r\n", b"never ended\r\n", None, false);
@@ -226,18 +212,8 @@ mod tests {
         check(b"a\r\n.\nb\r\n.\r\n", b"a\r\n\nb\r\n", Some(b""), true);
         check(b"a\r.\rb\r\n.\r\n", b"a\r.\rb\r\n", Some(b""), true);
         check(b"a\r\n.\rb\r\n.\r\n", b"a\r\n\rb\r\n", Some(b""), true);
-        check(
-            b"a\r\n.\r\r\nb\r\n.\r\n",
-            b"a\r\n\r\r\nb\r\n",
-            Some(b""),
-            true,
-        );
-        check(
-            b"a\r\n.\0\r\nb\r\n.\r\n",
-            b"a\r\n\0\r\nb\r\n",
-            Some(b""),
-            false,
-        );
+        check(b"a\r\n.\r\r\nb\r\n.\r\n", b"a\r\n\r\r\nb\r\n", Some(b""), true);
+        check(b"a\r\n.\0\r\nb\r\n.\r\n", b"a\r\n\0\r\nb\r\n", Some(b""), false);
         check(b"a\r\r\n.\r\n", b"a\r\r\n", Some(b""), true);
         check(b"\n.\r\n.\r\n", b"\n.\r\n", Some(b""), true);
     }

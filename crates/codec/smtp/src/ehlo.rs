@@ -24,10 +24,7 @@ impl EhloResponse {
     /// A response without extensions.
     #[must_use]
     pub fn new(host: &str) -> EhloResponse {
-        EhloResponse {
-            greeting: host.to_owned(),
-            extensions: Vec::new(),
-        }
+        EhloResponse { greeting: host.to_owned(), extensions: Vec::new() }
     }
 
     /// Adds an extension without parameters.
@@ -44,10 +41,7 @@ impl EhloResponse {
         params: impl IntoIterator<Item = impl Into<String>>,
     ) -> EhloResponse {
         let params = params.into_iter().map(Into::into).collect();
-        self.extensions.push(Extension {
-            keyword: keyword.to_ascii_uppercase(),
-            params,
-        });
+        self.extensions.push(Extension { keyword: keyword.to_ascii_uppercase(), params });
         self
     }
 
@@ -61,12 +55,10 @@ impl EhloResponse {
     #[must_use]
     pub fn reply(&self) -> Reply {
         let first = Reply::new(250, None, self.greeting.clone());
-        self.extensions
-            .iter()
-            .fold(first, |reply, Extension { keyword, params }| {
-                let words = std::iter::once(keyword).chain(params).map(String::as_str);
-                reply.with_line(words.collect::<Vec<_>>().join(" "))
-            })
+        self.extensions.iter().fold(first, |reply, Extension { keyword, params }| {
+            let words = std::iter::once(keyword).chain(params).map(String::as_str);
+            reply.with_line(words.collect::<Vec<_>>().join(" "))
+        })
     }
 
     /// Reads a reply to EHLO; `None` unless it is positive.
@@ -76,10 +68,7 @@ impl EhloResponse {
         let extensions = lines.iter().filter_map(|line| {
             let mut words = line.split(' ').filter(|word| !word.is_empty());
             let keyword = words.next()?.to_ascii_uppercase();
-            Some(Extension {
-                keyword,
-                params: words.map(str::to_owned).collect(),
-            })
+            Some(Extension { keyword, params: words.map(str::to_owned).collect() })
         });
         reply.is_positive().then(|| EhloResponse {
             greeting: greeting.clone().into_owned(),
@@ -90,10 +79,7 @@ impl EhloResponse {
     /// The parameters of an extension, if it is offered.
     #[must_use]
     pub fn get(&self, keyword: &str) -> Option<&[String]> {
-        let found = self
-            .extensions
-            .iter()
-            .find(|e| e.keyword.eq_ignore_ascii_case(keyword))?;
+        let found = self.extensions.iter().find(|e| e.keyword.eq_ignore_ascii_case(keyword))?;
         Some(&found.params)
     }
 
@@ -107,18 +93,13 @@ impl EhloResponse {
     /// 1870 §4).
     #[must_use]
     pub fn size_limit_bytes(&self) -> Option<u64> {
-        self.get("SIZE")?
-            .first()?
-            .parse()
-            .ok()
-            .filter(|&limit_bytes| limit_bytes > 0)
+        self.get("SIZE")?.first()?.parse().ok().filter(|&limit_bytes| limit_bytes > 0)
     }
 
     /// Whether a SASL mechanism is offered.
     #[must_use]
     pub fn has_mechanism(&self, mechanism: &str) -> bool {
-        self.get("AUTH")
-            .is_some_and(|all| all.iter().any(|m| m.eq_ignore_ascii_case(mechanism)))
+        self.get("AUTH").is_some_and(|all| all.iter().any(|m| m.eq_ignore_ascii_case(mechanism)))
     }
 }
 

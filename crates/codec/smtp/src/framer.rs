@@ -54,12 +54,7 @@ impl LineFramer {
     /// A framer for lines of at most `limit_bytes`, CRLF included.
     #[must_use]
     pub fn new(limit_bytes: usize) -> LineFramer {
-        LineFramer {
-            limit_bytes,
-            scanned: 0,
-            skipping: false,
-            skipped_cr: false,
-        }
+        LineFramer { limit_bytes, scanned: 0, skipping: false, skipped_cr: false }
     }
 
     /// Takes the next line, without its CRLF, off the front of `input`.
@@ -115,11 +110,7 @@ impl LineFramer {
                 input.clear();
                 return false;
             };
-            let is_line_end = if lf_at == 0 {
-                self.skipped_cr
-            } else {
-                input[lf_at - 1] == b'\r'
-            };
+            let is_line_end = if lf_at == 0 { self.skipped_cr } else { input[lf_at - 1] == b'\r' };
             input.advance(lf_at + 1);
             self.skipped_cr = false;
             if is_line_end {
@@ -151,12 +142,7 @@ mod tests {
             }
             assert!(buffer.len() <= 16, "the buffer stays bounded");
         }
-        assert_eq!(
-            seen,
-            expected,
-            "{:?} in steps of {step}",
-            String::from_utf8_lossy(input)
-        );
+        assert_eq!(seen, expected, "{:?} in steps of {step}", String::from_utf8_lossy(input));
     }
 
     #[test]
@@ -179,11 +165,7 @@ mod tests {
             check(b"0123456789abcd\r\nok\r\n", step, &["0123456789abcd", "ok"]);
             check(b"0123456789abcde\r\nok\r\n", step, &["!TooLong", "ok"]);
             check(b"0123456789abcdef\r\nok\r\n", step, &["!TooLong", "ok"]);
-            check(
-                b"0123456789abcdefghijkl\nxx\r\nok\r\n",
-                step,
-                &["!TooLong", "ok"],
-            );
+            check(b"0123456789abcdefghijkl\nxx\r\nok\r\n", step, &["!TooLong", "ok"]);
         }
     }
 }

@@ -40,18 +40,12 @@ fn command_line(line: &[u8], dialect: Dialect) {
             let mut wire = BytesMut::new();
             command.encode(&mut wire);
             let printed = wire.strip_suffix(b"\r\n").unwrap_or_default();
-            assert!(
-                !printed.iter().any(u8::is_ascii_control),
-                "control character printed"
-            );
+            assert!(!printed.iter().any(u8::is_ascii_control), "control character printed");
             assert_eq!(Command::parse(printed, dialect), Ok(command), "round trip");
         }
         Err(error) => {
             let reply = error.reply().to_bytes();
-            assert!(
-                reply.starts_with(b"5") && reply.len() <= 512,
-                "a refusal of one line"
-            );
+            assert!(reply.starts_with(b"5") && reply.len() <= 512, "a refusal of one line");
         }
     }
 }
@@ -63,11 +57,7 @@ pub fn data_stream(data: &[u8]) {
         return;
     };
     let (whole, end) = decode(data, data.len().max(1));
-    assert_eq!(
-        decode(data, usize::from(step).max(1)),
-        (whole.clone(), end),
-        "chunking matters"
-    );
+    assert_eq!(decode(data, usize::from(step).max(1)), (whole.clone(), end), "chunking matters");
     let terminator = (0..data.len()).find_map(|at| {
         let ends = data[at..].starts_with(b".\r\n") && (at == 0 || data[..at].ends_with(b"\r\n"));
         ends.then_some(at + 3)
@@ -134,11 +124,7 @@ pub fn reply(data: &[u8]) {
         let wire = reply.to_bytes();
         assert!(wire.is_ascii(), "non-ASCII printed");
         let mut again = BytesMut::from(&wire[..]);
-        assert_eq!(
-            ReplyReader::new().next_reply(&mut again),
-            Ok(Some(reply)),
-            "round trip"
-        );
+        assert_eq!(ReplyReader::new().next_reply(&mut again), Ok(Some(reply)), "round trip");
         assert!(again.is_empty(), "one reply printed as more");
     }
 }
@@ -153,17 +139,10 @@ pub fn address(data: &[u8]) {
             continue;
         };
         let printed = address.to_string();
-        assert!(
-            !printed.chars().any(char::is_control),
-            "control character printed"
-        );
+        assert!(!printed.chars().any(char::is_control), "control character printed");
         assert!(printed.len() <= 254, "too long");
         assert!(utf8 || printed.is_ascii(), "non-ASCII let through");
-        assert_eq!(
-            Address::parse(&printed, utf8).as_ref(),
-            Ok(&address),
-            "round trip"
-        );
+        assert_eq!(Address::parse(&printed, utf8).as_ref(), Ok(&address), "round trip");
         assert!(address.same_mailbox(&address));
     }
 }
@@ -187,13 +166,6 @@ fn plain(response: &[u8]) {
         return;
     };
     let names = credentials.authzid.iter().chain([&credentials.authcid]);
-    assert!(
-        names
-            .clone()
-            .all(|name| !name.is_empty() && !name.chars().any(char::is_control))
-    );
-    assert!(
-        !credentials.password.expose().contains(&0),
-        "NUL in a password"
-    );
+    assert!(names.clone().all(|name| !name.is_empty() && !name.chars().any(char::is_control)));
+    assert!(!credentials.password.expose().contains(&0), "NUL in a password");
 }

@@ -16,10 +16,7 @@ pub(crate) struct Gather<'a> {
 
 impl<'a> Gather<'a> {
     pub(crate) fn new(out: &'a mut Vec<Bytes>) -> Gather<'a> {
-        Gather {
-            out,
-            short: BytesMut::new(),
-        }
+        Gather { out, short: BytesMut::new() }
     }
 
     pub(crate) fn push_run(&mut self, run: Bytes) {

@@ -149,14 +149,9 @@ fn split(text: &str) -> Result<impl Iterator<Item = KeywordAndValue<'_>>, Comman
     if !text.is_empty() && !text.starts_with(' ') {
         return Err(CommandError::MissingSpace);
     }
-    Ok(text
-        .split(' ')
-        .filter(|param| !param.is_empty())
-        .map(|param| {
-            param
-                .split_once('=')
-                .map_or((param, None), |(keyword, value)| (keyword, Some(value)))
-        }))
+    Ok(text.split(' ').filter(|param| !param.is_empty()).map(|param| {
+        param.split_once('=').map_or((param, None), |(keyword, value)| (keyword, Some(value)))
+    }))
 }
 
 fn set<T>(
@@ -173,11 +168,7 @@ fn set<T>(
 
 /// A keyword as it may stand in a reply and a log.
 fn shown(keyword: &str) -> String {
-    keyword
-        .chars()
-        .filter(char::is_ascii_graphic)
-        .take(32)
-        .collect()
+    keyword.chars().filter(char::is_ascii_graphic).take(32).collect()
 }
 
 /// RFC 1870 §6.1: up to 20 digits, which is more than u64 holds.
@@ -231,24 +222,15 @@ fn notify(value: &str) -> Option<Notify> {
             _ => return None,
         }
     }
-    Some(Notify::On {
-        success,
-        failure,
-        delay,
-    })
+    Some(Notify::On { success, failure, delay })
 }
 
 fn orcpt(value: &str) -> Option<OriginalRecipient> {
     let (address_type, address) = value.split_once(';')?;
     let is_type = (1..=32).contains(&address_type.len())
-        && address_type
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        && address_type.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     let address = text_of(address, XTEXT_BYTES_MAX)?;
-    is_type.then(|| OriginalRecipient {
-        address_type: address_type.to_ascii_lowercase(),
-        address,
-    })
+    is_type.then(|| OriginalRecipient { address_type: address_type.to_ascii_lowercase(), address })
 }
 
 impl fmt::Display for MailParams {
@@ -276,11 +258,7 @@ impl fmt::Display for MailParams {
             }
             None => {}
         }
-        if self.smtputf8 {
-            f.write_str(" SMTPUTF8")
-        } else {
-            Ok(())
-        }
+        if self.smtputf8 { f.write_str(" SMTPUTF8") } else { Ok(()) }
     }
 }
 
@@ -290,17 +268,8 @@ impl fmt::Display for RcptParams {
         if let Some(notify) = self.notify {
             write!(f, " NOTIFY={notify}")?;
         }
-        if let Some(OriginalRecipient {
-            address_type,
-            address,
-        }) = &self.orcpt
-        {
-            write!(
-                f,
-                " ORCPT={};{}",
-                xtext::Encoded(address_type),
-                xtext::Encoded(address)
-            )?;
+        if let Some(OriginalRecipient { address_type, address }) = &self.orcpt {
+            write!(f, " ORCPT={};{}", xtext::Encoded(address_type), xtext::Encoded(address))?;
         }
         Ok(())
     }
@@ -318,12 +287,7 @@ impl fmt::Display for BodyType {
 
 impl fmt::Display for Notify {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Notify::On {
-            success,
-            failure,
-            delay,
-        } = *self
-        else {
+        let Notify::On { success, failure, delay } = *self else {
             return f.write_str("NEVER");
         };
         let events = [(success, "SUCCESS"), (failure, "FAILURE"), (delay, "DELAY")];

@@ -50,10 +50,7 @@ impl ForwardPath {
     /// Takes `<…>` off the front of `text`.
     pub(crate) fn take(text: &str, utf8: bool) -> Result<(ForwardPath, &str), AddressError> {
         const POSTMASTER: &str = "<postmaster>";
-        if text
-            .get(..POSTMASTER.len())
-            .is_some_and(|head| head.eq_ignore_ascii_case(POSTMASTER))
-        {
+        if text.get(..POSTMASTER.len()).is_some_and(|head| head.eq_ignore_ascii_case(POSTMASTER)) {
             return Ok((ForwardPath::Postmaster, &text[POSTMASTER.len()..]));
         }
         let (address, rest) = take_bracketed(text, utf8)?;
@@ -71,9 +68,7 @@ impl ForwardPath {
 }
 
 fn take_bracketed(text: &str, utf8: bool) -> Result<(Address, &str), AddressError> {
-    let inside = text
-        .strip_prefix('<')
-        .ok_or(AddressError::MissingBrackets)?;
+    let inside = text.strip_prefix('<').ok_or(AddressError::MissingBrackets)?;
     let inside = skip_route(inside, utf8)?;
     let (address, rest) = take_address(inside, utf8)?;
     match rest.strip_prefix('>') {
@@ -94,11 +89,7 @@ fn skip_route(inside: &str, utf8: bool) -> Result<&str, AddressError> {
         }
         rest = behind.strip_prefix(',').ok_or(AddressError::BadRoute)?;
     }
-    if std::ptr::eq(rest, inside) {
-        Ok(inside)
-    } else {
-        Err(AddressError::BadRoute)
-    }
+    if std::ptr::eq(rest, inside) { Ok(inside) } else { Err(AddressError::BadRoute) }
 }
 
 impl fmt::Display for ReversePath {
@@ -126,11 +117,7 @@ mod tests {
     fn check(text: &str, expected: Result<(&str, &str), AddressError>) {
         let taken = ForwardPath::take(text, false);
         let shown = taken.map(|(path, rest)| (path.to_string(), rest));
-        assert_eq!(
-            shown,
-            expected.map(|(path, rest)| (path.to_owned(), rest)),
-            "{text}"
-        );
+        assert_eq!(shown, expected.map(|(path, rest)| (path.to_owned(), rest)), "{text}");
     }
 
     #[test]
@@ -160,9 +147,6 @@ mod tests {
     #[test]
     fn the_null_path_is_for_senders() {
         assert_eq!(ReversePath::take("<>", false), Ok((ReversePath::Null, "")));
-        assert_eq!(
-            ReversePath::take("<postmaster>", false),
-            Err(AddressError::MissingAt)
-        );
+        assert_eq!(ReversePath::take("<postmaster>", false), Err(AddressError::MissingAt));
     }
 }

@@ -38,11 +38,7 @@ impl EnhancedCode {
     /// `class.subject.detail`. In a reply the class always follows the reply code.
     #[must_use]
     pub const fn new(class: u8, subject: u16, detail: u16) -> EnhancedCode {
-        EnhancedCode {
-            class,
-            subject,
-            detail,
-        }
+        EnhancedCode { class, subject, detail }
     }
 
     /// Parses `5.1.1`: class 2, 4 or 5, the others up to three digits.
@@ -56,11 +52,7 @@ impl EnhancedCode {
             _ => return None,
         };
         let (subject, detail) = (number(parts.next()?)?, number(parts.next()?)?);
-        parts.next().is_none().then_some(EnhancedCode {
-            class,
-            subject,
-            detail,
-        })
+        parts.next().is_none().then_some(EnhancedCode { class, subject, detail })
     }
 }
 
@@ -98,11 +90,7 @@ impl Reply {
             subject: enhanced.subject.min(999),
             detail: enhanced.detail.min(999),
         });
-        Reply {
-            code,
-            enhanced,
-            lines: vec![clean(code, text.into())],
-        }
+        Reply { code, enhanced, lines: vec![clean(code, text.into())] }
     }
 
     /// Adds a line.
@@ -186,31 +174,21 @@ impl fmt::Display for Reply {
         if let Some(enhanced) = self.enhanced {
             write!(f, " {enhanced}")?;
         }
-        self.lines
-            .iter()
-            .filter(|line| !line.is_empty())
-            .try_for_each(|line| write!(f, " {line}"))
+        self.lines.iter().filter(|line| !line.is_empty()).try_for_each(|line| write!(f, " {line}"))
     }
 }
 
 fn clean(code: u16, text: Cow<'static, str>) -> Cow<'static, str> {
     // A 334 carries base64 for a machine: cutting it would only break it.
-    let max_bytes = if code == 334 {
-        usize::MAX
-    } else {
-        TEXT_BYTES_MAX
-    };
+    let max_bytes = if code == 334 { usize::MAX } else { TEXT_BYTES_MAX };
     if text.len() <= max_bytes && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return text;
     }
-    let harmless = text
-        .chars()
-        .take(max_bytes)
-        .map(|character| match character {
-            ' '..='~' => character,
-            _ if character.is_control() => ' ',
-            _ => '?',
-        });
+    let harmless = text.chars().take(max_bytes).map(|character| match character {
+        ' '..='~' => character,
+        _ if character.is_control() => ' ',
+        _ => '?',
+    });
     Cow::Owned(harmless.collect())
 }
 
@@ -229,9 +207,7 @@ mod tests {
         check(&Reply::new(250, Some(code), ""), "250 2.1.5\r\n");
         check(&Reply::new(334, None, ""), "334 \r\n");
         check(
-            &Reply::new(250, Some(code), "a")
-                .with_line("")
-                .with_line("c"),
+            &Reply::new(250, Some(code), "a").with_line("").with_line("c"),
             "250-2.1.5 a\r\n250-2.1.5\r\n250 2.1.5 c\r\n",
         );
         check(&Reply::new(354, Some(code), "go"), "354 go\r\n");
@@ -245,11 +221,7 @@ mod tests {
             &Reply::new(550, None, "no <a\r\n250 2.0.0 ok\u{1b}[2J\0\u{85}é>"),
             "550 no <a  250 2.0.0 ok [2J  ?>\r\n",
         );
-        let long = Reply::new(
-            550,
-            Some(EnhancedCode::new(5, 999, 999)),
-            "x".repeat(10_000),
-        );
+        let long = Reply::new(550, Some(EnhancedCode::new(5, 999, 999)), "x".repeat(10_000));
         assert!(long.to_bytes().len() <= 512);
     }
 
@@ -267,12 +239,7 @@ mod tests {
             ("5.+1.1", false),
             ("", false),
         ] {
-            assert_eq!(
-                EnhancedCode::parse(text)
-                    .map(|code| code.to_string())
-                    .is_some(),
-                ok
-            );
+            assert_eq!(EnhancedCode::parse(text).map(|code| code.to_string()).is_some(), ok);
         }
     }
 }

@@ -71,11 +71,7 @@ impl std::error::Error for SaslError {}
 /// # Errors
 /// `Cancelled`, `TooLong`, `NotBase64`.
 pub fn decode_line(line: &[u8]) -> Result<Secret, SaslError> {
-    if line == b"*" {
-        Err(SaslError::Cancelled)
-    } else {
-        decode_response(line)
-    }
+    if line == b"*" { Err(SaslError::Cancelled) } else { decode_response(line) }
 }
 
 /// Decodes one base64 response. The size is checked before anything is allocated.
@@ -86,10 +82,7 @@ pub fn decode_response(base64: &[u8]) -> Result<Secret, SaslError> {
     if base64.len() > RESPONSE_BYTES_MAX {
         return Err(SaslError::TooLong);
     }
-    STANDARD
-        .decode(base64)
-        .map(Secret::new)
-        .map_err(|_| SaslError::NotBase64)
+    STANDARD.decode(base64).map(Secret::new).map_err(|_| SaslError::NotBase64)
 }
 
 /// Base64 of a challenge or response.
@@ -102,9 +95,7 @@ pub fn encode(bytes: &[u8]) -> String {
 #[must_use]
 pub fn is_mechanism_name(word: &str) -> bool {
     (1..=20).contains(&word.len())
-        && word
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
 /// A user name as it may go to logs and lookups.
@@ -114,11 +105,7 @@ fn name(bytes: &[u8]) -> Result<String, SaslError> {
     }
     let name = str::from_utf8(bytes).map_err(|_| SaslError::NotUtf8)?;
     let is_name = !name.is_empty() && !name.chars().any(char::is_control);
-    if is_name {
-        Ok(name.to_owned())
-    } else {
-        Err(SaslError::Malformed)
-    }
+    if is_name { Ok(name.to_owned()) } else { Err(SaslError::Malformed) }
 }
 
 fn password(bytes: &[u8]) -> Result<Secret, SaslError> {

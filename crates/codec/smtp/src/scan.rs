@@ -28,9 +28,7 @@ fn find(bytes: &[u8], first: u8, second: u8) -> Option<usize> {
             return Some(index * 8 + (marks.trailing_zeros() / 8) as usize);
         }
     }
-    let in_tail = tail
-        .iter()
-        .position(|&byte| byte == first || byte == second)?;
+    let in_tail = tail.iter().position(|&byte| byte == first || byte == second)?;
     Some(words.len() * 8 + in_tail)
 }
 

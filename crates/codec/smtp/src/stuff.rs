@@ -87,10 +87,7 @@ impl DotStuffer {
     /// At the start of a message.
     #[must_use]
     pub fn new() -> DotStuffer {
-        DotStuffer(Writer {
-            state: State::LineStart,
-            stuffs_dots: true,
-        })
+        DotStuffer(Writer { state: State::LineStart, stuffs_dots: true })
     }
 
     /// Appends the wire form of the next part of the message to `out`.
@@ -123,10 +120,7 @@ impl CrlfNormaliser {
     /// At the start of a message.
     #[must_use]
     pub fn new() -> CrlfNormaliser {
-        CrlfNormaliser(Writer {
-            state: State::LineStart,
-            stuffs_dots: false,
-        })
+        CrlfNormaliser(Writer { state: State::LineStart, stuffs_dots: false })
     }
 
     /// Appends the next part of the message to `out`.
@@ -163,18 +157,8 @@ mod tests {
             }
             data.finish(&mut data_out);
             bdat.finish(&mut bdat_out);
-            assert_eq!(
-                data_out.concat(),
-                stuffed,
-                "{:?}",
-                String::from_utf8_lossy(input)
-            );
-            assert_eq!(
-                bdat_out.concat(),
-                normalised,
-                "{:?}",
-                String::from_utf8_lossy(input)
-            );
+            assert_eq!(data_out.concat(), stuffed, "{:?}", String::from_utf8_lossy(input));
+            assert_eq!(bdat_out.concat(), normalised, "{:?}", String::from_utf8_lossy(input));
         }
     }
 

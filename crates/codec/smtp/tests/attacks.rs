@@ -26,10 +26,7 @@ fn attack_05_a_chunk_size_beyond_u64_ends_the_session() {
     assert!(error.is_fatal());
     assert_eq!(
         parse(b"BDAT 9223372036854775808"),
-        Ok(Command::Bdat {
-            size_bytes: 1 << 63,
-            last: false
-        })
+        Ok(Command::Bdat { size_bytes: 1 << 63, last: false })
     );
     // Whatever is wrong with the line, also what holds for every line.
     assert!(parse(b"BDAT 5\0").unwrap_err().is_fatal());
@@ -79,11 +76,7 @@ fn attack_11_control_characters_never_get_into_a_value() {
     for line in lines {
         for control in ["\r", "\n", "\0", "\t", "\x7f", "\r\n"] {
             let line = line.replace('?', control);
-            assert_eq!(
-                parse(line.as_bytes()),
-                Err(CommandError::ControlCharacter),
-                "{line:?}"
-            );
+            assert_eq!(parse(line.as_bytes()), Err(CommandError::ControlCharacter), "{line:?}");
         }
     }
     for encoded in ["+0D", "+0A", "+00", "+0d+0a", "+7F"] {
@@ -93,18 +86,11 @@ fn attack_11_control_characters_never_get_into_a_value() {
             format!("RCPT TO:<a@b> ORCPT=rfc822;a{encoded}b"),
         ] {
             let error = parse(line.as_bytes()).unwrap_err();
-            assert!(
-                matches!(error, CommandError::BadParameter(_)),
-                "{line}: {error:?}"
-            );
+            assert!(matches!(error, CommandError::BadParameter(_)), "{line}: {error:?}");
         }
     }
     // C1 controls and line separators of Unicode are not letters either.
-    for line in [
-        "RCPT TO:<a\u{85}b@c>",
-        "RCPT TO:<a@b\u{2028}c>",
-        "RCPT TO:<\"a\u{9b}\"@c>",
-    ] {
+    for line in ["RCPT TO:<a\u{85}b@c>", "RCPT TO:<a@b\u{2028}c>", "RCPT TO:<\"a\u{9b}\"@c>"] {
         assert!(parse(line.as_bytes()).is_err(), "{line:?}");
     }
 }
@@ -112,14 +98,8 @@ fn attack_11_control_characters_never_get_into_a_value() {
 #[test]
 fn attack_11_our_own_values_can_not_inject_a_command() {
     let mut out = BytesMut::new();
-    Command::Ehlo {
-        name: "a\r\nQUIT".to_owned(),
-    }
-    .encode(&mut out);
-    Command::Unknown {
-        verb: "X\nY".to_owned(),
-    }
-    .encode(&mut out);
+    Command::Ehlo { name: "a\r\nQUIT".to_owned() }.encode(&mut out);
+    Command::Unknown { verb: "X\nY".to_owned() }.encode(&mut out);
     assert_eq!(&out[..], b"EHLO aQUIT\r\nXY\r\n");
 }
 
@@ -127,8 +107,5 @@ fn attack_11_our_own_values_can_not_inject_a_command() {
 fn attack_14_an_initial_response_is_bounded() {
     let long = [b"AUTH PLAIN ", &b"A".repeat(1 << 20)[..]].concat();
     assert_eq!(parse(&long), Err(CommandError::BadInitialResponse));
-    assert_eq!(
-        parse(b"AUTH PLAIN AGEA\0Yg=="),
-        Err(CommandError::ControlCharacter)
-    );
+    assert_eq!(parse(b"AUTH PLAIN AGEA\0Yg=="), Err(CommandError::ControlCharacter));
 }

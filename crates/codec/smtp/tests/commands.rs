@@ -9,11 +9,7 @@ fn check(line: &str, printed: &str) {
         let command = Command::parse(line.as_bytes(), Dialect { smtputf8 }).expect(line);
         let mut out = BytesMut::new();
         command.encode(&mut out);
-        assert_eq!(
-            String::from_utf8_lossy(&out),
-            format!("{printed}\r\n"),
-            "{line}"
-        );
+        assert_eq!(String::from_utf8_lossy(&out), format!("{printed}\r\n"), "{line}");
     }
 }
 
@@ -55,71 +51,26 @@ fn mail() {
     check("MAIL FROM:<>", "MAIL FROM:<>");
     check("mail from:<A@B.example>", "MAIL FROM:<A@b.example>");
     check("MAIL  FROM:  <a@b>  SIZE=10 ", "MAIL FROM:<a@b> SIZE=10");
-    check(
-        "MAIL FROM:<a@b> size=99999999999999999999",
-        "MAIL FROM:<a@b> SIZE=18446744073709551615",
-    );
-    check(
-        "MAIL FROM:<a@b> body=8bitmime ret=hdrs",
-        "MAIL FROM:<a@b> BODY=8BITMIME RET=HDRS",
-    );
-    check(
-        "MAIL FROM:<> BODY=BINARYMIME",
-        "MAIL FROM:<> BODY=BINARYMIME",
-    );
-    check(
-        "MAIL FROM:<a@b> ENVID=QQ+2B314159",
-        "MAIL FROM:<a@b> ENVID=QQ+2B314159",
-    );
+    check("MAIL FROM:<a@b> size=99999999999999999999", "MAIL FROM:<a@b> SIZE=18446744073709551615");
+    check("MAIL FROM:<a@b> body=8bitmime ret=hdrs", "MAIL FROM:<a@b> BODY=8BITMIME RET=HDRS");
+    check("MAIL FROM:<> BODY=BINARYMIME", "MAIL FROM:<> BODY=BINARYMIME");
+    check("MAIL FROM:<a@b> ENVID=QQ+2B314159", "MAIL FROM:<a@b> ENVID=QQ+2B314159");
     check("MAIL FROM:<a@b> AUTH=<>", "MAIL FROM:<a@b> AUTH=<>");
-    check(
-        "MAIL FROM:<a@b> AUTH=e+3Dmc2@example.com",
-        "MAIL FROM:<a@b> AUTH=e+3Dmc2@example.com",
-    );
+    check("MAIL FROM:<a@b> AUTH=e+3Dmc2@example.com", "MAIL FROM:<a@b> AUTH=e+3Dmc2@example.com");
     check_refused("MAIL", "501 5.5.2 expected MAIL FROM:<address>");
     check_refused("MAIL a@b", "501 5.5.2 expected MAIL FROM:<address>");
-    check_refused(
-        "MAIL FROM:a@b",
-        "501 5.1.3 address must stand in angle brackets",
-    );
-    check_refused(
-        "MAIL FROM:",
-        "501 5.1.3 address must stand in angle brackets",
-    );
-    check_refused(
-        "MAIL FROM:<a@b>SIZE=1",
-        "501 5.5.2 space required behind the address",
-    );
-    check_refused(
-        "MAIL FROM:<a@b> SIZE=1 SIZE=1",
-        "501 5.5.4 SIZE given twice",
-    );
+    check_refused("MAIL FROM:a@b", "501 5.1.3 address must stand in angle brackets");
+    check_refused("MAIL FROM:", "501 5.1.3 address must stand in angle brackets");
+    check_refused("MAIL FROM:<a@b>SIZE=1", "501 5.5.2 space required behind the address");
+    check_refused("MAIL FROM:<a@b> SIZE=1 SIZE=1", "501 5.5.4 SIZE given twice");
     check_refused("MAIL FROM:<a@b> SIZE", "501 5.5.4 invalid value for SIZE");
     check_refused("MAIL FROM:<a@b> SIZE=", "501 5.5.4 invalid value for SIZE");
-    check_refused(
-        "MAIL FROM:<a@b> SIZE=-1",
-        "501 5.5.4 invalid value for SIZE",
-    );
-    check_refused(
-        "MAIL FROM:<a@b> SIZE=100000000000000000000",
-        "501 5.5.4 invalid value for SIZE",
-    );
-    check_refused(
-        "MAIL FROM:<a@b> BODY=9BIT",
-        "501 5.5.4 invalid value for BODY",
-    );
-    check_refused(
-        "MAIL FROM:<a@b> FOO=1",
-        "555 5.5.4 parameter FOO not recognised",
-    );
-    check_refused(
-        "MAIL FROM:<a@b> NOTIFY=NEVER",
-        "555 5.5.4 parameter NOTIFY not recognised",
-    );
-    check_refused(
-        "MAIL FROM:<a@b> SMTPUTF8",
-        "555 5.5.4 parameter SMTPUTF8 not recognised",
-    );
+    check_refused("MAIL FROM:<a@b> SIZE=-1", "501 5.5.4 invalid value for SIZE");
+    check_refused("MAIL FROM:<a@b> SIZE=100000000000000000000", "501 5.5.4 invalid value for SIZE");
+    check_refused("MAIL FROM:<a@b> BODY=9BIT", "501 5.5.4 invalid value for BODY");
+    check_refused("MAIL FROM:<a@b> FOO=1", "555 5.5.4 parameter FOO not recognised");
+    check_refused("MAIL FROM:<a@b> NOTIFY=NEVER", "555 5.5.4 parameter NOTIFY not recognised");
+    check_refused("MAIL FROM:<a@b> SMTPUTF8", "555 5.5.4 parameter SMTPUTF8 not recognised");
 }
 
 #[test]
@@ -128,36 +79,15 @@ fn rcpt() {
     check("rcpt to: <postMASTER>", "RCPT TO:<postmaster>");
     check("RCPT TO:<@x,@y:a@b>", "RCPT TO:<a@b>");
     check("RCPT TO:<a@b> NOTIFY=never", "RCPT TO:<a@b> NOTIFY=NEVER");
-    check(
-        "RCPT TO:<a@b> NOTIFY=DELAY,SUCCESS",
-        "RCPT TO:<a@b> NOTIFY=SUCCESS,DELAY",
-    );
-    check(
-        "RCPT TO:<a@b> ORCPT=RFC822;x+2By@z",
-        "RCPT TO:<a@b> ORCPT=rfc822;x+2By@z",
-    );
+    check("RCPT TO:<a@b> NOTIFY=DELAY,SUCCESS", "RCPT TO:<a@b> NOTIFY=SUCCESS,DELAY");
+    check("RCPT TO:<a@b> ORCPT=RFC822;x+2By@z", "RCPT TO:<a@b> ORCPT=rfc822;x+2By@z");
     check_refused("RCPT TO:<>", "501 5.1.3 malformed local part");
     check_refused("RCPT FROM:<a@b>", "501 5.5.2 expected RCPT TO:<address>");
-    check_refused(
-        "RCPT TO:<a@b> NOTIFY=NEVER,DELAY",
-        "501 5.5.4 invalid value for NOTIFY",
-    );
-    check_refused(
-        "RCPT TO:<a@b> NOTIFY=",
-        "501 5.5.4 invalid value for NOTIFY",
-    );
-    check_refused(
-        "RCPT TO:<a@b> ORCPT=x@y",
-        "501 5.5.4 invalid value for ORCPT",
-    );
-    check_refused(
-        "RCPT TO:<a@b> ORCPT=rfc822;",
-        "501 5.5.4 invalid value for ORCPT",
-    );
-    check_refused(
-        "RCPT TO:<a@b> SIZE=1",
-        "555 5.5.4 parameter SIZE not recognised",
-    );
+    check_refused("RCPT TO:<a@b> NOTIFY=NEVER,DELAY", "501 5.5.4 invalid value for NOTIFY");
+    check_refused("RCPT TO:<a@b> NOTIFY=", "501 5.5.4 invalid value for NOTIFY");
+    check_refused("RCPT TO:<a@b> ORCPT=x@y", "501 5.5.4 invalid value for ORCPT");
+    check_refused("RCPT TO:<a@b> ORCPT=rfc822;", "501 5.5.4 invalid value for ORCPT");
+    check_refused("RCPT TO:<a@b> SIZE=1", "555 5.5.4 parameter SIZE not recognised");
 }
 
 #[test]
@@ -168,10 +98,7 @@ fn smtputf8_must_be_asked_for() {
     };
     assert!(mail("MAIL FROM:<jörg@x> SMTPUTF8", offered).is_ok());
     assert_eq!(mail("MAIL FROM:<jörg@x>", offered), Err(553));
-    assert_eq!(
-        mail("MAIL FROM:<jörg@x> SMTPUTF8", Dialect::default()),
-        Err(553)
-    );
+    assert_eq!(mail("MAIL FROM:<jörg@x> SMTPUTF8", Dialect::default()), Err(553));
     assert_eq!(mail("MAIL FROM:<a@b> SMTPUTF8=1", offered), Err(555));
     assert_eq!(mail("MAIL FROM:<a@b> SMTPUTF8 SMTPUTF8", offered), Err(501));
     assert!(mail("RCPT TO:<jörg@x>", offered).is_ok());
@@ -185,19 +112,9 @@ fn bdat() {
     check("BDAT 0 LAST", "BDAT 0 LAST");
     check("bdat 1000 last", "BDAT 1000 LAST");
     check("BDAT 9223372036854775808", "BDAT 9223372036854775808");
-    for line in [
-        "BDAT",
-        "BDAT x",
-        "BDAT -1",
-        "BDAT +1",
-        "BDAT 1 FIRST",
-        "BDAT 1 LAST LAST",
-    ] {
+    for line in ["BDAT", "BDAT x", "BDAT -1", "BDAT +1", "BDAT 1 FIRST", "BDAT 1 LAST LAST"] {
         let error = Command::parse(line.as_bytes(), Dialect::default()).expect_err(line);
-        assert!(
-            error.is_fatal(),
-            "{line}: the chunk would be read as commands"
-        );
+        assert!(error.is_fatal(), "{line}: the chunk would be read as commands");
     }
 }
 

@@ -57,14 +57,7 @@ fn mail() -> impl Strategy<Value = Command> {
             let smtputf8 = smtputf8 || from.as_ref().is_some_and(|from| !from.is_ascii());
             Command::Mail {
                 from: from.map_or(ReversePath::Null, ReversePath::Address),
-                params: MailParams {
-                    size_bytes,
-                    body,
-                    ret,
-                    envid,
-                    auth,
-                    smtputf8,
-                },
+                params: MailParams { size_bytes, body, ret, envid, auth, smtputf8 },
             }
         })
 }
@@ -73,23 +66,12 @@ fn rcpt() -> impl Strategy<Value = Command> {
     let notify = (any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
         |(success, failure, delay)| match (success, failure, delay) {
             (false, false, false) => Notify::Never,
-            _ => Notify::On {
-                success,
-                failure,
-                delay,
-            },
+            _ => Notify::On { success, failure, delay },
         },
     );
-    let orcpt =
-        ("[a-z0-9-]{1,10}", printable(100)).prop_map(|(address_type, address)| OriginalRecipient {
-            address_type,
-            address,
-        });
-    (
-        proptest::option::of(address()),
-        proptest::option::of(notify),
-        proptest::option::of(orcpt),
-    )
+    let orcpt = ("[a-z0-9-]{1,10}", printable(100))
+        .prop_map(|(address_type, address)| OriginalRecipient { address_type, address });
+    (proptest::option::of(address()), proptest::option::of(notify), proptest::option::of(orcpt))
         .prop_map(|(to, notify, orcpt)| Command::Rcpt {
             to: to.map_or(ForwardPath::Postmaster, ForwardPath::Address),
             params: RcptParams { notify, orcpt },
@@ -126,17 +108,12 @@ fn reply() -> impl Strategy<Value = Reply> {
     // A line that begins with a letter: one that begins like an enhanced code reads as one.
     let line = "([a-zA-Z<][ -~]{0,600})?";
     let enhanced = proptest::option::of((0u16..=999, 0u16..=999));
-    (
-        200u16..600,
-        enhanced,
-        line,
-        proptest::collection::vec(line, 0..5),
-    )
-        .prop_map(|(code, enhanced, first, more)| {
+    (200u16..600, enhanced, line, proptest::collection::vec(line, 0..5)).prop_map(
+        |(code, enhanced, first, more)| {
             let enhanced = enhanced.map(|(subject, detail)| EnhancedCode::new(2, subject, detail));
-            more.into_iter()
-                .fold(Reply::new(code, enhanced, first), Reply::with_line)
-        })
+            more.into_iter().fold(Reply::new(code, enhanced, first), Reply::with_line)
+        },
+    )
 }
 
 /// Bytes that look enough like the protocol to get past the first check.

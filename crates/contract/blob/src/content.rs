@@ -88,11 +88,9 @@ impl Content {
                     Segment::Inline(bytes) => {
                         Segment::Inline(bytes.slice(begin as usize..end as usize))
                     }
-                    Segment::Blob { id, offset, .. } => Segment::Blob {
-                        id: *id,
-                        offset: offset + begin,
-                        size_bytes: end - begin,
-                    },
+                    Segment::Blob { id, offset, .. } => {
+                        Segment::Blob { id: *id, offset: offset + begin, size_bytes: end - begin }
+                    }
                 });
             }
             at += size;

@@ -6,7 +6,9 @@
 //! machine and a cluster run the same code; only the implementation of [`Control`] differs.
 
 use async_trait::async_trait;
-use base::{AccountId, BootId, ClusterKey, Epoch, Error, Kind, NodeId, QueueId, Result, Slot, wire};
+use base::{
+    AccountId, BootId, ClusterKey, Epoch, Error, Kind, NodeId, QueueId, Result, Slot, wire,
+};
 use bytes::Bytes;
 use contract_store::keys::KeyBuilder;
 use contract_store::{BodyError, Isolation, Transaction};

@@ -33,16 +33,9 @@ impl DirectoryService {
     /// [`Kind::AlreadyExists`].
     pub async fn bootstrap(&self, first: Bootstrap) -> Result<u64> {
         let domains = self.domains().await?;
-        if !domains
-            .iter()
-            .any(|domain| domain.name == first.domain.to_lowercase())
-        {
+        if !domains.iter().any(|domain| domain.name == first.domain.to_lowercase()) {
             let default = !domains.iter().any(|domain| domain.default);
-            let new = Domain {
-                name: first.domain,
-                kind: DomainKind::Authoritative,
-                default,
-            };
+            let new = Domain { name: first.domain, kind: DomainKind::Authoritative, default };
             match self.create_domain(&Actor::System, new).await {
                 Err(error) if error.kind == Kind::AlreadyExists => {}
                 other => drop(other?),
@@ -79,10 +72,7 @@ async fn missing(shared: &Shared, accounts: Vec<NewAccount>) -> Result<Vec<NewAc
             .collect::<Result<_>>()?;
         let free: Vec<bool> = view(&shared.store, |reader| {
             let lookups: Vec<_> = names.iter().map(|n| is_free(reader, n.clone())).collect();
-            futures::stream::iter(lookups)
-                .buffered(LOOKUPS_AT_ONCE)
-                .try_collect()
-                .boxed()
+            futures::stream::iter(lookups).buffered(LOOKUPS_AT_ONCE).try_collect().boxed()
         })
         .await?;
         let free = chunk.iter().zip(free).filter(|(_, free)| *free);

@@ -26,11 +26,7 @@ pub(crate) struct Recent<K, V> {
 
 impl<K: Hash + Eq + Clone, V> Recent<K, V> {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self {
-            young: HashMap::new(),
-            old: HashMap::new(),
-            capacity: capacity.max(1),
-        }
+        Self { young: HashMap::new(), old: HashMap::new(), capacity: capacity.max(1) }
     }
 
     /// The entry, which is now the youngest.
@@ -102,10 +98,7 @@ impl Cache {
             verified: Recent::new(accounts),
             default_domain: None,
         };
-        Self {
-            inner: Mutex::new(inner),
-            stale_after_ms,
-        }
+        Self { inner: Mutex::new(inner), stale_after_ms }
     }
 
     /// Taken before a read of the store whose result is to be kept.
@@ -207,9 +200,7 @@ impl Cache {
     pub(crate) fn keep_account(&self, ticket: Ticket, name: Option<&Name>, account: &Arc<Account>) {
         self.keep(ticket, |inner| {
             if let Some(name) = name {
-                inner
-                    .names
-                    .insert(name.clone(), Target::Account(account.id));
+                inner.names.insert(name.clone(), Target::Account(account.id));
             }
             inner.accounts.insert(account.id, account.clone());
         });
@@ -235,9 +226,7 @@ impl Cache {
         mac: blake3::Hash,
         until_ms: u64,
     ) {
-        self.keep(ticket, |inner| {
-            inner.verified.insert(id, Verified { mac, until_ms })
-        });
+        self.keep(ticket, |inner| inner.verified.insert(id, Verified { mac, until_ms }));
     }
 }
 

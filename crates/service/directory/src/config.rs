@@ -67,21 +67,14 @@ pub(crate) const HASH_LANES: u32 = 1;
 
 impl Default for HashParameters {
     fn default() -> Self {
-        Self {
-            memory_kib: HASH_MEMORY_KIB,
-            passes: HASH_PASSES,
-            lanes: HASH_LANES,
-        }
+        Self { memory_kib: HASH_MEMORY_KIB, passes: HASH_PASSES, lanes: HASH_LANES }
     }
 }
 
 /// The most a ready-made hash may ask for, so that an import cannot make every sign-in cost
 /// gigabytes.
-pub(crate) const HASH_IMPORT_MAX: HashParameters = HashParameters {
-    memory_kib: 64 * 1024,
-    passes: 10,
-    lanes: 4,
-};
+pub(crate) const HASH_IMPORT_MAX: HashParameters =
+    HashParameters { memory_kib: 64 * 1024, passes: 10, lanes: 4 };
 
 /// The longest password, in bytes: nobody types more, and hashing starts by reading all of it.
 pub(crate) const PASSWORD_BYTES_MAX: usize = 1_024;

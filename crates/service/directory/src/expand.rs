@@ -28,11 +28,7 @@ pub(crate) async fn expand(
     cursor: u64,
     limit: usize,
 ) -> Result<Expansion> {
-    let mut piece = Piece {
-        cursor,
-        limit: limit.max(1),
-        members: BTreeMap::new(),
-    };
+    let mut piece = Piece { cursor, limit: limit.max(1), members: BTreeMap::new() };
     let mut seen = HashSet::from([root]);
     let mut waiting = VecDeque::from([(root, 1)]);
     while let Some((group, depth)) = waiting.pop_front() {
@@ -70,10 +66,7 @@ fn check_limits(root: GroupId, depth: usize, groups: usize) -> Result<()> {
         return Err(Error::new(Kind::Limit, text));
     }
     if groups > EXPAND_GROUPS_MAX {
-        let text = format!(
-            "group {}: contains more than {EXPAND_GROUPS_MAX} groups",
-            root.0
-        );
+        let text = format!("group {}: contains more than {EXPAND_GROUPS_MAX} groups", root.0);
         return Err(Error::new(Kind::Limit, text));
     }
     Ok(())
@@ -96,14 +89,8 @@ async fn members(shared: &Shared, group: GroupId) -> Result<Option<Vec<Address>>
 /// What each member is here.
 async fn targets(shared: &Shared, members: &[Address]) -> Result<Vec<(Address, Option<Target>)>> {
     view(&shared.store, |reader| {
-        let lookups: Vec<_> = members
-            .iter()
-            .map(|member| target(reader, member.clone()))
-            .collect();
-        futures::stream::iter(lookups)
-            .buffered(LOOKUPS_AT_ONCE)
-            .try_collect()
-            .boxed()
+        let lookups: Vec<_> = members.iter().map(|member| target(reader, member.clone())).collect();
+        futures::stream::iter(lookups).buffered(LOOKUPS_AT_ONCE).try_collect().boxed()
     })
     .await
 }
@@ -168,11 +155,7 @@ impl Piece {
         } else {
             None
         };
-        let members = self
-            .members
-            .into_values()
-            .flat_map(BTreeMap::into_values)
-            .collect();
+        let members = self.members.into_values().flat_map(BTreeMap::into_values).collect();
         Expansion { members, next }
     }
 }

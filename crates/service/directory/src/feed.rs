@@ -34,10 +34,7 @@ const MARKER_KEEP_MS: i64 = 24 * 60 * 60 * 1_000;
 pub(crate) async fn follow(shared: Arc<Shared>) {
     let mut position = None;
     loop {
-        let poll = shared
-            .env
-            .clock
-            .sleep(Duration::from_millis(shared.config.poll_ms));
+        let poll = shared.env.clock.sleep(Duration::from_millis(shared.config.poll_ms));
         match catch_up(&shared, &mut position).await {
             Ok(watch) => {
                 // A watch that fails is no wake-up: wait for the poll, or this would spin.
@@ -103,12 +100,7 @@ async fn read_news(shared: &Shared, position: Option<Versionstamp>) -> Result<Ne
     let tx = shared.store.begin();
     let (head, trimmed) = futures::try_join!(stamp(&*tx, keys::HEAD), stamp(&*tx, keys::TRIMMED))?;
     let watch = tx.watch(keys::HEAD);
-    let mut news = News {
-        rows: None,
-        position: head,
-        at_end: true,
-        watch,
-    };
+    let mut news = News { rows: None, position: head, at_end: true, watch };
     if let Some(after) = position.filter(|position| *position >= trimmed) {
         let range = KeyRange::new(keys::feed_entry(&after), keys::feed().end);
         let mut read = RangeRead::all(&range).limit(READ_ROWS);
@@ -132,9 +124,7 @@ async fn read_news(shared: &Shared, position: Option<Versionstamp>) -> Result<Ne
 /// A stored stamp; zeros where there is none yet.
 async fn stamp(tx: &dyn Transaction, key: &[u8]) -> StoreResult<Versionstamp> {
     let value = tx.get(key, Isolation::Snapshot).await?;
-    Ok(value
-        .and_then(|bytes| bytes[..].try_into().ok())
-        .unwrap_or_default())
+    Ok(value.and_then(|bytes| bytes[..].try_into().ok()).unwrap_or_default())
 }
 
 /// Trims the feed for ever, each node in its own rhythm.
@@ -142,11 +132,7 @@ pub(crate) async fn trim_regularly(shared: Arc<Shared>) {
     loop {
         let interval_ms = shared.config.trim_interval_ms;
         let jitter_ms = shared.env.random.below(interval_ms / 4 + 1);
-        shared
-            .env
-            .clock
-            .sleep(Duration::from_millis(interval_ms + jitter_ms))
-            .await;
+        shared.env.clock.sleep(Duration::from_millis(interval_ms + jitter_ms)).await;
         loop {
             match trim(&shared).await {
                 Ok(TRIM_ROWS) => {}
@@ -196,12 +182,8 @@ impl Trim {
         tx.set_batch_priority();
         tx.clear_range(&self.markers);
         let range = keys::feed();
-        let page = tx
-            .get_range(
-                &RangeRead::all(&range).limit(TRIM_ROWS),
-                Isolation::Snapshot,
-            )
-            .await?;
+        let page =
+            tx.get_range(&RangeRead::all(&range).limit(TRIM_ROWS), Isolation::Snapshot).await?;
         let mut last: Option<Bytes> = None;
         let mut count = 0;
         for row in &page.rows {
@@ -240,11 +222,7 @@ mod tests {
 
     fn config() -> DirectoryConfig {
         DirectoryConfig {
-            hash: HashParameters {
-                memory_kib: 64,
-                passes: 1,
-                lanes: 1,
-            },
+            hash: HashParameters { memory_kib: 64, passes: 1, lanes: 1 },
             feed_window_ms: 10_000,
             trim_interval_ms: 1_000,
             stale_after_ms: u64::MAX,
@@ -258,11 +236,8 @@ mod tests {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new(env.clock.clone(), &*env.random));
         let writer = DirectoryService::start(config(), store.clone(), env.clone());
         let follower = Shared::new(config(), store, env.clone());
-        let domain = Domain {
-            name: "x.test".into(),
-            kind: DomainKind::Authoritative,
-            default: true,
-        };
+        let domain =
+            Domain { name: "x.test".into(), kind: DomainKind::Authoritative, default: true };
         writer.create_domain(&Actor::System, domain).await.unwrap();
         let new = NewAccount {
             address: Address::new("alice", "x.test"),
@@ -277,14 +252,8 @@ mod tests {
     }
 
     async fn disable(writer: &DirectoryService, account: &Account) {
-        let change = AccountChange {
-            enabled: Some(false),
-            ..AccountChange::default()
-        };
-        writer
-            .update_account(&Actor::System, account.id, change)
-            .await
-            .unwrap();
+        let change = AccountChange { enabled: Some(false), ..AccountChange::default() };
+        writer.update_account(&Actor::System, account.id, change).await.unwrap();
     }
 
     async fn is_there(follower: &Shared, account: &Account) -> bool {
@@ -295,11 +264,7 @@ mod tests {
     async fn feed_rows(shared: &Shared) -> usize {
         let tx = shared.store.begin();
         let read = RangeRead::all(&keys::feed());
-        tx.get_range(&read, Isolation::Snapshot)
-            .await
-            .unwrap()
-            .rows
-            .len()
+        tx.get_range(&read, Isolation::Snapshot).await.unwrap().rows.len()
     }
 
     #[test]
@@ -310,27 +275,14 @@ mod tests {
             drop(catch_up(&follower, &mut position).await.unwrap());
             assert!(is_there(&follower, &account).await);
             disable(&writer, &account).await;
-            assert!(
-                is_there(&follower, &account).await,
-                "it has not looked at the feed"
-            );
+            assert!(is_there(&follower, &account).await, "it has not looked at the feed");
             env.clock.sleep(Duration::from_secs(60)).await;
-            assert_eq!(
-                feed_rows(&follower).await,
-                0,
-                "all rows are older than the window"
-            );
+            assert_eq!(feed_rows(&follower).await, 0, "all rows are older than the window");
             drop(catch_up(&follower, &mut position).await.unwrap());
             assert!(!is_there(&follower, &account).await);
             // And it goes on from there.
-            let enable = AccountChange {
-                enabled: Some(true),
-                ..AccountChange::default()
-            };
-            writer
-                .update_account(&Actor::System, account.id, enable)
-                .await
-                .unwrap();
+            let enable = AccountChange { enabled: Some(true), ..AccountChange::default() };
+            writer.update_account(&Actor::System, account.id, enable).await.unwrap();
             drop(catch_up(&follower, &mut position).await.unwrap());
             assert!(is_there(&follower, &account).await);
         });
@@ -363,11 +315,8 @@ mod tests {
             store.set_watches_max(0);
             let a = DirectoryService::start(config(), store.clone(), env.clone());
             let b = DirectoryService::start(config(), store.clone(), env.clone());
-            let domain = Domain {
-                name: "x.test".into(),
-                kind: DomainKind::Authoritative,
-                default: true,
-            };
+            let domain =
+                Domain { name: "x.test".into(), kind: DomainKind::Authoritative, default: true };
             a.create_domain(&Actor::System, domain).await.unwrap();
             let new = NewAccount {
                 address: Address::new("alice", "x.test"),
@@ -382,14 +331,9 @@ mod tests {
             assert!(is_there(&b.shared, &account).await);
             let begun = store.stats().begun;
             disable(&a, &account).await;
-            env.clock
-                .sleep(Duration::from_millis(config().poll_ms + 100))
-                .await;
+            env.clock.sleep(Duration::from_millis(config().poll_ms + 100)).await;
             assert!(!is_there(&b.shared, &account).await);
-            assert!(
-                store.stats().begun - begun < 50,
-                "it polls and does not spin"
-            );
+            assert!(store.stats().begun - begun < 50, "it polls and does not spin");
         });
     }
 }

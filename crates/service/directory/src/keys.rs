@@ -53,16 +53,11 @@ pub(crate) fn administrators() -> KeyRange {
 }
 
 pub(crate) fn administrator_id(key: &[u8]) -> Option<AccountId> {
-    Some(AccountId(u64::from_be_bytes(
-        key.strip_prefix(ADMINISTRATOR)?.try_into().ok()?,
-    )))
+    Some(AccountId(u64::from_be_bytes(key.strip_prefix(ADMINISTRATOR)?.try_into().ok()?)))
 }
 
 pub(crate) fn name(name: &Name) -> Bytes {
-    KeyBuilder::new(NAME)
-        .text(name.domain.as_bytes())
-        .raw(name.local.as_bytes())
-        .build()
+    KeyBuilder::new(NAME).text(name.domain.as_bytes()).raw(name.local.as_bytes()).build()
 }
 
 pub(crate) fn names() -> KeyRange {
@@ -86,10 +81,7 @@ pub(crate) fn group(id: GroupId) -> Bytes {
 }
 
 pub(crate) fn group_order(name: &Name) -> Bytes {
-    KeyBuilder::new(GROUP_ORDER)
-        .text(name.domain.as_bytes())
-        .raw(name.local.as_bytes())
-        .build()
+    KeyBuilder::new(GROUP_ORDER).text(name.domain.as_bytes()).raw(name.local.as_bytes()).build()
 }
 
 pub(crate) fn groups_in_order() -> KeyRange {

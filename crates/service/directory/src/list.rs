@@ -74,16 +74,11 @@ async fn accounts_page(
     limit: usize,
 ) -> ReadResult<Listed<Account>> {
     let rows = reader.rows(&range, limit, false).await?;
-    let next = rows
-        .last()
-        .filter(|_| rows.len() == limit)
-        .map(|r| KeyRange::single(&r.key).end);
+    let next = rows.last().filter(|_| rows.len() == limit).map(|r| KeyRange::single(&r.key).end);
     let mut ids: Vec<AccountId> = Vec::with_capacity(rows.len());
     for row in &rows {
-        if let NameRow {
-            target: Target::Account(id),
-            primary: true,
-        } = NameRow::from_bytes(&row.key, &row.value)?
+        if let NameRow { target: Target::Account(id), primary: true } =
+            NameRow::from_bytes(&row.key, &row.value)?
         {
             ids.push(id);
         }
@@ -93,10 +88,7 @@ async fn accounts_page(
             .buffered(LOOKUPS_AT_ONCE)
             .try_collect()
             .await?;
-    Ok(Listed {
-        found: found.into_iter().flatten().collect(),
-        next,
-    })
+    Ok(Listed { found: found.into_iter().flatten().collect(), next })
 }
 
 /// Groups in order of address.
@@ -110,10 +102,7 @@ pub(crate) async fn groups(
     let mut groups = Vec::new();
     while groups.len() < limit {
         // One group at a time: each may have 10,000 members.
-        let page = view(&shared.store, |reader| {
-            next_group(reader, range.clone()).boxed()
-        })
-        .await?;
+        let page = view(&shared.store, |reader| next_group(reader, range.clone()).boxed()).await?;
         groups.extend(page.found.into_iter().map(Arc::new));
         match page.next {
             Some(begin) => range.begin = begin,
@@ -126,30 +115,19 @@ pub(crate) async fn groups(
 async fn next_group(reader: Reader<'_>, range: KeyRange) -> ReadResult<Listed<Group>> {
     let rows = reader.rows(&range, 1, false).await?;
     let Some(row) = rows.first() else {
-        return Ok(Listed {
-            found: Vec::new(),
-            next: None,
-        });
+        return Ok(Listed { found: Vec::new(), next: None });
     };
     let mut found = Vec::new();
     if let Target::Group(id) = NameRow::from_bytes(&row.key, &row.value)?.target {
         found.extend(reader.group(id).await?);
     }
-    Ok(Listed {
-        found,
-        next: Some(KeyRange::single(&row.key).end),
-    })
+    Ok(Listed { found, next: Some(KeyRange::single(&row.key).end) })
 }
 
 /// A group by id, from the store.
 pub(crate) async fn group(shared: &Shared, id: GroupId) -> Result<Arc<Group>> {
-    let found = view(&shared.store, |reader| {
-        async move { reader.group(id).await }.boxed()
-    })
-    .await?;
-    found
-        .map(Arc::new)
-        .ok_or_else(|| Error::not_found(format!("group {}", id.0)))
+    let found = view(&shared.store, |reader| async move { reader.group(id).await }.boxed()).await?;
+    found.map(Arc::new).ok_or_else(|| Error::not_found(format!("group {}", id.0)))
 }
 
 /// The newest audit records.
@@ -162,9 +140,7 @@ pub(crate) async fn audit(shared: &Shared, limit: usize) -> Result<Vec<AuditReco
         async move { reader.rows(&keys::audit(), limit, true).await }.boxed()
     })
     .await?;
-    rows.iter()
-        .map(|row| Ok(AuditRow::from_bytes(&row.key, &row.value)?.into()))
-        .collect()
+    rows.iter().map(|row| Ok(AuditRow::from_bytes(&row.key, &row.value)?.into())).collect()
 }
 
 fn start_after(

@@ -33,19 +33,13 @@ impl Name {
         {
             return None;
         }
-        Some(Self {
-            domain: address.domain.to_lowercase(),
-            local: local.to_lowercase(),
-        })
+        Some(Self { domain: address.domain.to_lowercase(), local: local.to_lowercase() })
     }
 
     /// The user's name where this is a sub-address: `user+detail` (RFC 5233 §4).
     pub(crate) fn without_detail(&self) -> Option<Self> {
         let (user, _) = self.local.split_once('+')?;
-        (!user.is_empty()).then(|| Self {
-            domain: self.domain.clone(),
-            local: user.to_owned(),
-        })
+        (!user.is_empty()).then(|| Self { domain: self.domain.clone(), local: user.to_owned() })
     }
 
     /// Whether this is the mailbox that every domain must have (RFC 5321 §4.5.1).

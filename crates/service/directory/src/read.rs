@@ -36,10 +36,7 @@ where
             tx: &'a dyn Transaction,
             _: contract_store::Attempt,
         ) -> BoxFuture<'a, ReadResult<T>> {
-            (self.0)(Reader {
-                tx,
-                isolation: Isolation::Snapshot,
-            })
+            (self.0)(Reader { tx, isolation: Isolation::Snapshot })
         }
     }
     transact(store, View(body)).await
@@ -48,10 +45,7 @@ where
 impl<'a> Reader<'a> {
     /// Reads that take part in conflict detection, for changes.
     pub(crate) fn serializable(tx: &'a dyn Transaction) -> Self {
-        Self {
-            tx,
-            isolation: Isolation::Serializable,
-        }
+        Self { tx, isolation: Isolation::Serializable }
     }
 
     pub(crate) async fn row<R: Row>(&self, key: &[u8]) -> ReadResult<Option<R>> {
@@ -83,10 +77,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) async fn account(&self, id: AccountId) -> ReadResult<Option<Account>> {
-        Ok(self
-            .row::<AccountRow>(&keys::account(id))
-            .await?
-            .map(Account::from))
+        Ok(self.row::<AccountRow>(&keys::account(id)).await?.map(Account::from))
     }
 
     /// As [`Reader::account`], for a future that outlives the borrow of the reader.

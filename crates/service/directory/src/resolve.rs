@@ -63,14 +63,8 @@ pub(crate) async fn from_store(shared: &Shared, address: &Address) -> Result<Res
     let resolved = match found {
         Found::Account { account, exact } => {
             let account = Arc::new(account);
-            shared
-                .cache
-                .keep_account(ticket, name.as_ref().filter(|_| exact), &account);
-            if account.enabled {
-                Resolved::Account(account)
-            } else {
-                Resolved::Unknown
-            }
+            shared.cache.keep_account(ticket, name.as_ref().filter(|_| exact), &account);
+            if account.enabled { Resolved::Account(account) } else { Resolved::Unknown }
         }
         Found::Group(group) => {
             let group = Arc::new(group);
@@ -101,9 +95,7 @@ async fn look(reader: Reader<'_>, name: Option<&Name>, domain: &str) -> ReadResu
         if domain.len() > DOMAIN_BYTES_MAX {
             return Ok(Found::Nobody(None));
         }
-        return Ok(Found::Nobody(
-            reader.domain(domain).await?.map(|row| row.kind),
-        ));
+        return Ok(Found::Nobody(reader.domain(domain).await?.map(|row| row.kind)));
     };
     let user = name.without_detail();
     let of_user = async {
@@ -118,10 +110,7 @@ async fn look(reader: Reader<'_>, name: Option<&Name>, domain: &str) -> ReadResu
     match (row.map(|row| row.target), of_user.map(|row| row.target)) {
         (Some(Target::Account(id)), _) => {
             if let Some(account) = reader.account(id).await? {
-                return Ok(Found::Account {
-                    account,
-                    exact: true,
-                });
+                return Ok(Found::Account { account, exact: true });
             }
         }
         (Some(Target::Group(id)), _) => {
@@ -131,18 +120,12 @@ async fn look(reader: Reader<'_>, name: Option<&Name>, domain: &str) -> ReadResu
         }
         (None, Some(Target::Account(id))) => {
             if let Some(account) = reader.account(id).await? {
-                return Ok(Found::Account {
-                    account,
-                    exact: false,
-                });
+                return Ok(Found::Account { account, exact: false });
             }
         }
         (None, _) if name.is_postmaster() && kind.is_some_and(|k| !is_external(k)) => {
             if let Some(account) = postmaster(reader).await? {
-                return Ok(Found::Account {
-                    account,
-                    exact: false,
-                });
+                return Ok(Found::Account { account, exact: false });
             }
         }
         _ => {}
@@ -156,10 +139,7 @@ fn is_external(kind: DomainKind) -> bool {
 
 /// The oldest enabled administrator; ids grow, so that is the first.
 async fn postmaster(reader: Reader<'_>) -> ReadResult<Option<Account>> {
-    for row in reader
-        .rows(&keys::administrators(), POSTMASTERS_TRIED, false)
-        .await?
-    {
+    for row in reader.rows(&keys::administrators(), POSTMASTERS_TRIED, false).await? {
         let Some(id) = keys::administrator_id(&row.key) else {
             continue;
         };

@@ -74,11 +74,7 @@ impl From<&Account> for AccountRow {
             aliases: a.aliases.iter().map(parts).collect(),
             display_name: a.display_name.clone(),
             enabled: a.enabled,
-            quota: [
-                a.quota.warn_bytes,
-                a.quota.no_send_bytes,
-                a.quota.no_receive_bytes,
-            ],
+            quota: [a.quota.warn_bytes, a.quota.no_send_bytes, a.quota.no_receive_bytes],
             send_as: ids(&a.send_as),
             full_access: ids(&a.full_access),
             smtp_sent_copy: a.smtp_sent_copy,
@@ -100,19 +96,13 @@ impl From<AccountRow> for Account {
             aliases: row.aliases.into_iter().map(address).collect(),
             display_name: row.display_name,
             enabled: row.enabled,
-            quota: Quota {
-                warn_bytes,
-                no_send_bytes,
-                no_receive_bytes,
-            },
+            quota: Quota { warn_bytes, no_send_bytes, no_receive_bytes },
             send_as: ids(row.send_as),
             full_access: ids(row.full_access),
             smtp_sent_copy: row.smtp_sent_copy,
             litigation_hold: row.litigation_hold,
             role: row.role,
-            created: Timestamp {
-                unix_ms: row.created_ms,
-            },
+            created: Timestamp { unix_ms: row.created_ms },
         }
     }
 }
@@ -159,11 +149,7 @@ impl Row for DomainRow {}
 impl DomainRow {
     pub(crate) fn domain(self, name: String, default: Option<&str>) -> Domain {
         let default = default == Some(name.as_str());
-        Domain {
-            name,
-            kind: self.kind,
-            default,
-        }
+        Domain { name, kind: self.kind, default }
     }
 }
 
@@ -264,10 +250,7 @@ impl Row for RemovedRow {}
 
 impl RemovedRow {
     pub(crate) fn new(account: &Account, at: Timestamp) -> Self {
-        Self {
-            address: parts(&account.address),
-            at_ms: at.unix_ms,
-        }
+        Self { address: parts(&account.address), at_ms: at.unix_ms }
     }
 }
 
@@ -285,39 +268,15 @@ impl Row for AuditRow {}
 
 impl From<AuditRecord> for AuditRow {
     fn from(record: AuditRecord) -> Self {
-        let AuditRecord {
-            at,
-            actor,
-            action,
-            target,
-            parameters,
-        } = record;
-        Self {
-            at_ms: at.unix_ms,
-            actor,
-            action,
-            target,
-            parameters,
-        }
+        let AuditRecord { at, actor, action, target, parameters } = record;
+        Self { at_ms: at.unix_ms, actor, action, target, parameters }
     }
 }
 
 impl From<AuditRow> for AuditRecord {
     fn from(row: AuditRow) -> Self {
-        let AuditRow {
-            at_ms,
-            actor,
-            action,
-            target,
-            parameters,
-        } = row;
-        Self {
-            at: Timestamp { unix_ms: at_ms },
-            actor,
-            action,
-            target,
-            parameters,
-        }
+        let AuditRow { at_ms, actor, action, target, parameters } = row;
+        Self { at: Timestamp { unix_ms: at_ms }, actor, action, target, parameters }
     }
 }
 
@@ -335,11 +294,7 @@ mod tests {
             aliases: vec![Address::new("b", "x.t")],
             display_name: "Rö".into(),
             enabled: true,
-            quota: Quota {
-                warn_bytes: None,
-                no_send_bytes: Some(300),
-                no_receive_bytes: Some(1),
-            },
+            quota: Quota { warn_bytes: None, no_send_bytes: Some(300), no_receive_bytes: Some(1) },
             send_as: vec![AccountId(9)],
             full_access: vec![],
             smtp_sent_copy: false,
@@ -350,30 +305,18 @@ mod tests {
         let bytes = AccountRow::from(&account).to_bytes().unwrap();
         let golden = b"\x01\x07\x02\x01R\x03x.t\x01\x01b\x03x.t\x03R\xc3\xb6\x01\
                        \x00\x01\xfb\x2c\x01\x01\x01\x01\x09\x00\x00\x01\x01\x0a";
-        assert_eq!(
-            bytes.escape_ascii().to_string(),
-            golden.escape_ascii().to_string()
-        );
+        assert_eq!(bytes.escape_ascii().to_string(), golden.escape_ascii().to_string());
         let back = Account::from(AccountRow::from_bytes(b"k", &bytes).unwrap());
         assert_eq!(back, account);
     }
 
     #[test]
     fn small_rows_keep_their_bytes() {
-        let name = NameRow {
-            target: Target::Group(GroupId(3)),
-            primary: true,
-        };
+        let name = NameRow { target: Target::Group(GroupId(3)), primary: true };
         assert_eq!(&name.to_bytes().unwrap()[..], [1, 1, 3, 1]);
-        let feed = FeedRow {
-            at_ms: 1,
-            changed: vec![Changed::Account(AccountId(4))],
-        };
+        let feed = FeedRow { at_ms: 1, changed: vec![Changed::Account(AccountId(4))] };
         assert_eq!(&feed.to_bytes().unwrap()[..], [1, 2, 1, 0, 4]);
-        let password = PasswordRow {
-            phc: "$a".into(),
-            shared_salt: true,
-        };
+        let password = PasswordRow { phc: "$a".into(), shared_salt: true };
         assert_eq!(&password.to_bytes().unwrap()[..], [1, 2, b'$', b'a', 1]);
         let error = NameRow::from_bytes(b"C/n", &[2, 0]).err().unwrap();
         assert!(error.detail.contains("C/n"), "{error}");

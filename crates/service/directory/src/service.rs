@@ -30,13 +30,7 @@ impl Shared {
     pub(crate) fn new(config: DirectoryConfig, store: Arc<dyn Store>, env: Env) -> Arc<Self> {
         let cache = Cache::new(config.cached_accounts, config.stale_after_ms);
         let login = Login::new(&config, &*env.random);
-        Arc::new(Self {
-            store,
-            env,
-            config,
-            cache,
-            login,
-        })
+        Arc::new(Self { store, env, config, cache, login })
     }
 
     /// Milliseconds on the clock that never goes back.
@@ -125,9 +119,7 @@ impl DirectoryAdmin for DirectoryService {
     }
 
     async fn remove_account(&self, actor: &Actor, id: AccountId) -> Result<()> {
-        change::run(&self.shared, actor, &account_remove::RemoveAccount { id })
-            .await
-            .map(|_| ())
+        change::run(&self.shared, actor, &account_remove::RemoveAccount { id }).await.map(|_| ())
     }
 
     async fn list_accounts(&self, after: Option<&str>, limit: usize) -> Result<Vec<Arc<Account>>> {

@@ -43,22 +43,13 @@ pub(crate) fn own_address(address: &Address) -> Result<Name> {
 pub(crate) fn member_address(address: &Address) -> Result<Name> {
     let fine = |part: &str| !part.is_empty() && !part.chars().any(|c| c.is_control() || hidden(c));
     if !fine(&address.local) || !fine(&address.domain) || address.domain.contains(['@', ' ']) {
-        return Err(Error::invalid(format!(
-            "member {}: not an address",
-            shown(address)
-        )));
+        return Err(Error::invalid(format!("member {}: not an address", shown(address))));
     }
     if address.domain.len() > DOMAIN_BYTES_MAX {
-        return Err(Error::invalid(format!(
-            "member {}: the domain is too long",
-            shown(address)
-        )));
+        return Err(Error::invalid(format!("member {}: the domain is too long", shown(address))));
     }
     Name::of(address).ok_or_else(|| {
-        Error::invalid(format!(
-            "member {}: the part before the @ is not usable",
-            shown(address)
-        ))
+        Error::invalid(format!("member {}: the part before the @ is not usable", shown(address)))
     })
 }
 
@@ -75,10 +66,7 @@ pub(crate) fn domain(name: &str) -> Result<String> {
         if label.starts_with('-') || label.ends_with('-') {
             return refuse("a part begins or ends with a hyphen");
         }
-        if !label
-            .chars()
-            .all(|c| c == '-' || c.is_ascii_alphanumeric() || plain_letter(c))
-        {
+        if !label.chars().all(|c| c == '-' || c.is_ascii_alphanumeric() || plain_letter(c)) {
             return refuse("only letters, digits and hyphens may stand between the dots");
         }
     }
@@ -92,10 +80,7 @@ pub(crate) fn display_name(name: &str) -> Result<()> {
         return Err(Error::invalid(text));
     }
     match name.chars().find(|c| c.is_control() || hidden(*c)) {
-        Some(c) => Err(Error::invalid(format!(
-            "display name {}: the character {c:?}",
-            cut(name)
-        ))),
+        Some(c) => Err(Error::invalid(format!("display name {}: the character {c:?}", cut(name)))),
         None => Ok(()),
     }
 }
@@ -107,9 +92,7 @@ pub(crate) fn password(password: &Secret) -> Result<()> {
         return Err(Error::invalid("password: must have 1 to 1024 bytes"));
     }
     if text.contains(['\0', '\r', '\n']) {
-        return Err(Error::invalid(
-            "password: must not contain NUL or a line end",
-        ));
+        return Err(Error::invalid("password: must not contain NUL or a line end"));
     }
     Ok(())
 }
@@ -215,37 +198,18 @@ mod tests {
     #[test]
     fn display_names_and_passwords() {
         assert!(display_name("Dr. Ålice \"A\" <x>").is_ok());
-        assert!(
-            display_name("a\r\nBcc: x")
-                .unwrap_err()
-                .text
-                .contains("'\\r'")
-        );
-        assert!(
-            display_name(&"x".repeat(513))
-                .unwrap_err()
-                .text
-                .contains("512")
-        );
+        assert!(display_name("a\r\nBcc: x").unwrap_err().text.contains("'\\r'"));
+        assert!(display_name(&"x".repeat(513)).unwrap_err().text.contains("512"));
         assert!(password(&Secret("x".into())).is_ok());
         for bad in ["", "a\0b", "a\nb", &"x".repeat(1025)] {
-            assert!(
-                password(&Secret(bad.into()))
-                    .unwrap_err()
-                    .text
-                    .starts_with("password:")
-            );
+            assert!(password(&Secret(bad.into())).unwrap_err().text.starts_with("password:"));
         }
     }
 
     #[test]
     fn quota_levels_rise() {
         let check = |warn, send, receive, fine: bool| {
-            let levels = Quota {
-                warn_bytes: warn,
-                no_send_bytes: send,
-                no_receive_bytes: receive,
-            };
+            let levels = Quota { warn_bytes: warn, no_send_bytes: send, no_receive_bytes: receive };
             assert_eq!(quota(&levels).is_ok(), fine, "{levels:?}");
         };
         check(Some(1), Some(1), Some(1), true);

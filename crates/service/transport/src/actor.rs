@@ -11,9 +11,7 @@ use base::actor::{Actor, Context as ActorContext, Inbox, Next, Reply};
 use base::{Deadline, Error, Kind, QueueId, Result, Slot, Timestamp};
 use codec_mime::ParsedMessage;
 use contract_control::Fence;
-use contract_store::{
-    Attempt, Body, BodyError, Isolation, RangeRead, Transaction, transact,
-};
+use contract_store::{Attempt, Body, BodyError, Isolation, RangeRead, Transaction, transact};
 use contract_transport::{QueueCall, QueueEntry, QueueHint, rows};
 use futures::future::BoxFuture;
 use std::collections::BTreeMap;

@@ -8,9 +8,9 @@ use crate::state::Waiting;
 use crate::targets::Failure;
 use base::{Address, Result, Timestamp};
 use bytes::Bytes;
+use codec_mime::SentAt;
 use codec_mime::build::{Mailbox, message_id};
 use codec_mime::report::{Action, Outcome, Report, Returned};
-use codec_mime::SentAt;
 use contract_blob::Content;
 use contract_transport::{Envelope, QueueEntry, Recipient, Source, Submission};
 use std::sync::Arc;
@@ -112,7 +112,8 @@ async fn report(
     let mut upload = context.blobs.upload();
     upload.write(message.clone()).await?;
     let staged = upload.finish().await?;
-    let source = Source { ip: None, helo: context.config.host_name.clone(), protocol: "local".into() };
+    let source =
+        Source { ip: None, helo: context.config.host_name.clone(), protocol: "local".into() };
     let envelope = Envelope {
         sender: None,
         recipients: vec![Recipient::plain(sender.clone())],

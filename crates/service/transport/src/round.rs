@@ -1,10 +1,10 @@
 //! One round of work on a message: everything that is due, delivered and written down.
 
 use crate::context::Context;
-use crate::{admin, retry};
 use crate::settle::{self, Settled};
 use crate::state::{State, Waiting, reason};
 use crate::targets::{self, Failure, Found, Piece, Target};
+use crate::{admin, retry};
 use base::{Error, Kind, Result, Slot};
 use codec_mime::{Limits, ParsedMessage, Scanner};
 use contract_control::Fence;
@@ -209,7 +209,12 @@ impl Work {
                 );
                 metrics::counter!("rialto_transport_failed_total").increment(1);
                 let Target { address, recipient, .. } = target;
-                Outcome::Failed(Failure { address, recipient, status, text: error.text.to_string() })
+                Outcome::Failed(Failure {
+                    address,
+                    recipient,
+                    status,
+                    text: error.text.to_string(),
+                })
             }
             None => {
                 tracing::info!(

@@ -118,11 +118,7 @@ impl Body<Written> for WriteDown<'_> {
 }
 
 impl WriteDown<'_> {
-    async fn write(
-        &self,
-        tx: &dyn Transaction,
-        attempt: Attempt,
-    ) -> Result<Written, BodyError> {
+    async fn write(&self, tx: &dyn Transaction, attempt: Attempt) -> Result<Written, BodyError> {
         let queue: QueueId = self.entry.queue;
         self.fence.check(tx).await?;
         let key = rows::entry_key(self.slot, queue);

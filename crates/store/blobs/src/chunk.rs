@@ -50,9 +50,8 @@ pub(crate) fn encode(key: &[u8], data: &[u8]) -> Bytes {
 
 /// The bytes of a chunk row, which must be `len` long. A row that is not compressed is not copied.
 pub(crate) fn decode(key: &[u8], row: &Bytes, len: usize) -> Result<Bytes, &'static str> {
-    let [version, flag, sum @ ..] = row
-        .first_chunk::<HEADER_BYTES>()
-        .ok_or("the row is cut off")?;
+    let [version, flag, sum @ ..] =
+        row.first_chunk::<HEADER_BYTES>().ok_or("the row is cut off")?;
     if *version != VERSION {
         return Err("unknown version");
     }
@@ -108,10 +107,7 @@ mod tests {
         let row = encode(b"here", b"data");
         assert_eq!(decode(b"there", &row, 4), Err("wrong checksum"));
         assert_eq!(decode(b"here", &row, 5), Err("wrong length"));
-        assert_eq!(
-            decode(b"here", &row.slice(..5), 4),
-            Err("the row is cut off")
-        );
+        assert_eq!(decode(b"here", &row.slice(..5), 4), Err("the row is cut off"));
     }
 
     proptest! {

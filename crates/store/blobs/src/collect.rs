@@ -30,11 +30,7 @@ pub(crate) async fn collect(shared: &Shared, limit: usize) -> Result<Collected> 
         // Each list has the whole limit: clearing chunks must keep up with what dooms them.
         let mut left = limit.max(1);
         loop {
-            let round = Round {
-                list,
-                limit: left.min(BATCH),
-                now: shared.clock.now(),
-            };
+            let round = Round { list, limit: left.min(BATCH), now: shared.clock.now() };
             let done = transact(&shared.store, round).await?;
             for id in &done.cleared {
                 shared.manifests.remove(*id);
@@ -97,10 +93,7 @@ impl Body<Done> for Round {
 impl Round {
     async fn candidates(&self, tx: &dyn Transaction) -> Result<Done, BodyError> {
         let (found, more) = self.head(tx, &rows::candidates_until(self.now)).await?;
-        let mut done = Done {
-            more,
-            ..Done::default()
-        };
+        let mut done = Done { more, ..Done::default() };
         let looks = found.iter().map(|row| async move {
             let Some(id) = rows::blob_of_candidate(&row.key) else {
                 return Ok(None);
@@ -124,10 +117,7 @@ impl Round {
 
     async fn leases(&self, tx: &dyn Transaction) -> Result<Done, BodyError> {
         let (found, more) = self.head(tx, &rows::leases_until(self.now)).await?;
-        let mut done = Done {
-            more,
-            ..Done::default()
-        };
+        let mut done = Done { more, ..Done::default() };
         for row in &found {
             done.examined += 1;
             // Whoever turns the lease into a manifest meanwhile must win or fail, not both.
@@ -143,10 +133,7 @@ impl Round {
 
     async fn doomed(&self, tx: &dyn Transaction) -> Result<Done, BodyError> {
         let (found, more) = self.head(tx, &rows::doomed()).await?;
-        let mut done = Done {
-            more,
-            ..Done::default()
-        };
+        let mut done = Done { more, ..Done::default() };
         let mut chunks = 0u32;
         for row in &found {
             if chunks >= CLEARED_CHUNKS_MAX {

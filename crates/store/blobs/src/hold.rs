@@ -42,10 +42,7 @@ pub(crate) async fn hold_stored(
     holder: &Holder,
 ) -> Result<(), BodyError> {
     // Only its presence matters, so it is not decoded.
-    match tx
-        .get(&rows::manifest_key(id), Isolation::Serializable)
-        .await?
-    {
+    match tx.get(&rows::manifest_key(id), Isolation::Serializable).await? {
         Some(_) => write_reference(tx, id, holder),
         None => Err(gone(id).into()),
     }
@@ -70,10 +67,7 @@ fn write_reference(tx: &dyn Transaction, id: BlobId, holder: &Holder) -> Result<
 /// The first reference to a small blob: its chunks and its manifest.
 fn write_inline(shared: &Shared, tx: &dyn Transaction, blob: &Staged, bytes: &Bytes) -> Result<()> {
     if bytes.len() > INLINE_BYTES_MAX || bytes.len() as u64 != blob.size_bytes {
-        return Err(Error::internal(format!(
-            "{blob:?} carries {} bytes",
-            bytes.len()
-        )));
+        return Err(Error::internal(format!("{blob:?} carries {} bytes", bytes.len())));
     }
     let upload = shared.new_upload();
     for (index, data) in bytes.chunks(chunk::DATA_BYTES).enumerate() {

@@ -70,9 +70,7 @@ impl StoreBlobs {
             stripe: env.random.u64() as u16,
             manifests: ManifestCache::default(),
         };
-        Ok(Self {
-            shared: Arc::new(shared),
-        })
+        Ok(Self { shared: Arc::new(shared) })
     }
 }
 

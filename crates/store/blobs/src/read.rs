@@ -24,13 +24,7 @@ const PAGE_CHUNKS: u32 = 2;
 
 /// The stream of a range's bytes.
 pub(crate) fn stream(shared: Arc<Shared>, id: BlobId, range: Range<u64>) -> ByteStream {
-    let reading = Reading {
-        shared,
-        id,
-        range,
-        checked: false,
-        ready: VecDeque::new(),
-    };
+    let reading = Reading { shared, id, range, checked: false, ready: VecDeque::new() };
     futures::stream::try_unfold(reading, Reading::next).boxed()
 }
 
@@ -107,10 +101,7 @@ impl Reading {
                 .ok_or_else(|| gone(self.id))?,
         };
         if self.range.start > self.range.end || self.range.end > manifest.size_bytes {
-            let asked = format!(
-                "{:?} of {:?}, {} bytes",
-                self.range, self.id, manifest.size_bytes
-            );
+            let asked = format!("{:?} of {:?}, {} bytes", self.range, self.id, manifest.size_bytes);
             return Err(Error::internal(format!("a range outside of a blob: {asked}")).into());
         }
         self.checked = true;
@@ -165,16 +156,12 @@ async fn chunk_rows(
 ) -> Result<Option<Vec<Bytes>>, StoreError> {
     let upload = manifest.upload();
     if first == last {
-        let row = tx
-            .get(&upload.chunk_key(first), Isolation::Snapshot)
-            .await?;
+        let row = tx.get(&upload.chunk_key(first), Isolation::Snapshot).await?;
         return Ok(row.map(|row| vec![row]));
     }
     let wanted = (last - first) as usize + 1;
-    let range = KeyRange::new(
-        upload.chunk_key(first),
-        KeyRange::single(&upload.chunk_key(last)).end,
-    );
+    let range =
+        KeyRange::new(upload.chunk_key(first), KeyRange::single(&upload.chunk_key(last)).end);
     let mut rows = Vec::with_capacity(wanted);
     let mut next = Some(RangeRead::all(&range).limit(wanted));
     while let Some(read) = next {
@@ -182,8 +169,6 @@ async fn chunk_rows(
         next = read.after(&page);
         rows.extend(page.rows);
     }
-    let in_order = (first..)
-        .zip(&rows)
-        .all(|(index, row)| row.key == upload.chunk_key(index));
+    let in_order = (first..).zip(&rows).all(|(index, row)| row.key == upload.chunk_key(index));
     Ok((in_order && rows.len() == wanted).then(|| rows.into_iter().map(|row| row.value).collect()))
 }

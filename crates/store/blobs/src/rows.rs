@@ -45,10 +45,7 @@ impl UploadId {
     }
 
     pub(crate) fn lease_key(self) -> Bytes {
-        KeyBuilder::new(b"BL")
-            .u64(self.deadline_ms())
-            .u128(self.0)
-            .build()
+        KeyBuilder::new(b"BL").u64(self.deadline_ms()).u128(self.0).build()
     }
 
     /// The upload of a lease's key.
@@ -70,10 +67,7 @@ impl UploadId {
 
     /// Orders its chunks to be cleared; `chunk_count` is 0 where it is not known.
     pub(crate) fn doom(self, tx: &dyn Transaction, chunk_count: u32) -> Result<()> {
-        tx.set(
-            &self.doomed_key(),
-            &wire::encode_row(VERSION, &chunk_count)?,
-        );
+        tx.set(&self.doomed_key(), &wire::encode_row(VERSION, &chunk_count)?);
         Ok(())
     }
 }
@@ -94,17 +88,12 @@ pub(crate) fn candidates_until(now: Timestamp) -> KeyRange {
 }
 
 fn until(prefix: &[u8], now: Timestamp) -> KeyRange {
-    let end = KeyBuilder::new(prefix)
-        .u64(now.unix_ms.max(0) as u64 + 1)
-        .build();
+    let end = KeyBuilder::new(prefix).u64(now.unix_ms.max(0) as u64 + 1).build();
     KeyRange::new(KeyBuilder::new(prefix).build(), end)
 }
 
 pub(crate) fn candidate_key(due: Timestamp, id: BlobId) -> Bytes {
-    KeyBuilder::new(b"BC")
-        .u64(due.unix_ms.max(0) as u64)
-        .raw(&id.0)
-        .build()
+    KeyBuilder::new(b"BC").u64(due.unix_ms.max(0) as u64).raw(&id.0).build()
 }
 
 pub(crate) fn blob_of_candidate(key: &[u8]) -> Option<BlobId> {
@@ -126,11 +115,7 @@ pub(crate) fn manifest_key(id: BlobId) -> Bytes {
 }
 
 pub(crate) fn blob_of_manifest(key: &[u8]) -> Option<BlobId> {
-    KeyReader::new(key, b"BM")?
-        .rest()
-        .try_into()
-        .ok()
-        .map(BlobId)
+    KeyReader::new(key, b"BM")?.rest().try_into().ok().map(BlobId)
 }
 
 pub(crate) fn hash_key() -> Bytes {
@@ -154,13 +139,7 @@ impl Manifest {
         let chunk_bytes = chunk::DATA_BYTES as u32;
         let chunk_count = u32::try_from(size_bytes.div_ceil(u64::from(chunk_bytes)))
             .map_err(|_| Error::invalid("The blob is too large"))?;
-        Ok(Self {
-            upload: upload.0,
-            size_bytes,
-            chunk_count,
-            chunk_bytes,
-            codec: CODEC_LZ4,
-        })
+        Ok(Self { upload: upload.0, size_bytes, chunk_count, chunk_bytes, codec: CODEC_LZ4 })
     }
 
     pub(crate) fn upload(&self) -> UploadId {
@@ -170,9 +149,7 @@ impl Manifest {
     /// How many bytes of the blob a chunk holds.
     pub(crate) fn chunk_len(&self, index: u32) -> usize {
         let begin = u64::from(index) * u64::from(self.chunk_bytes);
-        self.size_bytes
-            .saturating_sub(begin)
-            .min(u64::from(self.chunk_bytes)) as usize
+        self.size_bytes.saturating_sub(begin).min(u64::from(self.chunk_bytes)) as usize
     }
 
     pub(crate) fn encode(&self) -> Result<Bytes> {

@@ -38,9 +38,7 @@ impl StoreBlobs {
             hasher.update(&piece);
         }
         if *hasher.finalize().as_bytes() != id.0 {
-            return Err(Error::corrupt(format!(
-                "{id:?}: the bytes have another hash"
-            )));
+            return Err(Error::corrupt(format!("{id:?}: the bytes have another hash")));
         }
         Ok(size_bytes)
     }
@@ -52,10 +50,7 @@ impl StoreBlobs {
     pub async fn scrub(&self, after: Option<BlobId>, limit: usize) -> Result<Scrubbed> {
         let (ids, more) = transact(&self.shared.store, Names { after, limit }).await?;
         let next = ids.last().copied().filter(|_| more);
-        let mut scrubbed = Scrubbed {
-            next,
-            ..Scrubbed::default()
-        };
+        let mut scrubbed = Scrubbed { next, ..Scrubbed::default() };
         for id in ids {
             match self.verify(id).await {
                 Ok(bytes) => {
@@ -120,11 +115,7 @@ impl Body<(Vec<BlobId>, bool)> for Names {
                 let page = tx.get_range(&read, Isolation::Snapshot).await?;
                 next = read.after(&page);
                 more = page.more;
-                ids.extend(
-                    page.rows
-                        .iter()
-                        .filter_map(|row| rows::blob_of_manifest(&row.key)),
-                );
+                ids.extend(page.rows.iter().filter_map(|row| rows::blob_of_manifest(&row.key)));
             }
             Ok((ids, more))
         })

@@ -57,8 +57,7 @@ impl StoreUpload {
             return;
         }
         if !self.single.is_empty() {
-            self.buffer
-                .extend_from_slice(&std::mem::take(&mut self.single));
+            self.buffer.extend_from_slice(&std::mem::take(&mut self.single));
         }
         self.buffer.extend_from_slice(&piece);
     }
@@ -66,20 +65,13 @@ impl StoreUpload {
     /// Commits what is held: the whole chunks of it, or with `last` all.
     async fn commit(&mut self, last: bool) -> Result<()> {
         if !self.single.is_empty() {
-            self.buffer
-                .extend_from_slice(&std::mem::take(&mut self.single));
+            self.buffer.extend_from_slice(&std::mem::take(&mut self.single));
         }
-        let at = self.committed.get_or_insert_with(|| Committed {
-            upload: self.shared.new_upload(),
-            chunk_count: 0,
-        });
+        let at = self
+            .committed
+            .get_or_insert_with(|| Committed { upload: self.shared.new_upload(), chunk_count: 0 });
         let first = at.chunk_count;
-        let mut batch = Batch {
-            upload: at.upload,
-            first: first == 0,
-            last,
-            rows: Vec::new(),
-        };
+        let mut batch = Batch { upload: at.upload, first: first == 0, last, rows: Vec::new() };
         while self.buffer.len() >= chunk::DATA_BYTES || (last && !self.buffer.is_empty()) {
             let len = self.buffer.len().min(chunk::DATA_BYTES);
             let key = at.upload.chunk_key(at.chunk_count);
@@ -138,11 +130,7 @@ impl Upload for StoreUpload {
         };
         let id = BlobId(*self.hasher.finalize().as_bytes());
         metrics::counter!("rialto_blob_uploaded_bytes_total").increment(self.size_bytes);
-        Ok(Staged {
-            id,
-            size_bytes: self.size_bytes,
-            place,
-        })
+        Ok(Staged { id, size_bytes: self.size_bytes, place })
     }
 }
 

@@ -110,10 +110,7 @@ async fn reopen(dir: &Path, env: Env) -> Result<(), Box<dyn std::error::Error>> 
     let store = EmbeddedStore::open(Options::new(dir, env.clone()))?;
     let took = env.clock.monotonic() - begun;
     let replayed = store.stats().replayed_bytes as f64 / 1e6;
-    println!(
-        "         reopened in {:.0} ms, {replayed:.1} MB replayed",
-        took.as_secs_f64() * 1e3
-    );
+    println!("         reopened in {:.0} ms, {replayed:.1} MB replayed", took.as_secs_f64() * 1e3);
     store.close().await?;
     Ok(())
 }

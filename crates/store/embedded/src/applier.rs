@@ -73,10 +73,7 @@ impl Spares {
             self.make_one(env, size)?;
         }
         let Some((path, file)) = self.files.pop_front() else {
-            return Err(Error::Unusable {
-                path: self.dir.clone(),
-                what: "no segment".into(),
-            });
+            return Err(Error::Unusable { path: self.dir.clone(), what: "no segment".into() });
         };
         match prepare(env, &path, &*file, self.store, self.next_generation, size) {
             Ok(header) => {
@@ -93,9 +90,7 @@ impl Spares {
     fn make_one(&mut self, env: &Env, size: u64) -> Result<()> {
         let path = self.dir.join(format!("{:04}.seg", self.next_name));
         let file = create(&*env.disk, &path, size)?;
-        env.disk
-            .sync_dir(&self.dir)
-            .map_err(Error::io(&self.dir, "sync"))?;
+        env.disk.sync_dir(&self.dir).map_err(Error::io(&self.dir, "sync"))?;
         self.next_name += 1;
         self.count += 1;
         self.files.push_back((path, file));
@@ -124,9 +119,7 @@ impl Applier {
             return;
         }
         let now = self.shared.env.clock.monotonic();
-        self.shared
-            .current
-            .expire(now, self.shared.sizes.retired_bytes);
+        self.shared.current.expire(now, self.shared.sizes.retired_bytes);
         self.ready_segments();
         let sizes = self.shared.sizes;
         let due =
@@ -143,9 +136,7 @@ impl Applier {
     }
 
     fn stop(&self, error: &Error) {
-        self.shared
-            .health
-            .stop(format!("applying the log: {error}"));
+        self.shared.health.stop(format!("applying the log: {error}"));
         if let Err(stopped) = self.shared.health.check() {
             self.shared.watches.fail_all(&stopped);
         }
@@ -168,12 +159,7 @@ impl Applier {
             current.expire(now, self.shared.sizes.retired_bytes);
         }
         let sizes = self.shared.sizes;
-        let age = self
-            .shared
-            .env
-            .clock
-            .monotonic()
-            .saturating_sub(self.last_checkpoint);
+        let age = self.shared.env.clock.monotonic().saturating_sub(self.last_checkpoint);
         if age >= Duration::from_millis(sizes.checkpoint_ms)
             || self.log_since_checkpoint() >= sizes.checkpoint_bytes
         {
@@ -185,8 +171,7 @@ impl Applier {
     /// Makes what has been applied durable.
     fn checkpoint(&mut self) -> Result<()> {
         if let Some(last) = self.pending {
-            self.file
-                .write(None, Some((last.position, last.version)), true)?;
+            self.file.write(None, Some((last.position, last.version)), true)?;
             self.checkpointed_at(last);
         }
         Ok(())
@@ -231,9 +216,7 @@ impl Applier {
 
     /// Puts everything into the table file, durably.
     fn finish(&mut self) {
-        self.shared
-            .current
-            .freeze(self.shared.env.clock.monotonic());
+        self.shared.current.freeze(self.shared.env.clock.monotonic());
         if let Err(error) = self.apply_all().and_then(|()| self.checkpoint()) {
             tracing::warn!(%error, "no last checkpoint; the next start replays the log");
         }
@@ -243,11 +226,5 @@ impl Applier {
 /// Where the log begins for a new store.
 pub(crate) fn beginning(segment: &Segment, version: Version) -> (Position, Version) {
     let offset = crate::wal::format::PAGE as u64;
-    (
-        Position {
-            generation: segment.header.generation,
-            offset,
-        },
-        version,
-    )
+    (Position { generation: segment.header.generation, offset }, version)
 }

@@ -93,9 +93,7 @@ impl Committer {
 
     fn commit(&mut self, works: Vec<Work>) {
         if let Err(error) = self.shared.health.check() {
-            works
-                .into_iter()
-                .for_each(|work| refuse(work, error.clone()));
+            works.into_iter().for_each(|work| refuse(work, error.clone()));
             return;
         }
         let group = self.gather(works);
@@ -104,10 +102,7 @@ impl Committer {
         }
         let bytes = group::encoded_bytes(&group.effect);
         if let Err(error) = self.make_room(bytes) {
-            group
-                .accepted
-                .into_iter()
-                .for_each(|(work, _)| refuse(work, error.clone()));
+            group.accepted.into_iter().for_each(|(work, _)| refuse(work, error.clone()));
             return;
         }
         #[cfg(any(test, feature = "mutants"))]
@@ -118,10 +113,7 @@ impl Committer {
         match self.write(&group, bytes) {
             Ok(last) => self.publish(group, last),
             Err(error) => {
-                group
-                    .accepted
-                    .into_iter()
-                    .for_each(|(work, _)| refuse(work, error.clone()));
+                group.accepted.into_iter().for_each(|(work, _)| refuse(work, error.clone()));
             }
         }
     }
@@ -178,11 +170,7 @@ impl Committer {
         let effect = &group.effect;
         let prepared = Prepared::new(mutations, stamp, |key| {
             // What the group itself did to a key stands above the tables.
-            if effect.keys.contains_key(key) {
-                Ok(None)
-            } else {
-                view.get(key, newest)
-            }
+            if effect.keys.contains_key(key) { Ok(None) } else { view.get(key, newest) }
         })?;
         let written: Vec<_> = prepared.written().chain(request.writes.iter()).collect();
         if bytes > Writer::body_bytes_max(self.shared.sizes.segment_bytes) {
@@ -248,11 +236,7 @@ impl Committer {
         } else if self.unsynced_since.is_none() {
             self.unsynced_since = Some(self.shared.env.clock.monotonic());
         }
-        Ok(Last {
-            version: group.version,
-            position: self.writer.position(),
-            written,
-        })
+        Ok(Last { version: group.version, position: self.writer.position(), written })
     }
 
     fn publish(&mut self, group: Group, last: Last) {
@@ -260,12 +244,7 @@ impl Committer {
         self.shared.current.publish(&group.effect, last, now);
         let commits = group.accepted.len() as u64;
         for (work, stamp) in group.accepted {
-            let Work {
-                request,
-                reply,
-                permit,
-                ..
-            } = work;
+            let Work { request, reply, permit, .. } = work;
             if !request.watches.is_empty() {
                 self.shared.register_watches(request.watches);
             }

@@ -65,11 +65,7 @@ impl Error {
         path: &'a Path,
         what: &'static str,
     ) -> impl FnOnce(io::Error) -> Self + 'a {
-        move |cause| Self::Io {
-            path: path.to_owned(),
-            what,
-            cause,
-        }
+        move |cause| Self::Io { path: path.to_owned(), what, cause }
     }
 
     /// Whether the cause is a full disk.

@@ -39,10 +39,7 @@ impl Prepared {
         mut read: impl FnMut(&Bytes) -> StoreResult<Option<Bytes>>,
     ) -> StoreResult<Self> {
         let resolve = |mutation: Mutation| mutation.resolve(stamp);
-        let mutations: Vec<_> = mutations
-            .into_iter()
-            .map(resolve)
-            .collect::<StoreResult<_>>()?;
+        let mutations: Vec<_> = mutations.into_iter().map(resolve).collect::<StoreResult<_>>()?;
         let mut bases = HashMap::new();
         for mutation in &mutations {
             if let Mutation::Atomic(_, key, _) = mutation
@@ -81,9 +78,7 @@ impl Prepared {
                         None if effect.cleared.contains(&key) => None,
                         None => self.bases.get(&key).cloned().flatten(),
                     };
-                    effect
-                        .keys
-                        .insert(key, atomic::apply(op, old.as_ref(), &param));
+                    effect.keys.insert(key, atomic::apply(op, old.as_ref(), &param));
                 }
             }
         }
@@ -94,15 +89,8 @@ fn clear_range(effect: &mut Effect, range: &KeyRange) {
     if range.is_empty() {
         return;
     }
-    let bounds = (
-        Bound::Included(&range.begin[..]),
-        Bound::Excluded(&range.end[..]),
-    );
-    let inside: Vec<Bytes> = effect
-        .keys
-        .range::<[u8], _>(bounds)
-        .map(|(k, _)| k.clone())
-        .collect();
+    let bounds = (Bound::Included(&range.begin[..]), Bound::Excluded(&range.end[..]));
+    let inside: Vec<Bytes> = effect.keys.range::<[u8], _>(bounds).map(|(k, _)| k.clone()).collect();
     for key in inside {
         effect.keys.remove(&key);
     }
@@ -124,10 +112,7 @@ pub(crate) fn bytes_max(mutations: &[Mutation]) -> usize {
 
 /// The length of the body.
 pub(crate) fn encoded_bytes(effect: &Effect) -> usize {
-    let ranges = effect
-        .cleared
-        .iter()
-        .map(|r| ENTRY_BYTES + r.begin.len() + r.end.len());
+    let ranges = effect.cleared.iter().map(|r| ENTRY_BYTES + r.begin.len() + r.end.len());
     let keys = effect.keys.iter();
     let keys = keys.map(|(k, v)| ENTRY_BYTES + k.len() + v.as_ref().map_or(0, Bytes::len));
     ranges.sum::<usize>() + keys.sum::<usize>()
@@ -185,12 +170,7 @@ pub(crate) fn decode(body: &[u8]) -> Result<Effect, String> {
 
 fn take(body: &mut Bytes) -> Result<Bytes, String> {
     let short = || "an entry reaches beyond its record".to_string();
-    let length = body
-        .split_at_checked(4)
-        .ok_or_else(short)?
-        .0
-        .try_into()
-        .map(u32::from_le_bytes);
+    let length = body.split_at_checked(4).ok_or_else(short)?.0.try_into().map(u32::from_le_bytes);
     let length = length.map_err(|_| short())? as usize;
     if body.len() - 4 < length {
         return Err(short());
@@ -216,10 +196,7 @@ mod tests {
             (key(), bytes()).prop_map(|(k, v)| Mutation::Set(k, v)),
             key().prop_map(Mutation::Clear),
             (key(), key()).prop_map(|(a, b)| {
-                Mutation::ClearRange(KeyRange {
-                    begin: a.clone().min(b.clone()),
-                    end: a.max(b),
-                })
+                Mutation::ClearRange(KeyRange { begin: a.clone().min(b.clone()), end: a.max(b) })
             }),
             (key(), bytes()).prop_map(|(k, v)| Mutation::Atomic(AtomicOp::Add, k, v)),
             (key(), bytes()).prop_map(|(k, v)| Mutation::Atomic(AtomicOp::AppendIfFits, k, v)),

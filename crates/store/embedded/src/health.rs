@@ -66,11 +66,7 @@ impl Health {
     /// # Errors
     /// [`StoreError::Stopped`] with the reason.
     pub(crate) fn check(&self) -> StoreResult<()> {
-        if self.stopped.load(Ordering::SeqCst) {
-            Err(self.stopped_error())
-        } else {
-            Ok(())
-        }
+        if self.stopped.load(Ordering::SeqCst) { Err(self.stopped_error()) } else { Ok(()) }
     }
 
     pub(crate) fn is_stopped(&self) -> bool {

@@ -115,13 +115,7 @@ impl EmbeddedStore {
     /// [`Error::InUse`] if another process has it open; [`Error::Damaged`] where durable bytes
     /// are damaged; others as they say.
     pub fn open(options: Options) -> Result<Arc<Self>> {
-        let Opened {
-            shared,
-            ending,
-            committer,
-            applier,
-            replayed_bytes,
-        } = open(&options)?;
+        let Opened { shared, ending, committer, applier, replayed_bytes } = open(&options)?;
         #[cfg(any(test, feature = "mutants"))]
         let committer = committer.with_mutant(options.mutant);
         let dir = &options.dir;
@@ -134,12 +128,7 @@ impl EmbeddedStore {
             }
         };
         let threads = Mutex::new(Some(Threads { committer, applier }));
-        Ok(Arc::new(Self {
-            shared,
-            ending,
-            threads,
-            replayed_bytes,
-        }))
+        Ok(Arc::new(Self { shared, ending, threads, replayed_bytes }))
     }
 
     /// Ends in an orderly way: serves the commits that wait, puts everything into the table file
@@ -154,9 +143,7 @@ impl EmbeddedStore {
         };
         let (shared, ending) = (self.shared.clone(), self.ending.clone());
         let ended = tokio::task::spawn_blocking(move || end(&shared, &ending, threads, true));
-        ended
-            .await
-            .map_err(|error| Error::Table(error.to_string()))?;
+        ended.await.map_err(|error| Error::Table(error.to_string()))?;
         stopped.map_err(|error| Error::Table(error.to_string()))
     }
 
@@ -193,9 +180,7 @@ impl EmbeddedStore {
         loop {
             let view = self.shared.current.view();
             let step = tokio::task::spawn_blocking(move || view.file.check(&from, SCRUB_ROWS));
-            let (found, last) = step
-                .await
-                .map_err(|error| Error::Table(error.to_string()))??;
+            let (found, last) = step.await.map_err(|error| Error::Table(error.to_string()))??;
             damaged.extend(found);
             match last {
                 Some(last) => from = last,
@@ -257,8 +242,6 @@ fn spawn(
             }
         }
     };
-    let spawned = std::thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(guarded);
+    let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(guarded);
     spawned.map_err(Error::io(dir, "start a thread for"))
 }

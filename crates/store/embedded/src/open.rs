@@ -46,13 +46,10 @@ pub(crate) struct Opened {
 
 /// Does everything but starting the threads. Blocks.
 pub(crate) fn open(options: &Options) -> Result<Opened> {
-    let Options {
-        dir, env, sizes, ..
-    } = options;
+    let Options { dir, env, sizes, .. } = options;
     let disk = &*env.disk;
     let wal_dir = dir.join("wal");
-    disk.create_dir_all(&wal_dir)
-        .map_err(Error::io(&wal_dir, "create"))?;
+    disk.create_dir_all(&wal_dir).map_err(Error::io(&wal_dir, "create"))?;
     let lock = take_lock(disk, dir)?;
     let health = Arc::new(Health::default());
     let (mut file, meta) = open_table(env, dir, &wal_dir, sizes.cache_bytes, &health)?;
@@ -65,11 +62,7 @@ pub(crate) fn open(options: &Options) -> Result<Opened> {
     let current = Current::new(file.snapshot()?, base);
     let replayed = replay(found, meta.applied, |group| {
         let effect = group::decode(group.body)?;
-        let last = Last {
-            version: group.version,
-            position: group.end,
-            written: group.bytes,
-        };
+        let last = Last { version: group.version, position: group.end, written: group.bytes };
         let now = env.clock.monotonic();
         current.publish(&effect, last, now);
         if current.active_bytes() >= sizes.generation_bytes {
@@ -77,34 +70,13 @@ pub(crate) fn open(options: &Options) -> Result<Opened> {
         }
         Ok(())
     })?;
-    let Replayed {
-        tail,
-        live,
-        free,
-        last,
-        next_generation,
-        bytes,
-    } = replayed;
+    let Replayed { tail, live, free, last, next_generation, bytes } = replayed;
     let files = free.into();
-    let mut spares = Spares {
-        dir: wal_dir,
-        store: meta.store,
-        files,
-        count,
-        next_name,
-        next_generation,
-    };
+    let mut spares =
+        Spares { dir: wal_dir, store: meta.store, files, count, next_name, next_generation };
     let pool = Pool::new(live, bytes, sizes.log_bytes_max);
     let first = last.max(base) + VERSIONS_PER_START;
-    let writer = begin_log(
-        env,
-        options,
-        &mut file,
-        &mut spares,
-        &pool,
-        tail,
-        (last, first),
-    )?;
+    let writer = begin_log(env, options, &mut file, &mut spares, &pool, tail, (last, first))?;
     current.advance(first, env.clock.monotonic());
 
     let shared = Arc::new(Shared {
@@ -131,13 +103,7 @@ pub(crate) fn open(options: &Options) -> Result<Opened> {
         lock,
     };
     let committer = Committer::new(shared.clone(), writer);
-    Ok(Opened {
-        shared,
-        ending,
-        committer,
-        applier,
-        replayed_bytes: bytes,
-    })
+    Ok(Opened { shared, ending, committer, applier, replayed_bytes: bytes })
 }
 
 fn number(path: &Path) -> Option<u64> {
@@ -159,10 +125,9 @@ fn take_lock(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn DiskLock>> {
                 _ => Ok(lock),
             }
         }
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(Error::InUse {
-            pid: read_pid(disk, &path),
-            path,
-        }),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            Err(Error::InUse { pid: read_pid(disk, &path), path })
+        }
         Err(error) => Err(Error::io(&path, "lock")(error)),
     }
 }
@@ -204,17 +169,13 @@ fn make_table(
     let disk = &*env.disk;
     let unfinished = dir.join("table.redb.new");
     if disk.exists(&unfinished) {
-        disk.remove(&unfinished)
-            .map_err(Error::io(&unfinished, "remove"))?;
+        disk.remove(&unfinished).map_err(Error::io(&unfinished, "remove"))?;
     }
-    let handle = disk
-        .open(&unfinished, true)
-        .map_err(Error::io(&unfinished, "create"))?;
+    let handle = disk.open(&unfinished, true).map_err(Error::io(&unfinished, "create"))?;
     let mut file = TableFile::open(RedbDisk::new(handle, health.clone()), cache_bytes)?;
     file.initialise(env.random.u128())?;
     drop(file);
-    disk.rename(&unfinished, path)
-        .map_err(Error::io(path, "rename"))?;
+    disk.rename(&unfinished, path).map_err(Error::io(path, "rename"))?;
     disk.sync_dir(dir).map_err(Error::io(dir, "sync"))?;
     if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         disk.sync_dir(parent).map_err(Error::io(parent, "sync"))?;

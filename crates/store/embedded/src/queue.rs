@@ -62,11 +62,7 @@ struct State {
 impl Queue {
     pub(crate) fn new() -> Self {
         let permits = Arc::new(Semaphore::new(PERMITS));
-        Self {
-            permits,
-            state: Mutex::new(State::default()),
-            arrived: Condvar::new(),
-        }
+        Self { permits, state: Mutex::new(State::default()), arrived: Condvar::new() }
     }
 
     /// Waits for a place for a transaction of this size; `None` once the queue is closed.
@@ -76,10 +72,7 @@ impl Queue {
     }
 
     /// Puts a commit in; gives it back once the queue is closed.
-    #[allow(
-        clippy::result_large_err,
-        reason = "only at the very end, and moved, not kept"
-    )]
+    #[allow(clippy::result_large_err, reason = "only at the very end, and moved, not kept")]
     pub(crate) fn put(&self, work: Work) -> Result<(), Work> {
         let mut state = self.state.lock();
         if state.closed {
@@ -134,10 +127,7 @@ impl Queue {
     pub(crate) fn abandon(&self) {
         self.close();
         let mut state = self.state.lock();
-        let forgotten = (
-            std::mem::take(&mut state.normal),
-            std::mem::take(&mut state.batch),
-        );
+        let forgotten = (std::mem::take(&mut state.normal), std::mem::take(&mut state.batch));
         drop(state);
         drop(forgotten);
     }
@@ -188,12 +178,7 @@ mod tests {
         let mut request = CommitRequest::default();
         request.size_bytes = size_bytes;
         let permit = queue.place(size_bytes).now_or_never().unwrap().unwrap();
-        Work {
-            request,
-            reply: oneshot::channel().0,
-            batch,
-            permit,
-        }
+        Work { request, reply: oneshot::channel().0, batch, permit }
     }
 
     fn group(queue: &Queue) -> Vec<Work> {

@@ -47,35 +47,20 @@ impl fmt::Debug for RedbDisk {
 }
 
 fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-    )
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 impl RedbDisk {
     pub(crate) fn new(file: Box<dyn DiskFile>, health: Arc<Health>) -> Self {
-        Self {
-            file,
-            health,
-            overflow: Mutex::new(Overflow::default()),
-        }
+        Self { file, health, overflow: Mutex::new(Overflow::default()) }
     }
 
     /// Reads from the file, with zeros behind its end.
     fn read_file(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let there = self
-            .file
-            .len()?
-            .saturating_sub(offset)
-            .min(out.len() as u64) as usize;
+        let there = self.file.len()?.saturating_sub(offset).min(out.len() as u64) as usize;
         let (head, tail) = out.split_at_mut(there);
         tail.fill(0);
-        if head.is_empty() {
-            Ok(())
-        } else {
-            self.file.read_at(offset, head)
-        }
+        if head.is_empty() { Ok(()) } else { self.file.read_at(offset, head) }
     }
 
     fn keep(&self, overflow: &mut Overflow, offset: u64, data: &[u8]) -> io::Result<()> {
@@ -176,8 +161,7 @@ impl StorageBackend for RedbDisk {
             self.health.wait_for_room()?;
         }
         self.file.sync_data().inspect_err(|error| {
-            self.health
-                .stop(format!("syncing the table file failed: {error}"));
+            self.health.stop(format!("syncing the table file failed: {error}"));
         })
     }
 

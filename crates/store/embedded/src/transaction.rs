@@ -72,10 +72,7 @@ impl Snapshot for At {
 
 impl EmbeddedTransaction {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self {
-            shared,
-            inner: Mutex::new(Inner::default()),
-        }
+        Self { shared, inner: Mutex::new(Inner::default()) }
     }
 
     /// Fixes the read version if that has not happened yet.
@@ -94,19 +91,11 @@ impl EmbeddedTransaction {
             Some(chosen) if chosen > self.shared.current.version() => {
                 return Err(StoreError::FutureVersion);
             }
-            Some(chosen) => (
-                chosen,
-                self.shared
-                    .current
-                    .view_for(chosen, since)
-                    .ok_or(StoreError::TooOld)?,
-            ),
+            Some(chosen) => {
+                (chosen, self.shared.current.view_for(chosen, since).ok_or(StoreError::TooOld)?)
+            }
         };
-        inner.reading = Some(Reading {
-            version,
-            view,
-            since,
-        });
+        inner.reading = Some(Reading { version, view, since });
         Ok(version)
     }
 
@@ -120,10 +109,7 @@ impl EmbeddedTransaction {
     fn view(&self, inner: &mut Inner) -> StoreResult<(Arc<View>, Version)> {
         let version = self.begin_reading(inner)?;
         self.check_age(inner)?;
-        let view = inner
-            .reading
-            .as_ref()
-            .and_then(|reading| reading.view.upgrade());
+        let view = inner.reading.as_ref().and_then(|reading| reading.view.upgrade());
         Ok((view.ok_or(StoreError::TooOld)?, version))
     }
 
@@ -133,12 +119,7 @@ impl EmbeddedTransaction {
         let Some(reading) = &inner.reading else {
             return Ok(());
         };
-        let age = self
-            .shared
-            .env
-            .clock
-            .monotonic()
-            .saturating_sub(reading.since);
+        let age = self.shared.env.clock.monotonic().saturating_sub(reading.since);
         match age < Duration::from_millis(TRANSACTION_MS_MAX) {
             true => Ok(()),
             false => Err(StoreError::TooOld),
@@ -164,19 +145,12 @@ impl EmbeddedTransaction {
             return (Err(error), request.watches);
         }
         let (reply, answer) = oneshot::channel();
-        match self.shared.queue.put(Work {
-            request,
-            reply,
-            batch,
-            permit,
-        }) {
+        match self.shared.queue.put(Work { request, reply, batch, permit }) {
             Ok(()) => {}
             Err(work) => return (self.shared.closed(), work.request.watches),
         }
         // The committer answers each commit that it takes; if its thread died, nobody knows.
-        answer
-            .await
-            .unwrap_or_else(|_| (Err(StoreError::CommitUnknown), Vec::new()))
+        answer.await.unwrap_or_else(|_| (Err(StoreError::CommitUnknown), Vec::new()))
     }
 }
 
@@ -262,11 +236,7 @@ impl Transaction for EmbeddedTransaction {
             let request = inner.state.begin_commit()?;
             let early = match request.is_read_only() {
                 true => Ok(()),
-                false => self
-                    .shared
-                    .health
-                    .check()
-                    .and_then(|()| self.check_age(&inner)),
+                false => self.shared.health.check().and_then(|()| self.check_age(&inner)),
             };
             (request, batch, early)
         };
@@ -280,11 +250,7 @@ impl Transaction for EmbeddedTransaction {
             let (outcome, watches) = self.commit_writes(request, batch).await;
             (outcome.map(Some), watches)
         };
-        let version = self
-            .inner
-            .lock()
-            .state
-            .end_commit(ticket, outcome, watches)?;
+        let version = self.inner.lock().state.end_commit(ticket, outcome, watches)?;
         Ok(Committed { version })
     }
 
@@ -300,11 +266,7 @@ impl Transaction for EmbeddedTransaction {
             inner.reading = None;
             wait_ms
         };
-        self.shared
-            .env
-            .clock
-            .sleep(Duration::from_millis(wait_ms))
-            .await;
+        self.shared.env.clock.sleep(Duration::from_millis(wait_ms)).await;
         Ok(())
     }
 

@@ -51,11 +51,7 @@ impl Watches {
             return false;
         }
         state.count += 1;
-        state
-            .by_key
-            .entry(request.key.clone())
-            .or_default()
-            .push(request);
+        state.by_key.entry(request.key.clone()).or_default().push(request);
         true
     }
 
@@ -74,10 +70,7 @@ impl Watches {
             return changes;
         }
         for range in effect.cleared.iter() {
-            let bounds = (
-                Bound::Included(&range.begin[..]),
-                Bound::Excluded(&range.end[..]),
-            );
+            let bounds = (Bound::Included(&range.begin[..]), Bound::Excluded(&range.end[..]));
             for (key, _) in state.by_key.range::<[u8], _>(bounds) {
                 if !effect.keys.contains_key(key) {
                     changes.push((key.clone(), None));

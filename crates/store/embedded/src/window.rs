@@ -29,10 +29,7 @@ struct Bucket {
 impl ConflictWindow {
     /// Nothing before `version` can be checked: it was another life of the store.
     pub(crate) fn new(version: Version) -> Self {
-        Self {
-            buckets: VecDeque::new(),
-            floor: version,
-        }
+        Self { buckets: VecDeque::new(), floor: version }
     }
 
     /// Whether a commit may happen.
@@ -50,11 +47,7 @@ impl ConflictWindow {
             if bucket.last <= read_version {
                 break;
             }
-            if request
-                .reads
-                .iter()
-                .any(|read| bucket.writes.changed_since(&read, read_version))
-            {
+            if request.reads.iter().any(|read| bucket.writes.changed_since(&read, read_version)) {
                 return Err(StoreError::Conflict);
             }
         }
@@ -68,18 +61,10 @@ impl ConflictWindow {
         version: Version,
         now: Duration,
     ) {
-        if self
-            .buckets
-            .back()
-            .is_none_or(|bucket| bucket.begun + BUCKET <= now)
-        {
+        if self.buckets.back().is_none_or(|bucket| bucket.begun + BUCKET <= now) {
             self.expire(now);
             let writes = RecentWrites::default();
-            self.buckets.push_back(Bucket {
-                begun: now,
-                last: version,
-                writes,
-            });
+            self.buckets.push_back(Bucket { begun: now, last: version, writes });
         }
         if let Some(bucket) = self.buckets.back_mut() {
             bucket.last = version;

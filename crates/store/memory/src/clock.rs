@@ -19,10 +19,7 @@ pub struct ManualClock {
 impl ManualClock {
     /// A clock that sleeping moves on by what was slept.
     pub fn stepping() -> Self {
-        Self {
-            steps: true,
-            ..Self::default()
-        }
+        Self { steps: true, ..Self::default() }
     }
 
     /// Moves time on.
@@ -34,9 +31,7 @@ impl ManualClock {
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
         let since_start = i64::try_from(self.monotonic().as_millis()).unwrap_or(i64::MAX);
-        Timestamp {
-            unix_ms: since_start,
-        }
+        Timestamp { unix_ms: since_start }
     }
 
     fn monotonic(&self) -> Duration {

@@ -71,24 +71,16 @@ impl Engine {
 
     /// When a version became current; `None` if that is too long ago to know.
     pub(crate) fn time_of(&self, version: Version) -> Option<Duration> {
-        self.times
-            .iter()
-            .rev()
-            .find(|(at, _)| *at <= version)
-            .map(|(_, time)| *time)
+        self.times.iter().rev().find(|(at, _)| *at <= version).map(|(_, time)| *time)
     }
 
     fn floor(&self) -> Version {
-        self.times
-            .front()
-            .map_or(FIRST_VERSION, |(version, _)| *version)
+        self.times.front().map_or(FIRST_VERSION, |(version, _)| *version)
     }
 
     /// Adds a decision to the trace.
     pub(crate) fn trace(&mut self, what: u64) {
-        self.stats.trace = (self.stats.trace ^ what)
-            .wrapping_mul(0x0100_0000_01b3)
-            .rotate_left(5);
+        self.stats.trace = (self.stats.trace ^ what).wrapping_mul(0x0100_0000_01b3).rotate_left(5);
     }
 
     /// One version of the rows, for a transaction that began reading at `since`.
@@ -100,11 +92,7 @@ impl Engine {
         } else {
             None
         };
-        View {
-            rows: &self.rows,
-            version,
-            problem,
-        }
+        View { rows: &self.rows, version, problem }
     }
 
     fn is_too_old(&self, version: Version, since: Duration, now: Duration) -> bool {
@@ -125,10 +113,8 @@ impl Engine {
             return Ok(None);
         }
         self.stats.commits += 1;
-        let fault = self
-            .script
-            .pop_front()
-            .or_else(|| choose_commit_fault(&self.faults, &mut self.dice));
+        let fault =
+            self.script.pop_front().or_else(|| choose_commit_fault(&self.faults, &mut self.dice));
         if let Some(fault) = fault {
             self.stats.faults += 1;
             self.trace(fault as u64 + 1);
@@ -169,11 +155,7 @@ impl Engine {
             if version <= self.last && self.is_too_old(version, since, now) {
                 return Err(StoreError::TooOld);
             }
-            if request
-                .reads
-                .iter()
-                .any(|range| self.recent.changed_since(&range, version))
-            {
+            if request.reads.iter().any(|range| self.recent.changed_since(&range, version)) {
                 self.stats.conflicts += 1;
                 self.trace(99);
                 return Err(StoreError::Conflict);
@@ -186,10 +168,8 @@ impl Engine {
         let version = self.last + 1 + self.dice.below(10_000) as Version;
         let stamp = stamp::versionstamp(version, 0);
         let mutations = std::mem::take(&mut request.mutations);
-        let mutations: Vec<Mutation> = mutations
-            .into_iter()
-            .map(|m| m.resolve(&stamp))
-            .collect::<StoreResult<_>>()?;
+        let mutations: Vec<Mutation> =
+            mutations.into_iter().map(|m| m.resolve(&stamp)).collect::<StoreResult<_>>()?;
         self.last = version;
         self.times.push_back((version, now));
         let mut written: Vec<KeyRange> = request.writes.iter().collect();
@@ -203,8 +183,7 @@ impl Engine {
             self.mutate(mutation, version);
         }
         for key in watched {
-            self.watches
-                .changed(&key, self.rows.get(&key, version).as_ref());
+            self.watches.changed(&key, self.rows.get(&key, version).as_ref());
         }
         if request.durability == Durability::OnCommit {
             self.durable = version;
@@ -223,8 +202,7 @@ impl Engine {
             Mutation::ClearRange(range) => self.rows.clear_range(&range, version),
             Mutation::Atomic(op, key, param) => {
                 let before = self.rows.get(&key, version);
-                self.rows
-                    .write(&key, atomic::apply(op, before.as_ref(), &param), version);
+                self.rows.write(&key, atomic::apply(op, before.as_ref(), &param), version);
             }
         }
     }
@@ -248,8 +226,7 @@ impl Engine {
     fn register(&mut self, watches: Vec<WatchRequest>) {
         for watch in watches {
             let value = self.rows.get(&watch.key, self.last);
-            self.watches
-                .register(watch, value.as_ref(), self.watches_max);
+            self.watches.register(watch, value.as_ref(), self.watches_max);
         }
     }
 
@@ -292,10 +269,7 @@ impl Engine {
     }
 
     pub(crate) fn stats(&self) -> StoreStats {
-        StoreStats {
-            watches: self.watches.len() as u64,
-            ..self.stats.clone()
-        }
+        StoreStats { watches: self.watches.len() as u64, ..self.stats.clone() }
     }
 }
 

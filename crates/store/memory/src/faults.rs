@@ -110,10 +110,7 @@ pub(crate) fn choose_commit_fault(faults: &Faults, dice: &mut Dice) -> Option<Co
     [
         (faults.conflict, CommitFault::Conflict),
         (faults.commit_unknown_applied, CommitFault::UnknownApplied),
-        (
-            faults.commit_unknown_not_applied,
-            CommitFault::UnknownNotApplied,
-        ),
+        (faults.commit_unknown_not_applied, CommitFault::UnknownNotApplied),
         (faults.late_commit, CommitFault::Late),
         (faults.too_old, CommitFault::TooOld),
         (faults.busy, CommitFault::Busy),

@@ -17,12 +17,7 @@ pub(crate) struct Mvcc {
 }
 
 fn at(history: &History, version: Version) -> Option<&Bytes> {
-    history
-        .iter()
-        .rev()
-        .find(|(written, _)| *written <= version)?
-        .1
-        .as_ref()
+    history.iter().rev().find(|(written, _)| *written <= version)?.1.as_ref()
 }
 
 impl Mvcc {
@@ -41,16 +36,10 @@ impl Mvcc {
         if range.is_empty() {
             return Page::default();
         }
-        let bounds = (
-            Bound::Included(&range.begin[..]),
-            Bound::Excluded(&range.end[..]),
-        );
+        let bounds = (Bound::Included(&range.begin[..]), Bound::Excluded(&range.end[..]));
         let visible = |(key, history): (&Bytes, &History)| {
             let value = at(history, version)?.clone();
-            Some(KeyValue {
-                key: key.clone(),
-                value,
-            })
+            Some(KeyValue { key: key.clone(), value })
         };
         let inside = self.rows.range::<[u8], _>(bounds);
         let rows_found: Vec<KeyValue> = if reverse {
@@ -58,10 +47,7 @@ impl Mvcc {
         } else {
             inside.filter_map(visible).take(rows).collect()
         };
-        Page {
-            more: rows_found.len() == rows,
-            rows: rows_found,
-        }
+        Page { more: rows_found.len() == rows, rows: rows_found }
     }
 
     /// Writes (`None` removes) a key at a version not less than any before.
@@ -76,11 +62,7 @@ impl Mvcc {
             Some(last) if last.0 == version => last.1 = value,
             _ => history.push((version, value)),
         }
-        if self
-            .garbage
-            .back()
-            .is_none_or(|(at, last)| *at != version || last != key)
-        {
+        if self.garbage.back().is_none_or(|(at, last)| *at != version || last != key) {
             self.garbage.push_back((version, key.clone()));
         }
     }
@@ -99,10 +81,7 @@ impl Mvcc {
             let Some(history) = self.rows.get_mut(&key) else {
                 continue;
             };
-            let oldest = history
-                .iter()
-                .rposition(|(written, _)| *written <= floor)
-                .unwrap_or(0);
+            let oldest = history.iter().rposition(|(written, _)| *written <= floor).unwrap_or(0);
             history.drain(..oldest);
             if matches!(history[..], [(written, None)] if written <= floor) {
                 self.rows.remove(&key);
@@ -140,11 +119,7 @@ mod tests {
 
     fn check(rows: &Mvcc, key: &str, version: Version, expected: Option<&str>) {
         let value = rows.get(key.as_bytes(), version);
-        assert_eq!(
-            value.as_deref(),
-            expected.map(str::as_bytes),
-            "{key} at {version}"
-        );
+        assert_eq!(value.as_deref(), expected.map(str::as_bytes), "{key} at {version}");
     }
 
     #[test]
@@ -171,10 +146,7 @@ mod tests {
         check(&rows, "a", 20, Some("2"));
         check(&rows, "a", 30, Some("3"));
         assert_eq!(rows.rows[&b"a"[..]].len(), 2);
-        assert!(
-            !rows.rows.contains_key(&b"b"[..]),
-            "a removed key leaves nothing"
-        );
+        assert!(!rows.rows.contains_key(&b"b"[..]), "a removed key leaves nothing");
         rows.prune(30);
         assert_eq!(rows.rows[&b"a"[..]].len(), 1);
         assert!(rows.garbage.is_empty());

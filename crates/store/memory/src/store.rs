@@ -38,9 +38,7 @@ impl MemoryStore {
     /// An empty store with a given seed.
     pub fn seeded(clock: Arc<dyn Clock>, seed: u64) -> Self {
         let engine = Mutex::new(Engine::new(seed, clock.monotonic()));
-        Self {
-            shared: Arc::new(Shared { engine, clock }),
-        }
+        Self { shared: Arc::new(Shared { engine, clock }) }
     }
 
     /// Makes it fail at random from now on; replaces what was set before.

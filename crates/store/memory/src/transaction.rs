@@ -53,15 +53,9 @@ impl MemoryTransaction {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         let mut engine = shared.engine.lock();
         engine.stats.begun += 1;
-        let inner = Inner {
-            generation: engine.generation,
-            ..Inner::default()
-        };
+        let inner = Inner { generation: engine.generation, ..Inner::default() };
         drop(engine);
-        Self {
-            shared,
-            inner: Mutex::new(inner),
-        }
+        Self { shared, inner: Mutex::new(inner) }
     }
 
     /// Runs a read on the transaction's snapshot.
@@ -164,11 +158,7 @@ impl Transaction for MemoryTransaction {
         let rows_max = {
             let mut engine = self.shared.engine.lock();
             let probability = engine.faults.short_pages;
-            if engine.dice.happens(probability) {
-                1 + engine.dice.below(3) as usize
-            } else {
-                0
-            }
+            if engine.dice.happens(probability) { 1 + engine.dice.below(3) as usize } else { 0 }
         };
         let page = self.read(|state, view| state.get_range(view, read, isolation, rows_max))?;
         let mut engine = self.shared.engine.lock();
@@ -266,10 +256,7 @@ impl Transaction for MemoryTransaction {
             inner.generation = engine.generation;
             wait_ms
         };
-        self.shared
-            .clock
-            .sleep(Duration::from_millis(wait_ms))
-            .await;
+        self.shared.clock.sleep(Duration::from_millis(wait_ms)).await;
         Ok(())
     }
 

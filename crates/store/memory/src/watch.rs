@@ -28,10 +28,7 @@ impl Watches {
             return;
         }
         self.count += 1;
-        self.by_key
-            .entry(watch.key.clone())
-            .or_default()
-            .push(watch);
+        self.by_key.entry(watch.key.clone()).or_default().push(watch);
     }
 
     /// The watched keys in a range that was written.
@@ -39,14 +36,8 @@ impl Watches {
         if self.by_key.is_empty() || range.is_empty() {
             return Vec::new();
         }
-        let bounds = (
-            Bound::Included(&range.begin[..]),
-            Bound::Excluded(&range.end[..]),
-        );
-        self.by_key
-            .range::<[u8], _>(bounds)
-            .map(|(key, _)| key.clone())
-            .collect()
+        let bounds = (Bound::Included(&range.begin[..]), Bound::Excluded(&range.end[..]));
+        self.by_key.range::<[u8], _>(bounds).map(|(key, _)| key.clone()).collect()
     }
 
     /// Fires the watches of a key whose value is now `now`.
@@ -54,9 +45,8 @@ impl Watches {
         let Some(watches) = self.by_key.remove(key) else {
             return;
         };
-        let (keep, fired): (Vec<_>, Vec<_>) = watches
-            .into_iter()
-            .partition(|watch| watch.expected.as_ref() == now);
+        let (keep, fired): (Vec<_>, Vec<_>) =
+            watches.into_iter().partition(|watch| watch.expected.as_ref() == now);
         self.count -= fired.len();
         fired.into_iter().for_each(fire);
         if !keep.is_empty() {

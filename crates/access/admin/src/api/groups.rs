@@ -58,10 +58,7 @@ pub(super) async fn list(
     Ok(Json(Value::Array(groups.iter().map(|group| view(group)).collect())))
 }
 
-pub(super) async fn show(
-    State(admin): State<Arc<Admin>>,
-    Path(address): Path<String>,
-) -> Answer {
+pub(super) async fn show(State(admin): State<Arc<Admin>>, Path(address): Path<String>) -> Answer {
     Ok(Json(view(&*find_group(&admin, &address).await?)))
 }
 

@@ -89,10 +89,7 @@ pub(super) async fn list(
     Ok(Json(Value::Array(accounts.iter().map(|account| view(account)).collect())))
 }
 
-pub(super) async fn show(
-    State(admin): State<Arc<Admin>>,
-    Path(address): Path<String>,
-) -> Answer {
+pub(super) async fn show(State(admin): State<Arc<Admin>>, Path(address): Path<String>) -> Answer {
     let account = find_account(&admin, &address).await?;
     let mailboxes = admin.mailboxes.clone();
     let handle = MailboxHandle::new(mailboxes, account.id, Principal::System, admin.session);

@@ -153,10 +153,9 @@ async fn check_free(admin: &Admin, address: &Address) -> Result<(), Error> {
         Resolved::Account(_) | Resolved::Group(_) => {
             Err(Error::new(Kind::AlreadyExists, format!("{address} exists already")))
         }
-        Resolved::Elsewhere => Err(Error::new(
-            Kind::NotFound,
-            format!("{} is no accepted domain", address.domain),
-        )),
+        Resolved::Elsewhere => {
+            Err(Error::new(Kind::NotFound, format!("{} is no accepted domain", address.domain)))
+        }
     }
 }
 

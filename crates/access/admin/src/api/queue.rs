@@ -18,9 +18,7 @@ fn view(message: &QueuedMessage) -> Value {
         QueuedMessage { poison: true, .. } => "Poison",
         QueuedMessage { suspended: true, .. } => "Suspended",
         QueuedMessage { recipients, .. } => {
-            let tried = |state: &RecipientState| {
-                matches!(state, RecipientState::Waiting { attempts, .. } if *attempts > 0)
-            };
+            let tried = |state: &RecipientState| matches!(state, RecipientState::Waiting { attempts, .. } if *attempts > 0);
             if recipients.iter().any(|(_, state)| tried(state)) { "Retry" } else { "Ready" }
         }
     };

@@ -92,10 +92,7 @@ fn unescape(text: &str) -> Result<Vec<u8>, String> {
             Some(b'\\') => (b'\\', 2),
             Some(b'x') => {
                 let digits = rest.get(at + 2..at + 4).ok_or("two digits after \\x")?;
-                (
-                    u8::from_str_radix(digits, 16).map_err(|_| "hexadecimal after \\x")?,
-                    4,
-                )
+                (u8::from_str_radix(digits, 16).map_err(|_| "hexadecimal after \\x")?, 4)
             }
             _ => return Err("unknown escape".to_owned()),
         };

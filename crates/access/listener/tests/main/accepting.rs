@@ -20,9 +20,7 @@ fn config() -> ListenerConfig {
 }
 
 async fn start(env: &Env, config: ListenerConfig) -> Listener {
-    Listener::start(config, env, None, Arc::new(Shouting))
-        .await
-        .unwrap()
+    Listener::start(config, env, None, Arc::new(Shouting)).await.unwrap()
 }
 
 /// The world as the host with this last octet sees it.
@@ -35,9 +33,7 @@ async fn connect(env: &Env) -> Box<dyn Stream> {
 }
 
 async fn play(env: &Env, text: &str) -> Result<(), String> {
-    Player::new(connect(env).await)
-        .play(&Transcript::parse(text).unwrap())
-        .await
+    Player::new(connect(env).await).play(&Transcript::parse(text).unwrap()).await
 }
 
 #[test]
@@ -45,12 +41,7 @@ fn sessions_are_served_and_a_panic_ends_only_its_own() {
     Universe::simulate(test_seed(), async |world| {
         let listener = start(&at(&world, 1), config()).await;
         let client = at(&world, 2);
-        play(
-            &client,
-            "S: hello\nC: a\nC: b\nS: A\nS: B\nC: quit\n! closed",
-        )
-        .await
-        .unwrap();
+        play(&client, "S: hello\nC: a\nC: b\nS: A\nS: B\nC: quit\n! closed").await.unwrap();
         play(&client, "S: hello\nC: panic\n! closed").await.unwrap();
         play(&client, "S: hello\nC: a\nS: A").await.unwrap();
         assert_eq!(listener.drain(Deadline::after(MINUTE)).await, 0);
@@ -60,11 +51,7 @@ fn sessions_are_served_and_a_panic_ends_only_its_own() {
 #[test]
 fn attack_17_connections_over_a_limit_are_told_and_closed() {
     Universe::simulate(test_seed(), async |world| {
-        let limited = ListenerConfig {
-            connections_max: 4,
-            per_source_max: 3,
-            ..config()
-        };
+        let limited = ListenerConfig { connections_max: 4, per_source_max: 3, ..config() };
         let listener = start(&at(&world, 1), limited).await;
         let (one, two) = (at(&world, 2), at(&world, 3));
         let mut open = Vec::new();
@@ -100,10 +87,7 @@ fn drain_refuses_new_connections_and_waits_for_sessions() {
         assert_eq!(listener.drain(Deadline::after(MINUTE)).await, 0);
         polite.await.unwrap().unwrap();
         let refused = client.network.connect(ADDRESS.parse().unwrap()).await;
-        assert_eq!(
-            refused.err().map(|e| e.kind()),
-            Some(io::ErrorKind::ConnectionRefused)
-        );
+        assert_eq!(refused.err().map(|e| e.kind()), Some(io::ErrorKind::ConnectionRefused));
         drop(silent);
     });
 }
@@ -126,11 +110,7 @@ impl Network for Scarce {
     async fn listen(&self, address: SocketAddr) -> io::Result<Box<dyn base::env::Listener>> {
         let inner = self.inner.listen(address).await?;
         let (failures, accepts) = (self.failures, self.accepts.clone());
-        Ok(Box::new(ScarceListener {
-            inner,
-            failures,
-            accepts,
-        }))
+        Ok(Box::new(ScarceListener { inner, failures, accepts }))
     }
 
     async fn connect(&self, address: SocketAddr) -> io::Result<Box<dyn Stream>> {
@@ -158,15 +138,9 @@ fn attack_70_without_descriptors_the_accept_loop_waits_and_recovers() {
     Universe::simulate(test_seed(), async |world| {
         let accepts = Arc::new(AtomicU32::new(0));
         let server = at(&world, 1);
-        let network = Scarce {
-            inner: server.network.clone(),
-            failures: 60,
-            accepts: accepts.clone(),
-        };
-        let env = Env {
-            network: Arc::new(network),
-            ..server
-        };
+        let network =
+            Scarce { inner: server.network.clone(), failures: 60, accepts: accepts.clone() };
+        let env = Env { network: Arc::new(network), ..server };
         let listener = start(&env, config()).await;
         tokio::time::sleep(Duration::from_secs(30)).await;
         let tried = accepts.load(Ordering::SeqCst);

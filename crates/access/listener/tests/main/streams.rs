@@ -30,18 +30,11 @@ async fn input_is_bounded_kept_and_released() {
     assert_eq!(connection.fill(SECOND).await.unwrap(), READ_BYTES);
     assert_eq!(connection.input().len(), 2 * READ_BYTES);
     connection.input().clear();
-    assert_eq!(
-        connection.fill(SECOND).await.unwrap(),
-        40_000 - 2 * READ_BYTES
-    );
+    assert_eq!(connection.fill(SECOND).await.unwrap(), 40_000 - 2 * READ_BYTES);
     connection.input().clear();
     let late = connection.fill(SECOND).await.unwrap_err();
     assert_eq!(late.kind(), io::ErrorKind::TimedOut);
-    assert_eq!(
-        connection.input().capacity(),
-        0,
-        "an idle connection holds no buffer"
-    );
+    assert_eq!(connection.input().capacity(), 0, "an idle connection holds no buffer");
     drop(client);
     assert_eq!(connection.fill(SECOND).await.unwrap(), 0);
 }
@@ -84,11 +77,7 @@ async fn a_batch_of_replies_is_one_write_in_order() {
     let writes = Arc::new(AtomicUsize::new(0));
     let mut connection = over(Box::new(Counting(server, writes.clone())));
     connection.flush().await.unwrap();
-    assert_eq!(
-        writes.load(Ordering::SeqCst),
-        0,
-        "nothing to say, nothing written"
-    );
+    assert_eq!(writes.load(Ordering::SeqCst), 0, "nothing to say, nothing written");
     for n in 0..100 {
         connection.queue(format!("250 {n}\r\n").into());
     }
@@ -104,10 +93,7 @@ async fn a_batch_of_replies_is_one_write_in_order() {
     connection.close().await;
     let mut all = String::new();
     client.read_to_string(&mut all).await.unwrap();
-    assert!(
-        all.starts_with("250 0\r\n250 1\r\n") && all.ends_with("xx)\r\n"),
-        "{all}"
-    );
+    assert!(all.starts_with("250 0\r\n250 1\r\n") && all.ends_with("xx)\r\n"), "{all}");
 }
 
 #[tokio::test(start_paused = true)]

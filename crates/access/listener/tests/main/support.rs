@@ -74,10 +74,7 @@ impl Authority {
         let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let root = params.self_signed(&key).unwrap().der().clone();
-        Self {
-            issuer: Issuer::new(params, key),
-            root,
-        }
+        Self { issuer: Issuer::new(params, key), root }
     }
 
     /// Certificate and key as PEM.

@@ -57,17 +57,11 @@ async fn certificates_are_swapped_while_running() {
     play(&settings, &old, dialogue).await.unwrap();
     assert!(play(&settings, &new, dialogue).await.is_err());
     let (chain, key) = new.issue("mail.test");
-    settings
-        .replace_pem(chain.as_bytes(), key.as_bytes())
-        .unwrap();
+    settings.replace_pem(chain.as_bytes(), key.as_bytes()).unwrap();
     play(&settings, &new, dialogue).await.unwrap();
     // What cannot be used changes nothing: another key, no PEM, no certificate.
     let (_, other_key) = new.issue("mail.test");
-    assert!(
-        settings
-            .replace_pem(chain.as_bytes(), other_key.as_bytes())
-            .is_err()
-    );
+    assert!(settings.replace_pem(chain.as_bytes(), other_key.as_bytes()).is_err());
     assert!(settings.replace_pem(b"nonsense", key.as_bytes()).is_err());
     assert!(settings.replace_pem(chain.as_bytes(), b"").is_err());
     play(&settings, &new, dialogue).await.unwrap();
@@ -75,9 +69,7 @@ async fn certificates_are_swapped_while_running() {
 
 async fn implicit(env: &Env, settings: Arc<TlsSettings>) -> Listener {
     let config = ListenerConfig::new("tls", "127.0.0.1:465".parse().unwrap(), TlsMode::Implicit);
-    Listener::start(config, env, Some(settings), Arc::new(Shouting))
-        .await
-        .unwrap()
+    Listener::start(config, env, Some(settings), Arc::new(Shouting)).await.unwrap()
 }
 
 #[test]
@@ -88,10 +80,7 @@ fn implicit_tls_comes_before_the_first_line() {
         let stream = env.network.connect(listener.address()).await.unwrap();
         let player = Player::new(stream).with_tls(authority.client(), name("mail.test"));
         let text = "! tls\nS: hello\nC: info\nS: Some(\"TLSv1.3\")\nC: quit\n! closed";
-        player
-            .play(&Transcript::parse(text).unwrap())
-            .await
-            .unwrap();
+        player.play(&Transcript::parse(text).unwrap()).await.unwrap();
         // Clear text on the encrypted port gets an alert and no session; silence a timeout.
         let mut clear = env.network.connect(listener.address()).await.unwrap();
         clear.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
@@ -109,10 +98,7 @@ fn tls_needs_a_certificate() {
         Universe::run(test_seed(), async |env| {
             let config = ListenerConfig::new("tls", "127.0.0.1:0".parse().unwrap(), mode);
             let started = Listener::start(config, &env, None, Arc::new(Shouting)).await;
-            assert_eq!(
-                started.err().map(|e| e.kind()),
-                Some(std::io::ErrorKind::InvalidInput)
-            );
+            assert_eq!(started.err().map(|e| e.kind()), Some(std::io::ErrorKind::InvalidInput));
         });
     }
 }

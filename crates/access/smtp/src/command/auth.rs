@@ -44,11 +44,7 @@ fn out_of_place(session: &Session) -> Option<Reply> {
     if !session.connection.is_tls() {
         return Some(Reply::encryption_required());
     }
-    if !session
-        .client
-        .as_ref()
-        .is_some_and(|client| client.extended)
-    {
+    if !session.client.as_ref().is_some_and(|client| client.extended) {
         return Some(Reply::bad_sequence("send EHLO first"));
     }
     if session.login.is_some() {
@@ -83,18 +79,13 @@ async fn login(session: &mut Session, initial: Option<Secret>) -> Result<Exchang
 async fn ask(session: &mut Session, challenge: &str) -> Result<Result<Secret, SaslError>, End> {
     session.say(&Reply::auth_challenge(challenge));
     let line = session.line().await?;
-    Ok(line
-        .map_err(|_| SaslError::TooLong)
-        .and_then(|line| sasl::decode_line(&line)))
+    Ok(line.map_err(|_| SaslError::TooLong).and_then(|line| sasl::decode_line(&line)))
 }
 
 async fn sign_in(session: &mut Session, credentials: &Credentials) -> Outcome {
     let result = match attempt(session, credentials) {
         Some(attempt) => session.shared.directory.authenticate(&attempt).await,
-        None => Err(base::Error::new(
-            Kind::BadCredentials,
-            "acting for others is not offered",
-        )),
+        None => Err(base::Error::new(Kind::BadCredentials, "acting for others is not offered")),
     };
     let label = match &result {
         Ok(_) => "ok",
@@ -110,10 +101,7 @@ async fn sign_in(session: &mut Session, credentials: &Credentials) -> Outcome {
             let principal = Principal::Account(account.id);
             let mailboxes = session.shared.mailboxes.clone();
             let mailbox = MailboxHandle::new(mailboxes, account.id, principal, session.id);
-            session.login = Some(Login {
-                account,
-                mailbox: Arc::new(mailbox),
-            });
+            session.login = Some(Login { account, mailbox: Arc::new(mailbox) });
             Ok(Reply::authenticated())
         }
         Err(error) if error.kind == Kind::BadCredentials => {
@@ -133,15 +121,8 @@ async fn sign_in(session: &mut Session, credentials: &Credentials) -> Outcome {
 /// `None` for somebody who wants to act for somebody else, which the name and password of one
 /// person do not allow.
 fn attempt(session: &Session, credentials: &Credentials) -> Option<LoginAttempt> {
-    let Credentials {
-        authzid,
-        authcid,
-        password,
-    } = credentials;
-    if authzid
-        .as_ref()
-        .is_some_and(|authzid| !authzid.eq_ignore_ascii_case(authcid))
-    {
+    let Credentials { authzid, authcid, password } = credentials;
+    if authzid.as_ref().is_some_and(|authzid| !authzid.eq_ignore_ascii_case(authcid)) {
         return None;
     }
     let password = String::from_utf8_lossy(password.expose()).into_owned();

@@ -23,9 +23,7 @@ pub(crate) async fn run(session: &mut Session, size_bytes: u64, last: bool) -> O
         Some(_) => None,
     };
     if size_bytes > limit_bytes {
-        return Err(End::Say(
-            out_of_place.unwrap_or_else(Reply::message_too_large),
-        ));
+        return Err(End::Say(out_of_place.unwrap_or_else(Reply::message_too_large)));
     }
     if let Some(refusal) = out_of_place {
         drain(session, size_bytes).await?;
@@ -65,9 +63,7 @@ pub(crate) async fn run(session: &mut Session, size_bytes: u64, last: bool) -> O
 async fn read_chunk(session: &mut Session, chunked: &mut Chunked) -> Result<(), End> {
     let mut pieces = Vec::new();
     loop {
-        let status = chunked
-            .decoder
-            .decode(session.connection.input(), &mut pieces);
+        let status = chunked.decoder.decode(session.connection.input(), &mut pieces);
         chunked.incoming.take(&mut pieces).await;
         if status == DataStatus::End {
             return Ok(());
@@ -77,11 +73,7 @@ async fn read_chunk(session: &mut Session, chunked: &mut Chunked) -> Result<(), 
 }
 
 async fn complete(session: &mut Session, chunked: Chunked) -> Outcome {
-    let Chunked {
-        decoder,
-        mut incoming,
-        ..
-    } = chunked;
+    let Chunked { decoder, mut incoming, .. } = chunked;
     let Some(draft) = session.envelope.take() else {
         return Ok(Reply::bad_sequence("send MAIL and RCPT first"));
     };

@@ -12,10 +12,7 @@ pub(crate) async fn run(session: &mut Session) -> Outcome {
     if session.chunked.is_some() {
         return Ok(Reply::bad_sequence("the message has begun with BDAT"));
     }
-    let Some(draft) = session
-        .envelope
-        .take_if(|draft| !draft.recipients.is_empty())
-    else {
+    let Some(draft) = session.envelope.take_if(|draft| !draft.recipients.is_empty()) else {
         return Ok(match session.envelope {
             Some(_) => Reply::no_valid_recipients(),
             None => Reply::bad_sequence("send MAIL and RCPT first"),

@@ -5,20 +5,10 @@ use crate::session::{Client, Outcome, Session};
 use codec_smtp::{EhloResponse, Reply};
 
 pub(crate) fn extended(session: &mut Session, name: String) -> Outcome {
-    introduce(
-        session,
-        Client {
-            name,
-            extended: true,
-        },
-    );
+    introduce(session, Client { name, extended: true });
     let config = session.config();
     let mut offer = EhloResponse::new(&config.host_name);
-    offer.greeting = format!(
-        "{} Hello [{}]",
-        config.host_name,
-        session.connection.peer().ip()
-    );
+    offer.greeting = format!("{} Hello [{}]", config.host_name, session.connection.peer().ip());
     let mut offer = offer
         .with_size(config.message_bytes_max)
         .with("PIPELINING")
@@ -35,13 +25,7 @@ pub(crate) fn extended(session: &mut Session, name: String) -> Outcome {
 }
 
 pub(crate) fn plain(session: &mut Session, name: String) -> Outcome {
-    introduce(
-        session,
-        Client {
-            name,
-            extended: false,
-        },
-    );
+    introduce(session, Client { name, extended: false });
     Ok(Reply::hello(&session.config().host_name))
 }
 

@@ -15,31 +15,19 @@ pub(crate) async fn run(session: &mut Session, from: ReversePath, params: MailPa
     }
     if session.role == Role::Submission && session.login.is_none() {
         let clear = session.connection.can_start_tls();
-        return Ok(if clear {
-            Reply::tls_required()
-        } else {
-            Reply::auth_required()
-        });
+        return Ok(if clear { Reply::tls_required() } else { Reply::auth_required() });
     }
     if let Some(refusal) = refused_parameter(session, &params) {
         return Ok(refusal);
     }
-    if params
-        .size_bytes
-        .is_some_and(|size| size > session.config().message_bytes_max)
-    {
+    if params.size_bytes.is_some_and(|size| size > session.config().message_bytes_max) {
         return Ok(Reply::message_too_large());
     }
     let sender = from.address().map(address);
     if let Some(login) = &session.login {
         // The null sender is for receipts that mail programs write; From is checked all the same.
         if let Some(sender) = &sender {
-            match session
-                .shared
-                .directory
-                .may_send_as(&login.account, sender)
-                .await
-            {
+            match session.shared.directory.may_send_as(&login.account, sender).await {
                 Ok(true) => {}
                 Ok(false) => return Ok(reply::cannot_send_as()),
                 Err(error) => return Ok(reply::of(&error, "mail")),
@@ -50,10 +38,7 @@ pub(crate) async fn run(session: &mut Session, from: ReversePath, params: MailPa
             return Ok(reply::submission_rate());
         }
     }
-    session.envelope = Some(Draft {
-        sender,
-        recipients: Vec::new(),
-    });
+    session.envelope = Some(Draft { sender, recipients: Vec::new() });
     Ok(Reply::sender_ok())
 }
 
@@ -62,10 +47,7 @@ fn refused_parameter(session: &Session, params: &MailParams) -> Option<Reply> {
     let keyword = match params {
         MailParams { ret: Some(_), .. } => "RET",
         MailParams { envid: Some(_), .. } => "ENVID",
-        MailParams {
-            body: Some(BodyType::BinaryMime),
-            ..
-        } => "BODY=BINARYMIME",
+        MailParams { body: Some(BodyType::BinaryMime), .. } => "BODY=BINARYMIME",
         // Whom a client vouches for is noted by nobody; RFC 4954 §5 wants it accepted.
         MailParams { auth: Some(_), .. } if session.role == Role::Server => "AUTH",
         _ => return None,

@@ -21,9 +21,8 @@ use base::Address;
 use codec_smtp::Reply;
 
 /// Verbs of HTTP, which a browser can be made to send here (attack 21, ALPACA).
-const HTTP_METHODS: [&str; 10] = [
-    "GET", "POST", "PUT", "HEAD", "OPTIONS", "DELETE", "PATCH", "TRACE", "CONNECT", "PRI",
-];
+const HTTP_METHODS: [&str; 10] =
+    ["GET", "POST", "PUT", "HEAD", "OPTIONS", "DELETE", "PATCH", "TRACE", "CONNECT", "PRI"];
 
 /// A verb we do not have. XCLIENT, XFORWARD and PROXY are among them: nobody is trusted to speak
 /// for somebody else (attack 13).

@@ -16,11 +16,7 @@ pub(crate) async fn run(session: &mut Session, to: ForwardPath, params: RcptPara
         return Ok(Reply::bad_sequence("the message has begun"));
     }
     if params.notify.is_some() || params.orcpt.is_some() {
-        let keyword = if params.notify.is_some() {
-            "NOTIFY"
-        } else {
-            "ORCPT"
-        };
+        let keyword = if params.notify.is_some() { "NOTIFY" } else { "ORCPT" };
         return Ok(Reply::unknown_parameter(keyword));
     }
     if draft.recipients.len() >= session.config().recipients_max {
@@ -69,9 +65,6 @@ fn refusal(resolved: &Resolved, is_authenticated: bool) -> Option<Reply> {
 /// `<postmaster>` without a domain is that of the default domain.
 async fn postmaster(session: &Session) -> Result<Option<Address>> {
     let domains = session.shared.directory.domains().await?;
-    let default = domains
-        .iter()
-        .find(|domain| domain.default)
-        .or(domains.first());
+    let default = domains.iter().find(|domain| domain.default).or(domains.first());
     Ok(default.map(|domain| Address::new("postmaster", &domain.name)))
 }

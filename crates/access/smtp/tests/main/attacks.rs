@@ -38,32 +38,18 @@ async fn converse(
 /// Sends a message and gives the last line of the server's answer.
 async fn verdict(world: &World, message: Vec<u8>) -> String {
     let (client, session) = world.connect();
-    let pieces = [
-        ENVELOPE.as_bytes().to_vec(),
-        b"DATA\r\n".to_vec(),
-        message,
-        b"QUIT\r\n".to_vec(),
-    ];
+    let pieces =
+        [ENVELOPE.as_bytes().to_vec(), b"DATA\r\n".to_vec(), message, b"QUIT\r\n".to_vec()];
     let said = converse(client, pieces.into_iter(), "\r\n221 ").await;
     session.await.unwrap();
     let lines: Vec<&str> = said.lines().collect();
-    let behind = lines
-        .iter()
-        .position(|line| line.starts_with("354"))
-        .unwrap();
+    let behind = lines.iter().position(|line| line.starts_with("354")).unwrap();
     lines[behind + 1].to_owned()
 }
 
 #[test]
 fn attack_01_nothing_but_crlf_dot_crlf_ends_a_message() {
-    for fake in [
-        "\n.\n",
-        "\n.\r\n",
-        "\r\n.\n",
-        "\r.\r",
-        "\r\n.\r",
-        "\r\n.\0\r\n",
-    ] {
+    for fake in ["\n.\n", "\n.\r\n", "\r\n.\n", "\r.\r", "\r\n.\r", "\r\n.\0\r\n"] {
         run(config(Role::Server), async |world| {
             let smuggled = "MAIL FROM:<admin@rialto.test>\r\nRCPT TO:<alice@rialto.test>\r\n\
                 DATA\r\nSubject: smuggled\r\n";
@@ -82,10 +68,7 @@ fn attack_01_nothing_but_crlf_dot_crlf_ends_a_message() {
 
 #[test]
 fn attack_06_a_lie_about_the_size_is_found_out_and_drained_within_bounds() {
-    let config = Config {
-        message_bytes_max: 100_000,
-        ..config(Role::Server)
-    };
+    let config = Config { message_bytes_max: 100_000, ..config(Role::Server) };
     run(config, async |world| {
         let line = [b"x".repeat(998), b"\r\n".to_vec()].concat();
         // A little too large: refused at its end, and the session goes on.
@@ -97,10 +80,7 @@ fn attack_06_a_lie_about_the_size_is_found_out_and_drained_within_bounds() {
         let endless = std::iter::repeat_n(line.repeat(10), 100_000);
         let said = converse(client, start.into_iter().chain(endless), "\r\n552 ").await;
         session.await.unwrap();
-        assert!(
-            said.ends_with("552 5.3.4 message size exceeds limit\r\n"),
-            "{said}"
-        );
+        assert!(said.ends_with("552 5.3.4 message size exceeds limit\r\n"), "{said}");
         assert!(world.taken().is_empty());
         // Exactly the limit is not too much.
         let said = verdict(&world, [line.repeat(100), b".\r\n".to_vec()].concat()).await;
@@ -119,32 +99,15 @@ fn attack_07_lines_and_headers_without_an_end() {
         assert_eq!(lines.next(), Some("500 5.5.2 line too long"), "once");
         assert!(lines.next().unwrap().starts_with("221"));
 
-        let long = [
-            b"X: ".to_vec(),
-            vec![b'a'; 1 << 20],
-            b"\r\n\r\n.\r\n".to_vec(),
-        ]
-        .concat();
+        let long = [b"X: ".to_vec(), vec![b'a'; 1 << 20], b"\r\n\r\n.\r\n".to_vec()].concat();
         let said = verdict(&world, long).await;
         assert_eq!(said, "552 5.3.4 message header size exceeds limit");
         // A body line may be as long as it likes.
-        let long = [
-            b"Subject: x\r\n\r\n".to_vec(),
-            vec![b'a'; 1 << 20],
-            b"\r\n.\r\n".to_vec(),
-        ];
-        assert!(
-            verdict(&world, long.concat())
-                .await
-                .starts_with("250 2.6.0")
-        );
+        let long = [b"Subject: x\r\n\r\n".to_vec(), vec![b'a'; 1 << 20], b"\r\n.\r\n".to_vec()];
+        assert!(verdict(&world, long.concat()).await.starts_with("250 2.6.0"));
         // AUTH may have a longer line than other commands, not one of a megabyte (attack 14).
         let (client, session) = world.connect();
-        let pieces = [
-            b"AUTH PLAIN ".to_vec(),
-            vec![b'A'; 1 << 20],
-            b"\r\nQUIT\r\n".to_vec(),
-        ];
+        let pieces = [b"AUTH PLAIN ".to_vec(), vec![b'A'; 1 << 20], b"\r\nQUIT\r\n".to_vec()];
         let said = converse(client, pieces.into_iter(), "\r\n221 ").await;
         session.await.unwrap();
         assert!(said.contains("500 5.5.2 line too long"), "{said}");
@@ -161,15 +124,9 @@ fn attack_08_a_hundred_thousand_recipients_and_guessing_names() {
         let said = converse(client, pieces, "\r\n221 ").await;
         session.await.unwrap();
         assert_eq!(said.matches("250 2.1.5").count(), 1_000);
-        assert_eq!(
-            said.matches("452 4.5.3 too many recipients").count(),
-            99_000
-        );
+        assert_eq!(said.matches("452 4.5.3 too many recipients").count(), 99_000);
     });
-    let config = Config {
-        tarpit_ms: 5_000,
-        ..config(Role::Server)
-    };
+    let config = Config { tarpit_ms: 5_000, ..config(Role::Server) };
     run(config, async |world| {
         let (client, session) = world.connect();
         let start = [b"EHLO c.example\r\nMAIL FROM:<a@b.example>\r\n".to_vec()];
@@ -179,25 +136,17 @@ fn attack_08_a_hundred_thousand_recipients_and_guessing_names() {
         let answered = said.matches("550 5.1.1").count();
         assert!((100..=1_000).contains(&answered), "{answered} guesses");
         let per_guess = world.env.clock.monotonic() / answered as u32;
-        assert!(
-            per_guess >= Duration::from_secs(5),
-            "{per_guess:?} for each guess"
-        );
+        assert!(per_guess >= Duration::from_secs(5), "{per_guess:?} for each guess");
     });
 }
 
 #[test]
 fn attack_14_guessing_passwords_is_slow_wherever_the_client_is_but_at_home_if_so_configured() {
-    for (spared, peer, slow) in [
-        (false, "127.0.0.1:1", true),
-        (true, "127.0.0.1:1", false),
-        (true, "192.0.2.9:1", true),
-    ] {
-        let config = Config {
-            tarpit_ms: 5_000,
-            tarpit_spares_loopback: spared,
-            ..config(Role::Submission)
-        };
+    for (spared, peer, slow) in
+        [(false, "127.0.0.1:1", true), (true, "127.0.0.1:1", false), (true, "192.0.2.9:1", true)]
+    {
+        let config =
+            Config { tarpit_ms: 5_000, tarpit_spares_loopback: spared, ..config(Role::Submission) };
         run(config, async |mut world| {
             world.peer = peer.parse().unwrap();
             let begun = world.env.clock.monotonic();
@@ -209,11 +158,7 @@ fn attack_14_guessing_passwords_is_slow_wherever_the_client_is_but_at_home_if_so
             );
             world.play(&text).await.unwrap();
             let took = world.env.clock.monotonic() - begun;
-            assert_eq!(
-                took >= Duration::from_secs(15),
-                slow,
-                "{took:?} {spared} {peer}"
-            );
+            assert_eq!(took >= Duration::from_secs(15), slow, "{took:?} {spared} {peer}");
         });
     }
 }
@@ -235,10 +180,7 @@ fn attack_15_a_message_that_goes_in_circles_is_stopped() {
 fn attack_16_dripping_bytes_do_not_hold_a_session_for_ever() {
     run(config(Role::Server), async |world| {
         let (mut client, session) = world.connect();
-        client
-            .write_all(format!("{ENVELOPE}DATA\r\n").as_bytes())
-            .await
-            .unwrap();
+        client.write_all(format!("{ENVELOPE}DATA\r\n").as_bytes()).await.unwrap();
         let begun = world.env.clock.monotonic();
         let (mut reader, mut writer) = tokio::io::split(client);
         let dripping = tokio::spawn(async move {
@@ -250,10 +192,7 @@ fn attack_16_dripping_bytes_do_not_hold_a_session_for_ever() {
         reader.read_to_string(&mut said).await.unwrap();
         session.await.unwrap();
         dripping.abort();
-        assert!(
-            said.ends_with("421 4.4.2 mail.rialto.test timeout\r\n"),
-            "{said}"
-        );
+        assert!(said.ends_with("421 4.4.2 mail.rialto.test timeout\r\n"), "{said}");
         let took = world.env.clock.monotonic() - begun;
         assert!(took < Duration::from_secs(11 * 60), "{took:?}");
     });
@@ -261,10 +200,7 @@ fn attack_16_dripping_bytes_do_not_hold_a_session_for_ever() {
 
 #[test]
 fn a_message_of_50_mb_streams_through_a_megabyte_of_buffers() {
-    let config = Config {
-        message_buffers_bytes: 1 << 20,
-        ..config(Role::Server)
-    };
+    let config = Config { message_buffers_bytes: 1 << 20, ..config(Role::Server) };
     run(config, async |world| {
         let (client, session) = world.connect();
         let line = [b"x".repeat(998), b"\r\n".to_vec()].concat();
@@ -276,9 +212,6 @@ fn a_message_of_50_mb_streams_through_a_megabyte_of_buffers() {
         assert!(said.contains("250 2.6.0"), "{said}");
         let taken = world.taken();
         assert!(taken[0].bytes.len() > 50_000_000);
-        assert_eq!(
-            *taken[0].submission.parsed,
-            codec_mime::parse(&taken[0].bytes)
-        );
+        assert_eq!(*taken[0].submission.parsed, codec_mime::parse(&taken[0].bytes));
     });
 }

@@ -32,9 +32,7 @@ fn messages() -> Vec<(String, Vec<u8>)> {
 }
 
 fn has_bare_cr(message: &[u8]) -> bool {
-    message
-        .windows(2)
-        .any(|pair| pair[0] == b'\r' && pair[1] != b'\n')
+    message.windows(2).any(|pair| pair[0] == b'\r' && pair[1] != b'\n')
 }
 
 #[test]
@@ -70,25 +68,15 @@ fn the_corpus_comes_through_byte_for_byte() {
         let mut taken = world.taken().into_iter();
         for ((name, message), verdict) in messages.iter().zip(verdicts) {
             if has_bare_cr(message) {
-                assert_eq!(
-                    verdict, "550 5.6.0 message contains bare CR or LF",
-                    "{name}"
-                );
+                assert_eq!(verdict, "550 5.6.0 message contains bare CR or LF", "{name}");
                 continue;
             }
             assert!(verdict.starts_with("250"), "{name}: {verdict}");
             let taken = taken.next().unwrap();
             assert!(taken.bytes.ends_with(message), "{name}");
             let trace = taken.bytes.slice(..taken.bytes.len() - message.len());
-            assert!(
-                trace.starts_with(b"Received: ") && trace.ends_with(b"+0000\r\n"),
-                "{name}"
-            );
-            assert_eq!(
-                *taken.submission.parsed,
-                codec_mime::parse(&taken.bytes),
-                "{name}"
-            );
+            assert!(trace.starts_with(b"Received: ") && trace.ends_with(b"+0000\r\n"), "{name}");
+            assert_eq!(*taken.submission.parsed, codec_mime::parse(&taken.bytes), "{name}");
         }
     });
 }

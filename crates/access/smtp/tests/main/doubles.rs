@@ -47,13 +47,7 @@ pub(crate) struct Backend {
 impl Backend {
     pub(crate) fn new(store: Arc<dyn Store>, blobs: Arc<dyn Blobs>) -> Arc<Self> {
         let (taken, faults, attempts) = Default::default();
-        Arc::new(Self {
-            store,
-            blobs,
-            taken,
-            faults,
-            attempts,
-        })
+        Arc::new(Self { store, blobs, taken, faults, attempts })
     }
 
     async fn take(&self, submission: Submission, mailbox: Option<(AccountId, bool)>) -> Result<()> {
@@ -70,25 +64,12 @@ impl Backend {
             let held = self.blobs.hold(&*tx, staged, &holder).await;
             held.map_err(|_| Error::unavailable("hold"))?;
         }
-        tx.commit()
-            .await
-            .map_err(|_| Error::unavailable("commit"))?;
+        tx.commit().await.map_err(|_| Error::unavailable("commit"))?;
         let bytes = submission.content.read_all(&self.blobs, u64::MAX).await?;
-        assert_eq!(
-            bytes.len() as u64,
-            submission.parsed.size_bytes,
-            "parsed fits the bytes"
-        );
+        assert_eq!(bytes.len() as u64, submission.parsed.size_bytes, "parsed fits the bytes");
         let mut taken = self.taken.lock();
-        if !taken
-            .iter()
-            .any(|known| known.submission.queue == submission.queue)
-        {
-            taken.push(Taken {
-                submission,
-                bytes,
-                mailbox,
-            });
+        if !taken.iter().any(|known| known.submission.queue == submission.queue) {
+            taken.push(Taken { submission, bytes, mailbox });
         }
         drop(taken);
         match fault {
@@ -123,14 +104,9 @@ impl Mailboxes for Backend {
         let Write::Submit(outgoing) = request else {
             return Err(Error::internal("an SMTP session only submits"));
         };
-        assert_eq!(
-            who,
-            Principal::Account(mailbox),
-            "everybody acts for themselves"
-        );
+        assert_eq!(who, Principal::Account(mailbox), "everybody acts for themselves");
         let queue: QueueId = outgoing.submission.queue;
-        self.take(outgoing.submission, Some((mailbox, outgoing.sent_copy)))
-            .await?;
+        self.take(outgoing.submission, Some((mailbox, outgoing.sent_copy))).await?;
         Ok(WriteReply::Submitted(queue))
     }
 

@@ -19,17 +19,11 @@ fn data(envelope: &str, message: &str, reply: &str) -> String {
 }
 
 async fn deliver(world: &World, message: &str) {
-    world
-        .talk(Role::Server, &data(TO_ALICE, message, "250 2.6.0 *"))
-        .await
-        .unwrap();
+    world.talk(Role::Server, &data(TO_ALICE, message, "250 2.6.0 *")).await.unwrap();
 }
 
 async fn submit(world: &World, message: &str) {
-    world
-        .talk(Role::Submission, &data(FROM_ALICE, message, "250 2.6.0 *"))
-        .await
-        .unwrap();
+    world.talk(Role::Submission, &data(FROM_ALICE, message, "250 2.6.0 *")).await.unwrap();
 }
 
 #[test]
@@ -76,11 +70,7 @@ fn odd_messages_are_parsed_as_they_are_stored() {
     ] {
         for role in [Role::Server, Role::Submission] {
             run(config(role), async |world| {
-                let envelope = if role == Role::Server {
-                    TO_ALICE
-                } else {
-                    FROM_ALICE
-                };
+                let envelope = if role == Role::Server { TO_ALICE } else { FROM_ALICE };
                 let text = data(envelope, message, "250 2.6.0 *");
                 world.talk(role, &text).await.unwrap();
                 let (taken, text) = world.only();
@@ -106,15 +96,9 @@ fn chunks_of_every_size_make_the_same_message() {
             C~ \\r\\nb.\nS* 2 250 2.0.0 *\nS: 250 2.6.0 *";
         // 14 bytes are "Subject: hi" with its line end and one byte more.
         let chunks = chunks.replace("BDAT 14", "BDAT 13");
-        world
-            .talk(Role::Server, &format!("{TO_ALICE}{chunks}"))
-            .await
-            .unwrap();
+        world.talk(Role::Server, &format!("{TO_ALICE}{chunks}")).await.unwrap();
         let (_, text) = world.only();
-        assert!(
-            text.ends_with("+0000\r\nSubject: hi\r\n\r\na\r\nb.\r\n"),
-            "{text}"
-        );
+        assert!(text.ends_with("+0000\r\nSubject: hi\r\n\r\na\r\nb.\r\n"), "{text}");
     });
 }
 
@@ -130,22 +114,14 @@ fn a_submission_gets_what_it_lacks_and_goes_through_its_mailbox() {
         let trace = "Received: from client.example ([192.0.2.7]) by mail.rialto.test with ESMTPSA \
             (TLSv1.3 TLS_AES_256_GCM_SHA384) id ";
         assert!(text.starts_with(trace), "{text}");
-        assert!(
-            !text.contains("for <bob"),
-            "blind recipients stay so: {text}"
-        );
+        assert!(!text.contains("for <bob"), "blind recipients stay so: {text}");
         assert!(text.contains("\r\nFrom: Alice <alice@rialto.test>\r\nDate: Sun, 17 Mar 2030 "));
         let id = format!("<{}@mail.rialto.test>", taken.submission.queue);
-        assert!(text.contains(&format!(
-            "\r\nMessage-ID: {id}\r\nSubject: bare\r\n\r\ntext\r\n"
-        )));
+        assert!(text.contains(&format!("\r\nMessage-ID: {id}\r\nSubject: bare\r\n\r\ntext\r\n")));
         let parsed = &taken.submission.parsed;
         assert_eq!(parsed.envelope.message_id.as_deref(), Some(id.as_bytes()));
         assert_eq!(parsed.sent_at.unwrap().unix_seconds, 1_900_000_000);
-        assert!(matches!(
-            &parsed.envelope.from[..],
-            [Address::Mailbox { .. }]
-        ));
+        assert!(matches!(&parsed.envelope.from[..], [Address::Mailbox { .. }]));
         assert_eq!(**parsed, codec_mime::parse(&taken.bytes));
     });
 }
@@ -153,10 +129,7 @@ fn a_submission_gets_what_it_lacks_and_goes_through_its_mailbox() {
 #[test]
 fn a_complete_submission_is_left_alone_and_copied_to_sent_items_if_wanted() {
     run(config(Role::Submission), async |world| {
-        let copied = AccountChange {
-            smtp_sent_copy: Some(true),
-            ..AccountChange::default()
-        };
+        let copied = AccountChange { smtp_sent_copy: Some(true), ..AccountChange::default() };
         world.change("alice", copied).await;
         let message = "From: alice@rialto.test\nDate: Tue, 1 Jan 2030 00:00:00 +0000\n\
             Message-ID: <own@client.example>\n\ntext";
@@ -164,10 +137,7 @@ fn a_complete_submission_is_left_alone_and_copied_to_sent_items_if_wanted() {
         let (taken, text) = world.only();
         assert_eq!(taken.mailbox.map(|(_, copy)| copy), Some(true));
         assert_eq!(text.matches("Message-ID:").count(), 1);
-        assert!(
-            text.ends_with(&(message.replace('\n', "\r\n") + "\r\n")),
-            "{text}"
-        );
+        assert!(text.ends_with(&(message.replace('\n', "\r\n") + "\r\n")), "{text}");
     });
 }
 
@@ -177,15 +147,8 @@ fn send_as_opens_another_address() {
         let accounts =
             contract_directory::DirectoryAdmin::list_accounts(&*world.directory, None, 9);
         let accounts = accounts.await.unwrap();
-        let alice = accounts
-            .iter()
-            .find(|a| a.address.local == "alice")
-            .unwrap()
-            .id;
-        let granted = AccountChange {
-            send_as: Some(vec![alice]),
-            ..AccountChange::default()
-        };
+        let alice = accounts.iter().find(|a| a.address.local == "alice").unwrap().id;
+        let granted = AccountChange { send_as: Some(vec![alice]), ..AccountChange::default() };
         world.change("bob", granted).await;
         let text = data(
             "C: MAIL FROM:<robert@rialto.test>\nC: RCPT TO:<alice@rialto.test>\nS* 2 250 *\n",
@@ -209,20 +172,12 @@ fn failures_of_the_commit_are_told_and_nothing_is_kept() {
         for role in [Role::Server, Role::Submission] {
             run(config(role), async |world| {
                 world.fail(Fault::Error(Error::new(kind, "as told")));
-                let envelope = if role == Role::Server {
-                    TO_ALICE
-                } else {
-                    FROM_ALICE
-                };
+                let envelope = if role == Role::Server { TO_ALICE } else { FROM_ALICE };
                 let twice = data(envelope, "Subject: x", reply) + "\n";
                 let twice = twice + &data(envelope, "Subject: x", "250 2.6.0 *");
                 world.talk(role, &twice).await.unwrap();
                 assert_eq!(world.taken().len(), 1, "{kind:?}");
-                assert_eq!(
-                    *world.backend.attempts.lock(),
-                    2,
-                    "{kind:?} is not tried again"
-                );
+                assert_eq!(*world.backend.attempts.lock(), 2, "{kind:?} is not tried again");
             });
         }
     }
@@ -266,10 +221,7 @@ fn two_hundred_and_fifty_comes_after_the_commit() {
         world.fail(Fault::Slow(Duration::from_secs(5)));
         let (mut client, session) = world.connect();
         let lines = "EHLO c.example\r\nMAIL FROM:<>\r\nRCPT TO:<bob@rialto.test>\r\nDATA\r\n";
-        client
-            .write_all(format!("{lines}Subject: x\r\n.\r\n").as_bytes())
-            .await
-            .unwrap();
+        client.write_all(format!("{lines}Subject: x\r\n.\r\n").as_bytes()).await.unwrap();
         let mut seen = String::new();
         while !seen.contains("2.6.0") {
             assert_eq!(world.taken().len(), 0, "nothing is promised before: {seen}");
@@ -285,10 +237,7 @@ fn two_hundred_and_fifty_comes_after_the_commit() {
 
 #[test]
 fn the_submission_rate_is_limited_for_each_account() {
-    let config = Config {
-        submissions_per_minute: Some(2),
-        ..config(Role::Submission)
-    };
+    let config = Config { submissions_per_minute: Some(2), ..config(Role::Submission) };
     run(config, async |world| {
         let one = data(FROM_ALICE, "Subject: x", "250 2.6.0 *") + "\n";
         let text = format!(
@@ -302,10 +251,7 @@ fn the_submission_rate_is_limited_for_each_account() {
 
 #[test]
 fn when_the_buffers_are_full_a_message_is_put_off() {
-    let config = Config {
-        message_buffers_bytes: 4096,
-        ..config(Role::Server)
-    };
+    let config = Config { message_buffers_bytes: 4096, ..config(Role::Server) };
     run(config, async |world| {
         let big = "x".repeat(70) + "\n";
         let text = data(TO_ALICE, &big.repeat(200), "452 4.3.1 *") + "\n";

@@ -40,21 +40,14 @@ fn input() -> impl Strategy<Value = Vec<u8>> {
     ];
     let pieces = proptest::collection::vec(piece, 0..30);
     (any::<bool>(), pieces).prop_map(|(starts_well, pieces)| {
-        let start: &[&[u8]] = if starts_well {
-            &[PIECES[0], PIECES[2], PIECES[4]]
-        } else {
-            &[]
-        };
+        let start: &[&[u8]] = if starts_well { &[PIECES[0], PIECES[2], PIECES[4]] } else { &[] };
         [start.concat(), pieces.concat()].concat()
     })
 }
 
 /// What a session says to bytes that come in packets of these sizes, queue ids left out.
 fn answer(bytes: &[u8], packets: &[usize]) -> String {
-    let config = Config {
-        protocol_errors_max: 20,
-        ..config(Role::Server)
-    };
+    let config = Config { protocol_errors_max: 20, ..config(Role::Server) };
     let result = Arc::new(Mutex::new(String::new()));
     run(config, async |world| {
         let (client, session) = world.connect();

@@ -56,15 +56,7 @@ fn play(file: &str) {
 fn no_transcript_is_forgotten() {
     let mut found: Vec<String> = std::fs::read_dir(directory())
         .unwrap()
-        .map(|entry| {
-            entry
-                .unwrap()
-                .path()
-                .file_stem()
-                .unwrap()
-                .to_string_lossy()
-                .into_owned()
-        })
+        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
         .collect();
     found.sort();
     assert_eq!(found, FILES);

@@ -41,12 +41,7 @@ pub(crate) struct World {
 
 /// A configuration without the tarpit, which only some tests are about.
 pub(crate) fn config(role: Role) -> Config {
-    Config {
-        host_name: HOST.to_owned(),
-        role,
-        tarpit_ms: 0,
-        ..Config::default()
-    }
+    Config { host_name: HOST.to_owned(), role, tarpit_ms: 0, ..Config::default() }
 }
 
 /// Runs a test in a world of its own, on simulated time.
@@ -59,15 +54,8 @@ pub(crate) fn run<F: Future<Output = ()>>(config: Config, test: impl FnOnce(Worl
 impl World {
     pub(crate) async fn new(env: Env, config: Config) -> Self {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new(env.clock.clone(), &*env.random));
-        let cheap = HashParameters {
-            memory_kib: 64,
-            passes: 1,
-            lanes: 1,
-        };
-        let settings = DirectoryConfig {
-            hash: cheap,
-            ..DirectoryConfig::default()
-        };
+        let cheap = HashParameters { memory_kib: 64, passes: 1, lanes: 1 };
+        let settings = DirectoryConfig { hash: cheap, ..DirectoryConfig::default() };
         let directory = DirectoryService::start(settings, store.clone(), env.clone());
         people(&directory).await;
         let blobs = Arc::new(StoreBlobs::open(store.clone(), &env).await.unwrap());
@@ -100,10 +88,7 @@ impl World {
             connection = connection.with_tls(certificates().0.clone());
         }
         let service = self.service.clone();
-        (
-            client,
-            tokio::spawn(async move { service.serve(connection).await }),
-        )
+        (client, tokio::spawn(async move { service.serve(connection).await }))
     }
 
     /// Plays a dialogue; the session must end with it, without a panic.
@@ -114,9 +99,7 @@ impl World {
             .with_tls(certificates().1.clone(), name)
             .with_shutdown(self.shutdown.clone());
         let played = player.play(&Transcript::parse(text)?).await;
-        session
-            .await
-            .map_err(|error| format!("the session panicked: {error}"))?;
+        session.await.map_err(|error| format!("the session panicked: {error}"))?;
         played
     }
 
@@ -151,14 +134,8 @@ impl World {
 
     pub(crate) async fn change(&self, local: &str, change: AccountChange) {
         let accounts = self.directory.list_accounts(None, 100).await.unwrap();
-        let account = accounts
-            .iter()
-            .find(|account| account.address.local == local)
-            .unwrap();
-        self.directory
-            .update_account(&Actor::System, account.id, change)
-            .await
-            .unwrap();
+        let account = accounts.iter().find(|account| account.address.local == local).unwrap();
+        self.directory.update_account(&Actor::System, account.id, change).await.unwrap();
     }
 }
 
@@ -173,11 +150,8 @@ pub(crate) fn address(local: &str) -> Address {
 
 async fn people(directory: &DirectoryService) {
     let system = Actor::System;
-    let domain = Domain {
-        name: "rialto.test".into(),
-        kind: DomainKind::Authoritative,
-        default: true,
-    };
+    let domain =
+        Domain { name: "rialto.test".into(), kind: DomainKind::Authoritative, default: true };
     directory.create_domain(&system, domain).await.unwrap();
     for local in ["alice", "bob", "postmaster"] {
         let new = NewAccount {
@@ -190,14 +164,9 @@ async fn people(directory: &DirectoryService) {
         };
         let account = directory.create_account(&system, new).await.unwrap();
         if local == "bob" {
-            let change = AccountChange {
-                add_aliases: vec![address("robert")],
-                ..Default::default()
-            };
-            directory
-                .update_account(&system, account.id, change)
-                .await
-                .unwrap();
+            let change =
+                AccountChange { add_aliases: vec![address("robert")], ..Default::default() };
+            directory.update_account(&system, account.id, change).await.unwrap();
         }
     }
     for (local, authenticated_only) in [("team", false), ("staff", true)] {
@@ -219,9 +188,7 @@ fn certificates() -> &'static (Arc<TlsSettings>, Arc<ClientConfig>) {
         let mut root = CertificateParams::new(Vec::<String>::new()).unwrap();
         root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let mut roots = RootCertStore::empty();
-        roots
-            .add(root.self_signed(&root_key).unwrap().der().clone())
-            .unwrap();
+        roots.add(root.self_signed(&root_key).unwrap().der().clone()).unwrap();
         let issuer = Issuer::new(root, root_key);
         let leaf = CertificateParams::new(vec![HOST.to_owned()]).unwrap();
         let chain = leaf.signed_by(&key, &issuer).unwrap().pem();

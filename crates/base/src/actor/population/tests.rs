@@ -85,10 +85,7 @@ impl Drop for Counter {
 fn counters(options: PopulationOptions) -> (Population<u64, Counter>, Arc<World>) {
     let world = Arc::new(World::default());
     let args = world.clone();
-    (
-        Population::new(options, move |key| (*key, args.clone())),
-        world,
-    )
+    (Population::new(options, move |key| (*key, args.clone())), world)
 }
 
 fn soon() -> Deadline {
@@ -96,9 +93,7 @@ fn soon() -> Deadline {
 }
 
 async fn add(counters: &Population<u64, Counter>, key: u64) -> Result<u64> {
-    counters
-        .call(&key, |reply| Message::Add(1, reply), soon())
-        .await
+    counters.call(&key, |reply| Message::Add(1, reply), soon()).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -118,10 +113,7 @@ async fn a_failed_start_is_told_to_everybody_who_waits() {
         assert_eq!(result.unwrap_err().kind, Kind::NotFound);
     }
     assert_eq!((world.starts.load(SeqCst), counters.count()), (1, 0));
-    assert_eq!(
-        add(&counters, BROKEN).await.unwrap_err().kind,
-        Kind::NotFound
-    );
+    assert_eq!(add(&counters, BROKEN).await.unwrap_err().kind, Kind::NotFound);
     assert_eq!(world.starts.load(SeqCst), 2);
 }
 
@@ -135,18 +127,10 @@ async fn a_panic_ends_one_actor_and_is_answered() {
     };
     assert_eq!(fail(Message::Panic).await, Kind::Unavailable);
     assert!(!counters.contains(&1));
-    assert_eq!(
-        add(&counters, 1).await,
-        Ok(1),
-        "a fresh one, from what is stored"
-    );
+    assert_eq!(add(&counters, 1).await, Ok(1), "a fresh one, from what is stored");
     assert_eq!(fail(Message::Fail).await, Kind::Unavailable);
     assert_eq!(add(&counters, 1).await, Ok(1));
-    assert_eq!(
-        add(&counters, 2).await,
-        Ok(2),
-        "the other one has not noticed"
-    );
+    assert_eq!(add(&counters, 2).await, Ok(2), "the other one has not noticed");
     assert_eq!(world.overlaps.load(SeqCst), 0);
 }
 
@@ -162,10 +146,7 @@ async fn messages_behind_a_panic_are_answered_too() {
         // Dropped with the inbox, or sent to the next actor.
         assert!(result.is_ok() || result.is_err_and(|e| e.kind == Kind::Unavailable));
     }
-    assert!(
-        started.elapsed() < Duration::from_secs(1),
-        "nobody waited for the deadline"
-    );
+    assert!(started.elapsed() < Duration::from_secs(1), "nobody waited for the deadline");
 }
 
 #[tokio::test(start_paused = true)]
@@ -199,27 +180,18 @@ async fn messages_during_passivation_reach_the_next_actor() {
     let (counters, world) = counters(PopulationOptions::default());
     add(&counters, 1).await.unwrap();
     // Slow to leave: it is still handling this when it is asked to stop.
-    counters
-        .cast(&1, Message::Sleep(Duration::from_secs(1)), soon())
-        .await
-        .unwrap();
+    counters.cast(&1, Message::Sleep(Duration::from_secs(1)), soon()).await.unwrap();
     let leaving = counters.stop_where(|_| true, soon());
     let arriving = futures::future::join_all((0..10).map(|_| add(&counters, 1)));
     let (left, counts) = futures::join!(leaving, arriving);
     left.unwrap();
     assert_eq!(counts.into_iter().map(Result::unwrap).max(), Some(11));
-    assert_eq!(
-        (world.starts.load(SeqCst), world.overlaps.load(SeqCst)),
-        (2, 0)
-    );
+    assert_eq!((world.starts.load(SeqCst), world.overlaps.load(SeqCst)), (2, 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_least_recently_used_make_room() {
-    let options = PopulationOptions {
-        actors_max: 10,
-        ..Default::default()
-    };
+    let options = PopulationOptions { actors_max: 10, ..Default::default() };
     let (counters, world) = counters(options);
     for key in 0..10 {
         add(&counters, key).await.unwrap();
@@ -227,10 +199,7 @@ async fn the_least_recently_used_make_room() {
     add(&counters, 0).await.unwrap();
     add(&counters, 10).await.unwrap();
     assert_eq!(counters.count(), 10);
-    assert!(
-        counters.contains(&0) && !counters.contains(&1),
-        "1 was used longest ago"
-    );
+    assert!(counters.contains(&0) && !counters.contains(&1), "1 was used longest ago");
     // Far more keys than places at once: all are served, never more than ten at a time.
     let counts = futures::future::join_all((100..200).map(|key| add(&counters, key))).await;
     assert!(counts.into_iter().all(|count| count == Ok(1)));
@@ -240,15 +209,9 @@ async fn the_least_recently_used_make_room() {
 
 #[tokio::test(start_paused = true)]
 async fn full_of_actors_that_cannot_leave_is_overload() {
-    let options = PopulationOptions {
-        actors_max: 1,
-        ..Default::default()
-    };
+    let options = PopulationOptions { actors_max: 1, ..Default::default() };
     let (counters, _world) = counters(options);
-    counters
-        .cast(&1, Message::Sleep(Duration::from_secs(60)), soon())
-        .await
-        .unwrap();
+    counters.cast(&1, Message::Sleep(Duration::from_secs(60)), soon()).await.unwrap();
     assert_eq!(add(&counters, 2).await.unwrap_err().kind, Kind::Overloaded);
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(add(&counters, 2).await, Ok(1));
@@ -256,15 +219,9 @@ async fn full_of_actors_that_cannot_leave_is_overload() {
 
 #[tokio::test(start_paused = true)]
 async fn a_few_that_hang_do_not_keep_everybody_out() {
-    let options = PopulationOptions {
-        actors_max: 3,
-        ..Default::default()
-    };
+    let options = PopulationOptions { actors_max: 3, ..Default::default() };
     let (counters, _world) = counters(options);
-    counters
-        .cast(&1, Message::Sleep(Duration::from_secs(600)), soon())
-        .await
-        .unwrap();
+    counters.cast(&1, Message::Sleep(Duration::from_secs(600)), soon()).await.unwrap();
     add(&counters, 2).await.unwrap();
     add(&counters, 3).await.unwrap();
     // 1 was used longest ago and is asked to make room, in vain; then the next one is.
@@ -276,30 +233,17 @@ async fn a_few_that_hang_do_not_keep_everybody_out() {
 async fn a_slow_start_goes_on_without_its_caller() {
     let (counters, world) = counters(PopulationOptions::default());
     let hurried = Deadline::after(Duration::from_millis(1));
-    let late = counters
-        .call(&1, |reply| Message::Add(1, reply), hurried)
-        .await
-        .unwrap_err();
-    assert_eq!(
-        late.kind,
-        Kind::Unavailable,
-        "nothing was done, so it is no timeout"
-    );
+    let late = counters.call(&1, |reply| Message::Add(1, reply), hurried).await.unwrap_err();
+    assert_eq!(late.kind, Kind::Unavailable, "nothing was done, so it is no timeout");
     assert_eq!(add(&counters, 1).await, Ok(1));
     assert_eq!(world.starts.load(SeqCst), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_full_inbox_is_overload_and_the_rest_goes_on() {
-    let options = PopulationOptions {
-        inbox_capacity: 4,
-        ..Default::default()
-    };
+    let options = PopulationOptions { inbox_capacity: 4, ..Default::default() };
     let (counters, _world) = counters(options);
-    counters
-        .cast(&1, Message::Sleep(Duration::from_secs(60)), soon())
-        .await
-        .unwrap();
+    counters.cast(&1, Message::Sleep(Duration::from_secs(60)), soon()).await.unwrap();
     let calls = futures::future::join_all((0..5).map(|_| add(&counters, 1))).await;
     let kinds: Vec<_> = calls.into_iter().map(|r| r.unwrap_err().kind).collect();
     let count = |kind| kinds.iter().filter(|k| **k == kind).count();
@@ -307,10 +251,7 @@ async fn a_full_inbox_is_overload_and_the_rest_goes_on() {
     assert_eq!((count(Kind::Timeout), count(Kind::Overloaded)), (3, 2));
     assert_eq!(add(&counters, 2).await, Ok(1));
     assert!(!counters.tell_active(&3, Message::Sleep(Duration::ZERO)));
-    assert!(
-        !counters.tell_active(&1, Message::Sleep(Duration::ZERO)),
-        "still full"
-    );
+    assert!(!counters.tell_active(&1, Message::Sleep(Duration::ZERO)), "still full");
     assert!(counters.tell_active(&2, Message::Sleep(Duration::ZERO)));
 }
 
@@ -320,14 +261,8 @@ async fn stopping_all_stores_all_and_closes() {
     for key in 0..20 {
         add(&counters, key).await.unwrap();
     }
-    counters
-        .cast(&3, Message::Sleep(Duration::from_secs(5)), soon())
-        .await
-        .unwrap();
-    let late = counters
-        .stop_all(Deadline::after(Duration::from_secs(1)))
-        .await
-        .unwrap_err();
+    counters.cast(&3, Message::Sleep(Duration::from_secs(5)), soon()).await.unwrap();
+    let late = counters.stop_all(Deadline::after(Duration::from_secs(1))).await.unwrap_err();
     assert_eq!(late.kind, Kind::Timeout);
     assert!(late.detail.starts_with("1 of"), "{late}");
     assert_eq!(add(&counters, 1).await.unwrap_err().kind, Kind::Unavailable);
@@ -348,18 +283,11 @@ async fn dropping_the_population_stops_its_actors() {
 /// Many callers, few keys, fewer places, actors leaving all the time: every message that was
 /// answered counts exactly once.
 fn race(callers: usize, keys: u64, actors_max: usize, idle_ms: u64, pauses_ms: Vec<u64>) {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(3)
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(3).enable_all().build().unwrap();
     runtime.block_on(async move {
         let idle = Duration::from_millis(idle_ms);
-        let options = PopulationOptions {
-            inbox_capacity: 4,
-            idle,
-            actors_max,
-        };
+        let options = PopulationOptions { inbox_capacity: 4, idle, actors_max };
         let (counters, world) = counters(options);
         let tasks = (0..callers).map(|n| {
             let (counters, pauses_ms) = (counters.clone(), pauses_ms.clone());
@@ -367,10 +295,7 @@ fn race(callers: usize, keys: u64, actors_max: usize, idle_ms: u64, pauses_ms: V
                 for (step, pause) in pauses_ms.iter().enumerate() {
                     let key = (n + step) as u64 % keys;
                     let late = Deadline::after(Duration::from_secs(300));
-                    counters
-                        .call(&key, |reply| Message::Add(1, reply), late)
-                        .await
-                        .unwrap();
+                    counters.call(&key, |reply| Message::Add(1, reply), late).await.unwrap();
                     if step % 3 == 0 {
                         let _late = counters.stop_where(|k| *k == key, soon()).await;
                     }
@@ -381,10 +306,7 @@ fn race(callers: usize, keys: u64, actors_max: usize, idle_ms: u64, pauses_ms: V
         for task in tasks.collect::<Vec<_>>() {
             task.await.unwrap();
         }
-        counters
-            .stop_all(Deadline::after(Duration::from_secs(300)))
-            .await
-            .unwrap();
+        counters.stop_all(Deadline::after(Duration::from_secs(300))).await.unwrap();
         let sum: u64 = world.stored.lock().values().sum();
         assert_eq!(sum, (callers * pauses_ms.len()) as u64);
         assert_eq!(world.overlaps.load(SeqCst), 0);

@@ -50,19 +50,12 @@ impl Disk for RealDisk {
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>> {
         let file = open(path, true)?;
         flock(&file, FlockOperation::NonBlockingLockExclusive)?;
-        Ok(Box::new(RealLock {
-            _released_on_close: file,
-        }))
+        Ok(Box::new(RealLock { _released_on_close: file }))
     }
 }
 
 fn open(path: &Path, create: bool) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(create)
-        .truncate(false)
-        .open(path)
+    OpenOptions::new().read(true).write(true).create(create).truncate(false).open(path)
 }
 
 struct RealFile(File);

@@ -35,17 +35,12 @@ pub struct RealClock {
 
 impl Default for RealClock {
     fn default() -> Self {
-        Self {
-            start: Instant::now(),
-        }
+        Self { start: Instant::now() }
     }
 }
 
 impl Clock for RealClock {
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "this is where the wall clock is read"
-    )]
+    #[allow(clippy::disallowed_methods, reason = "this is where the wall clock is read")]
     fn now(&self) -> Timestamp {
         let milliseconds = |d: Duration| i64::try_from(d.as_millis()).unwrap_or(i64::MAX);
         let unix_ms = match SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) {
@@ -74,9 +69,7 @@ pub struct OsRandom {
 
 impl Default for OsRandom {
     fn default() -> Self {
-        Self {
-            buffer: Mutex::new(([0; RANDOM_BUFFER_BYTES], RANDOM_BUFFER_BYTES)),
-        }
+        Self { buffer: Mutex::new(([0; RANDOM_BUFFER_BYTES], RANDOM_BUFFER_BYTES)) }
     }
 }
 

@@ -15,11 +15,7 @@ pub struct RealNetwork;
 #[async_trait]
 impl Network for RealNetwork {
     async fn listen(&self, address: SocketAddr) -> io::Result<Box<dyn Listener>> {
-        let socket = if address.is_ipv4() {
-            TcpSocket::new_v4()?
-        } else {
-            TcpSocket::new_v6()?
-        };
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         // A restart must not wait for the old connections to time out.
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
@@ -65,10 +61,7 @@ impl Dns for RealDns {
         let found = tokio::net::lookup_host((host, 0)).await.map_err(|error| {
             // The resolver's codes do not come through, only its (untranslated) words.
             let words = error.to_string();
-            let none = [
-                "Name or service not known",
-                "No address associated with hostname",
-            ];
+            let none = ["Name or service not known", "No address associated with hostname"];
             match none.iter().any(|text| words.contains(text)) {
                 true => io::Error::new(io::ErrorKind::NotFound, error),
                 false => error,
@@ -81,10 +74,7 @@ impl Dns for RealDns {
             }
         }
         if addresses.is_empty() {
-            return Err(io::Error::new(
-                io::ErrorKind::NotFound,
-                "the host has no addresses",
-            ));
+            return Err(io::Error::new(io::ErrorKind::NotFound, "the host has no addresses"));
         }
         Ok(addresses)
     }
@@ -98,10 +88,7 @@ mod tests {
 
     #[tokio::test]
     async fn bytes_go_both_ways_over_loopback() {
-        let listener = RealNetwork
-            .listen("127.0.0.1:0".parse().unwrap())
-            .await
-            .unwrap();
+        let listener = RealNetwork.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_address();
         assert_ne!(address.port(), 0);
         let served = async {
@@ -128,13 +115,6 @@ mod tests {
     async fn literals_and_localhost_resolve() {
         let literal = RealDns.addresses("127.0.0.7").await.unwrap();
         assert_eq!(literal, ["127.0.0.7".parse::<IpAddr>().unwrap()]);
-        assert!(
-            RealDns
-                .addresses("localhost")
-                .await
-                .unwrap()
-                .iter()
-                .all(IpAddr::is_loopback)
-        );
+        assert!(RealDns.addresses("localhost").await.unwrap().iter().all(IpAddr::is_loopback));
     }
 }

@@ -10,9 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// When simulated worlds begin: 2030-03-17T17:46:40Z.
-const START: Timestamp = Timestamp {
-    unix_ms: 1_900_000_000_000,
-};
+const START: Timestamp = Timestamp { unix_ms: 1_900_000_000_000 };
 
 /// A wall clock that runs with tokio's time and jumps when told to; cheap to clone.
 #[derive(Clone)]
@@ -23,10 +21,7 @@ pub struct SimClock {
 
 impl Default for SimClock {
     fn default() -> Self {
-        Self {
-            start: Instant::now(),
-            stepped_ms: Arc::default(),
-        }
+        Self { start: Instant::now(), stepped_ms: Arc::default() }
     }
 }
 
@@ -40,9 +35,7 @@ impl SimClock {
 impl Clock for SimClock {
     fn now(&self) -> Timestamp {
         let elapsed_ms = i64::try_from(self.monotonic().as_millis()).unwrap_or(i64::MAX);
-        START
-            .plus_ms(elapsed_ms)
-            .plus_ms(self.stepped_ms.load(Ordering::SeqCst))
+        START.plus_ms(elapsed_ms).plus_ms(self.stepped_ms.load(Ordering::SeqCst))
     }
 
     fn monotonic(&self) -> Duration {

@@ -72,18 +72,9 @@ struct State {
 
 #[derive(Clone)]
 enum NameChange {
-    Create {
-        path: PathBuf,
-        file: u64,
-    },
-    Rename {
-        from: PathBuf,
-        to: PathBuf,
-        file: u64,
-    },
-    Remove {
-        path: PathBuf,
-    },
+    Create { path: PathBuf, file: u64 },
+    Rename { from: PathBuf, to: PathBuf, file: u64 },
+    Remove { path: PathBuf },
 }
 
 impl NameChange {
@@ -190,9 +181,7 @@ impl State {
     }
 
     fn contents(&mut self, file: u64) -> io::Result<&mut Contents> {
-        self.files
-            .get_mut(&file)
-            .ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.files.get_mut(&file).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn is_directory(&self, path: &Path) -> bool {
@@ -200,14 +189,8 @@ impl State {
     }
 
     fn check_parent(&self, path: &Path) -> io::Result<()> {
-        let found = path
-            .parent()
-            .is_some_and(|parent| self.is_directory(parent));
-        if found {
-            Ok(())
-        } else {
-            Err(io::ErrorKind::NotFound.into())
-        }
+        let found = path.parent().is_some_and(|parent| self.is_directory(parent));
+        if found { Ok(()) } else { Err(io::ErrorKind::NotFound.into()) }
     }
 
     fn change_name(&mut self, change: NameChange) {
@@ -226,10 +209,7 @@ impl State {
         self.last_file += 1;
         let file = self.last_file;
         self.files.insert(file, Contents::default());
-        self.change_name(NameChange::Create {
-            path: path.to_owned(),
-            file,
-        });
+        self.change_name(NameChange::Create { path: path.to_owned(), file });
         self.note(DiskEvent::Created(path.to_owned()));
         Ok(file)
     }
@@ -278,25 +258,15 @@ impl Disk for SimDisk {
         let mut state = self.0.lock();
         let file = state.open(path, create)?;
         let (disk, path, life) = (self.0.clone(), path.to_owned(), state.life);
-        Ok(Box::new(SimFile {
-            disk,
-            file,
-            path,
-            life,
-        }))
+        Ok(Box::new(SimFile { disk, file, path, life }))
     }
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
         let mut state = self.0.lock();
-        if path
-            .ancestors()
-            .any(|part| state.seen_names.contains_key(part))
-        {
+        if path.ancestors().any(|part| state.seen_names.contains_key(part)) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        state
-            .directories
-            .extend(path.ancestors().map(Path::to_owned));
+        state.directories.extend(path.ancestors().map(Path::to_owned));
         Ok(())
     }
 
@@ -305,12 +275,7 @@ impl Disk for SimDisk {
         if !state.is_directory(path) {
             return Err(io::ErrorKind::NotFound.into());
         }
-        Ok(state
-            .seen_names
-            .keys()
-            .filter(|p| p.parent() == Some(path))
-            .cloned()
-            .collect())
+        Ok(state.seen_names.keys().filter(|p| p.parent() == Some(path)).cloned().collect())
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -318,11 +283,7 @@ impl Disk for SimDisk {
         state.check_parent(to)?;
         let file = *state.seen_names.get(from).ok_or(io::ErrorKind::NotFound)?;
         let (from, to) = (from.to_owned(), to.to_owned());
-        state.change_name(NameChange::Rename {
-            from: from.clone(),
-            to: to.clone(),
-            file,
-        });
+        state.change_name(NameChange::Rename { from: from.clone(), to: to.clone(), file });
         state.note(DiskEvent::Renamed(from, to));
         Ok(())
     }
@@ -332,9 +293,7 @@ impl Disk for SimDisk {
         if !state.seen_names.contains_key(path) {
             return Err(io::ErrorKind::NotFound.into());
         }
-        state.change_name(NameChange::Remove {
-            path: path.to_owned(),
-        });
+        state.change_name(NameChange::Remove { path: path.to_owned() });
         state.note(DiskEvent::Removed(path.to_owned()));
         Ok(())
     }
@@ -368,11 +327,7 @@ impl Disk for SimDisk {
         if !state.locks.insert(path.to_owned()) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        Ok(Box::new(SimLock {
-            disk: self.0.clone(),
-            path: path.to_owned(),
-            life: state.life,
-        }))
+        Ok(Box::new(SimLock { disk: self.0.clone(), path: path.to_owned(), life: state.life }))
     }
 }
 
@@ -389,9 +344,7 @@ impl SimFile {
         if state.life == self.life {
             Ok(state)
         } else {
-            Err(io::Error::other(
-                "the power was cut while this file was open",
-            ))
+            Err(io::Error::other("the power was cut while this file was open"))
         }
     }
 }
@@ -401,9 +354,7 @@ impl DiskFile for SimFile {
         let mut state = self.state()?;
         let seen = &state.contents(self.file)?.seen;
         let start = usize::try_from(offset).unwrap_or(usize::MAX);
-        let wanted = start
-            .checked_add(buffer.len())
-            .and_then(|end| seen.get(start..end));
+        let wanted = start.checked_add(buffer.len()).and_then(|end| seen.get(start..end));
         buffer.copy_from_slice(wanted.ok_or(io::ErrorKind::UnexpectedEof)?);
         Ok(())
     }
@@ -412,11 +363,7 @@ impl DiskFile for SimFile {
         let mut state = self.state()?;
         state.grow(self.file, offset.saturating_add(bytes.len() as u64))?;
         state.contents(self.file)?.write(offset as usize, bytes);
-        state.note(DiskEvent::Written(
-            self.path.clone(),
-            offset,
-            bytes.len() as u64,
-        ));
+        state.note(DiskEvent::Written(self.path.clone(), offset, bytes.len() as u64));
         Ok(())
     }
 

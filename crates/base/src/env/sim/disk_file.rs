@@ -24,10 +24,7 @@ enum Change {
 impl Contents {
     pub(super) fn write(&mut self, offset: usize, bytes: &[u8]) {
         put(&mut self.seen, offset, bytes);
-        self.unsynced.push(Change::Write {
-            offset,
-            bytes: bytes.to_vec(),
-        });
+        self.unsynced.push(Change::Write { offset, bytes: bytes.to_vec() });
     }
 
     pub(super) fn set_len(&mut self, len: usize) {

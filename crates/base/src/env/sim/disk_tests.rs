@@ -29,14 +29,8 @@ fn text(disk: &dyn Disk, path: &Path) -> String {
 fn check_contract(disk: &dyn Disk, root: &Path) {
     let (one, two) = (root.join("one"), root.join("two"));
     let kind = |r: io::Result<()>| r.unwrap_err().kind();
-    assert_eq!(
-        kind(disk.open(&one, false).map(drop)),
-        io::ErrorKind::NotFound
-    );
-    assert_eq!(
-        kind(disk.open(&root.join("no/dir"), true).map(drop)),
-        io::ErrorKind::NotFound
-    );
+    assert_eq!(kind(disk.open(&one, false).map(drop)), io::ErrorKind::NotFound);
+    assert_eq!(kind(disk.open(&root.join("no/dir"), true).map(drop)), io::ErrorKind::NotFound);
 
     let file = disk.open(&one, true).unwrap();
     file.write_at(3, b"def").unwrap();
@@ -44,10 +38,7 @@ fn check_contract(disk: &dyn Disk, root: &Path) {
     let mut part = [0; 4];
     file.read_at(1, &mut part).unwrap();
     assert_eq!(&part, b"bcde");
-    assert_eq!(
-        kind(file.read_at(3, &mut part)),
-        io::ErrorKind::UnexpectedEof
-    );
+    assert_eq!(kind(file.read_at(3, &mut part)), io::ErrorKind::UnexpectedEof);
     file.set_len(8).unwrap();
     file.sync_data().unwrap();
     assert_eq!(text(disk, &one), "abcdef\0\0");
@@ -92,20 +83,13 @@ fn what_is_synced_survives_and_the_rest_may_not() {
         disk.sync_dir(dir()).unwrap();
         file.write_at(8, b"volatile").unwrap();
         disk.power_cut(seed);
-        assert!(
-            file.len().is_err() && file.sync_data().is_err(),
-            "the handle is dead"
-        );
+        assert!(file.len().is_err() && file.sync_data().is_err(), "the handle is dead");
         let found = text(&disk, &path);
         assert!(found.starts_with("durable."));
         outcomes.insert(found);
     }
     let expect = ["durable.", "durable.volatile"].map(String::from);
-    assert_eq!(
-        outcomes,
-        BTreeSet::from(expect),
-        "one sector is written whole or not"
-    );
+    assert_eq!(outcomes, BTreeSet::from(expect), "one sector is written whole or not");
 }
 
 #[test]
@@ -129,11 +113,7 @@ fn large_writes_are_torn_between_sectors() {
             .collect::<BTreeSet<_>>()
             .into_iter()
             .collect();
-        assert_eq!(
-            sectors.len(),
-            7,
-            "each sector is all old or all new: {sectors:?}"
-        );
+        assert_eq!(sectors.len(), 7, "each sector is all old or all new: {sectors:?}");
         torn += usize::from(sectors.iter().any(|s| s.1 == 0) && sectors.iter().any(|s| s.1 != 0));
     }
     assert!(torn > 5, "{torn} of 40 cuts tore the write");
@@ -157,11 +137,7 @@ fn names_need_their_directory_synced() {
         disk.rename(&old, &new).unwrap();
         disk.remove(&gone).unwrap();
         disk.power_cut(seed);
-        assert_ne!(
-            disk.exists(&old),
-            disk.exists(&new),
-            "a rename is all or nothing"
-        );
+        assert_ne!(disk.exists(&old), disk.exists(&new), "a rename is all or nothing");
         let moved = if disk.exists(&new) { &new } else { &old };
         assert_eq!(text(&disk, moved), "/data/old");
         created += usize::from(disk.exists(&fresh));
@@ -169,10 +145,7 @@ fn names_need_their_directory_synced() {
         removed += usize::from(!disk.exists(&gone));
     }
     for count in [created, renamed, removed] {
-        assert!(
-            (10..50).contains(&count),
-            "{created} {renamed} {removed} of 60"
-        );
+        assert!((10..50).contains(&count), "{created} {renamed} {removed} of 60");
     }
 }
 
@@ -201,21 +174,12 @@ fn a_full_disk_takes_overwrites_only() {
     file.set_len(100).unwrap();
     disk.set_room(Some(10));
     file.write_at(50, &[1; 60]).unwrap();
-    assert_eq!(
-        file.write_at(110, b"x").unwrap_err().kind(),
-        io::ErrorKind::StorageFull
-    );
-    assert_eq!(
-        file.set_len(111).unwrap_err().kind(),
-        io::ErrorKind::StorageFull
-    );
+    assert_eq!(file.write_at(110, b"x").unwrap_err().kind(), io::ErrorKind::StorageFull);
+    assert_eq!(file.set_len(111).unwrap_err().kind(), io::ErrorKind::StorageFull);
     file.write_at(0, &[2; 110]).unwrap();
     disk.set_room(None);
     file.write_at(110, b"x").unwrap();
-    assert_eq!(
-        file.write_at(u64::MAX, b"x").unwrap_err().kind(),
-        io::ErrorKind::FileTooLarge
-    );
+    assert_eq!(file.write_at(u64::MAX, b"x").unwrap_err().kind(), io::ErrorKind::FileTooLarge);
 }
 
 #[test]

@@ -60,11 +60,7 @@ impl Simulation {
     /// What a program on another machine sees, which has an address and a disk of its own.
     pub fn env_at(&self, host: IpAddr, disk: &SimDisk) -> Env {
         let network = Arc::new(self.network.at(host));
-        Env {
-            network,
-            disk: Arc::new(disk.clone()),
-            ..self.env()
-        }
+        Env { network, disk: Arc::new(disk.clone()), ..self.env() }
     }
 }
 

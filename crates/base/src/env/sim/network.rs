@@ -55,10 +55,7 @@ impl Default for SimNetwork {
 impl SimNetwork {
     /// The same network, seen from another host.
     pub fn at(&self, host: IpAddr) -> Self {
-        Self {
-            host,
-            ..self.clone()
-        }
+        Self { host, ..self.clone() }
     }
 
     /// Stops all traffic between two hosts: connections stall, new ones time out.
@@ -92,12 +89,7 @@ impl SimNetwork {
     async fn until_reachable(&self, peer: IpAddr) -> io::Result<()> {
         let mut changed = self.changed.subscribe();
         let reachable = async {
-            while self
-                .world
-                .lock()
-                .partitions
-                .contains(&pair(self.host, peer))
-            {
+            while self.world.lock().partitions.contains(&pair(self.host, peer)) {
                 if changed.changed().await.is_err() {
                     return;
                 }
@@ -139,13 +131,9 @@ impl World {
     fn side(&mut self, a: IpAddr, b: IpAddr, pipe: tokio::io::DuplexStream) -> SimStream {
         let condition = Arc::new(Mutex::new(Condition::default()));
         if self.connections.len() >= 64 && self.connections.len().is_power_of_two() {
-            self.connections
-                .retain(|side| side.condition.strong_count() > 0);
+            self.connections.retain(|side| side.condition.strong_count() > 0);
         }
-        let side = Side {
-            hosts: pair(a, b),
-            condition: Arc::downgrade(&condition),
-        };
+        let side = Side { hosts: pair(a, b), condition: Arc::downgrade(&condition) };
         self.connections.push(side);
         SimStream::new(pipe, condition)
     }
@@ -159,20 +147,13 @@ impl Network for SimNetwork {
         if port == 0 {
             port = world.free_port(host)?;
         }
-        if world
-            .listeners
-            .get(&(host, port))
-            .is_some_and(|queue| !queue.is_closed())
-        {
+        if world.listeners.get(&(host, port)).is_some_and(|queue| !queue.is_closed()) {
             return Err(io::ErrorKind::AddrInUse.into());
         }
         let (arriving, arrived) = mpsc::channel(BACKLOG);
         world.listeners.insert((host, port), arriving);
         let address = SocketAddr::new(address.ip(), port);
-        Ok(Box::new(SimListener {
-            arrived: arrived.into(),
-            address,
-        }))
+        Ok(Box::new(SimListener { arrived: arrived.into(), address }))
     }
 
     async fn connect(&self, address: SocketAddr) -> io::Result<Box<dyn Stream>> {
@@ -185,9 +166,7 @@ impl Network for SimNetwork {
         let own = SocketAddr::new(self.host, world.free_port(self.host)?);
         let here = world.side(self.host, peer, here);
         let there = world.side(self.host, peer, there);
-        queue
-            .try_send((there, own))
-            .map_err(|_| io::ErrorKind::ConnectionRefused)?;
+        queue.try_send((there, own)).map_err(|_| io::ErrorKind::ConnectionRefused)?;
         Ok(Box::new(here))
     }
 }
@@ -221,9 +200,7 @@ pub struct SimDns {
 impl SimDns {
     /// Gives a host its addresses.
     pub fn set(&self, host: &str, addresses: &[IpAddr]) {
-        self.table
-            .lock()
-            .insert(host.to_lowercase(), Some(addresses.to_vec()));
+        self.table.lock().insert(host.to_lowercase(), Some(addresses.to_vec()));
     }
 
     /// Lets questions for a host time out.
@@ -238,11 +215,7 @@ impl Dns for SimDns {
         if let Ok(literal) = host.parse() {
             return Ok(vec![literal]);
         }
-        match self
-            .table
-            .lock()
-            .get(host.trim_end_matches('.').to_lowercase().as_str())
-        {
+        match self.table.lock().get(host.trim_end_matches('.').to_lowercase().as_str()) {
             Some(Some(addresses)) if !addresses.is_empty() => Ok(addresses.clone()),
             Some(None) => Err(io::ErrorKind::TimedOut.into()),
             _ => Err(io::ErrorKind::NotFound.into()),

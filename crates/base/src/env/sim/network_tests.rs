@@ -9,11 +9,7 @@ const B: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
 const SOON: Duration = Duration::from_secs(1);
 
 async fn connected(network: &SimNetwork) -> (Box<dyn Stream>, Box<dyn Stream>) {
-    let listener = network
-        .at(B)
-        .listen("0.0.0.0:25".parse().unwrap())
-        .await
-        .unwrap();
+    let listener = network.at(B).listen("0.0.0.0:25".parse().unwrap()).await.unwrap();
     let client = network.at(A).connect((B, 25).into()).await.unwrap();
     let (server, peer) = listener.accept().await.unwrap();
     assert_eq!(peer.ip(), A);
@@ -38,20 +34,12 @@ async fn hosts_connect_and_end() {
 async fn ports_are_taken_once_and_loopback_is_ones_own() {
     let network = SimNetwork::default();
     let any = "127.0.0.1:0".parse().unwrap();
-    let (one, two) = (
-        network.listen(any).await.unwrap(),
-        network.listen(any).await.unwrap(),
-    );
+    let (one, two) = (network.listen(any).await.unwrap(), network.listen(any).await.unwrap());
     assert_ne!(one.local_address(), two.local_address());
     let taken = network.listen(one.local_address()).await.err().unwrap();
     assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
     network.connect(one.local_address()).await.unwrap();
-    let elsewhere = network
-        .at(A)
-        .connect(one.local_address())
-        .await
-        .err()
-        .unwrap();
+    let elsewhere = network.at(A).connect(one.local_address()).await.err().unwrap();
     assert_eq!(elsewhere.kind(), io::ErrorKind::ConnectionRefused);
 }
 
@@ -84,10 +72,7 @@ async fn a_cut_wakes_both_sides_with_an_error() {
     let reading = tokio::spawn(async move { server.read_u8().await });
     tokio::time::sleep(SOON).await;
     network.cut(A, B);
-    assert_eq!(
-        reading.await.unwrap().unwrap_err().kind(),
-        io::ErrorKind::ConnectionReset
-    );
+    assert_eq!(reading.await.unwrap().unwrap_err().kind(), io::ErrorKind::ConnectionReset);
     let written = client.write_all(b"x").await.unwrap_err();
     assert_eq!(written.kind(), io::ErrorKind::ConnectionReset);
 }

@@ -14,10 +14,7 @@ pub struct SeededRandom {
 impl SeededRandom {
     /// The sequence from its beginning.
     pub fn new(seed: u64) -> Self {
-        Self {
-            seed,
-            sequence: Mutex::new(ChaCha8Rng::seed_from_u64(seed)),
-        }
+        Self { seed, sequence: Mutex::new(ChaCha8Rng::seed_from_u64(seed)) }
     }
 
     /// The seed.
@@ -35,9 +32,7 @@ impl Random for SeededRandom {
 /// The seed for one test: what `RIALTO_SEED` says, to replay a failure, or a new one. It is
 /// printed, which the test runner shows when the test fails.
 pub fn test_seed() -> u64 {
-    let given = std::env::var("RIALTO_SEED")
-        .ok()
-        .and_then(|text| text.trim().parse().ok());
+    let given = std::env::var("RIALTO_SEED").ok().and_then(|text| text.trim().parse().ok());
     let seed = given.unwrap_or_else(|| crate::env::real::OsRandom::default().u64());
     eprintln!("RIALTO_SEED={seed}");
     seed

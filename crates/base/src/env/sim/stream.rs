@@ -28,11 +28,7 @@ impl Condition {
     }
 
     fn wake(&mut self) {
-        self.reader
-            .take()
-            .into_iter()
-            .chain(self.writer.take())
-            .for_each(Waker::wake);
+        self.reader.take().into_iter().chain(self.writer.take()).for_each(Waker::wake);
     }
 }
 
@@ -58,11 +54,7 @@ impl SimStream {
         if condition.reset {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
-        if condition.stalled {
-            Poll::Pending
-        } else {
-            Poll::Ready(Ok(()))
-        }
+        if condition.stalled { Poll::Pending } else { Poll::Ready(Ok(())) }
     }
 }
 

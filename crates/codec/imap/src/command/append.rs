@@ -86,11 +86,7 @@ impl AppendHead {
             date = Some(DateTime::parse(cursor)?);
             cursor.space()?;
         }
-        Ok(AppendHead {
-            mailbox,
-            flags,
-            date,
-        })
+        Ok(AppendHead { mailbox, flags, date })
     }
 }
 
@@ -102,12 +98,9 @@ impl Append {
             Part::Literal { bytes, binary } if *binary || !bytes.contains(&0) => {
                 (AppendData::Buffered(bytes.clone()), *binary)
             }
-            Part::Streamed { len_bytes, binary } => (
-                AppendData::Streamed {
-                    len_bytes: *len_bytes,
-                },
-                *binary,
-            ),
+            Part::Streamed { len_bytes, binary } => {
+                (AppendData::Streamed { len_bytes: *len_bytes }, *binary)
+            }
             _ => return Err(cursor.error_at(at, "a message without NUL")),
         };
         Ok(Append { head, data, binary })

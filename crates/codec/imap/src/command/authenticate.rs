@@ -23,10 +23,7 @@ impl Authenticate {
         let name = cursor.atom("a SASL mechanism")?;
         let mechanism = String::from_utf8_lossy(&name).to_ascii_uppercase();
         if cursor.at_end() {
-            return Ok(Authenticate {
-                mechanism,
-                initial: None,
-            });
+            return Ok(Authenticate { mechanism, initial: None });
         }
         cursor.space()?;
         let at = cursor.mark();
@@ -38,10 +35,7 @@ impl Authenticate {
             text => STANDARD.decode(text).ok().map(Secret::new),
         };
         match initial {
-            Some(initial) => Ok(Authenticate {
-                mechanism,
-                initial: Some(initial),
-            }),
+            Some(initial) => Ok(Authenticate { mechanism, initial: Some(initial) }),
             None => Err(cursor.error_at(at, "base64")),
         }
     }

@@ -22,11 +22,7 @@ impl Copy {
         cursor.space()?;
         let set = SequenceSet::parse(cursor)?;
         cursor.space()?;
-        Ok(Copy {
-            uid,
-            set,
-            mailbox: MailboxName::parse(cursor)?,
-        })
+        Ok(Copy { uid, set, mailbox: MailboxName::parse(cursor)? })
     }
 
     pub(super) fn encode(&self, out: &mut BytesMut, form: LiteralForm) {
@@ -47,9 +43,7 @@ pub struct Expunge {
 impl Expunge {
     pub(super) fn parse_uid(cursor: &mut Cursor<'_>) -> Result<Expunge, ParseError> {
         cursor.space()?;
-        Ok(Expunge {
-            uids: Some(SequenceSet::parse(cursor)?),
-        })
+        Ok(Expunge { uids: Some(SequenceSet::parse(cursor)?) })
     }
 
     pub(super) fn encode(&self, out: &mut BytesMut) {

@@ -70,12 +70,7 @@ impl Partial {
     /// The range of a piece of this size, cut to what is there.
     pub fn clamp(self, size_bytes: u64) -> std::ops::Range<u64> {
         let start = self.offset_bytes.min(size_bytes);
-        start
-            ..self
-                .offset_bytes
-                .saturating_add(self.len_bytes)
-                .min(size_bytes)
-                .max(start)
+        start..self.offset_bytes.saturating_add(self.len_bytes).min(size_bytes).max(start)
     }
 }
 
@@ -109,16 +104,9 @@ impl FetchItem {
         };
         cursor.expect(b'[', "`[` after BODY.PEEK")?;
         let section = Section::parse(cursor)?;
-        let partial = if cursor.peek() == Some(b'<') {
-            Some(Partial::parse(cursor)?)
-        } else {
-            None
-        };
-        Ok(FetchItem::Section(BodySection {
-            peek,
-            section,
-            partial,
-        }))
+        let partial =
+            if cursor.peek() == Some(b'<') { Some(Partial::parse(cursor)?) } else { None };
+        Ok(FetchItem::Section(BodySection { peek, section, partial }))
     }
 
     fn encode(&self, out: &mut BytesMut) {
@@ -141,11 +129,7 @@ impl FetchItem {
 
 impl BodySection {
     fn encode(&self, out: &mut BytesMut) {
-        out.put_slice(if self.peek {
-            b"BODY.PEEK".as_slice()
-        } else {
-            b"BODY"
-        });
+        out.put_slice(if self.peek { b"BODY.PEEK".as_slice() } else { b"BODY" });
         self.section.encode(out);
         if let Some(partial) = self.partial {
             out.put_u8(b'<');
@@ -168,10 +152,7 @@ impl Partial {
             return Err(cursor.error_at(at, "a length above zero"));
         }
         cursor.expect(b'>', "`>` after the length")?;
-        Ok(Partial {
-            offset_bytes,
-            len_bytes,
-        })
+        Ok(Partial { offset_bytes, len_bytes })
     }
 }
 
@@ -210,11 +191,7 @@ impl Fetch {
 fn parse_macro(cursor: &mut Cursor<'_>) -> Option<Vec<FetchItem>> {
     let mut ahead = cursor.clone();
     let word = ahead.word();
-    let mut items = vec![
-        FetchItem::Flags,
-        FetchItem::InternalDate,
-        FetchItem::Rfc822Size,
-    ];
+    let mut items = vec![FetchItem::Flags, FetchItem::InternalDate, FetchItem::Rfc822Size];
     match word.as_bytes() {
         b"FAST" => {}
         b"ALL" => items.push(FetchItem::Envelope),

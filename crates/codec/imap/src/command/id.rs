@@ -31,11 +31,8 @@ impl Id {
             }
             let field = cursor.string("a field name")?;
             cursor.space()?;
-            let value = if cursor.eat_nil() {
-                None
-            } else {
-                Some(cursor.string("a value or NIL")?)
-            };
+            let value =
+                if cursor.eat_nil() { None } else { Some(cursor.string("a value or NIL")?) };
             let value_bytes = value.as_ref().map_or(0, Bytes::len);
             if field.len() > MAX_ID_FIELD_BYTES || value_bytes > MAX_ID_VALUE_BYTES {
                 return Err(cursor.too_much("bytes in an ID field"));

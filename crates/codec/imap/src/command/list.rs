@@ -66,34 +66,16 @@ impl List {
             }
             cursor.space()?;
             let [subscribed, children, special_use] = parse_options(cursor, RETURN_NAMES)?;
-            returns = ListReturn {
-                subscribed,
-                children,
-                special_use,
-            };
+            returns = ListReturn { subscribed, children, special_use };
         }
-        Ok(List {
-            selection,
-            reference,
-            patterns,
-            returns,
-        })
+        Ok(List { selection, reference, patterns, returns })
     }
 
     pub(super) fn encode(&self, out: &mut BytesMut, form: LiteralForm) {
-        let ListSelection {
-            subscribed,
-            remote,
-            recursive_match,
-            special_use,
-        } = self.selection;
+        let ListSelection { subscribed, remote, recursive_match, special_use } = self.selection;
         if self.selection != ListSelection::default() {
             out.put_u8(b' ');
-            put_options(
-                out,
-                SELECTION_NAMES,
-                [subscribed, remote, recursive_match, special_use],
-            );
+            put_options(out, SELECTION_NAMES, [subscribed, remote, recursive_match, special_use]);
         }
         out.put_u8(b' ');
         put_string(out, mutf7::encode(&self.reference).as_bytes(), form);
@@ -103,11 +85,7 @@ impl List {
             patterns => put_list(out, patterns, |out, pattern| pattern.encode(out, form)),
         }
         if self.returns != ListReturn::default() {
-            let ListReturn {
-                subscribed,
-                children,
-                special_use,
-            } = self.returns;
+            let ListReturn { subscribed, children, special_use } = self.returns;
             out.put_slice(b" RETURN ");
             put_options(out, RETURN_NAMES, [subscribed, children, special_use]);
         }
@@ -120,12 +98,7 @@ fn parse_selection(cursor: &mut Cursor<'_>) -> Result<ListSelection, ParseError>
     if recursive_match && !subscribed && !special_use {
         return Err(cursor.error("a selection beside RECURSIVEMATCH"));
     }
-    Ok(ListSelection {
-        subscribed,
-        remote,
-        recursive_match,
-        special_use,
-    })
+    Ok(ListSelection { subscribed, remote, recursive_match, special_use })
 }
 
 /// `(NAME NAME …)`: which of the names are there.
@@ -141,10 +114,7 @@ fn parse_options<const N: usize>(
     loop {
         let at = cursor.mark();
         let word = cursor.word();
-        match names
-            .iter()
-            .position(|name| name.as_bytes() == word.as_bytes())
-        {
+        match names.iter().position(|name| name.as_bytes() == word.as_bytes()) {
             Some(index) => found[index] = true,
             None => return Err(cursor.error_at(at, "a LIST option")),
         }
@@ -193,10 +163,7 @@ impl Lsub {
         cursor.space()?;
         let reference = parse_reference(cursor)?;
         cursor.space()?;
-        Ok(Lsub {
-            reference,
-            pattern: ListPattern::parse(cursor)?,
-        })
+        Ok(Lsub { reference, pattern: ListPattern::parse(cursor)? })
     }
 
     pub(super) fn encode(&self, out: &mut BytesMut, form: LiteralForm) {

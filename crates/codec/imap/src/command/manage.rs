@@ -60,10 +60,7 @@ impl Rename {
         cursor.space()?;
         let from = MailboxName::parse(cursor)?;
         cursor.space()?;
-        Ok(Rename {
-            from,
-            to: MailboxName::parse(cursor)?,
-        })
+        Ok(Rename { from, to: MailboxName::parse(cursor)? })
     }
 
     pub(super) fn encode(&self, out: &mut BytesMut, form: LiteralForm) {

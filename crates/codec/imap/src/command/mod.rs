@@ -121,19 +121,13 @@ impl Command {
     pub fn parse(raw: &RawCommand) -> Result<Command, ParseError> {
         let mut cursor = Cursor::new(raw);
         if cursor.at_end() {
-            return Err(ParseError {
-                kind: ParseErrorKind::Empty,
-                ..cursor.error("a command")
-            });
+            return Err(ParseError { kind: ParseErrorKind::Empty, ..cursor.error("a command") });
         }
         let tag = parse_tag(&mut cursor)?;
         let body = parse_body(&mut cursor).and_then(|body| cursor.end().map(|()| body));
         match body {
             Ok(body) => Ok(Command { tag, body }),
-            Err(error) => Err(ParseError {
-                tag: Some(tag),
-                ..error
-            }),
+            Err(error) => Err(ParseError { tag: Some(tag), ..error }),
         }
     }
 
@@ -152,18 +146,14 @@ impl Command {
 fn parse_tag(cursor: &mut Cursor<'_>) -> Result<Tag, ParseError> {
     let at = cursor.mark();
     let text = cursor.take_while(|b| is_astring_char(b) && b != b'+');
-    let bad = ParseError {
-        kind: ParseErrorKind::BadTag,
-        ..cursor.error_at(at, "a tag")
-    };
+    let bad = ParseError { kind: ParseErrorKind::BadTag, ..cursor.error_at(at, "a tag") };
     let tag = Tag::new(text).ok_or_else(|| bad.clone())?;
     // A bad character right behind it means that this is no tag and must not be echoed as one.
     match cursor.peek() {
         Some(b' ') => Ok(tag),
-        None if cursor.at_end() => Err(ParseError {
-            tag: Some(tag),
-            ..cursor.error("a space and a command")
-        }),
+        None if cursor.at_end() => {
+            Err(ParseError { tag: Some(tag), ..cursor.error("a space and a command") })
+        }
         _ => Err(bad),
     }
 }
@@ -225,10 +215,7 @@ fn parse_uid(cursor: &mut Cursor<'_>) -> Result<CommandBody, ParseError> {
 }
 
 fn unknown(error: ParseError) -> ParseError {
-    ParseError {
-        kind: ParseErrorKind::UnknownCommand,
-        ..error
-    }
+    ParseError { kind: ParseErrorKind::UnknownCommand, ..error }
 }
 
 impl CommandBody {

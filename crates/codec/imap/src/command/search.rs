@@ -35,10 +35,7 @@ pub enum Charset {
 /// A search key. Strings are matched without case as substrings; the empty string is in every
 /// message that has the field.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(
-    missing_docs,
-    reason = "each variant is the key of that name in RFC 3501 §6.4.4"
-)]
+#[allow(missing_docs, reason = "each variant is the key of that name in RFC 3501 §6.4.4")]
 pub enum SearchKey {
     All,
     Answered,
@@ -101,11 +98,7 @@ impl Search {
             cursor.space()?;
             keys.push(parse_key(cursor, MAX_SEARCH_DEPTH)?);
         }
-        Ok(Search {
-            uid,
-            charset,
-            key: all_of(keys),
-        })
+        Ok(Search { uid, charset, key: all_of(keys) })
     }
 
     pub(super) fn encode(&self, out: &mut BytesMut, form: LiteralForm) {
@@ -179,9 +172,7 @@ fn parse_key(cursor: &mut Cursor<'_>, depth: usize) -> Result<SearchKey, ParseEr
 }
 
 fn deeper(cursor: &Cursor<'_>, depth: usize) -> Result<usize, ParseError> {
-    depth
-        .checked_sub(1)
-        .ok_or_else(|| cursor.too_much("nesting of search keys"))
+    depth.checked_sub(1).ok_or_else(|| cursor.too_much("nesting of search keys"))
 }
 
 fn parse_list(cursor: &mut Cursor<'_>, depth: usize) -> Result<SearchKey, ParseError> {
@@ -207,10 +198,7 @@ fn parse_operator(
         return Ok(Some(SearchKey::Not(first)));
     }
     cursor.space()?;
-    Ok(Some(SearchKey::Or(
-        first,
-        Box::new(parse_key(cursor, depth)?),
-    )))
+    Ok(Some(SearchKey::Or(first, Box::new(parse_key(cursor, depth)?))))
 }
 
 const SIMPLE_KEYS: [(&str, SearchKey); 14] = [
@@ -267,10 +255,7 @@ fn parse_argument_key(
         cursor.space()?;
         return Ok(Some(key(Date::parse(cursor)?)));
     }
-    if !matches!(
-        word,
-        b"KEYWORD" | b"UNKEYWORD" | b"HEADER" | b"LARGER" | b"SMALLER" | b"UID"
-    ) {
+    if !matches!(word, b"KEYWORD" | b"UNKEYWORD" | b"HEADER" | b"LARGER" | b"SMALLER" | b"UID") {
         return Ok(None);
     }
     cursor.space()?;

@@ -93,9 +93,7 @@ impl SectionText {
         };
         out.put_slice(name.as_bytes());
         if let Some(fields) = fields {
-            put_list(out, fields, |out, field| {
-                put_astring(out, field, LiteralForm::Plain)
-            });
+            put_list(out, fields, |out, field| put_astring(out, field, LiteralForm::Plain));
         }
     }
 }

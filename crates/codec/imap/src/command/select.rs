@@ -16,9 +16,7 @@ pub struct Select {
 impl Select {
     pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Select, ParseError> {
         cursor.space()?;
-        Ok(Select {
-            mailbox: MailboxName::parse(cursor)?,
-        })
+        Ok(Select { mailbox: MailboxName::parse(cursor)? })
     }
 
     pub(super) fn encode(&self, out: &mut BytesMut, form: LiteralForm) {

@@ -61,9 +61,8 @@ impl StatusCommand {
         loop {
             let at = cursor.mark();
             let word = cursor.word();
-            let found = StatusItem::ALL
-                .into_iter()
-                .find(|item| item.name().as_bytes() == word.as_bytes());
+            let found =
+                StatusItem::ALL.into_iter().find(|item| item.name().as_bytes() == word.as_bytes());
             let item = found.ok_or_else(|| cursor.error_at(at, "a status item"))?;
             if !items.contains(&item) {
                 items.push(item);
@@ -79,8 +78,6 @@ impl StatusCommand {
         out.put_u8(b' ');
         self.mailbox.encode(out, form);
         out.put_u8(b' ');
-        put_list(out, &self.items, |out, item| {
-            out.put_slice(item.name().as_bytes())
-        });
+        put_list(out, &self.items, |out, item| out.put_slice(item.name().as_bytes()));
     }
 }

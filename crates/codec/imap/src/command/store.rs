@@ -62,13 +62,7 @@ impl Store {
             }
             flags
         };
-        Ok(Store {
-            uid,
-            set,
-            mode,
-            silent,
-            flags,
-        })
+        Ok(Store { uid, set, mode, silent, flags })
     }
 
     pub(super) fn encode(&self, out: &mut BytesMut) {

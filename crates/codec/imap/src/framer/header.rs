@@ -29,20 +29,14 @@ impl Header {
             Some(inner) => (inner, false),
             None => (inner, true),
         };
-        let digits = inner
-            .iter()
-            .rev()
-            .take_while(|b| b.is_ascii_digit())
-            .count();
+        let digits = inner.iter().rev().take_while(|b| b.is_ascii_digit()).count();
         let (before, digits) = inner.split_at(inner.len() - digits);
         let Some(text) = before.strip_suffix(b"{").filter(|_| !digits.is_empty()) else {
             return Ok(None);
         };
         let mut len_bytes = 0u64;
         for digit in digits {
-            len_bytes = len_bytes
-                .saturating_mul(10)
-                .saturating_add(u64::from(digit - b'0'));
+            len_bytes = len_bytes.saturating_mul(10).saturating_add(u64::from(digit - b'0'));
         }
         if len_bytes > MAX_NUMBER64 {
             return Err(HeaderError { sync });
@@ -51,13 +45,6 @@ impl Header {
             Some(text) => (text, true),
             None => (text, false),
         };
-        Ok(Some((
-            Header {
-                len_bytes,
-                sync,
-                binary,
-            },
-            text.len(),
-        )))
+        Ok(Some((Header { len_bytes, sync, binary }, text.len())))
     }
 }

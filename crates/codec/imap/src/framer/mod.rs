@@ -301,10 +301,7 @@ impl Framer {
     /// Hands the literal on offer out in chunks. Its size is for the session to judge beforehand.
     pub fn stream(&mut self) {
         if let State::Offered(header) = self.state {
-            self.state = State::Streaming {
-                header,
-                left_bytes: header.len_bytes,
-            };
+            self.state = State::Streaming { header, left_bytes: header.len_bytes };
         }
     }
 
@@ -346,10 +343,7 @@ impl Framer {
     /// The index of the first LF.
     fn find_line_end(&mut self, buffer: &BytesMut) -> Option<usize> {
         let from = self.scanned.min(buffer.len());
-        let found = buffer[from..]
-            .iter()
-            .position(|&b| b == b'\n')
-            .map(|found| from + found);
+        let found = buffer[from..].iter().position(|&b| b == b'\n').map(|found| from + found);
         self.scanned = found.unwrap_or(buffer.len());
         found
     }
@@ -416,10 +410,7 @@ impl Framer {
             return Some(FrameEvent::NeedMore);
         }
         let bytes = buffer.split_to(len).freeze();
-        self.pending.push(Part::Literal {
-            bytes,
-            binary: header.binary,
-        });
+        self.pending.push(Part::Literal { bytes, binary: header.binary });
         self.state = State::Line;
         None
     }
@@ -431,9 +422,7 @@ impl Framer {
         buffer: &mut BytesMut,
     ) -> Result<Option<FrameEvent>, FrameError> {
         if left_bytes == 0 {
-            let Header {
-                len_bytes, binary, ..
-            } = header;
+            let Header { len_bytes, binary, .. } = header;
             self.pending.push(Part::Streamed { len_bytes, binary });
             self.state = State::Line;
             return Ok(None);
@@ -517,9 +506,7 @@ impl Framer {
 
     fn skip_from(&mut self, literal_bytes: u64) -> Result<(), FrameError> {
         self.count_skipped(literal_bytes)?;
-        self.state = State::SkipLiteral {
-            left_bytes: literal_bytes,
-        };
+        self.state = State::SkipLiteral { left_bytes: literal_bytes };
         Ok(())
     }
 

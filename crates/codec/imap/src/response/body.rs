@@ -143,11 +143,7 @@ impl SinglePart<'_> {
                 out.put_u8(b' ');
                 put_number(out, *lines);
             }
-            PartKind::Message {
-                envelope,
-                body,
-                lines,
-            } => {
+            PartKind::Message { envelope, body, lines } => {
                 out.put_u8(b' ');
                 envelope.encode(out);
                 out.put_u8(b' ');
@@ -159,12 +155,7 @@ impl SinglePart<'_> {
         if extended {
             out.put_u8(b' ');
             put_text(out, &self.md5);
-            put_extension(
-                out,
-                self.disposition.as_ref(),
-                &self.language,
-                &self.location,
-            );
+            put_extension(out, self.disposition.as_ref(), &self.language, &self.location);
         }
     }
 }
@@ -182,12 +173,7 @@ impl MultiPart<'_> {
         if extended {
             out.put_u8(b' ');
             put_params(out, &self.params);
-            put_extension(
-                out,
-                self.disposition.as_ref(),
-                &self.language,
-                &self.location,
-            );
+            put_extension(out, self.disposition.as_ref(), &self.language, &self.location);
         }
     }
 }

@@ -128,11 +128,7 @@ impl Code<'_> {
                 out.put_u8(b' ');
                 put_ranges(out, uids);
             }
-            Code::CopyUid {
-                uid_validity,
-                source,
-                target,
-            } => {
+            Code::CopyUid { uid_validity, source, target } => {
                 out.put_u8(b' ');
                 put_number(out, u64::from(*uid_validity));
                 out.put_u8(b' ');

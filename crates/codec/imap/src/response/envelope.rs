@@ -52,14 +52,7 @@ impl Envelope<'_> {
         put_text(out, &self.date);
         out.put_u8(b' ');
         put_text(out, &self.subject);
-        let lists = [
-            &self.from,
-            &self.sender,
-            &self.reply_to,
-            &self.to,
-            &self.cc,
-            &self.bcc,
-        ];
+        let lists = [&self.from, &self.sender, &self.reply_to, &self.to, &self.cc, &self.bcc];
         for list in lists {
             out.put_u8(b' ');
             put_addresses(out, list);

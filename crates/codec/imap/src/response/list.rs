@@ -112,11 +112,7 @@ pub(super) fn put_namespaces(out: &mut BytesMut, items: &[NamespaceItem<'_>]) {
     out.put_u8(b'(');
     for item in items {
         out.put_u8(b'(');
-        put_string(
-            out,
-            mutf7::encode(item.prefix).as_bytes(),
-            LiteralForm::Plain,
-        );
+        put_string(out, mutf7::encode(item.prefix).as_bytes(), LiteralForm::Plain);
         out.put_u8(b' ');
         put_delimiter(out, item.delimiter);
         out.put_u8(b')');

@@ -86,15 +86,9 @@ impl Response<'_> {
                 out.put_slice(b"LSUB ");
                 item.encode(out);
             }
-            Response::Namespace {
-                personal,
-                other,
-                shared,
-            } => {
+            Response::Namespace { personal, other, shared } => {
                 out.put_slice(b"NAMESPACE ");
-                put_spaced(out, [personal, other, shared], |out, items| {
-                    put_namespaces(out, items)
-                });
+                put_spaced(out, [personal, other, shared], |out, items| put_namespaces(out, items));
             }
             Response::Status(mailbox, items) => {
                 out.put_slice(b"STATUS ");

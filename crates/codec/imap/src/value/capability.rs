@@ -63,10 +63,7 @@ const NAMES: [(Capability, &str); 15] = [
 impl Capability {
     /// The capability of this name, without regard to case. The name must be an atom.
     pub fn from_name(name: &str) -> Capability {
-        if let Some((known, _)) = NAMES
-            .iter()
-            .find(|(_, text)| text.eq_ignore_ascii_case(name))
-        {
+        if let Some((known, _)) = NAMES.iter().find(|(_, text)| text.eq_ignore_ascii_case(name)) {
             return known.clone();
         }
         let upper = name.to_ascii_uppercase();
@@ -84,12 +81,9 @@ impl fmt::Display for Capability {
         match self {
             Capability::Auth(mechanism) => write!(f, "AUTH={mechanism}"),
             Capability::Other(name) => f.write_str(name),
-            known => f.write_str(
-                NAMES
-                    .iter()
-                    .find(|(one, _)| one == known)
-                    .map_or("", |(_, text)| text),
-            ),
+            known => {
+                f.write_str(NAMES.iter().find(|(one, _)| one == known).map_or("", |(_, text)| text))
+            }
         }
     }
 }

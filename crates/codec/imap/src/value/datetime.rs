@@ -8,9 +8,8 @@ use crate::lex::Cursor;
 use bytes::{BufMut, BytesMut};
 use std::fmt::{self, Write};
 
-const MONTHS: [&str; 12] = [
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-];
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const DAY_SECONDS: i64 = 86_400;
 
 /// A day of the Gregorian calendar, years 0 to 9999.
@@ -34,11 +33,7 @@ impl Date {
     pub fn to_unix_days(self) -> i64 {
         // Years begin in March here, so the leap day is the last day of a year.
         let (month, year) = (i64::from(self.month), i64::from(self.year));
-        let (year, month) = if month <= 2 {
-            (year - 1, month + 9)
-        } else {
-            (year, month - 3)
-        };
+        let (year, month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
         let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
         let day_of_year = (153 * month + 2) / 5 + i64::from(self.day) - 1;
         let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
@@ -55,17 +50,9 @@ impl Date {
         let day_of_year = day_of_era - start;
         let shifted = (5 * day_of_year + 2) / 153;
         let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-        let month = if shifted < 10 {
-            shifted + 3
-        } else {
-            shifted - 9
-        };
+        let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
         let year = era * 400 + year_of_era + i64::from(month <= 2);
-        Date {
-            year: year as u16,
-            month: month as u8,
-            day: day as u8,
-        }
+        Date { year: year as u16, month: month as u8, day: day as u8 }
     }
 
     pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<Date, ParseError> {
@@ -86,9 +73,7 @@ impl Date {
         cursor.expect(b'-', "`-` after the day")?;
         let at = cursor.mark();
         let name = cursor.letters3("a month")?;
-        let month = MONTHS
-            .iter()
-            .position(|month| month.as_bytes().eq_ignore_ascii_case(&name));
+        let month = MONTHS.iter().position(|month| month.as_bytes().eq_ignore_ascii_case(&name));
         let month = month.ok_or_else(|| cursor.error_at(at, "a month"))?;
         cursor.expect(b'-', "`-` after the month")?;
         let year = cursor.digits(4, "a year of four digits")?;
@@ -102,9 +87,7 @@ impl Date {
 
 impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let month = MONTHS
-            .get(usize::from(self.month).wrapping_sub(1))
-            .unwrap_or(&"Jan");
+        let month = MONTHS.get(usize::from(self.month).wrapping_sub(1)).unwrap_or(&"Jan");
         write!(f, "{:02}-{month}-{:04}", self.day, self.year)
     }
 }

@@ -37,17 +37,9 @@ impl Flag {
         if atom.len() == name.len() {
             return Some(Flag::Keyword(name.to_owned()));
         }
-        let known = [
-            Flag::Answered,
-            Flag::Flagged,
-            Flag::Deleted,
-            Flag::Seen,
-            Flag::Draft,
-            Flag::Recent,
-        ];
-        let system = known
-            .into_iter()
-            .find(|flag| flag.as_str().eq_ignore_ascii_case(name));
+        let known =
+            [Flag::Answered, Flag::Flagged, Flag::Deleted, Flag::Seen, Flag::Draft, Flag::Recent];
+        let system = known.into_iter().find(|flag| flag.as_str().eq_ignore_ascii_case(name));
         Some(system.unwrap_or_else(|| Flag::Extension(name.to_owned())))
     }
 

@@ -59,11 +59,7 @@ impl MailboxName {
         }
         check_name(name)?;
         let inbox = name.eq_ignore_ascii_case("INBOX");
-        Ok(MailboxName(if inbox {
-            "INBOX".to_owned()
-        } else {
-            name.to_owned()
-        }))
+        Ok(MailboxName(if inbox { "INBOX".to_owned() } else { name.to_owned() }))
     }
 
     /// Decodes the wire form, modified UTF-7.
@@ -131,9 +127,5 @@ fn check_name(name: &str) -> Result<(), NameError> {
     if name.len() > MAX_MAILBOX_BYTES {
         return Err(NameError::TooLong);
     }
-    if name.chars().any(char::is_control) {
-        Err(NameError::Control)
-    } else {
-        Ok(())
-    }
+    if name.chars().any(char::is_control) { Err(NameError::Control) } else { Ok(()) }
 }

@@ -103,10 +103,7 @@ pub fn decode(wire: &[u8]) -> Result<String, Utf7Error> {
     while let Some((&b, tail)) = rest.split_first() {
         rest = match b {
             b'&' => {
-                let end = tail
-                    .iter()
-                    .position(|&b| b == b'-')
-                    .ok_or(Utf7Error::BadShift)?;
+                let end = tail.iter().position(|&b| b == b'-').ok_or(Utf7Error::BadShift)?;
                 decode_shift(&tail[..end], &mut name)?;
                 &tail[end + 1..]
             }
@@ -117,11 +114,7 @@ pub fn decode(wire: &[u8]) -> Result<String, Utf7Error> {
             _ => return Err(Utf7Error::NotPrintable),
         };
     }
-    if encode(&name).as_bytes() == wire {
-        Ok(name)
-    } else {
-        Err(Utf7Error::NotCanonical)
-    }
+    if encode(&name).as_bytes() == wire { Ok(name) } else { Err(Utf7Error::NotCanonical) }
 }
 
 fn decode_shift(shift: &[u8], name: &mut String) -> Result<(), Utf7Error> {

@@ -17,12 +17,8 @@ impl ListPattern {
     /// The pattern; `None` if it has more than [`MAX_PATTERN_WILDCARDS`] runs of wildcards.
     pub fn new(pattern: &str) -> Option<ListPattern> {
         let wild = |c: &char| matches!(c, '*' | '%');
-        let starts = std::iter::once(' ')
-            .chain(pattern.chars())
-            .zip(pattern.chars());
-        let runs = starts
-            .filter(|(before, c)| wild(c) && !wild(before))
-            .count();
+        let starts = std::iter::once(' ').chain(pattern.chars()).zip(pattern.chars());
+        let runs = starts.filter(|(before, c)| wild(c) && !wild(before)).count();
         (runs <= MAX_PATTERN_WILDCARDS).then(|| ListPattern(pattern.to_owned()))
     }
 
@@ -44,11 +40,7 @@ impl ListPattern {
         skip_wildcards(&pattern, &mut reached);
         for c in name.chars() {
             next.fill(false);
-            for (index, &p) in pattern
-                .iter()
-                .enumerate()
-                .filter(|(index, _)| reached[*index])
-            {
+            for (index, &p) in pattern.iter().enumerate().filter(|(index, _)| reached[*index]) {
                 match p {
                     '*' => next[index] = true,
                     '%' => next[index] |= Some(c) != delimiter,

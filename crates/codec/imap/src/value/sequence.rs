@@ -30,10 +30,7 @@ impl IdSet {
     pub fn from_ranges(ranges: impl IntoIterator<Item = IdRange>) -> IdSet {
         let mut ranges: Vec<IdRange> = ranges
             .into_iter()
-            .map(|r| IdRange {
-                first: r.first.min(r.last).max(1),
-                last: r.first.max(r.last),
-            })
+            .map(|r| IdRange { first: r.first.min(r.last).max(1), last: r.first.max(r.last) })
             .filter(|r| r.last > 0)
             .collect();
         if !ranges.is_sorted_by_key(|r| r.first) {
@@ -59,10 +56,7 @@ impl IdSet {
         for id in ids {
             match ranges.last_mut() {
                 Some(range) if range.last.checked_add(1) == Some(id) => range.last = id,
-                _ => ranges.push(IdRange {
-                    first: id,
-                    last: id,
-                }),
+                _ => ranges.push(IdRange { first: id, last: id }),
             }
         }
         IdSet::from_ranges(ranges)
@@ -86,10 +80,7 @@ impl IdSet {
 
     /// How many numbers there are.
     pub fn count(&self) -> u64 {
-        self.ranges
-            .iter()
-            .map(|r| u64::from(r.last) - u64::from(r.first) + 1)
-            .sum()
+        self.ranges.iter().map(|r| u64::from(r.last) - u64::from(r.first) + 1).sum()
     }
 
     /// The largest number.
@@ -115,10 +106,7 @@ struct Star {
     high: u32,
 }
 
-const LONE_STAR: Star = Star {
-    low: u32::MAX,
-    high: 1,
-};
+const LONE_STAR: Star = Star { low: u32::MAX, high: 1 };
 
 /// A sequence set as a client wrote it, normalised; never empty when parsed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -131,46 +119,31 @@ impl SequenceSet {
     /// `first:*`.
     pub fn from_number_on(first: u32) -> SequenceSet {
         let first = first.max(1);
-        SequenceSet {
-            fixed: IdSet::default(),
-            star: Some(Star {
-                low: first,
-                high: first,
-            }),
-        }
+        SequenceSet { fixed: IdSet::default(), star: Some(Star { low: first, high: first }) }
     }
 
     /// `*`, the largest number in use.
     pub fn largest() -> SequenceSet {
-        SequenceSet {
-            fixed: IdSet::default(),
-            star: Some(LONE_STAR),
-        }
+        SequenceSet { fixed: IdSet::default(), star: Some(LONE_STAR) }
     }
 
     /// The union of two sets.
     pub fn union(self, other: SequenceSet) -> SequenceSet {
         let fixed = self.fixed.ranges.into_iter().chain(other.fixed.ranges);
         let star = match (self.star, other.star) {
-            (Some(a), Some(b)) => Some(Star {
-                low: a.low.min(b.low),
-                high: a.high.max(b.high),
-            }),
+            (Some(a), Some(b)) => Some(Star { low: a.low.min(b.low), high: a.high.max(b.high) }),
             (a, b) => a.or(b),
         };
-        SequenceSet {
-            fixed: IdSet::from_ranges(fixed),
-            star,
-        }
+        SequenceSet { fixed: IdSet::from_ranges(fixed), star }
     }
 
     /// The numbers meant when `largest` is the largest message number or UID; `*` in an empty
     /// mailbox (`largest` 0) means nothing.
     pub fn resolve(&self, largest: u32) -> IdSet {
-        let star = self.star.filter(|_| largest > 0).map(|star| IdRange {
-            first: star.low.min(largest),
-            last: star.high.max(largest),
-        });
+        let star = self
+            .star
+            .filter(|_| largest > 0)
+            .map(|star| IdRange { first: star.low.min(largest), last: star.high.max(largest) });
         match star {
             None => self.fixed.clone(),
             Some(star) => IdSet::from_ranges(self.fixed.ranges.iter().copied().chain([star])),
@@ -192,11 +165,7 @@ impl SequenceSet {
         let mut star: Option<Star> = None;
         loop {
             let first = sequence_number(cursor)?;
-            let last = if cursor.eat(b':') {
-                sequence_number(cursor)?
-            } else {
-                first
-            };
+            let last = if cursor.eat(b':') { sequence_number(cursor)? } else { first };
             let with_star = match (first, last) {
                 (Some(first), Some(last)) => {
                     fixed.push(IdRange { first, last });
@@ -207,16 +176,10 @@ impl SequenceSet {
             };
             if let Some(new) = with_star {
                 let old = star.unwrap_or(new);
-                star = Some(Star {
-                    low: old.low.min(new.low),
-                    high: old.high.max(new.high),
-                });
+                star = Some(Star { low: old.low.min(new.low), high: old.high.max(new.high) });
             }
             if !cursor.eat(b',') {
-                return Ok(SequenceSet {
-                    fixed: IdSet::from_ranges(fixed),
-                    star,
-                });
+                return Ok(SequenceSet { fixed: IdSet::from_ranges(fixed), star });
             }
         }
     }
@@ -250,11 +213,7 @@ impl From<IdSet> for SequenceSet {
 
 /// A number, or `None` for `*`.
 fn sequence_number(cursor: &mut Cursor<'_>) -> Result<Option<u32>, ParseError> {
-    if cursor.eat(b'*') {
-        Ok(None)
-    } else {
-        cursor.nz_number("a message number").map(Some)
-    }
+    if cursor.eat(b'*') { Ok(None) } else { cursor.nz_number("a message number").map(Some) }
 }
 
 /// `1,3:5` in the order given, as COPYUID needs it (RFC 4315 §3: positions correspond).

@@ -27,9 +27,7 @@ impl Tag {
 
 impl fmt::Display for Tag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0
-            .iter()
-            .try_for_each(|&b| fmt::Write::write_char(f, char::from(b)))
+        self.0.iter().try_for_each(|&b| fmt::Write::write_char(f, char::from(b)))
     }
 }
 

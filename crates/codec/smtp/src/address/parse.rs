@@ -21,9 +21,7 @@ pub(crate) fn take_address(text: &str, utf8: bool) -> Taken<'_, Address> {
     if local.len() > LOCAL_BYTES_MAX {
         return Err(AddressError::LocalTooLong);
     }
-    let rest = rest
-        .strip_prefix('@')
-        .ok_or_else(|| missing_at(rest, utf8))?;
+    let rest = rest.strip_prefix('@').ok_or_else(|| missing_at(rest, utf8))?;
     let (domain, rest) = take_domain(rest, utf8)?;
     let address = Address { local, domain };
     if address.printed_bytes() + "<>".len() > PATH_BYTES_MAX {
@@ -34,11 +32,7 @@ pub(crate) fn take_address(text: &str, utf8: bool) -> Taken<'_, Address> {
 
 fn missing_at(rest: &str, utf8: bool) -> AddressError {
     let stopped_by_utf8 = !utf8 && rest.starts_with(is_utf8_text);
-    if stopped_by_utf8 {
-        AddressError::NeedsSmtpUtf8
-    } else {
-        AddressError::MissingAt
-    }
+    if stopped_by_utf8 { AddressError::NeedsSmtpUtf8 } else { AddressError::MissingAt }
 }
 
 /// Takes a domain or an address literal off the front of `text`.
@@ -63,9 +57,7 @@ pub(crate) fn take_domain(text: &str, utf8: bool) -> Taken<'_, Domain> {
 
 /// RFC 5321 §4.1.3. Other tags than IPv6 are not in use.
 fn parse_literal(inside: &str) -> Result<IpAddr, AddressError> {
-    let tagged = inside
-        .get(..5)
-        .is_some_and(|tag| tag.eq_ignore_ascii_case("IPv6:"));
+    let tagged = inside.get(..5).is_some_and(|tag| tag.eq_ignore_ascii_case("IPv6:"));
     let parsed = if tagged {
         inside[5..].parse::<Ipv6Addr>().map(IpAddr::V6)
     } else {
@@ -75,15 +67,9 @@ fn parse_literal(inside: &str) -> Result<IpAddr, AddressError> {
 }
 
 fn take_dot_string(text: &str) -> Taken<'_, String> {
-    let end = text
-        .find(|c| c != '.' && !is_atom_character(c))
-        .unwrap_or(text.len());
+    let end = text.find(|c| c != '.' && !is_atom_character(c)).unwrap_or(text.len());
     let (local, rest) = text.split_at(end);
-    if is_dot_string(local) {
-        Ok((local.to_owned(), rest))
-    } else {
-        Err(AddressError::BadLocal)
-    }
+    if is_dot_string(local) { Ok((local.to_owned(), rest)) } else { Err(AddressError::BadLocal) }
 }
 
 /// `quoted` stands behind the opening quote.
@@ -107,9 +93,7 @@ fn take_quoted(quoted: &str) -> Taken<'_, String> {
 
 /// Whether a local part needs no quotes.
 pub(super) fn is_dot_string(local: &str) -> bool {
-    local
-        .split('.')
-        .all(|atom| !atom.is_empty() && atom.chars().all(is_atom_character))
+    local.split('.').all(|atom| !atom.is_empty() && atom.chars().all(is_atom_character))
 }
 
 fn is_atom_character(character: char) -> bool {

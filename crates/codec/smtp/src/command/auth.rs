@@ -20,10 +20,7 @@ pub(super) fn parse(arguments: &str) -> Result<Command, CommandError> {
     if words.next().is_some() {
         return Err(CommandError::UnexpectedArgument);
     }
-    Ok(Command::Auth {
-        mechanism: mechanism.to_ascii_uppercase(),
-        initial,
-    })
+    Ok(Command::Auth { mechanism: mechanism.to_ascii_uppercase(), initial })
 }
 
 pub(super) fn put_initial(line: &mut Line<'_>, initial: Option<&Secret>) {

@@ -23,16 +23,12 @@ pub(super) fn rcpt(arguments: &str, dialect: Dialect) -> Result<Command, Command
     let path =
         strip_keyword(arguments, "TO:").ok_or(CommandError::WrongForm("RCPT TO:<address>"))?;
     let (to, rest) = ForwardPath::take(path, dialect.smtputf8)?;
-    Ok(Command::Rcpt {
-        to,
-        params: RcptParams::parse(rest)?,
-    })
+    Ok(Command::Rcpt { to, params: RcptParams::parse(rest)? })
 }
 
 /// Removes the keyword in any case, and the spaces that many clients put behind it.
 fn strip_keyword<'a>(arguments: &'a str, keyword: &str) -> Option<&'a str> {
     let head = arguments.get(..keyword.len())?;
     let path = &arguments[keyword.len()..];
-    head.eq_ignore_ascii_case(keyword)
-        .then(|| path.trim_start_matches(' '))
+    head.eq_ignore_ascii_case(keyword).then(|| path.trim_start_matches(' '))
 }

@@ -74,11 +74,7 @@ impl CommandError {
             | CommandError::BadChunkSize
             | CommandError::BadMechanism => (501, 5, 4),
         };
-        Reply::new(
-            code,
-            Some(EnhancedCode::new(5, subject, detail)),
-            self.to_string(),
-        )
+        Reply::new(code, Some(EnhancedCode::new(5, subject, detail)), self.to_string())
     }
 }
 

@@ -11,14 +11,8 @@ pub(super) fn client_name(arguments: &str) -> Result<String, CommandError> {
         return Err(CommandError::MissingArgument);
     }
     let is_name = arguments.len() <= DOMAIN_BYTES_MAX
-        && arguments
-            .chars()
-            .all(|c| c.is_ascii_graphic() && !"()<>@,;\\\"".contains(c));
-    if is_name {
-        Ok(arguments.to_owned())
-    } else {
-        Err(CommandError::BadName)
-    }
+        && arguments.chars().all(|c| c.is_ascii_graphic() && !"()<>@,;\\\"".contains(c));
+    if is_name { Ok(arguments.to_owned()) } else { Err(CommandError::BadName) }
 }
 
 /// What VRFY and EXPN ask for: any text, non-ASCII only under SMTPUTF8 (RFC 6531 §3.7.4.2).

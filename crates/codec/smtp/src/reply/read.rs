@@ -50,10 +50,7 @@ impl ReplyReader {
     /// A reader at the start of a reply.
     #[must_use]
     pub fn new() -> ReplyReader {
-        ReplyReader {
-            framer: LineFramer::new(LINE_BYTES_MAX),
-            partial: None,
-        }
+        ReplyReader { framer: LineFramer::new(LINE_BYTES_MAX), partial: None }
     }
 
     /// Takes one whole reply off `input`; `Ok(None)` if more bytes are needed. The enhanced code
@@ -103,9 +100,7 @@ fn split(line: &[u8]) -> Option<(u16, bool, String)> {
     let &[b'2'..=b'5', b'0'..=b'9', b'0'..=b'9'] = digits else {
         return None;
     };
-    let code = digits
-        .iter()
-        .fold(0, |code, digit| code * 10 + u16::from(digit - b'0'));
+    let code = digits.iter().fold(0, |code, digit| code * 10 + u16::from(digit - b'0'));
     let (is_last, text) = match rest {
         [] => (true, rest),
         [b' ', text @ ..] => (true, text),
@@ -150,15 +145,9 @@ mod tests {
     fn replies() {
         check("250 ok\r\n", Ok(&["250 ok"]));
         check("250\r\n", Ok(&["250"]));
-        check(
-            "250 2.1.0 ok\r\n354 go\r\n",
-            Ok(&["250 2.1.0 ok", "354 go"]),
-        );
+        check("250 2.1.0 ok\r\n354 go\r\n", Ok(&["250 2.1.0 ok", "354 go"]));
         check("250-2.1.0 a\r\n250 2.1.0 b\r\n", Ok(&["250 2.1.0 a b"]));
-        check(
-            "250-x.test\r\n250-SIZE 10\r\n250 HELP\r\n",
-            Ok(&["250 x.test SIZE 10 HELP"]),
-        );
+        check("250-x.test\r\n250-SIZE 10\r\n250 HELP\r\n", Ok(&["250 x.test SIZE 10 HELP"]));
         check("550 2.1.0 odd\r\n", Ok(&["550 2.1.0 odd"]));
         check("250-more\r\n", Ok(&[]));
         check("250-a\r\n251 b\r\n", Err(ReplyError::MixedCodes));

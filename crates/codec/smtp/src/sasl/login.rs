@@ -52,11 +52,7 @@ impl Login {
             return Ok(LoginStep::Ask(PASSWORD_PROMPT));
         };
         let password = password(response.expose())?;
-        Ok(LoginStep::Done(Credentials {
-            authzid: None,
-            authcid,
-            password,
-        }))
+        Ok(LoginStep::Done(Credentials { authzid: None, authcid, password }))
     }
 }
 
@@ -82,26 +78,12 @@ mod tests {
         });
         let mut login = Login::new();
         assert_eq!(login.begin(None), Ok(LoginStep::Ask(NAME_PROMPT)));
-        assert_eq!(
-            login.answer(&secret("alice")),
-            Ok(LoginStep::Ask(PASSWORD_PROMPT))
-        );
+        assert_eq!(login.answer(&secret("alice")), Ok(LoginStep::Ask(PASSWORD_PROMPT)));
         assert_eq!(login.answer(&secret("pw")), Ok(expected.clone()));
-        assert_eq!(
-            login.begin(Some(&secret("alice"))),
-            Ok(LoginStep::Ask(PASSWORD_PROMPT))
-        );
+        assert_eq!(login.begin(Some(&secret("alice"))), Ok(LoginStep::Ask(PASSWORD_PROMPT)));
         assert_eq!(login.answer(&secret("pw")), Ok(expected));
-        assert_eq!(
-            decode_response(NAME_PROMPT.as_bytes()).unwrap().expose(),
-            b"Username:"
-        );
-        assert_eq!(
-            decode_response(PASSWORD_PROMPT.as_bytes())
-                .unwrap()
-                .expose(),
-            b"Password:"
-        );
+        assert_eq!(decode_response(NAME_PROMPT.as_bytes()).unwrap().expose(), b"Username:");
+        assert_eq!(decode_response(PASSWORD_PROMPT.as_bytes()).unwrap().expose(), b"Password:");
     }
 
     #[test]
@@ -112,22 +94,14 @@ mod tests {
         assert_eq!(decode_line(&vec![b'A'; 1 << 20]), Err(SaslError::TooLong));
         assert_eq!(decode_line(b"*"), Err(SaslError::Cancelled));
         for bad in ["=", "AA", "AA==AA==", "A A=", "AB==", "\u{e9}"] {
-            assert_eq!(
-                decode_line(bad.as_bytes()),
-                Err(SaslError::NotBase64),
-                "{bad}"
-            );
+            assert_eq!(decode_line(bad.as_bytes()), Err(SaslError::NotBase64), "{bad}");
         }
         assert_eq!(encode(b"\0a\0b"), "AGEAYg==");
     }
 
     #[test]
     fn secrets_do_not_print() {
-        let step = Login {
-            authcid: Some("alice".to_owned()),
-        }
-        .answer(&secret("hunter2"))
-        .unwrap();
+        let step = Login { authcid: Some("alice".to_owned()) }.answer(&secret("hunter2")).unwrap();
         assert!(!format!("{step:?}").contains("hunter2"));
         assert_eq!(secret("a"), secret("a"));
         assert_ne!(secret("a"), secret("b"));

@@ -14,16 +14,8 @@ pub fn parse_plain(response: &[u8]) -> Result<Credentials, SaslError> {
     if parts.next().is_some() {
         return Err(SaslError::Malformed);
     }
-    let authzid = if authzid.is_empty() {
-        None
-    } else {
-        Some(name(authzid)?)
-    };
-    Ok(Credentials {
-        authzid,
-        authcid: name(authcid)?,
-        password: password(secret)?,
-    })
+    let authzid = if authzid.is_empty() { None } else { Some(name(authzid)?) };
+    Ok(Credentials { authzid, authcid: name(authcid)?, password: password(secret)? })
 }
 
 #[cfg(test)]
@@ -66,13 +58,7 @@ mod tests {
         }
         check(b"\0\xff\0secret", Err(NotUtf8));
         check(b"\0alice\0\xff", Err(NotUtf8));
-        check(
-            &[b"\0", &b"a".repeat(256)[..], b"\0secret"].concat(),
-            Err(TooLong),
-        );
-        check(
-            &[b"\0alice\0", &b"a".repeat(4097)[..]].concat(),
-            Err(TooLong),
-        );
+        check(&[b"\0", &b"a".repeat(256)[..], b"\0secret"].concat(), Err(TooLong));
+        check(&[b"\0alice\0", &b"a".repeat(4097)[..]].concat(), Err(TooLong));
     }
 }

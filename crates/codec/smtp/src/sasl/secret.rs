@@ -40,11 +40,7 @@ impl fmt::Debug for Secret {
 
 impl PartialEq for Secret {
     fn eq(&self, other: &Secret) -> bool {
-        let differences = self
-            .0
-            .iter()
-            .zip(&other.0)
-            .fold(0, |seen, (a, b)| seen | (a ^ b));
+        let differences = self.0.iter().zip(&other.0).fold(0, |seen, (a, b)| seen | (a ^ b));
         self.0.len() == other.0.len() && std::hint::black_box(differences) == 0
     }
 }

@@ -7,22 +7,14 @@ use base::Kind;
 pub async fn bytes_come_back(world: &World) {
     let edges = [59_990usize, 59_994, 59_995, 60_000, 60_001, 120_000];
     let inline = [INLINE_BYTES_MAX - 1, INLINE_BYTES_MAX, INLINE_BYTES_MAX + 1];
-    for size in [0, 1, 5_000]
-        .into_iter()
-        .chain(edges)
-        .chain(inline)
-        .chain([1_000_000])
-    {
+    for size in [0, 1, 5_000].into_iter().chain(edges).chain(inline).chain([1_000_000]) {
         let bytes = content(size as u64, size);
         let staged = world.stage(&bytes).await;
         assert_eq!(staged.size_bytes, size as u64);
         let is_inline = matches!(staged.place, Place::Inline(_));
         assert_eq!(is_inline, size <= INLINE_BYTES_MAX, "{size} bytes");
         world.hold(&staged, "holder").await.unwrap();
-        assert!(
-            world.read(staged.id, 0..size as u64).await.unwrap() == bytes,
-            "{size} bytes"
-        );
+        assert!(world.read(staged.id, 0..size as u64).await.unwrap() == bytes, "{size} bytes");
     }
 }
 
@@ -32,14 +24,7 @@ pub async fn ranges_are_exact(world: &World) {
     world.hold(&staged, "holder").await.unwrap();
     let size = bytes.len() as u64;
     let mut dice = Dice(2);
-    let mut ranges = vec![
-        0..0,
-        0..1,
-        size - 1..size,
-        size..size,
-        0..size,
-        59_993..59_995,
-    ];
+    let mut ranges = vec![0..0, 0..1, size - 1..size, size..size, 0..size, 59_993..59_995];
     for _ in 0..60 {
         let start = dice.below(size);
         ranges.push(start..start + dice.below(size - start + 1));
@@ -54,13 +39,7 @@ pub async fn ranges_are_exact(world: &World) {
 pub async fn a_range_outside_fails(world: &World) {
     let staged = world.stage(b"twelve bytes").await;
     world.hold(&staged, "holder").await.unwrap();
-    for (start, end) in [
-        (0, 13),
-        (13, 13),
-        (9, 3),
-        (0, u64::MAX),
-        (u64::MAX, u64::MAX),
-    ] {
+    for (start, end) in [(0, 13), (13, 13), (9, 3), (0, u64::MAX), (u64::MAX, u64::MAX)] {
         let found = world.read(staged.id, start..end).await;
         assert!(found.is_err(), "{start}..{end} gave {found:?}");
     }
@@ -80,10 +59,7 @@ pub async fn what_nobody_holds_is_not_there(world: &World) {
     for size in [10, 300_000] {
         let staged = world.stage(&content(5, size)).await;
         world.assert_gone(staged.id).await;
-        let stored = Staged {
-            place: Place::Stored,
-            ..staged
-        };
+        let stored = Staged { place: Place::Stored, ..staged };
         let held = world.hold(&stored, "holder").await;
         assert_eq!(held.map_err(|e| e.kind), Err(Kind::NotFound));
     }
@@ -95,10 +71,7 @@ pub async fn references_keep_a_blob(world: &World) {
         let staged = world.stage(&bytes).await;
         world.hold(&staged, "queue").await.unwrap();
         world.hold_stored(staged.id, "item").await.unwrap();
-        let stored = Staged {
-            place: Place::Stored,
-            ..staged.clone()
-        };
+        let stored = Staged { place: Place::Stored, ..staged.clone() };
         world.hold(&stored, "copy").await.unwrap();
         for holder in ["queue", "copy"] {
             world.release(staged.id, holder).await;
@@ -114,10 +87,7 @@ pub async fn references_keep_a_blob(world: &World) {
         assert_eq!(world.collect_all().await.removed, 1);
         world.assert_gone(staged.id).await;
         // And it may come again.
-        world
-            .hold(&world.stage(&bytes).await, "again")
-            .await
-            .unwrap();
+        world.hold(&world.stage(&bytes).await, "again").await.unwrap();
         assert!(world.read(staged.id, 0..size as u64).await.unwrap() == bytes);
     }
 }
@@ -169,11 +139,7 @@ pub async fn an_upload_nobody_refers_to_runs_out(world: &World) {
     let mut dropped = world.blobs.upload();
     dropped.write(content(11, 400_000).into()).await.unwrap();
     drop(dropped);
-    assert_eq!(
-        world.collect_all().await.removed,
-        0,
-        "a lease that runs is respected"
-    );
+    assert_eq!(world.collect_all().await.removed, 0, "a lease that runs is respected");
     world.pass_lease();
     assert_eq!(world.collect_all().await.removed, 2);
     let held = world.hold(&large, "holder").await;
@@ -200,22 +166,10 @@ pub async fn one_transaction_may_hold_twice(world: &World) {
         let staged = world.stage(&bytes).await;
         let tx = world.store.begin();
         for holder in ["one", "two"] {
-            world
-                .deed(super::Act::Hold(staged.clone()), holder)
-                .on(&*tx)
-                .await
-                .unwrap();
+            world.deed(super::Act::Hold(staged.clone()), holder).on(&*tx).await.unwrap();
         }
-        world
-            .deed(super::Act::HoldStored(staged.id), "three")
-            .on(&*tx)
-            .await
-            .unwrap();
-        world
-            .deed(super::Act::Release(staged.id), "one")
-            .on(&*tx)
-            .await
-            .unwrap();
+        world.deed(super::Act::HoldStored(staged.id), "three").on(&*tx).await.unwrap();
+        world.deed(super::Act::Release(staged.id), "one").on(&*tx).await.unwrap();
         tx.commit().await.unwrap();
         world.release(staged.id, "two").await;
         world.pass_grace();

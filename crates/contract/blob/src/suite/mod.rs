@@ -105,12 +105,7 @@ impl Body<()> for Deed {
 impl World {
     pub(crate) fn deed(&self, act: Act, holder: &str) -> Deed {
         let holder = Holder(Bytes::copy_from_slice(holder.as_bytes()));
-        Deed {
-            blobs: self.blobs.clone(),
-            act,
-            holder,
-            fence: None,
-        }
+        Deed { blobs: self.blobs.clone(), act, holder, fence: None }
     }
 
     async fn act(&self, act: Act, holder: &str) -> Result<()> {
@@ -160,10 +155,7 @@ impl World {
     }
 
     pub async fn assert_gone(&self, id: BlobId) {
-        assert_eq!(
-            self.read(id, 0..0).await.map_err(|e| e.kind),
-            Err(Kind::NotFound)
-        );
+        assert_eq!(self.read(id, 0..0).await.map_err(|e| e.kind), Err(Kind::NotFound));
         let held = self.hold_stored(id, "late").await;
         assert_eq!(held.map_err(|e| e.kind), Err(Kind::NotFound));
     }
@@ -182,10 +174,7 @@ pub(crate) async fn read(blobs: &dyn Blobs, id: BlobId, range: Range<u64>) -> Re
     let pieces: Vec<Bytes> = blobs.read(id, range).try_collect().await?;
     for piece in &pieces {
         let len = piece.len();
-        assert!(
-            (1..=contract_store::limits::CHUNK_BYTES).contains(&len),
-            "a piece of {len}"
-        );
+        assert!((1..=contract_store::limits::CHUNK_BYTES).contains(&len), "a piece of {len}");
     }
     Ok(pieces.concat())
 }

@@ -19,20 +19,13 @@ pub async fn collection_beats_whoever_comes_too_late(world: &World) {
             world.pass_grace();
             let act = || match way {
                 "stored" => Act::HoldStored(staged.id),
-                "known" => Act::Hold(Staged {
-                    place: Place::Stored,
-                    ..staged.clone()
-                }),
+                "known" => Act::Hold(Staged { place: Place::Stored, ..staged.clone() }),
                 _ => Act::Hold(staged.clone()),
             };
             let tx = world.store.begin();
             world.deed(act(), "late").on(&*tx).await.unwrap();
             assert_eq!(world.collect_all().await.removed, 1);
-            assert_eq!(
-                tx.commit().await.map(|_| ()),
-                Err(StoreError::Conflict),
-                "{size} {way}"
-            );
+            assert_eq!(tx.commit().await.map(|_| ()), Err(StoreError::Conflict), "{size} {way}");
 
             let again = world.act(act(), "late").await;
             if way == "staged" && size == SIZES[0] {
@@ -42,11 +35,7 @@ pub async fn collection_beats_whoever_comes_too_late(world: &World) {
                 world.pass_grace();
                 assert_eq!(world.collect_all().await.removed, 1);
             } else {
-                assert_eq!(
-                    again.map_err(|e| e.kind),
-                    Err(Kind::NotFound),
-                    "{size} {way}"
-                );
+                assert_eq!(again.map_err(|e| e.kind), Err(Kind::NotFound), "{size} {way}");
             }
             world.assert_gone(staged.id).await;
         }
@@ -59,16 +48,8 @@ pub async fn two_first_references_at_once(world: &World) {
         let bytes = content(14, size);
         let (one, two) = (world.stage(&bytes).await, world.stage(&bytes).await);
         let (tx1, tx2) = (world.store.begin(), world.store.begin());
-        world
-            .deed(Act::Hold(one.clone()), "one")
-            .on(&*tx1)
-            .await
-            .unwrap();
-        world
-            .deed(Act::Hold(two.clone()), "two")
-            .on(&*tx2)
-            .await
-            .unwrap();
+        world.deed(Act::Hold(one.clone()), "one").on(&*tx1).await.unwrap();
+        world.deed(Act::Hold(two.clone()), "two").on(&*tx2).await.unwrap();
         tx1.commit().await.unwrap();
         assert_eq!(tx2.commit().await.map(|_| ()), Err(StoreError::Conflict));
         world.hold(&two, "two").await.unwrap();
@@ -88,11 +69,7 @@ pub async fn a_lease_runs_out_while_it_is_used(world: &World) {
     let staged = world.stage(&content(15, 300_000)).await;
     world.pass_lease();
     let tx = world.store.begin();
-    world
-        .deed(Act::Hold(staged.clone()), "late")
-        .on(&*tx)
-        .await
-        .unwrap();
+    world.deed(Act::Hold(staged.clone()), "late").on(&*tx).await.unwrap();
     assert_eq!(world.collect_all().await.removed, 1);
     assert_eq!(tx.commit().await.map(|_| ()), Err(StoreError::Conflict));
     world.assert_gone(staged.id).await;
@@ -116,11 +93,7 @@ pub async fn a_release_during_collection_is_not_lost(world: &World) {
         let tx = world.store.begin();
         // Fixes what the transaction sees, as a mailbox's own reads would.
         tx.read_version().await.unwrap();
-        world
-            .deed(Act::Release(staged.id), "two")
-            .on(&*tx)
-            .await
-            .unwrap();
+        world.deed(Act::Release(staged.id), "two").on(&*tx).await.unwrap();
         assert_eq!(world.collect_all().await.removed, 0);
         tx.commit().await.unwrap();
         world.pass_grace();

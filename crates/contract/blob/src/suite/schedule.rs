@@ -131,11 +131,7 @@ impl Worker<'_> {
         for _ in 0..self.dice.below(4) {
             pause().await;
         }
-        let act = if way == 0 {
-            Act::HoldStored(staged.id)
-        } else {
-            Act::Hold(staged)
-        };
+        let act = if way == 0 { Act::HoldStored(staged.id) } else { Act::Hold(staged) };
         match transact(&self.world.store, self.deed(act)).await {
             Ok(()) => self.held[which] = true,
             Err(error) if error.kind == Kind::NotFound => {}
@@ -153,10 +149,7 @@ impl Worker<'_> {
                 continue;
             };
             self.raise_fence().await;
-            if transact(&self.world.store, self.deed(Act::Release(staged.id)))
-                .await
-                .is_ok()
-            {
+            if transact(&self.world.store, self.deed(Act::Release(staged.id))).await.is_ok() {
                 self.held[which] = false;
                 return;
             }
@@ -164,15 +157,9 @@ impl Worker<'_> {
     }
 
     fn deed(&self, act: Act) -> Deed {
-        let fence = (
-            self.fence_key(),
-            Bytes::copy_from_slice(&self.epoch.to_be_bytes()),
-        );
+        let fence = (self.fence_key(), Bytes::copy_from_slice(&self.epoch.to_be_bytes()));
         let deed = self.world.deed(act, &format!("worker {}", self.number));
-        Deed {
-            fence: Some(fence),
-            ..deed
-        }
+        Deed { fence: Some(fence), ..deed }
     }
 
     fn fence_key(&self) -> Bytes {
@@ -184,15 +171,9 @@ impl Worker<'_> {
         self.epoch += 1;
         let key = self.fence_key();
         let value = Bytes::copy_from_slice(&self.epoch.to_be_bytes());
-        while transact(
-            &self.world.store,
-            Raise {
-                key: key.clone(),
-                value: value.clone(),
-            },
-        )
-        .await
-        .is_err()
+        while transact(&self.world.store, Raise { key: key.clone(), value: value.clone() })
+            .await
+            .is_err()
         {}
     }
 }

@@ -13,11 +13,7 @@ async fn group(two: &Two, name: &str, members: &[&str]) -> Arc<Group> {
         members: members.iter().map(|m| address(m)).collect(),
         authenticated_only: true,
     };
-    two.a
-        .admin
-        .create_group(&Actor::Operator, new)
-        .await
-        .unwrap()
+    two.a.admin.create_group(&Actor::Operator, new).await.unwrap()
 }
 
 /// The whole expansion by pieces of `limit`; fails if a member comes twice.
@@ -26,11 +22,7 @@ async fn expand(two: &Two, id: GroupId, limit: usize) -> BTreeSet<Address> {
     let mut cursor = 0;
     loop {
         let piece = two.b.directory.expand(id, cursor, limit).await.unwrap();
-        assert!(
-            piece.members.len() <= limit,
-            "{} of {limit}",
-            piece.members.len()
-        );
+        assert!(piece.members.len() <= limit, "{} of {limit}", piece.members.len());
         for member in piece.members {
             assert!(members.insert(member.clone()), "{member} came twice");
         }
@@ -48,22 +40,10 @@ fn set(members: &[&str]) -> BTreeSet<Address> {
 pub(super) async fn expansion_is_complete_and_names_each_member_once(world: Arc<dyn World>) {
     let two = Two::new(world).await;
     create(&two.a, "bob").await;
-    let alias = AccountChange {
-        add_aliases: vec![address("zalias")],
-        ..AccountChange::default()
-    };
-    two.a
-        .admin
-        .update_account(&Actor::Operator, two.alice.id, alias)
-        .await
-        .unwrap();
+    let alias = AccountChange { add_aliases: vec![address("zalias")], ..AccountChange::default() };
+    two.a.admin.update_account(&Actor::Operator, two.alice.id, alias).await.unwrap();
     let inner = group(&two, "inner", &["alice", "x@far.test", "Y@far.test"]).await;
-    let outer = group(
-        &two,
-        "outer",
-        &["inner", "ALICE", "zalias", "bob", "y@far.test"],
-    )
-    .await;
+    let outer = group(&two, "outer", &["inner", "ALICE", "zalias", "bob", "y@far.test"]).await;
     let empty = group(&two, "empty", &[]).await;
     assert_eq!(resolve_to(&two.b, "Outer").await, "group outer@rialto.test");
     for limit in [1, 2, 3, 100] {
@@ -75,10 +55,7 @@ pub(super) async fn expansion_is_complete_and_names_each_member_once(world: Arc<
         assert_eq!(expand(&two, inner.id, limit).await.len(), 3);
         assert_eq!(expand(&two, empty.id, limit).await, set(&[]));
     }
-    refused(
-        two.b.directory.expand(GroupId(u64::MAX), 0, 10).await,
-        Kind::NotFound,
-    );
+    refused(two.b.directory.expand(GroupId(u64::MAX), 0, 10).await, Kind::NotFound);
 }
 
 pub(super) async fn pieces_make_the_whole_while_members_come_and_go(world: Arc<dyn World>) {
@@ -102,17 +79,9 @@ pub(super) async fn pieces_make_the_whole_while_members_come_and_go(world: Arc<d
             remove: vec![address(&format!("late{}@far.test", n - 1))],
             ..GroupChange::default()
         };
-        two.a
-            .admin
-            .update_group(&Actor::Operator, list.id, change)
-            .await
-            .unwrap();
+        two.a.admin.update_group(&Actor::Operator, list.id, change).await.unwrap();
     }
-    assert!(
-        seen.is_superset(&set(&names)),
-        "some of the 60 are missing: {}",
-        seen.len()
-    );
+    assert!(seen.is_superset(&set(&names)), "some of the 60 are missing: {}", seen.len());
 }
 
 pub(super) async fn loops_are_harmless_and_depth_is_limited(world: Arc<dyn World>) {
@@ -144,30 +113,15 @@ pub(super) async fn members_are_changed_on_all_nodes(world: Arc<dyn World>) {
         display_name: Some("The list".into()),
         authenticated_only: Some(false),
     };
-    let after = two
-        .a
-        .admin
-        .update_group(&Actor::Operator, list.id, change)
-        .await
-        .unwrap();
+    let after = two.a.admin.update_group(&Actor::Operator, list.id, change).await.unwrap();
     assert_eq!(after.display_name, "The list");
     assert!(!after.authenticated_only);
     assert_eq!(after.members.len(), 2, "{:?}", after.members);
     assert_eq!(expand(&two, list.id, 10).await.len(), 2);
-    two.a
-        .admin
-        .remove_group(&Actor::Operator, list.id)
-        .await
-        .unwrap();
+    two.a.admin.remove_group(&Actor::Operator, list.id).await.unwrap();
     assert_eq!(resolve_to(&two.a, "list").await, "unknown");
-    two.soon("gone there too", || async {
-        resolve_to(&two.b, "list").await == "unknown"
-    })
-    .await;
-    refused(
-        two.a.admin.remove_group(&Actor::Operator, list.id).await,
-        Kind::NotFound,
-    );
+    two.soon("gone there too", || async { resolve_to(&two.b, "list").await == "unknown" }).await;
+    refused(two.a.admin.remove_group(&Actor::Operator, list.id).await, Kind::NotFound);
     // The address is free again, and the new group has nothing of the old one.
     let again = group(&two, "list", &["z@far.test"]).await;
     assert!(again.id > list.id);

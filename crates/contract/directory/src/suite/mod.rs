@@ -44,10 +44,7 @@ pub struct Node {
 }
 
 /// One promise: its name, and the test of it in a new world.
-pub type Case = (
-    &'static str,
-    fn(Arc<dyn World>) -> Pin<Box<dyn Future<Output = ()> + Send>>,
-);
+pub type Case = (&'static str, fn(Arc<dyn World>) -> Pin<Box<dyn Future<Output = ()> + Send>>);
 
 macro_rules! cases {
     ($($module:ident :: $name:ident,)*) => {
@@ -110,11 +107,8 @@ struct Two {
 impl Two {
     async fn new(world: Arc<dyn World>) -> Self {
         let (a, b) = (world.node().await, world.node().await);
-        let domain = Domain {
-            name: "rialto.test".into(),
-            kind: DomainKind::Authoritative,
-            default: true,
-        };
+        let domain =
+            Domain { name: "rialto.test".into(), kind: DomainKind::Authoritative, default: true };
         a.admin.create_domain(&Actor::System, domain).await.unwrap();
         let alice = create(&a, "alice").await;
         Self { world, a, b, alice }
@@ -151,10 +145,7 @@ fn new_account(text: &str) -> NewAccount {
 }
 
 async fn create(node: &Node, text: &str) -> Arc<Account> {
-    node.admin
-        .create_account(&Actor::Operator, new_account(text))
-        .await
-        .unwrap()
+    node.admin.create_account(&Actor::Operator, new_account(text)).await.unwrap()
 }
 
 /// Resolves and tells the answer in short: the account's or group's address, or the word.

@@ -19,17 +19,9 @@ pub fn apply(op: AtomicOp, old: Option<&Bytes>, param: &Bytes) -> Option<Bytes> 
         AtomicOp::Max => Some(pick(value, param, std::cmp::Ordering::Greater)),
         AtomicOp::Min if old.is_none() => Some(param.clone()),
         AtomicOp::Min => Some(pick(value, param, std::cmp::Ordering::Less)),
-        AtomicOp::ByteMax => Some(if param > value {
-            param.clone()
-        } else {
-            value.clone()
-        }),
+        AtomicOp::ByteMax => Some(if param > value { param.clone() } else { value.clone() }),
         AtomicOp::ByteMin if old.is_none() => Some(param.clone()),
-        AtomicOp::ByteMin => Some(if param < value {
-            param.clone()
-        } else {
-            value.clone()
-        }),
+        AtomicOp::ByteMin => Some(if param < value { param.clone() } else { value.clone() }),
         AtomicOp::CompareAndClear if old == Some(param) => None,
         AtomicOp::CompareAndClear => old.cloned(),
         AtomicOp::SetVersionstampedKey | AtomicOp::SetVersionstampedValue => Some(param.clone()),
@@ -43,11 +35,7 @@ fn byte(value: &[u8], index: usize) -> u8 {
 }
 
 fn bytewise(value: &[u8], param: &[u8], f: impl Fn(u8, u8) -> u8) -> Bytes {
-    param
-        .iter()
-        .enumerate()
-        .map(|(i, b)| f(byte(value, i), *b))
-        .collect()
+    param.iter().enumerate().map(|(i, b)| f(byte(value, i), *b)).collect()
 }
 
 fn add(value: &[u8], param: &[u8]) -> Bytes {
@@ -75,9 +63,5 @@ fn pick(value: &[u8], param: &Bytes, wanted: std::cmp::Ordering) -> Bytes {
         .map(|i| byte(value, i).cmp(&param[i]))
         .find(|o| o.is_ne())
         .unwrap_or(std::cmp::Ordering::Equal);
-    if ordering == wanted {
-        bytewise(value, param, |a, _| a)
-    } else {
-        param.clone()
-    }
+    if ordering == wanted { bytewise(value, param, |a, _| a) } else { param.clone() }
 }

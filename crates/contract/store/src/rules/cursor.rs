@@ -47,30 +47,16 @@ impl<'a> Cursor<'a> {
         reverse: bool,
         rows: usize,
     ) -> Self {
-        let chunk_rows = if rows == 0 {
-            128
-        } else {
-            rows.min(CHUNK_ROWS_MAX)
-        };
+        let chunk_rows = if rows == 0 { 128 } else { rows.min(CHUNK_ROWS_MAX) };
         let unfetched = window.clone();
-        Self {
-            base,
-            writes,
-            window,
-            unfetched,
-            chunk: VecDeque::new(),
-            chunk_rows,
-            reverse,
-        }
+        Self { base, writes, window, unfetched, chunk: VecDeque::new(), chunk_rows, reverse }
     }
 
     fn fill(&mut self) -> StoreResult<()> {
         if !self.chunk.is_empty() || self.unfetched.is_empty() {
             return Ok(());
         }
-        let page = self
-            .base
-            .scan(&self.unfetched, self.reverse, self.chunk_rows)?;
+        let page = self.base.scan(&self.unfetched, self.reverse, self.chunk_rows)?;
         self.chunk_rows = (self.chunk_rows * 2).min(CHUNK_ROWS_MAX);
         match page.rows.last() {
             Some(last) if page.more => cut(&mut self.unfetched, &last.key, self.reverse),
@@ -98,11 +84,7 @@ impl<'a> Cursor<'a> {
             };
             self.refuse_unreadable(&self.passed(&key))?;
             cut(&mut self.window, &key, self.reverse);
-            let below = if base.as_ref() == Some(&key) {
-                self.chunk.pop_front()
-            } else {
-                None
-            };
+            let below = if base.as_ref() == Some(&key) { self.chunk.pop_front() } else { None };
             let value = match own {
                 Some((own_key, own)) if own_key == key => own_value(&own, below),
                 _ => match self.writes.cleared(&key) {
@@ -121,11 +103,7 @@ impl<'a> Cursor<'a> {
 
     /// Drops fetched rows of a cleared range, and does not fetch the rest of it.
     fn skip(&mut self, cleared: &KeyRange) {
-        while self
-            .chunk
-            .front()
-            .is_some_and(|row| cleared.contains(&row.key))
-        {
+        while self.chunk.front().is_some_and(|row| cleared.contains(&row.key)) {
             self.chunk.pop_front();
         }
         if !self.chunk.is_empty() {
@@ -141,24 +119,14 @@ impl<'a> Cursor<'a> {
     /// From the window's near edge to `key`, both included.
     fn passed(&self, key: &Bytes) -> KeyRange {
         if self.reverse {
-            KeyRange {
-                begin: key.clone(),
-                end: self.window.end.clone(),
-            }
+            KeyRange { begin: key.clone(), end: self.window.end.clone() }
         } else {
-            KeyRange {
-                begin: self.window.begin.clone(),
-                end: KeyRange::single(key).end,
-            }
+            KeyRange { begin: self.window.begin.clone(), end: KeyRange::single(key).end }
         }
     }
 
     fn refuse_unreadable(&self, range: &KeyRange) -> StoreResult<()> {
-        if self.writes.is_unreadable(range) {
-            Err(StoreError::Unreadable)
-        } else {
-            Ok(())
-        }
+        if self.writes.is_unreadable(range) { Err(StoreError::Unreadable) } else { Ok(()) }
     }
 }
 

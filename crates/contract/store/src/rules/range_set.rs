@@ -26,10 +26,7 @@ impl RangeSet {
 
     /// The ranges in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = KeyRange> + '_ {
-        self.ranges.iter().map(|(b, e)| KeyRange {
-            begin: b.clone(),
-            end: e.clone(),
-        })
+        self.ranges.iter().map(|(b, e)| KeyRange { begin: b.clone(), end: e.clone() })
     }
 
     /// The bytes of all begins and ends.
@@ -88,37 +85,25 @@ impl RangeSet {
     /// The last range that begins before `key`.
     fn before(&self, key: &Bytes) -> Option<(Bytes, Bytes)> {
         let bounds = (Bound::Unbounded, Bound::Excluded(key));
-        self.ranges
-            .range::<Bytes, _>(bounds)
-            .next_back()
-            .map(|(b, e)| (b.clone(), e.clone()))
+        self.ranges.range::<Bytes, _>(bounds).next_back().map(|(b, e)| (b.clone(), e.clone()))
     }
 
     /// The range that holds `key`.
     pub fn covering(&self, key: &[u8]) -> Option<KeyRange> {
         let bounds = (Bound::Unbounded, Bound::Included(key));
         let (begin, end) = self.ranges.range::<[u8], _>(bounds).next_back()?;
-        (key < &end[..]).then(|| KeyRange {
-            begin: begin.clone(),
-            end: end.clone(),
-        })
+        (key < &end[..]).then(|| KeyRange { begin: begin.clone(), end: end.clone() })
     }
 
     /// Whether `key` is in it.
     pub fn contains(&self, key: &[u8]) -> bool {
         let bounds = (Bound::Unbounded, Bound::Included(key));
-        self.ranges
-            .range::<[u8], _>(bounds)
-            .next_back()
-            .is_some_and(|(_, end)| key < &end[..])
+        self.ranges.range::<[u8], _>(bounds).next_back().is_some_and(|(_, end)| key < &end[..])
     }
 
     /// Whether some key of `range` is in it.
     pub fn intersects(&self, range: &KeyRange) -> bool {
-        !range.is_empty()
-            && self
-                .before(&range.end)
-                .is_some_and(|(_, end)| end > range.begin)
+        !range.is_empty() && self.before(&range.end).is_some_and(|(_, end)| end > range.begin)
     }
 
     /// The parts of `range` that are not in the set.
@@ -128,23 +113,14 @@ impl RangeSet {
         if let Some(first) = self.covering(&range.begin) {
             at = first.end;
         }
-        let bounds = (
-            Bound::Excluded(&range.begin[..]),
-            Bound::Excluded(&range.end[..]),
-        );
+        let bounds = (Bound::Excluded(&range.begin[..]), Bound::Excluded(&range.end[..]));
         if range.begin < range.end {
             for (begin, end) in self.ranges.range::<[u8], _>(bounds) {
-                gaps.push(KeyRange {
-                    begin: at,
-                    end: begin.clone(),
-                });
+                gaps.push(KeyRange { begin: at, end: begin.clone() });
                 at = end.clone();
             }
         }
-        gaps.push(KeyRange {
-            begin: at,
-            end: range.end.clone(),
-        });
+        gaps.push(KeyRange { begin: at, end: range.end.clone() });
         gaps.retain(|gap| !gap.is_empty());
         gaps
     }

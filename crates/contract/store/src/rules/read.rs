@@ -61,36 +61,19 @@ pub fn resolve(
 ) -> StoreResult<Resolved> {
     let origin = origin(selector);
     let forward = selector.offset > 0;
-    let mut left = if forward {
-        selector.offset.unsigned_abs()
-    } else {
-        selector.offset.unsigned_abs() + 1
-    };
+    let mut left =
+        if forward { selector.offset.unsigned_abs() } else { selector.offset.unsigned_abs() + 1 };
     let window = if forward {
-        KeyRange {
-            begin: origin.clone(),
-            end: Bytes::from_static(END_OF_KEYS),
-        }
+        KeyRange { begin: origin.clone(), end: Bytes::from_static(END_OF_KEYS) }
     } else {
-        KeyRange {
-            begin: Bytes::new(),
-            end: origin.clone(),
-        }
+        KeyRange { begin: Bytes::new(), end: origin.clone() }
     };
     let mut cursor = Cursor::new(base, writes, window.clone(), !forward, left as usize);
     let mut previous = None;
     loop {
         let Some(row) = cursor.next_row()? else {
-            let key = if forward {
-                window.end.clone()
-            } else {
-                Bytes::new()
-            };
-            return Ok(Resolved {
-                key,
-                examined: window.clone(),
-                passed: window,
-            });
+            let key = if forward { window.end.clone() } else { Bytes::new() };
+            return Ok(Resolved { key, examined: window.clone(), passed: window });
         };
         left -= 1;
         if left == 0 {
@@ -102,30 +85,13 @@ pub fn resolve(
 
 fn found(key: Bytes, origin: Bytes, previous: Option<Bytes>, forward: bool) -> Resolved {
     if !forward {
-        let examined = KeyRange {
-            begin: key.clone(),
-            end: origin,
-        };
-        return Resolved {
-            key,
-            passed: examined.clone(),
-            examined,
-        };
+        let examined = KeyRange { begin: key.clone(), end: origin };
+        return Resolved { key, passed: examined.clone(), examined };
     }
     let passed_end = previous.map_or_else(|| origin.clone(), |key| KeyRange::single(&key).end);
-    let passed = KeyRange {
-        begin: origin.clone(),
-        end: passed_end,
-    };
-    let examined = KeyRange {
-        begin: origin,
-        end: KeyRange::single(&key).end,
-    };
-    Resolved {
-        key,
-        examined,
-        passed,
-    }
+    let passed = KeyRange { begin: origin.clone(), end: passed_end };
+    let examined = KeyRange { begin: origin, end: KeyRange::single(&key).end };
+    Resolved { key, examined, passed }
 }
 
 /// Reads one page; `rows_max` cuts it shorter than the caller asked for (0 = does not). The
@@ -173,16 +139,8 @@ fn take_page(
     window: KeyRange,
     rows_max: usize,
 ) -> StoreResult<Page> {
-    let rows_max = [read.limit, rows_max]
-        .into_iter()
-        .filter(|n| *n > 0)
-        .min()
-        .unwrap_or(0);
-    let bytes_max = if read.target_bytes == 0 {
-        PAGE_BYTES_DEFAULT
-    } else {
-        read.target_bytes
-    };
+    let rows_max = [read.limit, rows_max].into_iter().filter(|n| *n > 0).min().unwrap_or(0);
+    let bytes_max = if read.target_bytes == 0 { PAGE_BYTES_DEFAULT } else { read.target_bytes };
     let mut cursor = Cursor::new(base, writes, window, read.reverse, rows_max);
     let mut page = Page::default();
     let mut bytes = 0;
@@ -206,27 +164,14 @@ fn scanned(
     end_dependence: Option<Bytes>,
 ) -> KeyRange {
     let KeyRange { begin, end } = window;
-    let last = page
-        .rows
-        .last()
-        .filter(|_| page.more)
-        .map(|row| row.key.clone());
+    let last = page.rows.last().filter(|_| page.more).map(|row| row.key.clone());
     let far_end = match end_dependence {
         Some(dependence) if read.end.offset > 1 => dependence.min(end),
         _ => end,
     };
     match last {
-        Some(last) if read.reverse => KeyRange {
-            begin: last,
-            end: far_end,
-        },
-        Some(last) => KeyRange {
-            begin,
-            end: KeyRange::single(&last).end,
-        },
-        None => KeyRange {
-            begin,
-            end: far_end,
-        },
+        Some(last) if read.reverse => KeyRange { begin: last, end: far_end },
+        Some(last) => KeyRange { begin, end: KeyRange::single(&last).end },
+        None => KeyRange { begin, end: far_end },
     }
 }

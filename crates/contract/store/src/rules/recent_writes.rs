@@ -25,10 +25,7 @@ impl RecentWrites {
 
     fn at(&self, key: &[u8]) -> Version {
         let bounds = (Bound::Unbounded, Bound::Included(key));
-        self.steps
-            .range::<[u8], _>(bounds)
-            .next_back()
-            .map_or(0, |(_, version)| *version)
+        self.steps.range::<[u8], _>(bounds).next_back().map_or(0, |(_, version)| *version)
     }
 
     /// Notes that `range` was written at `version`, which is not less than any noted before.
@@ -37,15 +34,9 @@ impl RecentWrites {
             return;
         }
         let after = self.at(&range.end);
-        let bounds = (
-            Bound::Included(&range.begin[..]),
-            Bound::Excluded(&range.end[..]),
-        );
-        let inside: Vec<Bytes> = self
-            .steps
-            .range::<[u8], _>(bounds)
-            .map(|(key, _)| key.clone())
-            .collect();
+        let bounds = (Bound::Included(&range.begin[..]), Bound::Excluded(&range.end[..]));
+        let inside: Vec<Bytes> =
+            self.steps.range::<[u8], _>(bounds).map(|(key, _)| key.clone()).collect();
         for key in inside {
             self.steps.remove(&key);
         }
@@ -58,15 +49,9 @@ impl RecentWrites {
         if range.is_empty() {
             return false;
         }
-        let bounds = (
-            Bound::Excluded(&range.begin[..]),
-            Bound::Excluded(&range.end[..]),
-        );
+        let bounds = (Bound::Excluded(&range.begin[..]), Bound::Excluded(&range.end[..]));
         self.at(&range.begin) > version
-            || self
-                .steps
-                .range::<[u8], _>(bounds)
-                .any(|(_, written)| *written > version)
+            || self.steps.range::<[u8], _>(bounds).any(|(_, written)| *written > version)
     }
 
     /// Forgets writes at or before `version`: nobody may commit with an older read version.

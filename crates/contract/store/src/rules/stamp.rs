@@ -54,8 +54,5 @@ fn with(body: &[u8], at: usize, stamp: Versionstamp) -> Bytes {
 pub fn possible_keys(key: &Bytes) -> StoreResult<KeyRange> {
     let (body, at) = split(key)?;
     let last = with(&body, at, [0xff; STAMP_BYTES]);
-    Ok(KeyRange {
-        begin: with(&body, at, [0; STAMP_BYTES]),
-        end: KeyRange::single(&last).end,
-    })
+    Ok(KeyRange { begin: with(&body, at, [0; STAMP_BYTES]), end: KeyRange::single(&last).end })
 }

@@ -187,13 +187,8 @@ impl TransactionState {
 
     /// Writes a key.
     pub fn set(&mut self, key: &[u8], value: &[u8]) {
-        if self.takes(
-            validate::write(key, value),
-            key.len() + value.len(),
-            key.len(),
-        ) {
-            self.writes
-                .set(Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
+        if self.takes(validate::write(key, value), key.len() + value.len(), key.len()) {
+            self.writes.set(Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
         }
     }
 
@@ -210,11 +205,7 @@ impl TransactionState {
         if legal.is_ok() && range.is_empty() {
             return;
         }
-        if self.takes(
-            legal,
-            range.begin.len() + range.end.len(),
-            range.begin.len(),
-        ) {
+        if self.takes(legal, range.begin.len() + range.end.len(), range.begin.len()) {
             self.writes.clear_range(range.clone());
         }
     }
@@ -283,11 +274,7 @@ impl TransactionState {
     fn watch_value(&mut self, key: &[u8], expected: Option<Bytes>) -> Watch {
         self.depends_on(&KeyRange::single(key), Isolation::Serializable);
         let (reply, answer) = oneshot::channel();
-        self.watches.push(WatchRequest {
-            key: Bytes::copy_from_slice(key),
-            expected,
-            reply,
-        });
+        self.watches.push(WatchRequest { key: Bytes::copy_from_slice(key), expected, reply });
         async move { answer.await.unwrap_or(Err(StoreError::Cancelled)) }.boxed()
     }
 
@@ -430,11 +417,7 @@ impl TransactionState {
         }
         self.fail_waiters(&StoreError::Cancelled);
         let (committed_version, generation) = (self.committed_version, self.generation + 1);
-        *self = Self {
-            committed_version,
-            generation,
-            ..Self::default()
-        };
+        *self = Self { committed_version, generation, ..Self::default() };
     }
 
     /// Makes everything fail with [`StoreError::Cancelled`] until a reset.

@@ -145,15 +145,9 @@ fn seen_and_conflicts(
         edit(&mut state, &mut BTreeMap::new(), *kind, *key, *other);
     }
     let seen = if one_key {
-        format!(
-            "{:?}",
-            state.get_key(base, &read.begin, Isolation::Serializable)
-        )
+        format!("{:?}", state.get_key(base, &read.begin, Isolation::Serializable))
     } else {
-        format!(
-            "{:?}",
-            state.get_range(base, read, Isolation::Serializable, 4)
-        )
+        format!("{:?}", state.get_range(base, read, Isolation::Serializable, 4))
     };
     (seen, state.begin_commit().unwrap().reads)
 }
@@ -171,12 +165,8 @@ impl Snapshot for Rows {
             key: Bytes::copy_from_slice(key),
             value: Bytes::copy_from_slice(value),
         };
-        let mut found: Vec<_> = self
-            .0
-            .iter()
-            .filter(|(key, _)| range.contains(key))
-            .map(row)
-            .collect();
+        let mut found: Vec<_> =
+            self.0.iter().filter(|(key, _)| range.contains(key)).map(row).collect();
         if reverse {
             found.reverse();
         }
@@ -220,15 +210,9 @@ type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
 fn all_pages(state: &mut TransactionState, base: &Rows, read: RangeRead) -> Pairs {
     let (mut next, mut rows) = (Some(read), Vec::new());
     while let Some(read) = next {
-        let page = state
-            .get_range(base, &read, Isolation::Serializable, 2)
-            .unwrap();
+        let page = state.get_range(base, &read, Isolation::Serializable, 2).unwrap();
         next = read.after(&page);
-        rows.extend(
-            page.rows
-                .iter()
-                .map(|row| (row.key.to_vec(), row.value.to_vec())),
-        );
+        rows.extend(page.rows.iter().map(|row| (row.key.to_vec(), row.value.to_vec())));
     }
     rows
 }
@@ -254,16 +238,11 @@ fn model_range(
 
 fn model_key(model: &BTreeMap<Vec<u8>, Vec<u8>>, key: u8, or_equal: bool, offset: i32) -> Bytes {
     let keys: Vec<_> = model.keys().collect();
-    let before = keys
-        .iter()
-        .filter(|k| k[0] < key || (or_equal && k[0] == key))
-        .count();
+    let before = keys.iter().filter(|k| k[0] < key || (or_equal && k[0] == key)).count();
     let place = before as i64 - 1 + i64::from(offset);
     match usize::try_from(place) {
         Err(_) => Bytes::new(),
-        Ok(place) => keys
-            .get(place)
-            .map_or(Bytes::from_static(b"\xff"), |k| (*k).clone().into()),
+        Ok(place) => keys.get(place).map_or(Bytes::from_static(b"\xff"), |k| (*k).clone().into()),
     }
 }
 
@@ -272,10 +251,7 @@ fn back_off_grows_to_a_second_but_not_for_versions() {
     for retries in 0..40 {
         for roll in [0, 1, 999, u64::MAX] {
             let wait_ms = backoff_ms(&StoreError::Conflict, retries, roll);
-            assert!(
-                (1..=10 << retries.min(7)).contains(&wait_ms) && wait_ms <= 1_000,
-                "{wait_ms}"
-            );
+            assert!((1..=10 << retries.min(7)).contains(&wait_ms) && wait_ms <= 1_000, "{wait_ms}");
         }
         assert_eq!(backoff_ms(&StoreError::TooOld, retries, 7), 10);
     }
@@ -288,15 +264,8 @@ fn misuse_during_a_commit_stops_it() {
     let request = state.begin_commit().unwrap();
     assert_eq!(state.still_commits(&request), Ok(()));
     assert_eq!(state.usable(), Err(StoreError::UsedDuringCommit));
-    assert_eq!(
-        state.still_commits(&request),
-        Err(StoreError::UsedDuringCommit)
-    );
-    let ended = state.end_commit(
-        request.ticket(),
-        Err(StoreError::UsedDuringCommit),
-        Vec::new(),
-    );
+    assert_eq!(state.still_commits(&request), Err(StoreError::UsedDuringCommit));
+    let ended = state.end_commit(request.ticket(), Err(StoreError::UsedDuringCommit), Vec::new());
     assert_eq!(ended, Err(StoreError::UsedDuringCommit));
 }
 

@@ -12,11 +12,7 @@ pub const END_OF_KEYS: &[u8] = b"\xff";
 /// # Errors
 /// [`StoreError::KeyOutsideLegalRange`].
 pub fn key(key: &[u8]) -> StoreResult<()> {
-    if key >= END_OF_KEYS {
-        Err(StoreError::KeyOutsideLegalRange)
-    } else {
-        Ok(())
-    }
+    if key >= END_OF_KEYS { Err(StoreError::KeyOutsideLegalRange) } else { Ok(()) }
 }
 
 /// Whether a key may be written: a long key is only a mistake where it would be stored (fact 13).
@@ -25,11 +21,7 @@ pub fn key(key: &[u8]) -> StoreResult<()> {
 /// [`StoreError::KeyOutsideLegalRange`], [`StoreError::KeyTooLarge`].
 pub fn written_key(bytes: &[u8]) -> StoreResult<()> {
     key(bytes)?;
-    if bytes.len() > KEY_BYTES_MAX {
-        Err(StoreError::KeyTooLarge)
-    } else {
-        Ok(())
-    }
+    if bytes.len() > KEY_BYTES_MAX { Err(StoreError::KeyTooLarge) } else { Ok(()) }
 }
 
 /// Whether a key and value may be written.
@@ -38,11 +30,7 @@ pub fn written_key(bytes: &[u8]) -> StoreResult<()> {
 /// As [`written_key`]; [`StoreError::ValueTooLarge`].
 pub fn write(key: &[u8], value: &[u8]) -> StoreResult<()> {
     written_key(key)?;
-    if value.len() > VALUE_BYTES_MAX {
-        Err(StoreError::ValueTooLarge)
-    } else {
-        Ok(())
-    }
+    if value.len() > VALUE_BYTES_MAX { Err(StoreError::ValueTooLarge) } else { Ok(()) }
 }
 
 /// Whether an atomic operation is legal; the offset bytes of stamps count (fact 13).
@@ -66,11 +54,7 @@ pub fn range(range: &KeyRange) -> StoreResult<()> {
     if range.begin > range.end {
         return Err(StoreError::InvertedRange);
     }
-    if &range.end[..] > END_OF_KEYS {
-        Err(StoreError::KeyOutsideLegalRange)
-    } else {
-        Ok(())
-    }
+    if &range.end[..] > END_OF_KEYS { Err(StoreError::KeyOutsideLegalRange) } else { Ok(()) }
 }
 
 /// Whether a selector may be resolved.

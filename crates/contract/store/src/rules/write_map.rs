@@ -68,9 +68,9 @@ impl Own {
     pub(super) fn value(&self, below: Option<Bytes>) -> Option<Bytes> {
         match self {
             Self::Known(value) => value.clone(),
-            Self::Pending(ops) => ops.iter().fold(below, |value, (op, p)| {
-                atomic::apply(*op, value.as_ref(), p)
-            }),
+            Self::Pending(ops) => {
+                ops.iter().fold(below, |value, (op, p)| atomic::apply(*op, value.as_ref(), p))
+            }
         }
     }
 }
@@ -102,8 +102,7 @@ impl WriteMap {
 
     /// Writes a key. A key that waits for a stamp stays unreadable (fact 15).
     pub fn set(&mut self, key: Bytes, value: Bytes) {
-        self.own
-            .insert(key.clone(), Own::Known(Some(value.clone())));
+        self.own.insert(key.clone(), Own::Known(Some(value.clone())));
         self.mutations.push(Mutation::Set(key, value));
     }
 
@@ -121,15 +120,9 @@ impl WriteMap {
         if range.is_empty() {
             return;
         }
-        let bounds = (
-            Bound::Included(&range.begin[..]),
-            Bound::Excluded(&range.end[..]),
-        );
-        let inside: Vec<Bytes> = self
-            .own
-            .range::<[u8], _>(bounds)
-            .map(|(k, _)| k.clone())
-            .collect();
+        let bounds = (Bound::Included(&range.begin[..]), Bound::Excluded(&range.end[..]));
+        let inside: Vec<Bytes> =
+            self.own.range::<[u8], _>(bounds).map(|(k, _)| k.clone()).collect();
         for key in inside {
             self.own.remove(&key);
         }
@@ -149,8 +142,7 @@ impl WriteMap {
             }
             AtomicOp::SetVersionstampedValue => {
                 self.unreadable.insert(&KeyRange::single(&key));
-                self.own
-                    .insert(key.clone(), Own::Known(Some(param.clone())));
+                self.own.insert(key.clone(), Own::Known(Some(param.clone())));
             }
             _ => self.stack(op, &key, &param),
         }
@@ -168,8 +160,7 @@ impl WriteMap {
                 self.own.insert(key.clone(), known(None));
             }
             None => {
-                self.own
-                    .insert(key.clone(), Own::Pending(vec![(op, param.clone())]));
+                self.own.insert(key.clone(), Own::Pending(vec![(op, param.clone())]));
             }
         }
     }
@@ -187,10 +178,7 @@ impl WriteMap {
             return parts;
         }
         let mut left: RangeSet = parts.into_iter().collect();
-        let bounds = (
-            Bound::Included(&range.begin[..]),
-            Bound::Excluded(&range.end[..]),
-        );
+        let bounds = (Bound::Included(&range.begin[..]), Bound::Excluded(&range.end[..]));
         for (key, own) in self.own.range::<[u8], _>(bounds) {
             if matches!(own, Own::Known(_)) {
                 left.remove(&KeyRange::single(key));
@@ -212,24 +200,13 @@ impl WriteMap {
         if window.is_empty() {
             return None;
         }
-        let bounds = (
-            Bound::Included(&window.begin[..]),
-            Bound::Excluded(&window.end[..]),
-        );
+        let bounds = (Bound::Included(&window.begin[..]), Bound::Excluded(&window.end[..]));
         let mut inside = self.own.range::<[u8], _>(bounds);
-        if reverse {
-            inside.next_back()
-        } else {
-            inside.next()
-        }
+        if reverse { inside.next_back() } else { inside.next() }
     }
 
     /// The cleared range that holds a key.
     pub(super) fn cleared(&self, key: &[u8]) -> Option<KeyRange> {
-        if self.cleared.is_empty() {
-            None
-        } else {
-            self.cleared.covering(key)
-        }
+        if self.cleared.is_empty() { None } else { self.cleared.covering(key) }
     }
 }

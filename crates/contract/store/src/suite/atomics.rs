@@ -5,40 +5,21 @@ use crate::limits::VALUE_BYTES_MAX;
 use crate::{AtomicOp, Isolation};
 use bytes::Bytes;
 
-list_cases!(
-    results_do_not_depend_on_reading,
-    concurrent_adds_all_count,
-    append_stops_at_the_limit
-);
+list_cases!(results_do_not_depend_on_reading, concurrent_adds_all_count, append_stops_at_the_limit);
 
 /// Old value, operation, parameter, new value.
-type Row = (
-    Option<&'static [u8]>,
-    AtomicOp,
-    &'static [u8],
-    Option<&'static [u8]>,
-);
+type Row = (Option<&'static [u8]>, AtomicOp, &'static [u8], Option<&'static [u8]>);
 
 const TABLE: &[Row] = &[
     (None, AtomicOp::Add, b"\x01\x02", Some(b"\x01\x02")),
     (Some(b"\xff"), AtomicOp::Add, b"\x01\x00", Some(b"\x00\x01")),
     (Some(b"\xff\xff\x07"), AtomicOp::Add, b"\x01", Some(b"\x00")),
     (None, AtomicOp::BitAnd, b"\x0f", Some(b"\x0f")),
-    (
-        Some(b"\x3c"),
-        AtomicOp::BitAnd,
-        b"\x0f\x0f",
-        Some(b"\x0c\x00"),
-    ),
+    (Some(b"\x3c"), AtomicOp::BitAnd, b"\x0f\x0f", Some(b"\x0c\x00")),
     (Some(b"\x30"), AtomicOp::BitOr, b"\x05", Some(b"\x35")),
     (Some(b"\x3f"), AtomicOp::BitXor, b"\x0f", Some(b"\x30")),
     (Some(b"ab"), AtomicOp::AppendIfFits, b"cd", Some(b"abcd")),
-    (
-        Some(b"\x00\x02"),
-        AtomicOp::Max,
-        b"\xff\x01",
-        Some(b"\x00\x02"),
-    ),
+    (Some(b"\x00\x02"), AtomicOp::Max, b"\xff\x01", Some(b"\x00\x02")),
     (Some(b"\x09"), AtomicOp::Min, b"\x05", Some(b"\x05")),
     (None, AtomicOp::Min, b"\x05", Some(b"\x05")),
     (Some(b"b"), AtomicOp::ByteMax, b"ab", Some(b"b")),
@@ -82,12 +63,7 @@ async fn concurrent_adds_all_count(c: Context) -> Ran {
     for tx in &transactions {
         tx.commit().await.unwrap();
     }
-    let sum = c
-        .begin()
-        .get(&c.key("sum"), Isolation::Serializable)
-        .await
-        .unwrap()
-        .unwrap();
+    let sum = c.begin().get(&c.key("sum"), Isolation::Serializable).await.unwrap().unwrap();
     assert_eq!(sum, Bytes::copy_from_slice(&20_u64.to_le_bytes()));
     Ran::Yes
 }
@@ -99,12 +75,7 @@ async fn append_stops_at_the_limit(c: Context) -> Ran {
     tx.atomic(AtomicOp::AppendIfFits, &c.key("a"), b"y");
     tx.atomic(AtomicOp::AppendIfFits, &c.key("a"), b"y");
     tx.commit().await.unwrap();
-    let value = c
-        .begin()
-        .get(&c.key("a"), Isolation::Serializable)
-        .await
-        .unwrap()
-        .unwrap();
+    let value = c.begin().get(&c.key("a"), Isolation::Serializable).await.unwrap().unwrap();
     assert_eq!((value.len(), value.last()), (VALUE_BYTES_MAX, Some(&b'y')));
     Ran::Yes
 }

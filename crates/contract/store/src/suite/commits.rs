@@ -56,9 +56,8 @@ impl Body<u64> for Increment {
     ) -> BoxFuture<'a, Result<u64, BodyError>> {
         async move {
             let old = tx.get(&self.0, Isolation::Serializable).await?;
-            let old: u64 = old.map_or(0, |v| {
-                String::from_utf8_lossy(&v).parse().expect("a number")
-            });
+            let old: u64 =
+                old.map_or(0, |v| String::from_utf8_lossy(&v).parse().expect("a number"));
             tx.set(&self.0, (old + 1).to_string().as_bytes());
             Ok(old + 1)
         }
@@ -97,19 +96,14 @@ impl Body<()> for Refuse {
 }
 
 async fn transact_gives_back_refusals(c: Context) -> Ran {
-    let refused = transact(&c.store, Refuse(c.key("a")))
-        .await
-        .expect_err("refused");
+    let refused = transact(&c.store, Refuse(c.key("a"))).await.expect_err("refused");
     assert_eq!(refused.kind, Kind::Limit);
     assert_eq!(c.committed("a").await, None, "nothing is committed");
     Ran::Yes
 }
 
 async fn transact_once_commits(c: Context) -> Ran {
-    assert!(matches!(
-        transact_once(&c.store, Increment(c.key("a"))).await,
-        Ok(1)
-    ));
+    assert!(matches!(transact_once(&c.store, Increment(c.key("a"))).await, Ok(1)));
     assert_eq!(c.committed("a").await.as_deref(), Some("1"));
     Ran::Yes
 }
@@ -131,10 +125,7 @@ impl Body<()> for AppendOnce {
             if attempt.maybe_committed && marker.is_some() {
                 return Ok(());
             }
-            let log = tx
-                .get(&self.log, Isolation::Serializable)
-                .await?
-                .unwrap_or_default();
+            let log = tx.get(&self.log, Isolation::Serializable).await?.unwrap_or_default();
             tx.set(&self.log, &[&log[..], b"x"].concat());
             tx.set(&self.marker, b"");
             Ok(())
@@ -144,10 +135,7 @@ impl Body<()> for AppendOnce {
 }
 
 fn append_once(c: &Context) -> AppendOnce {
-    AppendOnce {
-        log: c.key("log"),
-        marker: c.key("marker"),
-    }
+    AppendOnce { log: c.key("log"), marker: c.key("marker") }
 }
 
 async fn transact_resolves_an_unknown_commit(c: Context) -> Ran {
@@ -159,11 +147,7 @@ async fn transact_resolves_an_unknown_commit(c: Context) -> Ran {
             return Ran::No;
         }
         transact(&c.store, append_once(&c)).await.expect("transact");
-        assert_eq!(
-            c.committed("log").await.as_deref(),
-            Some("x"),
-            "exactly once; made: {made}"
-        );
+        assert_eq!(c.committed("log").await.as_deref(), Some("x"), "exactly once; made: {made}");
     }
     Ran::Yes
 }
@@ -174,10 +158,7 @@ async fn transact_once_gives_an_unknown_commit_back(c: Context) -> Ran {
             return Ran::No;
         }
         let outcome = transact_once(&c.store, append_once(&c)).await;
-        assert!(
-            matches!(outcome, Err(Err(StoreError::CommitUnknown))),
-            "made: {made}"
-        );
+        assert!(matches!(outcome, Err(Err(StoreError::CommitUnknown))), "made: {made}");
         let log = c.committed("log").await;
         assert_eq!(log.as_deref(), made.then_some("x"), "it is not tried again");
     }
@@ -197,27 +178,15 @@ async fn with_next_is_never_reordered(c: Context) -> Ran {
             tx.set_durability(Durability::WithNext);
         }
         tx.commit().await.unwrap();
-        assert!(
-            c.committed(&format!("{number:03}")).await.is_some(),
-            "visible at once"
-        );
+        assert!(c.committed(&format!("{number:03}")).await.is_some(), "visible at once");
     }
     let Some(store) = c.backend.crash().await else {
         return Ran::No;
     };
-    let c = Context {
-        store: Arc::clone(&store),
-        ..c
-    };
+    let c = Context { store: Arc::clone(&store), ..c };
     let rows = c.rows().await;
-    let expected: Vec<_> = (0..rows.len())
-        .map(|number| format!("{number:03}="))
-        .collect();
+    let expected: Vec<_> = (0..rows.len()).map(|number| format!("{number:03}=")).collect();
     assert_eq!(rows, expected, "a hole in the sequence");
-    assert!(
-        rows.len() > last_durable as usize,
-        "{} rows of {last_durable}",
-        rows.len()
-    );
+    assert!(rows.len() > last_durable as usize, "{} rows of {last_durable}", rows.len());
     Ran::Yes
 }

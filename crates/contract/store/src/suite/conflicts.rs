@@ -110,9 +110,7 @@ async fn selectors_conflict_with_what_they_passed(c: Context) -> Ran {
 async fn snapshot_reads_never_conflict(c: Context) -> Ran {
     let tx = reader(&c).await;
     tx.get(&c.key("b"), Isolation::Snapshot).await.unwrap();
-    tx.get_range(&RangeRead::all(&c.all()), Isolation::Snapshot)
-        .await
-        .unwrap();
+    tx.get_range(&RangeRead::all(&c.all()), Isolation::Snapshot).await.unwrap();
     let selector = KeySelector::first_greater_than(c.key(""));
     tx.get_key(&selector, Isolation::Snapshot).await.unwrap();
     assert!(!conflicts_with(&c, tx, "b").await);
@@ -123,36 +121,22 @@ async fn own_writes_are_not_read(c: Context) -> Ran {
     let tx = reader(&c).await;
     tx.set(&c.key("b"), b"own");
     c.value(&*tx, "b").await.unwrap();
-    assert!(
-        !conflicts_with(&c, tx, "b").await,
-        "read after the own write"
-    );
+    assert!(!conflicts_with(&c, tx, "b").await, "read after the own write");
 
     let tx = reader(&c).await;
     c.value(&*tx, "b").await.unwrap();
     tx.set(&c.key("b"), b"own");
-    assert!(
-        conflicts_with(&c, tx, "b").await,
-        "read before the own write"
-    );
+    assert!(conflicts_with(&c, tx, "b").await, "read before the own write");
 
     let tx = reader(&c).await;
     tx.atomic(AtomicOp::Add, &c.key("b"), b"\x01");
     c.value(&*tx, "b").await.unwrap();
-    assert!(
-        conflicts_with(&c, tx, "b").await,
-        "an operation needs what is below"
-    );
+    assert!(conflicts_with(&c, tx, "b").await, "an operation needs what is below");
 
     let tx = reader(&c).await;
     tx.clear_range(&c.range("a", "e"));
-    read_all(&*tx, RangeRead::all(&c.range("a", "e")))
-        .await
-        .unwrap();
-    assert!(
-        !conflicts_with(&c, tx, "c").await,
-        "a cleared range is known"
-    );
+    read_all(&*tx, RangeRead::all(&c.range("a", "e"))).await.unwrap();
+    assert!(!conflicts_with(&c, tx, "c").await, "a cleared range is known");
     Ran::Yes
 }
 
@@ -175,10 +159,7 @@ async fn explicit_conflicts(c: Context) -> Ran {
     let tx = reader(&c).await;
     tx.set(&c.key("b"), b"");
     tx.add_read_conflict(&key("b")).unwrap();
-    assert!(
-        !conflicts_with(&c, tx, "b").await,
-        "on an own write it adds nothing"
-    );
+    assert!(!conflicts_with(&c, tx, "b").await, "on an own write it adds nothing");
     let inverted = c.begin().add_read_conflict(&c.range("b", "a"));
     assert_eq!(inverted, Err(StoreError::InvertedRange));
 
@@ -186,10 +167,7 @@ async fn explicit_conflicts(c: Context) -> Ran {
     c.value(&*tx, "x").await.unwrap();
     let writer = c.begin();
     writer.add_write_conflict(&key("x")).unwrap();
-    assert!(
-        writer.commit().await.unwrap().version > 0,
-        "it takes a version"
-    );
+    assert!(writer.commit().await.unwrap().version > 0, "it takes a version");
     tx.set(&c.key("y"), b"");
     assert_eq!(tx.commit().await, Err(StoreError::Conflict));
     Ran::Yes

@@ -24,11 +24,7 @@ async fn deferred(c: &Context, write: impl FnOnce(&dyn Transaction)) -> Option<S
     let tx = c.begin();
     write(&*tx);
     let read = c.value(&*tx, "unrelated").await.err();
-    assert_eq!(
-        tx.commit().await.err(),
-        read,
-        "the commit fails as the read did"
-    );
+    assert_eq!(tx.commit().await.err(), read, "the commit fails as the read did");
     read
 }
 
@@ -39,18 +35,10 @@ async fn sizes_are_limited(c: Context) -> Ran {
         key
     };
     let value = |bytes: usize| vec![b'v'; bytes];
-    assert_eq!(
-        deferred(&c, |tx| tx
-            .set(&key(KEY_BYTES_MAX), &value(VALUE_BYTES_MAX)))
-        .await,
-        None
-    );
+    assert_eq!(deferred(&c, |tx| tx.set(&key(KEY_BYTES_MAX), &value(VALUE_BYTES_MAX))).await, None);
     let long = deferred(&c, |tx| tx.set(&key(KEY_BYTES_MAX + 1), b"")).await;
     assert_eq!(long, Some(StoreError::KeyTooLarge));
-    let long = deferred(&c, |tx| {
-        tx.atomic(AtomicOp::Add, &key(KEY_BYTES_MAX + 1), b"")
-    })
-    .await;
+    let long = deferred(&c, |tx| tx.atomic(AtomicOp::Add, &key(KEY_BYTES_MAX + 1), b"")).await;
     assert_eq!(long, Some(StoreError::KeyTooLarge));
     let long = deferred(&c, |tx| tx.set(&key(90), &value(VALUE_BYTES_MAX + 1))).await;
     assert_eq!(long, Some(StoreError::ValueTooLarge));
@@ -93,14 +81,9 @@ async fn system_keys_are_refused(c: Context) -> Ran {
     let beyond = KeyRange::new(c.key("a"), Bytes::from_static(b"\xff\x01"));
     assert_eq!(deferred(&c, |tx| tx.clear_range(&beyond)).await, outside);
     let tx = c.begin();
-    assert_eq!(
-        tx.get(b"\xff/x", crate::Isolation::Snapshot).await.err(),
-        outside
-    );
+    assert_eq!(tx.get(b"\xff/x", crate::Isolation::Snapshot).await.err(), outside);
     tx.set(&c.key("a"), b"");
-    tx.commit()
-        .await
-        .expect("a failed read of a system key does no harm");
+    tx.commit().await.expect("a failed read of a system key does no harm");
     Ran::Yes
 }
 
@@ -119,35 +102,23 @@ async fn nothing_works_after_a_commit(c: Context) -> Ran {
 }
 
 async fn on_error_resets_what_may_be_retried(c: Context) -> Ran {
-    for code in [
-        1007, 1009, 1020, 1021, 1037, 1038, 1042, 1051, 1078, 1079, 1213, 1223,
-    ] {
+    for code in [1007, 1009, 1020, 1021, 1037, 1038, 1042, 1051, 1078, 1079, 1213, 1223] {
         let tx = c.begin();
         tx.set(&c.key("a"), b"lost");
         let error = StoreError::from_code(code);
         assert_eq!(tx.on_error(error).await, Ok(()), "{code}");
-        assert_eq!(
-            c.value(&*tx, "a").await,
-            Ok(None),
-            "the write is gone: {code}"
-        );
+        assert_eq!(c.value(&*tx, "a").await, Ok(None), "the write is gone: {code}");
         tx.commit().await.unwrap();
     }
     Ran::Yes
 }
 
 async fn on_error_gives_back_the_rest(c: Context) -> Ran {
-    for code in [
-        1025, 1031, 1036, 1039, 1510, 2000, 2004, 2017, 2101, 2102, 2103,
-    ] {
+    for code in [1025, 1031, 1036, 1039, 1510, 2000, 2004, 2017, 2101, 2102, 2103] {
         let tx = c.begin();
         let error = StoreError::from_code(code);
         assert_eq!(tx.on_error(error.clone()).await, Err(error));
-        assert_eq!(
-            c.value(&*tx, "a").await,
-            Err(StoreError::Cancelled),
-            "{code}"
-        );
+        assert_eq!(c.value(&*tx, "a").await, Err(StoreError::Cancelled), "{code}");
         tx.reset();
         assert_eq!(c.value(&*tx, "a").await, Ok(None));
     }
@@ -162,10 +133,7 @@ async fn cancel_ends_everything_until_reset(c: Context) -> Ran {
     assert_eq!(watch.await, Err(StoreError::Cancelled));
     assert_eq!(c.value(&*tx, "a").await, Err(StoreError::Cancelled));
     assert_eq!(tx.commit().await, Err(StoreError::Cancelled));
-    assert_eq!(
-        tx.on_error(StoreError::Conflict).await,
-        Err(StoreError::Cancelled)
-    );
+    assert_eq!(tx.on_error(StoreError::Conflict).await, Err(StoreError::Cancelled));
     tx.reset();
     assert_eq!(c.value(&*tx, "a").await, Ok(None));
     Ran::Yes
@@ -179,18 +147,10 @@ async fn old_transactions_are_refused(c: Context) -> Ran {
     }
     writer.set(&c.key("b"), b"");
     blind.set(&c.key("c"), b"");
-    if !c
-        .backend
-        .advance(Duration::from_millis(TRANSACTION_MS_MAX - 1_000))
-        .await
-    {
+    if !c.backend.advance(Duration::from_millis(TRANSACTION_MS_MAX - 1_000)).await {
         return Ran::No;
     }
-    assert_eq!(
-        c.value(&*reader, "a").await,
-        Ok(Some("1".into())),
-        "four seconds are allowed"
-    );
+    assert_eq!(c.value(&*reader, "a").await, Ok(Some("1".into())), "four seconds are allowed");
     c.backend.advance(Duration::from_millis(4_000)).await;
     c.put(&[("d", "1")]).await;
     assert_eq!(c.value(&*reader, "b").await, Err(StoreError::TooOld));

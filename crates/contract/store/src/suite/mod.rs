@@ -80,11 +80,7 @@ pub struct Context {
 impl Context {
     async fn new(backend: Arc<dyn Backend>, name: &[u8]) -> Self {
         let store = backend.open().await;
-        Self {
-            backend,
-            store,
-            prefix: KeyBuilder::new(b"suite/").text(name).build(),
-        }
+        Self { backend, store, prefix: KeyBuilder::new(b"suite/").text(name).build() }
     }
 
     /// A key of this case.
@@ -127,9 +123,7 @@ impl Context {
     /// All rows of the case as `key=value`, without the prefix.
     async fn rows(&self) -> Vec<String> {
         let tx = self.begin();
-        let rows = read_all(&*tx, RangeRead::all(&self.all()))
-            .await
-            .expect("read");
+        let rows = read_all(&*tx, RangeRead::all(&self.all())).await.expect("read");
         rows.iter().map(|row| self.show(row)).collect()
     }
 
@@ -206,19 +200,12 @@ pub async fn run_all(backend: Arc<dyn Backend>) -> Vec<&'static str> {
             Err(_) => failed.push(format!("{name}: hangs")),
         }
     }
-    assert!(
-        failed.is_empty(),
-        "{} cases failed:\n{}",
-        failed.len(),
-        failed.join("\n")
-    );
+    assert!(failed.is_empty(), "{} cases failed:\n{}", failed.len(), failed.join("\n"));
     not_run
 }
 
 /// The words of a panic.
 fn words(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or(panic.downcast_ref::<&str>().copied())
-        .unwrap_or("panicked")
-        .to_owned()
+    text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("panicked").to_owned()
 }

@@ -24,11 +24,7 @@ async fn own_writes_are_seen(c: Context) -> Ran {
     assert_eq!(c.value(&*tx, "c").await, Ok(Some("new".into())));
     tx.clear_range(&c.all());
     assert_eq!(c.value(&*tx, "c").await, Ok(None));
-    assert_eq!(
-        c.committed("a").await.as_deref(),
-        Some("1"),
-        "nobody else sees it"
-    );
+    assert_eq!(c.committed("a").await.as_deref(), Some("1"), "nobody else sees it");
     tx.commit().await.unwrap();
     assert!(c.rows().await.is_empty());
     Ran::Yes
@@ -39,11 +35,7 @@ async fn one_version_for_all_reads(c: Context) -> Ran {
     let tx = c.begin();
     assert_eq!(c.value(&*tx, "a").await, Ok(Some("1".into())));
     c.put(&[("a", "2"), ("b", "2")]).await;
-    assert_eq!(
-        c.value(&*tx, "b").await,
-        Ok(Some("1".into())),
-        "the version is fixed"
-    );
+    assert_eq!(c.value(&*tx, "b").await, Ok(Some("1".into())), "the version is fixed");
     assert_eq!(c.value(&*c.begin(), "b").await, Ok(Some("2".into())));
     Ran::Yes
 }
@@ -96,12 +88,7 @@ async fn binary_keys_keep_their_order(c: Context) -> Ran {
     }
     tx.commit().await.unwrap();
     let tx = c.begin();
-    let rows = super::read_all(&*tx, crate::RangeRead::all(&c.all()))
-        .await
-        .unwrap();
-    assert_eq!(
-        rows.iter().map(|row| row.value[0]).collect::<Vec<_>>(),
-        [0, 1, 2, 3, 4]
-    );
+    let rows = super::read_all(&*tx, crate::RangeRead::all(&c.all())).await.unwrap();
+    assert_eq!(rows.iter().map(|row| row.value[0]).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
     Ran::Yes
 }

@@ -27,11 +27,7 @@ fn with_stamp(c: &Context, name: &str, stamp: Versionstamp) -> Vec<u8> {
 
 async fn keys_and_values_are_stamped(c: Context) -> Ran {
     let tx = c.begin();
-    tx.atomic(
-        AtomicOp::SetVersionstampedKey,
-        &stamped_key(&c, "k"),
-        b"value",
-    );
+    tx.atomic(AtomicOp::SetVersionstampedKey, &stamped_key(&c, "k"), b"value");
     let param = [&b"pre"[..], &[0; 10], b"post", &3_u32.to_le_bytes()].concat();
     tx.atomic(AtomicOp::SetVersionstampedValue, &c.key("v"), &param);
     let stamp = tx.versionstamp();
@@ -40,16 +36,9 @@ async fn keys_and_values_are_stamped(c: Context) -> Ran {
     assert_eq!(stamp[..8], committed.version.to_be_bytes());
     assert_eq!(tx.committed_version(), committed.version);
     let read = c.begin();
-    let value = read
-        .get(&with_stamp(&c, "k", stamp), Isolation::Serializable)
-        .await
-        .unwrap();
+    let value = read.get(&with_stamp(&c, "k", stamp), Isolation::Serializable).await.unwrap();
     assert_eq!(value.as_deref(), Some(&b"value"[..]));
-    let value = read
-        .get(&c.key("v"), Isolation::Serializable)
-        .await
-        .unwrap()
-        .unwrap();
+    let value = read.get(&c.key("v"), Isolation::Serializable).await.unwrap().unwrap();
     assert_eq!(value, [&b"pre"[..], &stamp, b"post"].concat());
     Ran::Yes
 }
@@ -76,16 +65,8 @@ async fn pending_stamps_cannot_be_read(c: Context) -> Ran {
     let read = RangeRead::all(&c.all());
     let outcome = tx.get_range(&read, Isolation::Snapshot).await;
     assert_eq!(outcome, Err(StoreError::Unreadable));
-    assert_eq!(
-        c.value(&*tx, "z").await,
-        Ok(Some("after".into())),
-        "others can be read"
-    );
-    assert_eq!(
-        tx.commit().await,
-        Err(StoreError::Unreadable),
-        "the commit is spoilt"
-    );
+    assert_eq!(c.value(&*tx, "z").await, Ok(Some("after".into())), "others can be read");
+    assert_eq!(tx.commit().await, Err(StoreError::Unreadable), "the commit is spoilt");
     assert_eq!(c.rows().await, ["z=after"]);
     Ran::Yes
 }
@@ -116,13 +97,9 @@ async fn a_stamp_needs_a_commit(c: Context) -> Ran {
 }
 
 async fn misplaced_stamps_are_refused(c: Context) -> Ran {
-    for param in [
-        &b""[..],
-        b"\0\0\0",
-        &[0; 13],
-        b"0123456789\x01\0\0\0",
-        b"0123456789\xff\xff\xff\xff",
-    ] {
+    for param in
+        [&b""[..], b"\0\0\0", &[0; 13], b"0123456789\x01\0\0\0", b"0123456789\xff\xff\xff\xff"]
+    {
         let tx = c.begin();
         tx.atomic(AtomicOp::SetVersionstampedValue, &c.key("v"), param);
         assert!(tx.commit().await.is_err(), "{param:?}");

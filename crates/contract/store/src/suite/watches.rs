@@ -16,17 +16,12 @@ list_cases!(
 
 /// The answer, however slow the machine is.
 async fn fires(watch: Watch) {
-    tokio::time::timeout(Duration::from_secs(60), watch)
-        .await
-        .expect("fires")
-        .expect("fires well");
+    tokio::time::timeout(Duration::from_secs(60), watch).await.expect("fires").expect("fires well");
 }
 
 /// Whether it still waits after a moment in which it would have fired.
 async fn waits(watch: &mut Watch) -> bool {
-    tokio::time::timeout(Duration::from_millis(20), watch)
-        .await
-        .is_err()
+    tokio::time::timeout(Duration::from_millis(20), watch).await.is_err()
 }
 
 async fn committed_watch(c: &Context, key: &str) -> Watch {

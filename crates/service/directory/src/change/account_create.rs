@@ -32,23 +32,10 @@ pub(crate) async fn one(shared: &Shared, actor: &Actor, new: NewAccount) -> Resu
     let mut password = None;
     if let Some(secret) = &new.password {
         validate::password(secret)?;
-        let phc = shared
-            .login
-            .hasher
-            .hash(secret, &*shared.env.random)
-            .await?;
-        password = Some(PasswordRow {
-            phc,
-            shared_salt: false,
-        });
+        let phc = shared.login.hasher.hash(secret, &*shared.env.random).await?;
+        password = Some(PasswordRow { phc, shared_salt: false });
     }
-    let plan = CreateAccounts {
-        accounts: vec![Prepared {
-            new,
-            name,
-            password,
-        }],
-    };
+    let plan = CreateAccounts { accounts: vec![Prepared { new, name, password }] };
     run(shared, actor, &plan).await.map(AccountId)
 }
 
@@ -77,11 +64,7 @@ pub(crate) async fn many(shared: &Shared, actor: &Actor, new: Vec<NewAccount>) -
         if chunk.is_full_for(&account) {
             made += chunk.make(shared, actor).await?;
         }
-        chunk.add(Prepared {
-            new: account,
-            name,
-            password,
-        });
+        chunk.add(Prepared { new: account, name, password });
     }
     Ok(made + chunk.make(shared, actor).await?)
 }
@@ -94,10 +77,7 @@ fn check(new: &NewAccount) -> Result<Name> {
         validate::quota(quota)?;
     }
     if new.kind != AccountKind::User && new.password.is_some() {
-        let text = format!(
-            "account {}: only a user mailbox has a password",
-            shown(&new.address)
-        );
+        let text = format!("account {}: only a user mailbox has a password", shown(&new.address));
         return Err(Error::invalid(text));
     }
     Ok(name)
@@ -115,10 +95,7 @@ impl Hashes {
         for secret in new.iter().filter_map(|account| account.password.as_ref()) {
             *uses.entry(secret.0.clone()).or_default() += 1;
         }
-        Self {
-            uses,
-            done: HashMap::new(),
-        }
+        Self { uses, done: HashMap::new() }
     }
 
     async fn password(
@@ -130,23 +107,13 @@ impl Hashes {
             return Ok(None);
         };
         if hash::is_phc(secret) {
-            return Ok(Some(PasswordRow {
-                phc: secret.0.clone(),
-                shared_salt: false,
-            }));
+            return Ok(Some(PasswordRow { phc: secret.0.clone(), shared_salt: false }));
         }
         let shared_salt = self.uses.get(&secret.0).is_some_and(|uses| *uses > 1);
         if let Some(phc) = self.done.get(&secret.0) {
-            return Ok(Some(PasswordRow {
-                phc: phc.clone(),
-                shared_salt,
-            }));
+            return Ok(Some(PasswordRow { phc: phc.clone(), shared_salt }));
         }
-        let phc = shared
-            .login
-            .hasher
-            .hash(secret, &*shared.env.random)
-            .await?;
+        let phc = shared.login.hasher.hash(secret, &*shared.env.random).await?;
         if shared_salt {
             self.done.insert(secret.0.clone(), phc.clone());
         }
@@ -194,20 +161,9 @@ struct Prepared {
 
 impl Prepared {
     fn account(&self, id: AccountId, created: Timestamp) -> Account {
-        let NewAccount {
-            address,
-            display_name,
-            kind,
-            quota,
-            role,
-            ..
-        } = &self.new;
-        let display_name = if display_name.is_empty() {
-            &address.local
-        } else {
-            display_name
-        }
-        .clone();
+        let NewAccount { address, display_name, kind, quota, role, .. } = &self.new;
+        let display_name =
+            if display_name.is_empty() { &address.local } else { display_name }.clone();
         Account {
             id,
             kind: *kind,
@@ -237,11 +193,8 @@ impl Plan for CreateAccounts {
     }
 
     async fn apply(&self, reader: Reader<'_>, now: Timestamp) -> ReadResult<Effects> {
-        let domains: BTreeSet<&str> = self
-            .accounts
-            .iter()
-            .map(|account| account.name.domain.as_str())
-            .collect();
+        let domains: BTreeSet<&str> =
+            self.accounts.iter().map(|account| account.name.domain.as_str()).collect();
         for domain in domains {
             check_domain(reader, domain).await?;
         }
@@ -261,21 +214,13 @@ impl Plan for CreateAccounts {
             changed.push(Changed::Account(id));
         }
         let (target, parameters) = self.describe();
-        Ok(Effects {
-            id: first,
-            changed,
-            target,
-            parameters,
-        })
+        Ok(Effects { id: first, changed, target, parameters })
     }
 }
 
 fn write(reader: Reader<'_>, prepared: &Prepared, account: &Account) -> Result<()> {
     let tx = reader.tx;
-    tx.set(
-        &keys::account(account.id),
-        &AccountRow::from(account).to_bytes()?,
-    );
+    tx.set(&keys::account(account.id), &AccountRow::from(account).to_bytes()?);
     set_name(tx, &prepared.name, Target::Account(account.id), true)?;
     if let Some(password) = &prepared.password {
         tx.set(&keys::password(account.id), &password.to_bytes()?);
@@ -290,14 +235,7 @@ impl CreateAccounts {
     /// Target and parameters for the audit. A chunk is one record that names them all.
     fn describe(&self) -> (String, String) {
         if let [only] = &self.accounts[..] {
-            let NewAccount {
-                display_name,
-                kind,
-                quota,
-                role,
-                password,
-                ..
-            } = &only.new;
+            let NewAccount { display_name, kind, quota, role, password, .. } = &only.new;
             let parameters = format!(
                 "display_name={display_name:?} kind={kind:?} role={role:?} quota={quota:?} \
                  password={}",
@@ -305,14 +243,7 @@ impl CreateAccounts {
             );
             return (only.new.address.to_string(), parameters);
         }
-        let addresses: Vec<_> = self
-            .accounts
-            .iter()
-            .map(|a| a.new.address.to_string())
-            .collect();
-        (
-            format!("{} accounts", self.accounts.len()),
-            addresses.join(" "),
-        )
+        let addresses: Vec<_> = self.accounts.iter().map(|a| a.new.address.to_string()).collect();
+        (format!("{} accounts", self.accounts.len()), addresses.join(" "))
     }
 }

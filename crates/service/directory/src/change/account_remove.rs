@@ -33,10 +33,7 @@ impl Plan for RemoveAccount {
         tx.clear(&keys::account(self.id));
         tx.clear(&keys::password(self.id));
         tx.clear(&keys::administrator(self.id));
-        tx.set(
-            &keys::removed(self.id),
-            &RemovedRow::new(&account, now).to_bytes()?,
-        );
+        tx.set(&keys::removed(self.id), &RemovedRow::new(&account, now).to_bytes()?);
         Ok(Effects {
             id: self.id.0,
             changed: vec![Changed::Account(self.id)],

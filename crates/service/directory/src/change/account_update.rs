@@ -35,28 +35,10 @@ pub(crate) async fn update(
     let mut password = None;
     if let Some(secret) = &change.password {
         validate::password(secret)?;
-        let phc = shared
-            .login
-            .hasher
-            .hash(secret, &*shared.env.random)
-            .await?;
-        password = Some(PasswordRow {
-            phc,
-            shared_salt: false,
-        });
+        let phc = shared.login.hasher.hash(secret, &*shared.env.random).await?;
+        password = Some(PasswordRow { phc, shared_salt: false });
     }
-    run(
-        shared,
-        actor,
-        &UpdateAccount {
-            id,
-            change,
-            add,
-            password,
-        },
-    )
-    .await
-    .map(|_| ())
+    run(shared, actor, &UpdateAccount { id, change, add, password }).await.map(|_| ())
 }
 
 struct UpdateAccount {
@@ -80,14 +62,8 @@ impl Plan for UpdateAccount {
         self.grant(reader, &mut account).await?;
         self.set_password(reader, &account)?;
         self.set_role(reader, &mut account);
-        let AccountChange {
-            display_name,
-            enabled,
-            quota,
-            smtp_sent_copy,
-            litigation_hold,
-            ..
-        } = &self.change;
+        let AccountChange { display_name, enabled, quota, smtp_sent_copy, litigation_hold, .. } =
+            &self.change;
         if let Some(name) = display_name {
             account.display_name.clone_from(name);
         }
@@ -95,10 +71,7 @@ impl Plan for UpdateAccount {
         account.quota = quota.unwrap_or(account.quota);
         account.smtp_sent_copy = smtp_sent_copy.unwrap_or(account.smtp_sent_copy);
         account.litigation_hold = litigation_hold.unwrap_or(account.litigation_hold);
-        reader.tx.set(
-            &keys::account(self.id),
-            &AccountRow::from(&account).to_bytes()?,
-        );
+        reader.tx.set(&keys::account(self.id), &AccountRow::from(&account).to_bytes()?);
         Ok(Effects {
             id: self.id.0,
             changed: vec![Changed::Account(self.id)],
@@ -134,26 +107,17 @@ impl UpdateAccount {
                 continue;
             }
             set_name(reader.tx, name, me, false)?;
-            account
-                .aliases
-                .push(Address::new(alias.local.as_str(), &name.domain));
+            account.aliases.push(Address::new(alias.local.as_str(), &name.domain));
         }
         if account.aliases.len() > ALIASES_MAX {
-            let text = format!(
-                "account {}: more than {ALIASES_MAX} aliases",
-                account.address
-            );
+            let text = format!("account {}: more than {ALIASES_MAX} aliases", account.address);
             return Err(Error::new(Kind::Limit, text).into());
         }
         Ok(())
     }
 
     async fn grant(&self, reader: Reader<'_>, account: &mut Account) -> ReadResult<()> {
-        let AccountChange {
-            send_as,
-            full_access,
-            ..
-        } = &self.change;
+        let AccountChange { send_as, full_access, .. } = &self.change;
         for (asked, kept, what) in [
             (send_as, &mut account.send_as, "Send As"),
             (full_access, &mut account.full_access, "Full Access"),
@@ -182,15 +146,10 @@ impl UpdateAccount {
             return Ok(());
         };
         if account.kind != AccountKind::User {
-            let text = format!(
-                "account {}: only a user mailbox has a password",
-                account.address
-            );
+            let text = format!("account {}: only a user mailbox has a password", account.address);
             return Err(Error::invalid(text));
         }
-        reader
-            .tx
-            .set(&keys::password(self.id), &password.to_bytes()?);
+        reader.tx.set(&keys::password(self.id), &password.to_bytes()?);
         Ok(())
     }
 
@@ -223,27 +182,17 @@ impl UpdateAccount {
         let mut say = |name: &str, value: Option<String>| {
             if let Some(value) = value {
                 // Writing to a string cannot fail.
-                let _ = write!(
-                    text,
-                    "{}{name}={value}",
-                    if text.is_empty() { "" } else { " " }
-                );
+                let _ = write!(text, "{}{name}={value}", if text.is_empty() { "" } else { " " });
             }
         };
-        say(
-            "display_name",
-            display_name.as_ref().map(|v| format!("{v:?}")),
-        );
+        say("display_name", display_name.as_ref().map(|v| format!("{v:?}")));
         say("password", password.as_ref().map(|_| "set".to_owned()));
         say("enabled", enabled.map(|v| v.to_string()));
         say("quota", quota.map(|v| format!("{v:?}")));
         say("add_aliases", list(add_aliases));
         say("remove_aliases", list(remove_aliases));
         say("send_as", send_as.as_ref().map(|v| format!("{v:?}")));
-        say(
-            "full_access",
-            full_access.as_ref().map(|v| format!("{v:?}")),
-        );
+        say("full_access", full_access.as_ref().map(|v| format!("{v:?}")));
         say("smtp_sent_copy", smtp_sent_copy.map(|v| v.to_string()));
         say("litigation_hold", litigation_hold.map(|v| v.to_string()));
         say("role", role.map(|v| format!("{v:?}")));

@@ -13,15 +13,9 @@ use std::sync::Arc;
 
 /// Adds an accepted domain.
 pub(crate) async fn create(shared: &Shared, actor: &Actor, new: Domain) -> Result<Arc<Domain>> {
-    let domain = Domain {
-        name: validate::domain(&new.name)?,
-        ..new
-    };
+    let domain = Domain { name: validate::domain(&new.name)?, ..new };
     if domain.default && domain.kind == DomainKind::ExternalRelay {
-        let text = format!(
-            "domain {}: nobody signs in to an external relay domain",
-            domain.name
-        );
+        let text = format!("domain {}: nobody signs in to an external relay domain", domain.name);
         return Err(Error::invalid(text));
     }
     run(shared, actor, &CreateDomain(&domain)).await?;
@@ -43,18 +37,12 @@ impl Plan for CreateDomain<'_> {
     }
 
     async fn apply(&self, reader: Reader<'_>, _: Timestamp) -> ReadResult<Effects> {
-        let Domain {
-            name,
-            kind,
-            default,
-        } = self.0;
+        let Domain { name, kind, default } = self.0;
         if reader.domain(name).await?.is_some() {
             let text = format!("the accepted domain {name} exists already");
             return Err(Error::new(Kind::AlreadyExists, text).into());
         }
-        reader
-            .tx
-            .set(&keys::domain(name), &DomainRow { kind: *kind }.to_bytes()?);
+        reader.tx.set(&keys::domain(name), &DomainRow { kind: *kind }.to_bytes()?);
         if *default {
             reader.tx.set(keys::DEFAULT_DOMAIN, name.as_bytes());
         }
@@ -82,11 +70,7 @@ impl Plan for RemoveDomain<'_> {
         }
         // An empty read conflicts with the whole range, and whoever makes an address there has
         // read the domain's row: the two cannot both commit.
-        if !reader
-            .rows(&keys::names_of_domain(name), 1, false)
-            .await?
-            .is_empty()
-        {
+        if !reader.rows(&keys::names_of_domain(name), 1, false).await?.is_empty() {
             let text = format!("domain {name}: addresses use it");
             return Err(Error::new(Kind::Conflict, text).into());
         }

@@ -18,9 +18,7 @@ pub(crate) async fn create(shared: &Shared, actor: &Actor, new: NewGroup) -> Res
     let name = validate::own_address(&new.address)?;
     validate::display_name(&new.display_name)?;
     let members = checked(&new.members)?;
-    run(shared, actor, &CreateGroup { new, name, members })
-        .await
-        .map(GroupId)
+    run(shared, actor, &CreateGroup { new, name, members }).await.map(GroupId)
 }
 
 /// Changes a group.
@@ -38,18 +36,7 @@ pub(crate) async fn update(
         return Err(too_many_at_once());
     }
     let remove = change.remove.iter().filter_map(Name::of).collect();
-    run(
-        shared,
-        actor,
-        &UpdateGroup {
-            id,
-            change,
-            add,
-            remove,
-        },
-    )
-    .await
-    .map(|_| ())
+    run(shared, actor, &UpdateGroup { id, change, add, remove }).await.map(|_| ())
 }
 
 /// Removes a group.
@@ -61,24 +48,16 @@ fn checked(members: &[Address]) -> Result<Vec<(Name, Address)>> {
     if members.len() > GROUP_CHANGE_MAX {
         return Err(too_many_at_once());
     }
-    members
-        .iter()
-        .map(|m| Ok((validate::member_address(m)?, m.clone())))
-        .collect()
+    members.iter().map(|m| Ok((validate::member_address(m)?, m.clone()))).collect()
 }
 
 fn too_many_at_once() -> Error {
-    Error::new(
-        Kind::Limit,
-        format!("more than {GROUP_CHANGE_MAX} members in one change"),
-    )
+    Error::new(Kind::Limit, format!("more than {GROUP_CHANGE_MAX} members in one change"))
 }
 
 fn write_members(reader: Reader<'_>, id: GroupId, members: &[(Name, Address)]) -> Result<()> {
     for (name, member) in members {
-        reader
-            .tx
-            .set(&keys::member(id, name), &MemberRow::new(member).to_bytes()?);
+        reader.tx.set(&keys::member(id, name), &MemberRow::new(member).to_bytes()?);
     }
     Ok(())
 }
@@ -112,37 +91,22 @@ impl Plan for CreateGroup {
     }
 
     async fn apply(&self, reader: Reader<'_>, _: Timestamp) -> ReadResult<Effects> {
-        let NewGroup {
-            address,
-            display_name,
-            members,
-            authenticated_only,
-        } = &self.new;
+        let NewGroup { address, display_name, members, authenticated_only } = &self.new;
         check_domain(reader, &self.name.domain).await?;
         check_free(reader, &self.name, address, None).await?;
         let id = GroupId(take_ids(reader, 1).await?);
         let group = Group {
             id,
             address: Address::new(address.local.as_str(), &self.name.domain),
-            display_name: if display_name.is_empty() {
-                &address.local
-            } else {
-                display_name
-            }
-            .clone(),
+            display_name: if display_name.is_empty() { &address.local } else { display_name }
+                .clone(),
             members: Vec::new(),
             authenticated_only: *authenticated_only,
         };
         let target = Target::Group(id);
-        reader
-            .tx
-            .set(&keys::group(id), &GroupRow::from(&group).to_bytes()?);
+        reader.tx.set(&keys::group(id), &GroupRow::from(&group).to_bytes()?);
         set_name(reader.tx, &self.name, target, true)?;
-        let order = NameRow {
-            target,
-            primary: true,
-        }
-        .to_bytes()?;
+        let order = NameRow { target, primary: true }.to_bytes()?;
         reader.tx.set(&keys::group_order(&self.name), &order);
         write_members(reader, id, &self.members)?;
         Ok(Effects {
@@ -178,29 +142,17 @@ impl Plan for UpdateGroup {
         }
         write_members(reader, self.id, &self.add)?;
         // Counted after the change, as this transaction sees it.
-        let members = reader
-            .rows(&keys::members(self.id), GROUP_MEMBERS_MAX + 1, false)
-            .await?;
+        let members = reader.rows(&keys::members(self.id), GROUP_MEMBERS_MAX + 1, false).await?;
         if members.len() > GROUP_MEMBERS_MAX && !self.add.is_empty() {
-            let text = format!(
-                "group {}: more than {GROUP_MEMBERS_MAX} members",
-                group.address
-            );
+            let text = format!("group {}: more than {GROUP_MEMBERS_MAX} members", group.address);
             return Err(Error::new(Kind::Limit, text).into());
         }
-        let GroupChange {
-            add,
-            remove,
-            display_name,
-            authenticated_only,
-        } = &self.change;
+        let GroupChange { add, remove, display_name, authenticated_only } = &self.change;
         if let Some(name) = display_name {
             group.display_name.clone_from(name);
         }
         group.authenticated_only = authenticated_only.unwrap_or(group.authenticated_only);
-        reader
-            .tx
-            .set(&keys::group(self.id), &GroupRow::from(&group).to_bytes()?);
+        reader.tx.set(&keys::group(self.id), &GroupRow::from(&group).to_bytes()?);
         Ok(Effects {
             id: self.id.0,
             changed: vec![Changed::Group(self.id)],
@@ -227,9 +179,7 @@ impl Plan for RemoveGroup {
 
     async fn apply(&self, reader: Reader<'_>, _: Timestamp) -> ReadResult<Effects> {
         let row = reader.row::<GroupRow>(&keys::group(self.id)).await?;
-        let group = row
-            .ok_or_else(|| not_found(self.id))?
-            .group(self.id, Vec::new());
+        let group = row.ok_or_else(|| not_found(self.id))?.group(self.id, Vec::new());
         if let Some(name) = Name::of(&group.address) {
             reader.tx.clear(&keys::name(&name));
             reader.tx.clear(&keys::group_order(&name));

@@ -56,13 +56,7 @@ pub(crate) async fn run(shared: &Shared, actor: &Actor, plan: &dyn Plan) -> Resu
     let now = shared.env.clock.now();
     // Shaped like a queue id: old markers are one range.
     let operation = QueueId::new(now, shared.env.random.u128()).0;
-    let change = Change {
-        actor,
-        plan,
-        now,
-        operation,
-        attempted: Vec::new(),
-    };
+    let change = Change { actor, plan, now, operation, attempted: Vec::new() };
     let (id, changed) = transact(&shared.store, change).await?;
     shared.cache.drop_changed(&changed);
     telemetry::change(plan.action());
@@ -102,12 +96,7 @@ impl Change<'_> {
             return Ok((done.id, self.attempted.clone()));
         }
         let effects = self.plan.apply(reader, self.now).await?;
-        let Effects {
-            id,
-            changed,
-            target,
-            parameters,
-        } = effects;
+        let Effects { id, changed, target, parameters } = effects;
         let audit = AuditRow::from(AuditRecord {
             at: self.now,
             actor: self.actor.clone(),
@@ -115,10 +104,7 @@ impl Change<'_> {
             target,
             parameters,
         });
-        let feed = FeedRow {
-            at_ms: self.now.unix_ms,
-            changed: changed.clone(),
-        };
+        let feed = FeedRow { at_ms: self.now.unix_ms, changed: changed.clone() };
         let stamped = AtomicOp::SetVersionstampedKey;
         tx.atomic(stamped, &keys::new_audit_record(), &audit.to_bytes()?);
         tx.atomic(stamped, &keys::new_feed_entry(), &feed.to_bytes()?);
@@ -134,13 +120,7 @@ impl Change<'_> {
 async fn take_ids(reader: Reader<'_>, count: u64) -> ReadResult<u64> {
     let row = reader.row::<NextIdRow>(keys::NEXT_ID).await?;
     let first = row.map_or(1, |row| row.next);
-    reader.tx.set(
-        keys::NEXT_ID,
-        &NextIdRow {
-            next: first + count,
-        }
-        .to_bytes()?,
-    );
+    reader.tx.set(keys::NEXT_ID, &NextIdRow { next: first + count }.to_bytes()?);
     Ok(first)
 }
 
@@ -171,10 +151,7 @@ async fn check_free(
 }
 
 fn taken(address: &Address) -> Error {
-    Error::new(
-        Kind::AlreadyExists,
-        format!("address {} is taken", shown(address)),
-    )
+    Error::new(Kind::AlreadyExists, format!("address {} is taken", shown(address)))
 }
 
 fn set_name(tx: &dyn Transaction, name: &Name, target: Target, primary: bool) -> Result<()> {

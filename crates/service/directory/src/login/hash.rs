@@ -44,8 +44,7 @@ impl Hasher {
         let mut salt = [0; SALT_BYTES];
         random.fill(&mut salt);
         let (password, parameters) = (password.clone(), self.parameters);
-        self.run(move || hash_now(parameters, &password, &salt))
-            .await?
+        self.run(move || hash_now(parameters, &password, &salt)).await?
     }
 
     /// Whether the password fits the hash. Without a hash it takes as long and answers no.
@@ -66,10 +65,7 @@ impl Hasher {
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
         let place = self.queue.clone().try_acquire_owned();
         let place = place.map_err(|_| {
-            Error::new(
-                Kind::Overloaded,
-                "Too many sign-ins at once; try again later",
-            )
+            Error::new(Kind::Overloaded, "Too many sign-ins at once; try again later")
         })?;
         let thread = self.threads.clone().acquire_owned().await;
         let thread = thread.map_err(|_| Error::unavailable("the hash threads are closed"))?;
@@ -86,11 +82,7 @@ impl Hasher {
 }
 
 fn hash_now(parameters: HashParameters, password: &Secret, salt: &[u8]) -> Result<String> {
-    let HashParameters {
-        memory_kib,
-        passes,
-        lanes,
-    } = parameters;
+    let HashParameters { memory_kib, passes, lanes } = parameters;
     let params = Params::new(memory_kib, passes, lanes, None);
     let params = params.map_err(|e| Error::internal(format!("argon2 parameters: {e}")))?;
     let hash = Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
@@ -102,9 +94,7 @@ fn hash_now(parameters: HashParameters, password: &Secret, salt: &[u8]) -> Resul
 fn verify_now(password: &Secret, phc: &str) -> Result<bool> {
     use argon2::password_hash::Error as HashError;
     if parameters_of(phc).is_none() {
-        return Err(Error::corrupt(
-            "a password row that is no complete argon2id hash",
-        ));
+        return Err(Error::corrupt("a password row that is no complete argon2id hash"));
     }
     let hash = PasswordHash::new(phc).map_err(|e| Error::corrupt(format!("password row: {e}")))?;
     match Argon2::default().verify_password(password.0.as_bytes(), &hash) {
@@ -152,11 +142,7 @@ pub(crate) fn check_phc(secret: &Secret) -> Result<()> {
 mod tests {
     use super::*;
 
-    const CHEAP: HashParameters = HashParameters {
-        memory_kib: 64,
-        passes: 1,
-        lanes: 1,
-    };
+    const CHEAP: HashParameters = HashParameters { memory_kib: 64, passes: 1, lanes: 1 };
 
     fn secret(text: &str) -> Secret {
         Secret(text.into())
@@ -167,18 +153,8 @@ mod tests {
         let hasher = Hasher::new(CHEAP, 1);
         let phc = hash_now(CHEAP, &secret("right"), b"0123456789abcdef").unwrap();
         assert!(phc.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{phc}");
-        assert!(
-            hasher
-                .verify(&secret("right"), Some(phc.clone()))
-                .await
-                .unwrap()
-        );
-        assert!(
-            !hasher
-                .verify(&secret("wrong"), Some(phc.clone()))
-                .await
-                .unwrap()
-        );
+        assert!(hasher.verify(&secret("right"), Some(phc.clone())).await.unwrap());
+        assert!(!hasher.verify(&secret("wrong"), Some(phc.clone())).await.unwrap());
         assert!(!hasher.verify(&secret("right"), None).await.unwrap());
         let damaged = hasher.verify(&secret("right"), Some("$x".into())).await;
         assert_eq!(damaged.unwrap_err().kind, Kind::Corrupt);
@@ -195,10 +171,7 @@ mod tests {
         check(&format!("$argon2id$v=19$m=64,t=1,p=1{tail}"), true);
         check(&format!("$argon2i$v=19$m=64,t=1,p=1{tail}"), false);
         check(&format!("$argon2id$v=19$m=4194304,t=1,p=1{tail}"), false);
-        check(
-            &format!("$argon2id$v=19$m=64,t=4294967295,p=1{tail}"),
-            false,
-        );
+        check(&format!("$argon2id$v=19$m=64,t=4294967295,p=1{tail}"), false);
         check("$argon2id$v=19$m=64,t=1,p=1", false);
         check("$argon2id$", false);
     }

@@ -57,10 +57,7 @@ impl Login {
 
     fn mac(&self, id: AccountId, password: &str) -> blake3::Hash {
         let mut hasher = blake3::Hasher::new_keyed(&self.key);
-        hasher
-            .update(b"p")
-            .update(&id.0.to_be_bytes())
-            .update(password.as_bytes());
+        hasher.update(b"p").update(&id.0.to_be_bytes()).update(password.as_bytes());
         hasher.finalize()
     }
 
@@ -79,9 +76,7 @@ impl Login {
             Subject::Unknown(hash) => hasher.update(hash),
         };
         let [high, low, ..] = *hasher.finalize().as_bytes();
-        self.turns[usize::from(u16::from_be_bytes([high, low])) % TURNS]
-            .lock()
-            .await
+        self.turns[usize::from(u16::from_be_bytes([high, low])) % TURNS].lock().await
     }
 }
 
@@ -100,13 +95,7 @@ pub(crate) async fn authenticate(shared: &Shared, attempt: &LoginAttempt) -> Res
 type Refused = (&'static str, Error);
 
 fn wrong(reason: &'static str) -> Refused {
-    (
-        reason,
-        Error::new(
-            Kind::BadCredentials,
-            "The login name or the password is wrong",
-        ),
-    )
+    (reason, Error::new(Kind::BadCredentials, "The login name or the password is wrong"))
 }
 
 fn trouble(error: Error) -> Refused {
@@ -125,14 +114,10 @@ async fn check(shared: &Shared, attempt: &LoginAttempt) -> Result<Arc<Account>, 
         return Ok(account);
     }
     let subject = match find(shared, &login).await.map_err(trouble)? {
-        Looked {
-            found: Some(found), ..
-        } => Subject::Account(found.account.id),
+        Looked { found: Some(found), .. } => Subject::Account(found.account.id),
         // The full name, so that "nobody" with and without the domain is one subject, as it
         // would be for an account: the throttle must not tell which names exist.
-        Looked {
-            name: Some(name), ..
-        } => shared.login.unknown(&name.to_string()),
+        Looked { name: Some(name), .. } => shared.login.unknown(&name.to_string()),
         Looked { .. } => shared.login.unknown(&attempt.login),
     };
     let _turn = shared.login.turn(&subject, attempt.source).await;
@@ -163,10 +148,9 @@ fn from_cache(shared: &Shared, login: &LoginName, attempt: &LoginAttempt) -> Opt
     let now_ms = shared.now_ms();
     let name = match login {
         LoginName::Full(name) => name.clone(),
-        LoginName::Bare(local) => Name::of(&Address::new(
-            local.as_str(),
-            shared.cache.default_domain(now_ms)?,
-        ))?,
+        LoginName::Bare(local) => {
+            Name::of(&Address::new(local.as_str(), shared.cache.default_domain(now_ms)?))?
+        }
     };
     let account = shared.cache.account_named(&name, now_ms)?;
     let mac = shared.login.mac(account.id, &attempt.password.0);
@@ -193,17 +177,8 @@ async fn verify(
     let stored = found.as_ref().and_then(|found| found.password.clone());
     let phc = stored.as_ref().map(|row| row.phc.clone());
     let hasher = &shared.login.hasher;
-    let right = hasher
-        .verify(&attempt.password, phc)
-        .await
-        .map_err(trouble)?;
-    let Some(Found {
-        name,
-        account,
-        default_domain,
-        ..
-    }) = found
-    else {
+    let right = hasher.verify(&attempt.password, phc).await.map_err(trouble)?;
+    let Some(Found { name, account, default_domain, .. }) = found else {
         return Err(wrong("unknown"));
     };
     let Some(stored) = stored else {
@@ -220,13 +195,9 @@ async fn verify(
     }
     let account = Arc::new(account);
     let mac = shared.login.mac(account.id, &attempt.password.0);
-    let until_ms = shared
-        .now_ms()
-        .saturating_add(shared.config.verified_ttl_ms);
+    let until_ms = shared.now_ms().saturating_add(shared.config.verified_ttl_ms);
     shared.cache.keep_account(ticket, Some(&name), &account);
-    shared
-        .cache
-        .keep_verified(ticket, account.id, mac, until_ms);
+    shared.cache.keep_verified(ticket, account.id, mac, until_ms);
     if let Some(default) = default_domain {
         shared.cache.keep_default_domain(ticket, &default);
     }
@@ -261,37 +232,21 @@ async fn look(reader: Reader<'_>, login: LoginName) -> ReadResult<Looked> {
         LoginName::Full(name) => (Some(name), None),
         LoginName::Bare(local) => {
             let default = reader.default_domain().await?;
-            (
-                default
-                    .as_ref()
-                    .and_then(|d| Name::of(&Address::new(local, d))),
-                default,
-            )
+            (default.as_ref().and_then(|d| Name::of(&Address::new(local, d))), default)
         }
     };
     let Some(name) = name else {
         return Ok(Looked::default());
     };
     let Some(Target::Account(id)) = reader.name(&name).await?.map(|row| row.target) else {
-        return Ok(Looked {
-            name: Some(name),
-            found: None,
-        });
+        return Ok(Looked { name: Some(name), found: None });
     };
     let (account, password) = futures::try_join!(reader.account(id), reader.password(id))?;
     let found = account.map(|account| {
         let name = name.clone();
-        Found {
-            name,
-            account,
-            password,
-            default_domain,
-        }
+        Found { name, account, password, default_domain }
     });
-    Ok(Looked {
-        name: Some(name),
-        found,
-    })
+    Ok(Looked { name: Some(name), found })
 }
 
 /// What was typed as login name.
@@ -309,10 +264,7 @@ impl LoginName {
             return None;
         }
         if text.contains('@') {
-            return Address::parse_plain(text)
-                .as_ref()
-                .and_then(Name::of)
-                .map(Self::Full);
+            return Address::parse_plain(text).as_ref().and_then(Name::of).map(Self::Full);
         }
         // The rules for local parts are Name's; the domain is filled in later.
         Name::of(&Address::new(text, "")).map(|name| Self::Bare(name.local))

@@ -27,23 +27,8 @@ async fn replace(
     old: PasswordRow,
     password: &Secret,
 ) -> Result<()> {
-    let phc = shared
-        .login
-        .hasher
-        .hash(password, &*shared.env.random)
-        .await?;
-    transact(
-        &shared.store,
-        Replace {
-            id,
-            old,
-            new: PasswordRow {
-                phc,
-                shared_salt: false,
-            },
-        },
-    )
-    .await
+    let phc = shared.login.hasher.hash(password, &*shared.env.random).await?;
+    transact(&shared.store, Replace { id, old, new: PasswordRow { phc, shared_salt: false } }).await
 }
 
 struct Replace {

@@ -50,21 +50,9 @@ pub struct ThrottleConfig {
 impl Default for ThrottleConfig {
     fn default() -> Self {
         Self {
-            source: Policy {
-                free: 5,
-                first_ms: 1_000,
-                longest_ms: 300_000,
-            },
-            network: Policy {
-                free: 50,
-                first_ms: 1_000,
-                longest_ms: 60_000,
-            },
-            account: Policy {
-                free: 20,
-                first_ms: 1_000,
-                longest_ms: 30_000,
-            },
+            source: Policy { free: 5, first_ms: 1_000, longest_ms: 300_000 },
+            network: Policy { free: 50, first_ms: 1_000, longest_ms: 60_000 },
+            account: Policy { free: 20, first_ms: 1_000, longest_ms: 30_000 },
             forget_ms: 60 * 60 * 1_000,
         }
     }
@@ -130,14 +118,8 @@ struct Inner {
 
 impl Throttle {
     pub(crate) fn new(config: ThrottleConfig) -> Self {
-        let inner = Inner {
-            counters: Recent::new(KEPT),
-            known: Recent::new(KEPT),
-        };
-        Self {
-            config,
-            inner: Mutex::new(inner),
-        }
+        let inner = Inner { counters: Recent::new(KEPT), known: Recent::new(KEPT) };
+        Self { config, inner: Mutex::new(inner) }
     }
 
     /// Charges an attempt.
@@ -167,31 +149,20 @@ impl Throttle {
         }
         let mut blocked_until_ms = [0; 3];
         for ((key, policy), blocked) in keys.into_iter().zip(&mut blocked_until_ms) {
-            let mut counter = inner
-                .counters
-                .get(&key)
-                .map_or_else(Counter::default, |c| *c);
+            let mut counter = inner.counters.get(&key).map_or_else(Counter::default, |c| *c);
             *blocked = counter.blocked_until_ms;
             counter.fail(&policy, now_ms, self.config.forget_ms);
             inner.counters.insert(key, counter);
         }
-        Ok(Charge {
-            subject,
-            source,
-            blocked_until_ms,
-        })
+        Ok(Charge { subject, source, blocked_until_ms })
     }
 
     /// The attempt was right: the source starts anew and is known from now on.
     pub(crate) fn succeeded(&self, charge: &Charge) {
         self.withdraw(charge);
         let mut inner = self.inner.lock();
-        inner
-            .counters
-            .remove(&Key::Source(charge.subject, charge.source));
-        inner
-            .known
-            .insert((charge.subject, Net::of(charge.source)), ());
+        inner.counters.remove(&Key::Source(charge.subject, charge.source));
+        inner.known.insert((charge.subject, Net::of(charge.source)), ());
     }
 
     /// The attempt was not decided, or was right: takes the charge back.
@@ -209,10 +180,7 @@ impl Throttle {
     /// The account signs in from there.
     pub(crate) fn remember(&self, id: AccountId, source: IpAddr) {
         let net = Net::of(source.to_canonical());
-        self.inner
-            .lock()
-            .known
-            .insert((Subject::Account(id), net), ());
+        self.inner.lock().known.insert((Subject::Account(id), net), ());
     }
 
     fn keys(&self, subject: Subject, source: IpAddr) -> [(Key, Policy); 3] {
@@ -233,10 +201,7 @@ impl Counter {
         self.last_ms = now_ms;
         if let Some(beyond) = self.failures.checked_sub(policy.free + 1) {
             let factor = 1u64.checked_shl(beyond).unwrap_or(u64::MAX);
-            let wait_ms = policy
-                .first_ms
-                .saturating_mul(factor)
-                .min(policy.longest_ms);
+            let wait_ms = policy.first_ms.saturating_mul(factor).min(policy.longest_ms);
             self.blocked_until_ms = now_ms.saturating_add(wait_ms);
         }
     }
@@ -255,9 +220,7 @@ mod tests {
 
     /// How many of `tries` guesses, one each `step_ms`, are let through.
     fn guesses(throttle: &Throttle, source: IpAddr, tries: u64, step_ms: u64) -> usize {
-        (0..tries)
-            .filter(|n| throttle.charge(OWNER, source, n * step_ms).is_ok())
-            .count()
+        (0..tries).filter(|n| throttle.charge(OWNER, source, n * step_ms).is_ok()).count()
     }
 
     #[test]
@@ -281,18 +244,9 @@ mod tests {
             let source = IpAddr::from([10, high, low, 1]);
             passed += usize::from(throttle.charge(OWNER, source, n * 10).is_ok());
         }
-        assert!(
-            passed < 40,
-            "{passed} of 10,000 guesses in 100 s got through"
-        );
-        assert!(
-            throttle.charge(OWNER, home, 100_000).is_ok(),
-            "the owner at home"
-        );
-        let error = throttle
-            .charge(OWNER, ip("203.0.113.1"), 100_000)
-            .err()
-            .unwrap();
+        assert!(passed < 40, "{passed} of 10,000 guesses in 100 s got through");
+        assert!(throttle.charge(OWNER, home, 100_000).is_ok(), "the owner at home");
+        let error = throttle.charge(OWNER, ip("203.0.113.1"), 100_000).err().unwrap();
         assert_eq!(error.kind, Kind::Limit);
     }
 
@@ -313,9 +267,8 @@ mod tests {
     fn parallel_attempts_are_charged_before_they_are_decided() {
         let throttle = Throttle::new(ThrottleConfig::default());
         let source = ip("192.0.2.1");
-        let charges: Vec<_> = (0..100)
-            .filter_map(|_| throttle.charge(OWNER, source, 0).ok())
-            .collect();
+        let charges: Vec<_> =
+            (0..100).filter_map(|_| throttle.charge(OWNER, source, 0).ok()).collect();
         assert_eq!(charges.len(), 6);
         // An IPv4 address in IPv6 clothes is the same source.
         assert!(throttle.charge(OWNER, ip("::ffff:192.0.2.1"), 0).is_err());

@@ -22,27 +22,13 @@ fn an_unknown_commit_never_makes_an_account_twice() {
             let store = memory(&env);
             let node = with_domain(&env, &store).await;
             let audited = node.audit(100).await.unwrap().len();
-            script
-                .iter()
-                .for_each(|fault| store.fail_next_commit(*fault));
-            let made = node
-                .create_account(&Actor::System, new_account("alice", "x"))
-                .await;
+            script.iter().for_each(|fault| store.fail_next_commit(*fault));
+            let made = node.create_account(&Actor::System, new_account("alice", "x")).await;
             assert_eq!(made.unwrap().address, address("alice"), "{script:?}");
-            let again = node
-                .create_account(&Actor::System, new_account("alice", "x"))
-                .await;
+            let again = node.create_account(&Actor::System, new_account("alice", "x")).await;
             assert_eq!(again.unwrap_err().kind, Kind::AlreadyExists);
-            assert_eq!(
-                node.list_accounts(None, 10).await.unwrap().len(),
-                1,
-                "{script:?}"
-            );
-            assert_eq!(
-                node.audit(100).await.unwrap().len(),
-                audited + 1,
-                "{script:?}"
-            );
+            assert_eq!(node.list_accounts(None, 10).await.unwrap().len(), 1, "{script:?}");
+            assert_eq!(node.audit(100).await.unwrap().len(), audited + 1, "{script:?}");
         });
     }
 }
@@ -55,9 +41,7 @@ fn every_kind_of_change_survives_an_unknown_commit() {
             let by = Actor::Operator;
             let node = with_domain(&env, &store).await;
             let fail = || store.fail_next_commit(fault);
-            let many = (0..1_000)
-                .map(|n| new_account(&format!("user{n}"), "x"))
-                .collect();
+            let many = (0..1_000).map(|n| new_account(&format!("user{n}"), "x")).collect();
             fail();
             assert_eq!(node.create_accounts(&by, many).await.unwrap(), 1_000);
             let group = NewGroup {
@@ -69,25 +53,16 @@ fn every_kind_of_change_survives_an_unknown_commit() {
             fail();
             let group = node.create_group(&by, group).await.unwrap();
             let accounts = node.list_accounts(None, 1).await.unwrap();
-            let change = AccountChange {
-                add_aliases: vec![address("alias")],
-                ..AccountChange::default()
-            };
+            let change =
+                AccountChange { add_aliases: vec![address("alias")], ..AccountChange::default() };
             fail();
-            node.update_account(&by, accounts[0].id, change)
-                .await
-                .unwrap();
+            node.update_account(&by, accounts[0].id, change).await.unwrap();
             fail();
             node.remove_account(&by, accounts[0].id).await.unwrap();
             fail();
             node.remove_group(&by, group.id).await.unwrap();
-            let actions: Vec<_> = node
-                .audit(7)
-                .await
-                .unwrap()
-                .into_iter()
-                .map(|record| record.action)
-                .collect();
+            let actions: Vec<_> =
+                node.audit(7).await.unwrap().into_iter().map(|record| record.action).collect();
             let expect = [
                 "group.remove",
                 "account.remove",
@@ -109,22 +84,14 @@ fn a_commit_that_lands_late_is_never_reported_as_done_nor_repeated() {
         let store = memory(&env);
         let node = with_domain(&env, &store).await;
         store.fail_next_commit(CommitFault::Late);
-        let made = node
-            .create_account(&Actor::System, new_account("alice", "x"))
-            .await;
+        let made = node.create_account(&Actor::System, new_account("alice", "x")).await;
         let error = made.unwrap_err();
         assert!(error.is_temporary(), "{error:?}");
         store.land_late_commits();
-        let again = node
-            .create_account(&Actor::System, new_account("alice", "x"))
-            .await;
+        let again = node.create_account(&Actor::System, new_account("alice", "x")).await;
         assert_eq!(again.unwrap_err().kind, Kind::AlreadyExists);
         assert_eq!(node.list_accounts(None, 10).await.unwrap().len(), 1);
-        assert_eq!(
-            node.audit(10).await.unwrap().len(),
-            2,
-            "the domain and the account"
-        );
+        assert_eq!(node.audit(10).await.unwrap().len(), 2, "the domain and the account");
     });
 }
 
@@ -135,17 +102,10 @@ fn a_refused_or_failed_change_leaves_no_audit_record() {
         let node = with_domain(&env, &store).await;
         let audited = node.audit(100).await.unwrap();
         store.fail_next_commit(CommitFault::OutOfSpace);
-        let full = node
-            .create_account(&Actor::System, new_account("alice", "x"))
-            .await;
+        let full = node.create_account(&Actor::System, new_account("alice", "x")).await;
         assert_eq!(full.unwrap_err().kind, Kind::OutOfSpace);
-        store.inject(Faults {
-            busy: 1.0,
-            ..Faults::default()
-        });
-        let down = node
-            .create_account(&Actor::System, new_account("alice", "x"))
-            .await;
+        store.inject(Faults { busy: 1.0, ..Faults::default() });
+        let down = node.create_account(&Actor::System, new_account("alice", "x")).await;
         assert!(down.unwrap_err().is_temporary());
         store.inject(Faults::default());
         let other = crate::node(&env, &store);
@@ -158,16 +118,10 @@ fn a_refused_or_failed_change_leaves_no_audit_record() {
 fn two_nodes_bootstrap_at_once() {
     Universe::run(5, async |env| {
         let store = memory(&env);
-        store.inject(Faults {
-            conflict: 0.2,
-            interleave: 0.5,
-            ..Faults::default()
-        });
+        store.inject(Faults { conflict: 0.2, interleave: 0.5, ..Faults::default() });
         let first = || service_directory::Bootstrap {
             domain: "rialto.test".into(),
-            accounts: (0..700)
-                .map(|n| new_account(&format!("user{n}"), "x"))
-                .collect(),
+            accounts: (0..700).map(|n| new_account(&format!("user{n}"), "x")).collect(),
         };
         let (a, b) = (node(&env, &store), node(&env, &store));
         let made = futures::try_join!(a.bootstrap(first()), b.bootstrap(first())).unwrap();

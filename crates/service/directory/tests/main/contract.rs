@@ -18,10 +18,7 @@ struct OverMemory {
 impl World for OverMemory {
     async fn node(&self) -> Node {
         let service = node(&self.env, &self.store);
-        Node {
-            directory: service.clone(),
-            admin: service,
-        }
+        Node { directory: service.clone(), admin: service }
     }
 
     async fn pass(&self, how_long: Duration) {
@@ -63,11 +60,6 @@ fn the_contract_holds_under_conflicts_and_unknown_commits() {
 #[test]
 fn the_contract_holds_while_the_store_is_busy() {
     // Per read, and the largest transaction here makes 500: about one in three goes through.
-    let faults = Faults {
-        too_old: 0.001,
-        busy: 0.001,
-        interleave: 0.3,
-        ..Faults::default()
-    };
+    let faults = Faults { too_old: 0.001, busy: 0.001, interleave: 0.3, ..Faults::default() };
     run(0..2, faults);
 }

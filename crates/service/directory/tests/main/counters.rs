@@ -26,11 +26,7 @@ impl CounterFn for Cell {
 
 impl Counters {
     pub(crate) fn get(&self, name: &str) -> u64 {
-        self.0
-            .lock()
-            .unwrap()
-            .get(name)
-            .map_or(0, |cell| cell.0.load(Ordering::Relaxed))
+        self.0.lock().unwrap().get(name).map_or(0, |cell| cell.0.load(Ordering::Relaxed))
     }
 
     pub(crate) fn hashes(&self) -> u64 {

@@ -17,35 +17,23 @@ fn a_verified_password_costs_no_hash_and_no_store_for_a_while() {
     Universe::run(1, async |env| {
         let store = memory(&env);
         let node = with_domain(&env, &store).await;
-        node.create_account(&Actor::System, new_account("alice", "right"))
-            .await
-            .unwrap();
+        node.create_account(&Actor::System, new_account("alice", "right")).await.unwrap();
         env.clock.sleep(Duration::from_secs(1)).await;
 
         // A client that opens many connections at once.
         let before = counters.hashes();
         let right = attempt("alice", "right");
         let logins = (0..16).map(|_| node.authenticate(&right));
-        assert!(
-            futures::future::join_all(logins)
-                .await
-                .iter()
-                .all(Result::is_ok)
-        );
+        assert!(futures::future::join_all(logins).await.iter().all(Result::is_ok));
         assert_eq!(counters.hashes() - before, 1);
 
         let (hashes, reads) = (counters.hashes(), store.stats().point_reads);
         for _ in 0..1_000 {
             node.authenticate(&right).await.unwrap();
         }
-        assert_eq!(
-            (counters.hashes(), store.stats().point_reads),
-            (hashes, reads)
-        );
+        assert_eq!((counters.hashes(), store.stats().point_reads), (hashes, reads));
 
-        env.clock
-            .sleep(Duration::from_millis(config().verified_ttl_ms))
-            .await;
+        env.clock.sleep(Duration::from_millis(config().verified_ttl_ms)).await;
         node.authenticate(&right).await.unwrap();
         assert_eq!(counters.hashes(), hashes + 1, "it is not believed for ever");
     });
@@ -58,24 +46,11 @@ fn attack_08_attack_35_every_refusal_costs_one_hash() {
     Universe::run(2, async |env| {
         let store = memory(&env);
         let node = with_domain(&env, &store).await;
-        node.create_account(&Actor::System, new_account("alice", "right"))
-            .await
-            .unwrap();
-        let off = node
-            .create_account(&Actor::System, new_account("off", "right"))
-            .await
-            .unwrap();
-        let disable = AccountChange {
-            enabled: Some(false),
-            ..AccountChange::default()
-        };
-        node.update_account(&Actor::System, off.id, disable)
-            .await
-            .unwrap();
-        let none = NewAccount {
-            password: None,
-            ..new_account("none", "")
-        };
+        node.create_account(&Actor::System, new_account("alice", "right")).await.unwrap();
+        let off = node.create_account(&Actor::System, new_account("off", "right")).await.unwrap();
+        let disable = AccountChange { enabled: Some(false), ..AccountChange::default() };
+        node.update_account(&Actor::System, off.id, disable).await.unwrap();
+        let none = NewAccount { password: None, ..new_account("none", "") };
         node.create_account(&Actor::System, none).await.unwrap();
         for (login, password) in [
             ("alice", "wrong"),
@@ -86,10 +61,7 @@ fn attack_08_attack_35_every_refusal_costs_one_hash() {
             ("none", "wrong"),
         ] {
             let (hashes, reads) = (counters.hashes(), store.stats().begun);
-            let error = node
-                .authenticate(&attempt(login, password))
-                .await
-                .unwrap_err();
+            let error = node.authenticate(&attempt(login, password)).await.unwrap_err();
             assert_eq!(error.kind, Kind::BadCredentials, "{login}");
             assert_eq!(counters.hashes() - hashes, 1, "{login} {password}");
             assert_eq!(store.stats().begun - reads, 2, "{login} {password}");
@@ -108,10 +80,7 @@ fn attack_14_an_absurd_password_costs_nothing() {
         let before = (counters.hashes(), store.stats().begun);
         let megabyte = "x".repeat(1 << 20);
         for (login, password) in [("alice", &*megabyte), (&*megabyte, "x"), ("a\0b", "x")] {
-            let error = node
-                .authenticate(&attempt(login, password))
-                .await
-                .unwrap_err();
+            let error = node.authenticate(&attempt(login, password)).await.unwrap_err();
             assert_eq!(error.kind, Kind::BadCredentials);
         }
         assert_eq!((counters.hashes(), store.stats().begun), before);
@@ -125,16 +94,9 @@ fn passwords_are_hashed_anew_after_the_parameters_changed() {
     Universe::run(4, async |env| {
         let store = memory(&env);
         let first = with_domain(&env, &store).await;
-        first
-            .create_account(&Actor::System, new_account("alice", "right"))
-            .await
-            .unwrap();
+        first.create_account(&Actor::System, new_account("alice", "right")).await.unwrap();
         let stronger = DirectoryConfig {
-            hash: HashParameters {
-                memory_kib: 128,
-                passes: 2,
-                lanes: 1,
-            },
+            hash: HashParameters { memory_kib: 128, passes: 2, lanes: 1 },
             ..config()
         };
         for expect in [2, 1] {
@@ -145,10 +107,7 @@ fn passwords_are_hashed_anew_after_the_parameters_changed() {
             assert_eq!(counters.hashes() - before, expect);
         }
         // The other node, still with its old parameters, can read it.
-        first
-            .authenticate(&attempt("alice", "right"))
-            .await
-            .unwrap();
+        first.authenticate(&attempt("alice", "right")).await.unwrap();
     });
 }
 
@@ -157,27 +116,16 @@ fn a_node_that_lost_the_store_says_so_and_trusts_its_cache_for_seconds_only() {
     Universe::run(5, async |env| {
         let store = memory(&env);
         let node = with_domain(&env, &store).await;
-        node.create_account(&Actor::System, new_account("alice", "right"))
-            .await
-            .unwrap();
+        node.create_account(&Actor::System, new_account("alice", "right")).await.unwrap();
         env.clock.sleep(Duration::from_secs(1)).await;
         node.authenticate(&attempt("alice", "right")).await.unwrap();
-        let down = store_memory::Faults {
-            busy: 1.0,
-            ..store_memory::Faults::default()
-        };
+        let down = store_memory::Faults { busy: 1.0, ..store_memory::Faults::default() };
         store.inject(down);
         node.authenticate(&attempt("alice", "right")).await.unwrap();
         env.clock.sleep(Duration::from_secs(60)).await;
-        let error = node
-            .authenticate(&attempt("alice", "right"))
-            .await
-            .unwrap_err();
+        let error = node.authenticate(&attempt("alice", "right")).await.unwrap_err();
         assert!(error.is_temporary(), "{error:?}");
-        let error = node
-            .authenticate(&attempt("nobody", "right"))
-            .await
-            .unwrap_err();
+        let error = node.authenticate(&attempt("nobody", "right")).await.unwrap_err();
         assert!(error.is_temporary(), "never a wrong no: {error:?}");
         let error = node.resolve(&crate::address("nobody")).await.unwrap_err();
         assert!(error.is_temporary(), "{error:?}");
@@ -198,10 +146,8 @@ fn a_password_is_never_printed() {
         assert!(!format!("{new:?}").contains("hush"));
         let error = node.create_account(&Actor::System, new).await.unwrap_err();
         assert!(!format!("{error:?}").contains("hush"));
-        let change = AccountChange {
-            password: Some(Secret("hush".into())),
-            ..AccountChange::default()
-        };
+        let change =
+            AccountChange { password: Some(Secret("hush".into())), ..AccountChange::default() };
         assert!(!format!("{change:?}").contains("hush"));
     });
 }

@@ -19,17 +19,10 @@ use std::sync::Arc;
 use store_memory::MemoryStore;
 
 /// Hashes that cost nothing: what they cost is not what these tests are about.
-const CHEAP: HashParameters = HashParameters {
-    memory_kib: 64,
-    passes: 1,
-    lanes: 1,
-};
+const CHEAP: HashParameters = HashParameters { memory_kib: 64, passes: 1, lanes: 1 };
 
 fn config() -> DirectoryConfig {
-    DirectoryConfig {
-        hash: CHEAP,
-        ..DirectoryConfig::default()
-    }
+    DirectoryConfig { hash: CHEAP, ..DirectoryConfig::default() }
 }
 
 fn memory(env: &Env) -> Arc<MemoryStore> {
@@ -57,11 +50,8 @@ fn new_account(local: &str, password: &str) -> NewAccount {
 
 async fn with_domain(env: &Env, store: &Arc<MemoryStore>) -> Arc<DirectoryService> {
     let node = node(env, store);
-    let domain = Domain {
-        name: "rialto.test".into(),
-        kind: DomainKind::Authoritative,
-        default: true,
-    };
+    let domain =
+        Domain { name: "rialto.test".into(), kind: DomainKind::Authoritative, default: true };
     node.create_domain(&Actor::System, domain).await.unwrap();
     node
 }

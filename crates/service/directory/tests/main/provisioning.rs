@@ -14,32 +14,16 @@ fn one_password_for_all_is_hashed_once_and_gets_its_own_salt_at_sign_in() {
         let store = memory(&env);
         let node = with_domain(&env, &store).await;
         let commits = store.stats().applied;
-        let new = (0..5_000)
-            .map(|n| new_account(&format!("user{n}"), "same"))
-            .collect();
-        assert_eq!(
-            node.create_accounts(&Actor::System, new).await.unwrap(),
-            5_000
-        );
+        let new = (0..5_000).map(|n| new_account(&format!("user{n}"), "same")).collect();
+        assert_eq!(node.create_accounts(&Actor::System, new).await.unwrap(), 5_000);
         assert_eq!(counters.hashes(), 1);
-        assert_eq!(
-            store.stats().applied - commits,
-            10,
-            "500 in each transaction"
-        );
+        assert_eq!(store.stats().applied - commits, 10, "500 in each transaction");
         let bytes = store.stats().bytes_committed / 10;
         assert!(bytes < 1_000_000, "{bytes} bytes in each");
         node.authenticate(&attempt("user77", "same")).await.unwrap();
-        assert_eq!(
-            counters.hashes(),
-            3,
-            "checked, and hashed anew with its own salt"
-        );
+        assert_eq!(counters.hashes(), 3, "checked, and hashed anew with its own salt");
         let fresh = crate::node(&env, &store);
-        fresh
-            .authenticate(&attempt("user77", "same"))
-            .await
-            .unwrap();
+        fresh.authenticate(&attempt("user77", "same")).await.unwrap();
         assert_eq!(counters.hashes(), 4, "only checked");
     });
 }
@@ -58,24 +42,14 @@ fn ready_made_hashes_are_taken_in_bulk_only() {
         let node = with_domain(&env, &store).await;
         let new = vec![new_account("imported", phc)];
         node.create_accounts(&Actor::System, new).await.unwrap();
-        node.authenticate(&attempt("imported", "imported"))
-            .await
-            .unwrap();
+        node.authenticate(&attempt("imported", "imported")).await.unwrap();
         assert!(node.authenticate(&attempt("imported", phc)).await.is_err());
         let greedy = phc.replace("m=64", "m=4194304");
-        let refused = node
-            .create_accounts(&Actor::System, vec![new_account("x", &greedy)])
-            .await;
+        let refused = node.create_accounts(&Actor::System, vec![new_account("x", &greedy)]).await;
         assert_eq!(refused.unwrap_err().kind, Kind::Invalid);
         // Elsewhere such a text is a password like any other.
-        node.create_account(&Actor::System, new_account("plain", phc))
-            .await
-            .unwrap();
+        node.create_account(&Actor::System, new_account("plain", phc)).await.unwrap();
         node.authenticate(&attempt("plain", phc)).await.unwrap();
-        assert!(
-            node.authenticate(&attempt("plain", "imported"))
-                .await
-                .is_err()
-        );
+        assert!(node.authenticate(&attempt("plain", "imported")).await.is_err());
     });
 }

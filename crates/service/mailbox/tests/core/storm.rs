@@ -61,7 +61,7 @@ struct Storm {
 }
 
 /// From so many messages on, more are removed than copied.
-const MESSAGES_MAX: usize = 200;
+const MESSAGES_MAX: usize = 60;
 
 const FAULTS: Faults = Faults {
     conflict: 0.04,

@@ -15,9 +15,7 @@ use contract_directory::{
 };
 use contract_mailbox::{MailboxHandle, Principal, SpecialUse};
 use contract_store::Store;
-use contract_transport::{
-    Envelope, QueueAdmin, Recipient, Source, Submission, Transport,
-};
+use contract_transport::{Envelope, QueueAdmin, Recipient, Source, Submission, Transport};
 use service_directory::{DirectoryConfig, DirectoryService};
 use service_mailbox::MailboxService;
 use service_transport::{Config, TransportService};
@@ -60,8 +58,7 @@ impl World {
             Arc::new(StoreBlobs::open(dynamic.clone(), &env).await.unwrap());
         let directory =
             DirectoryService::start(DirectoryConfig::default(), dynamic.clone(), env.clone());
-        let domain =
-            Domain { name: DOMAIN.into(), kind: DomainKind::Authoritative, default: true };
+        let domain = Domain { name: DOMAIN.into(), kind: DomainKind::Authoritative, default: true };
         directory.create_domain(&Actor::System, domain).await.unwrap();
         let node = start(&env, &dynamic, &blobs, &directory).await;
         Self { env, store, blobs, directory, node }

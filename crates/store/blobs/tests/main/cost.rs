@@ -17,10 +17,7 @@ async fn a_small_message_is_one_commit_and_one_read() {
     assert_eq!(held.begun - before.begun, 1);
     assert_eq!(held.point_reads - before.point_reads, 1, "the manifest");
     let written = held.bytes_committed - before.bytes_committed;
-    assert!(
-        written < 4_500,
-        "half of it can be compressed, but it took {written} bytes"
-    );
+    assert!(written < 4_500, "half of it can be compressed, but it took {written} bytes");
 
     bench.world.read(staged.id, 0..5_000).await.unwrap();
     let read = bench.store.stats();
@@ -30,11 +27,7 @@ async fn a_small_message_is_one_commit_and_one_read() {
 
     bench.world.read(staged.id, 100..200).await.unwrap();
     let again = bench.store.stats();
-    assert_eq!(
-        again.point_reads - read.point_reads,
-        1,
-        "the manifest is remembered"
-    );
+    assert_eq!(again.point_reads - read.point_reads, 1, "the manifest is remembered");
 
     // The same bytes once more, and a known reference: one small commit each.
     let twin = bench.world.stage(&bytes).await;
@@ -72,25 +65,11 @@ async fn a_range_touches_only_its_chunks() {
     bench.world.hold(&staged, "item").await.unwrap();
     bench.world.read(staged.id, 0..1).await.unwrap();
     let before = bench.store.stats();
-    bench
-        .world
-        .read(staged.id, 1_500_000..1_500_100)
-        .await
-        .unwrap();
+    bench.world.read(staged.id, 1_500_000..1_500_100).await.unwrap();
     let after = bench.store.stats();
-    assert_eq!(
-        (after.point_reads - before.point_reads, after.rows_read),
-        (1, before.rows_read)
-    );
-    bench
-        .world
-        .read(staged.id, 1_490_000..1_650_000)
-        .await
-        .unwrap();
+    assert_eq!((after.point_reads - before.point_reads, after.rows_read), (1, before.rows_read));
+    bench.world.read(staged.id, 1_490_000..1_650_000).await.unwrap();
     let chunks = bench.store.stats().rows_read - after.rows_read;
     let points = bench.store.stats().point_reads - after.point_reads;
-    assert!(
-        chunks + points <= 4,
-        "{chunks} + {points} chunks for 160 kB"
-    );
+    assert!(chunks + points <= 4, "{chunks} + {points} chunks for 160 kB");
 }

@@ -28,10 +28,7 @@ async fn a_damaged_chunk_is_named() {
     let id = held(&bench.world, 1, 150_000).await;
     let healthy = held(&bench.world, 2, 5_000).await;
     let chunks = bench.rows(b"BD").await;
-    let of_id: Vec<_> = chunks
-        .iter()
-        .filter(|row| row.value.len() > 10_000)
-        .collect();
+    let of_id: Vec<_> = chunks.iter().filter(|row| row.value.len() > 10_000).collect();
     assert_eq!(of_id.len(), 3);
     let mut broken = of_id[1].value.to_vec();
     broken[20_000] ^= 4;
@@ -41,11 +38,7 @@ async fn a_damaged_chunk_is_named() {
     assert_eq!(error.kind, Kind::Corrupt);
     assert!(error.detail.contains(&id.to_string()), "{error}");
     assert!(error.detail.contains("chunk 1: wrong checksum"), "{error}");
-    assert!(
-        !error.text.contains("chunk"),
-        "clients are told no internals: {}",
-        error.text
-    );
+    assert!(!error.text.contains("chunk"), "clients are told no internals: {}", error.text);
     bench.world.read(id, 0..50_000).await.unwrap();
 
     let mut damaged = Vec::new();
@@ -72,45 +65,28 @@ async fn a_damaged_chunk_is_named() {
 #[tokio::test]
 async fn sound_chunks_of_other_bytes_are_found_by_scrubbing() {
     let bench = Bench::new(1).await;
-    let (one, two) = (
-        held(&bench.world, 1, 5_000).await,
-        held(&bench.world, 2, 5_000).await,
-    );
+    let (one, two) = (held(&bench.world, 1, 5_000).await, held(&bench.world, 2, 5_000).await);
     let manifests = bench.rows(b"BM").await;
     put(&bench, &manifests[0].key, Some(&manifests[1].value)).await;
     let found = bench.blobs.scrub(None, 10).await.unwrap();
     assert_eq!(found.damaged.len(), 1);
     assert!(found.damaged[0].0 == one || found.damaged[0].0 == two);
-    assert!(
-        found.damaged[0].1.detail.contains("another hash"),
-        "{:?}",
-        found.damaged
-    );
+    assert!(found.damaged[0].1.detail.contains("another hash"), "{:?}", found.damaged);
 }
 
 #[tokio::test]
 async fn a_damaged_manifest_holds_up_nobody() {
     let bench = Bench::new(1).await;
-    let (one, two) = (
-        held(&bench.world, 1, 5_000).await,
-        held(&bench.world, 2, 5_000).await,
-    );
+    let (one, two) = (held(&bench.world, 1, 5_000).await, held(&bench.world, 2, 5_000).await);
     let key = [&b"BM"[..], &one.0].concat();
     put(&bench, &key, Some(b"\x01rubbish")).await;
-    assert_eq!(
-        bench.world.read(one, 0..10).await.map_err(|e| e.kind),
-        Err(Kind::Corrupt)
-    );
+    assert_eq!(bench.world.read(one, 0..10).await.map_err(|e| e.kind), Err(Kind::Corrupt));
     bench.world.release(one, "item").await;
     bench.world.release(two, "item").await;
     bench.world.pass_grace();
     assert_eq!(bench.world.collect_all().await.removed, 1);
     bench.world.assert_gone(two).await;
-    assert_eq!(
-        bench.rows(b"BM").await.len(),
-        1,
-        "what cannot be read is left for an operator"
-    );
+    assert_eq!(bench.rows(b"BM").await.len(), 1, "what cannot be read is left for an operator");
 }
 
 #[tokio::test]

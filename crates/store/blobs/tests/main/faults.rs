@@ -17,11 +17,7 @@ async fn an_unknown_commit_never_counts_twice() {
             assert_eq!(bench.rows(b"BR").await.len(), 1);
             assert_eq!(bench.rows(b"BM").await.len(), 1);
             assert_eq!(bench.rows(b"BL").await.len(), 0);
-            assert_eq!(
-                bench.rows(b"BX").await.len(),
-                0,
-                "its own upload was given up"
-            );
+            assert_eq!(bench.rows(b"BX").await.len(), 0, "its own upload was given up");
             assert!(bench.world.read(staged.id, 0..size as u64).await.unwrap() == bytes);
 
             bench.store.fail_next_commit(fault);
@@ -96,15 +92,7 @@ async fn schedules(seeds: std::ops::Range<u64>, faults: Faults) {
 
 #[tokio::test]
 async fn random_schedules_interleave() {
-    schedules(
-        0..12,
-        Faults {
-            interleave: 0.6,
-            short_pages: 0.2,
-            ..Faults::default()
-        },
-    )
-    .await;
+    schedules(0..12, Faults { interleave: 0.6, short_pages: 0.2, ..Faults::default() }).await;
 }
 
 #[tokio::test]
@@ -124,10 +112,6 @@ async fn random_schedules_over_unknown_commits() {
 
 #[tokio::test]
 async fn random_schedules_over_late_commits() {
-    let faults = Faults {
-        late_commit: 0.08,
-        interleave: 0.5,
-        ..Faults::default()
-    };
+    let faults = Faults { late_commit: 0.08, interleave: 0.5, ..Faults::default() };
     schedules(200..212, faults).await;
 }

@@ -29,10 +29,7 @@ impl Bench {
         let store_clock = Arc::new(ManualClock::default());
         let store = MemoryStore::seeded(store_clock.clone(), seed);
         let clock = Arc::new(ManualClock::default());
-        let env = Env {
-            clock: clock.clone() as Arc<dyn Clock>,
-            ..Env::simulated(seed)
-        };
+        let env = Env { clock: clock.clone() as Arc<dyn Clock>, ..Env::simulated(seed) };
         let dynamic: Arc<dyn Store> = Arc::new(store.clone());
         let blobs = StoreBlobs::open(dynamic.clone(), &env).await.unwrap();
         let world = World {
@@ -40,24 +37,13 @@ impl Bench {
             blobs: Arc::new(blobs.clone()),
             advance: Box::new(move |by| clock.advance(by)),
         };
-        Self {
-            store,
-            store_clock,
-            blobs,
-            world,
-            env,
-        }
+        Self { store, store_clock, blobs, world, env }
     }
 
     /// Another process on the same store, with the same clock.
     pub(crate) async fn second(&self) -> StoreBlobs {
-        let env = Env {
-            clock: self.env.clock.clone(),
-            ..Env::simulated(99)
-        };
-        StoreBlobs::open(Arc::new(self.store.clone()), &env)
-            .await
-            .unwrap()
+        let env = Env { clock: self.env.clock.clone(), ..Env::simulated(99) };
+        StoreBlobs::open(Arc::new(self.store.clone()), &env).await.unwrap()
     }
 
     /// All rows that begin so.
@@ -75,12 +61,8 @@ impl Bench {
 
     /// Nothing but the hash key may be left when nobody holds anything.
     pub(crate) async fn assert_empty(&self) {
-        let left: Vec<String> = self
-            .rows(b"B")
-            .await
-            .iter()
-            .map(|row| row.key.escape_ascii().to_string())
-            .collect();
+        let left: Vec<String> =
+            self.rows(b"B").await.iter().map(|row| row.key.escape_ascii().to_string()).collect();
         assert_eq!(left, ["BK"]);
     }
 }

@@ -29,10 +29,7 @@ async fn a_hundred_megabytes_pass_through_a_few_chunks() {
             // What is not in the store is in memory.
             let stored = bench.rows(b"BD").await.len() * CHUNK_BYTES;
             let taken = upload.size_bytes() as usize;
-            assert!(
-                stored + INLINE_BYTES_MAX + CHUNK_BYTES >= taken,
-                "{stored} of {taken}"
-            );
+            assert!(stored + INLINE_BYTES_MAX + CHUNK_BYTES >= taken, "{stored} of {taken}");
         }
     }
     let size = upload.size_bytes();
@@ -43,10 +40,7 @@ async fn a_hundred_megabytes_pass_through_a_few_chunks() {
     assert!(largest < TRANSACTION_BYTES_GOOD as u64);
     let before = stats.bytes_committed;
     bench.world.hold(&staged, "item").await.unwrap();
-    assert!(
-        bench.store.stats().bytes_committed - before < 1_000,
-        "the reference is small"
-    );
+    assert!(bench.store.stats().bytes_committed - before < 1_000, "the reference is small");
 
     let start = bench.store.stats();
     let mut bytes = bench.blobs.read(staged.id, 0..size);
@@ -67,10 +61,7 @@ async fn a_hundred_megabytes_pass_through_a_few_chunks() {
         let read = bench.store.stats();
         let rows = read.rows_read - start.rows_read + read.point_reads - start.point_reads;
         let needed = got.div_ceil(CHUNK_BYTES) + 3;
-        assert!(
-            rows as usize <= needed,
-            "{rows} chunks read when {needed} are needed"
-        );
+        assert!(rows as usize <= needed, "{rows} chunks read when {needed} are needed");
     }
     assert_eq!(got as u64, size);
 }

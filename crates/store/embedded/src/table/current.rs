@@ -48,23 +48,10 @@ impl Current {
     /// Begins with one empty active generation above the file.
     pub(crate) fn new(file: FileSnapshot, base: Version) -> Self {
         let generations = vec![Arc::new(Generation::new())];
-        let view = Arc::new(View {
-            base,
-            file: Arc::new(file),
-            generations,
-        });
+        let view = Arc::new(View { base, file: Arc::new(file), generations });
         let (retired, history) = (VecDeque::new(), VecDeque::new());
-        let state = State {
-            view,
-            version: base,
-            retired,
-            retired_bytes: 0,
-            history,
-        };
-        Self {
-            state: RwLock::new(state),
-            publishing: Mutex::new(()),
-        }
+        let state = State { view, version: base, retired, retired_bytes: 0, history };
+        Self { state: RwLock::new(state), publishing: Mutex::new(()) }
     }
 
     /// The newest version and the view to read it through.
@@ -94,12 +81,7 @@ impl Current {
     pub(crate) fn view_for(&self, version: Version, now: Duration) -> Option<Weak<View>> {
         let state = self.state.read();
         if version < state.version {
-            let made = state
-                .history
-                .iter()
-                .rev()
-                .find(|(_, first)| *first <= version)?
-                .0;
+            let made = state.history.iter().rev().find(|(_, first)| *first <= version)?.0;
             if made + CHOSEN_FOR <= now {
                 return None;
             }
@@ -138,11 +120,7 @@ impl Current {
         let mut generations = vec![Arc::new(Generation::new())];
         generations.extend(state.view.generations.iter().cloned());
         let file = state.view.file.clone();
-        let view = Arc::new(View {
-            base: state.view.base,
-            file,
-            generations,
-        });
+        let view = Arc::new(View { base: state.view.base, file, generations });
         state.replace(view, now, 0);
         true
     }
@@ -151,9 +129,7 @@ impl Current {
     pub(crate) fn oldest_frozen(&self) -> Option<Arc<Generation>> {
         let state = self.state.read();
         let generations = &state.view.generations;
-        (generations.len() > 1)
-            .then(|| generations.last().cloned())
-            .flatten()
+        (generations.len() > 1).then(|| generations.last().cloned()).flatten()
     }
 
     /// The oldest frozen generation is in the file now, as `file` shows it.
@@ -161,11 +137,7 @@ impl Current {
         let mut state = self.state.write();
         let mut generations = state.view.generations.clone();
         let bytes = generations.pop().map_or(0, |generation| generation.bytes());
-        let view = Arc::new(View {
-            base,
-            file: Arc::new(file),
-            generations,
-        });
+        let view = Arc::new(View { base, file: Arc::new(file), generations });
         state.replace(view, now, bytes);
     }
 
@@ -197,10 +169,7 @@ impl Current {
     pub(crate) fn memory(&self) -> (usize, usize) {
         let state = self.state.read();
         let generations = &state.view.generations;
-        let bytes: usize = generations
-            .iter()
-            .map(|generation| generation.bytes())
-            .sum();
+        let bytes: usize = generations.iter().map(|generation| generation.bytes()).sum();
         (generations.len(), bytes + state.retired_bytes)
     }
 }
@@ -208,29 +177,17 @@ impl Current {
 impl State {
     fn advance(&mut self, version: Version, now: Duration) {
         self.version = version;
-        if self
-            .history
-            .back()
-            .is_none_or(|(at, _)| *at + SAMPLE <= now)
-        {
+        if self.history.back().is_none_or(|(at, _)| *at + SAMPLE <= now) {
             self.history.push_back((now, version));
         }
-        while self
-            .history
-            .front()
-            .is_some_and(|(at, _)| *at + CHOSEN_FOR + SAMPLE <= now)
-        {
+        while self.history.front().is_some_and(|(at, _)| *at + CHOSEN_FOR + SAMPLE <= now) {
             self.history.pop_front();
         }
     }
 
     fn replace(&mut self, view: Arc<View>, now: Duration, bytes: usize) {
         let view = std::mem::replace(&mut self.view, view);
-        self.retired.push_back(Retired {
-            at: now,
-            view,
-            bytes,
-        });
+        self.retired.push_back(Retired { at: now, view, bytes });
         self.retired_bytes += bytes;
     }
 }

@@ -35,13 +35,8 @@ pub(crate) struct Meta {
 
 impl Meta {
     fn encode(&self) -> Vec<u8> {
-        let (position, version) = self.applied.unwrap_or((
-            Position {
-                generation: 0,
-                offset: 0,
-            },
-            0,
-        ));
+        let (position, version) =
+            self.applied.unwrap_or((Position { generation: 0, offset: 0 }, 0));
         let mut row = Vec::with_capacity(48);
         row.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
         row.extend_from_slice(&self.store.to_le_bytes());
@@ -54,9 +49,7 @@ impl Meta {
     }
 
     fn decode(row: &[u8]) -> Result<Self, &'static str> {
-        let row: &[u8; 48] = row
-            .try_into()
-            .map_err(|_| "the store's own row has an odd length")?;
+        let row: &[u8; 48] = row.try_into().map_err(|_| "the store's own row has an odd length")?;
         let word = |at: usize| {
             let mut word = [0; 8];
             word.copy_from_slice(&row[at..at + 8]);
@@ -68,15 +61,9 @@ impl Meta {
         if row[..4] != FORMAT_VERSION.to_le_bytes() {
             return Err("the file was written by a program of another version");
         }
-        let position = Position {
-            generation: word(20),
-            offset: word(28),
-        };
+        let position = Position { generation: word(20), offset: word(28) };
         let applied = (position.generation != 0).then_some((position, word(36) as Version));
-        Ok(Self {
-            store: u128::from(word(4)) | u128::from(word(12)) << 64,
-            applied,
-        })
+        Ok(Self { store: u128::from(word(4)) | u128::from(word(12)) << 64, applied })
     }
 }
 
@@ -141,9 +128,7 @@ impl TableFile {
                 // does not walk the whole file.
                 write.set_quick_repair(true);
             } else {
-                write
-                    .set_durability(Durability::None)
-                    .map_err(table_error)?;
+                write.set_durability(Durability::None).map_err(table_error)?;
             }
             {
                 let mut rows = write.open_table(ROWS).map_err(table_error)?;
@@ -151,11 +136,7 @@ impl TableFile {
                     write_rows(&mut rows, generation).map_err(table_error)?;
                 }
                 let mut meta = write.open_table(META).map_err(table_error)?;
-                let row = Meta {
-                    store: self.store,
-                    applied,
-                }
-                .encode();
+                let row = Meta { store: self.store, applied }.encode();
                 meta.insert(META_KEY, &row[..]).map_err(table_error)?;
             }
             write.commit().map_err(table_error)
@@ -166,9 +147,7 @@ impl TableFile {
     pub(crate) fn snapshot(&self) -> Result<FileSnapshot> {
         guarded(|| {
             let read = self.database.begin_read().map_err(table_error)?;
-            Ok(FileSnapshot {
-                rows: read.open_table(ROWS).map_err(table_error)?,
-            })
+            Ok(FileSnapshot { rows: read.open_table(ROWS).map_err(table_error)? })
         })
     }
 }
@@ -181,8 +160,7 @@ fn write_rows(
     generation.drain_into(
         |begin, end| {
             let bounds = (Bound::Included(&begin[..]), Bound::Excluded(&end[..]));
-            rows.borrow_mut()
-                .retain_in::<&[u8], _>(bounds, |_, _| false)
+            rows.borrow_mut().retain_in::<&[u8], _>(bounds, |_, _| false)
         },
         |key, value| {
             let mut rows = rows.borrow_mut();
@@ -215,9 +193,7 @@ fn read_value(key: &[u8], stored: &[u8]) -> StoreResult<Bytes> {
             metrics::counter!("rialto_store_damaged_rows_total").increment(1);
             let key = hex(key);
             tracing::error!(key, "a row's checksum is wrong");
-            Err(StoreError::Stopped(format!(
-                "the row with key {key} is damaged"
-            )))
+            Err(StoreError::Stopped(format!("the row with key {key} is damaged")))
         }
     }
 }
@@ -249,13 +225,8 @@ impl FileSnapshot {
         range: &KeyRange,
         reverse: bool,
     ) -> StoreResult<FileCursor<'a>> {
-        let mut cursor = FileCursor {
-            snapshot: self,
-            window: range.clone(),
-            reverse,
-            rows: None,
-            next: None,
-        };
+        let mut cursor =
+            FileCursor { snapshot: self, window: range.clone(), reverse, rows: None, next: None };
         cursor.enter()?;
         Ok(cursor)
     }
@@ -264,19 +235,10 @@ impl FileSnapshot {
     pub(crate) fn check(&self, from: &[u8], count: usize) -> Result<(Vec<Bytes>, Option<Bytes>)> {
         guarded(|| {
             let bounds = (Bound::Excluded(from), Bound::Unbounded);
-            let bounds = if from.is_empty() {
-                (Bound::Included(from), bounds.1)
-            } else {
-                bounds
-            };
+            let bounds = if from.is_empty() { (Bound::Included(from), bounds.1) } else { bounds };
             let mut damaged = Vec::new();
             let mut last = None;
-            for row in self
-                .rows
-                .range::<&[u8]>(bounds)
-                .map_err(table_error)?
-                .take(count)
-            {
+            for row in self.rows.range::<&[u8]>(bounds).map_err(table_error)?.take(count) {
                 let (key, stored) = row.map_err(table_error)?;
                 let key = Bytes::copy_from_slice(key.value());
                 if verified(&key, stored.value()).is_none() {
@@ -339,13 +301,9 @@ impl FileCursor<'_> {
         if self.window.is_empty() {
             return Ok(());
         }
-        let bounds = (
-            Bound::Included(&self.window.begin[..]),
-            Bound::Excluded(&self.window.end[..]),
-        );
-        let rows = catch_unwind(AssertUnwindSafe(|| {
-            self.snapshot.rows.range::<&[u8]>(bounds)
-        }));
+        let bounds =
+            (Bound::Included(&self.window.begin[..]), Bound::Excluded(&self.window.end[..]));
+        let rows = catch_unwind(AssertUnwindSafe(|| self.snapshot.rows.range::<&[u8]>(bounds)));
         let rows = rows.map_err(|_| read_error("a page is damaged beyond reading"))?;
         self.rows = Some(rows.map_err(read_error)?);
         self.advance()
@@ -356,13 +314,7 @@ impl FileCursor<'_> {
             return Ok(());
         };
         let reverse = self.reverse;
-        let step = AssertUnwindSafe(|| {
-            if reverse {
-                rows.next_back()
-            } else {
-                rows.next()
-            }
-        });
+        let step = AssertUnwindSafe(|| if reverse { rows.next_back() } else { rows.next() });
         let row = catch_unwind(step).map_err(|_| read_error("a page is damaged beyond reading"))?;
         self.next = match row {
             Some(Ok((key, value))) => Some((Bytes::copy_from_slice(key.value()), value)),
@@ -375,11 +327,7 @@ impl FileCursor<'_> {
 
 /// Bytes for people, at most 64 of them.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    let mut text: String = bytes
-        .iter()
-        .take(64)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let mut text: String = bytes.iter().take(64).map(|byte| format!("{byte:02x}")).collect();
     if bytes.len() > 64 {
         text.push('…');
     }

@@ -96,10 +96,7 @@ pub(crate) struct Entry {
 
 impl Generation {
     pub(crate) fn new() -> Self {
-        Self {
-            inner: RwLock::new(Inner::default()),
-            any_cleared: AtomicBool::new(false),
-        }
+        Self { inner: RwLock::new(Inner::default()), any_cleared: AtomicBool::new(false) }
     }
 
     /// Adds the effect of one version, which is greater than all before.
@@ -131,13 +128,8 @@ impl Generation {
     /// What the layer knows about a key at a version.
     pub(crate) fn get(&self, key: &[u8], version: Version) -> Found {
         let inner = self.inner.read();
-        let entry = inner
-            .keys
-            .get(key)
-            .and_then(|versions| versions.at(version));
-        let cleared = inner
-            .covering(key)
-            .and_then(|(_, fragment)| fragment.at(version));
+        let entry = inner.keys.get(key).and_then(|versions| versions.at(version));
+        let cleared = inner.covering(key).and_then(|(_, fragment)| fragment.at(version));
         match (entry, cleared) {
             (Some((at, _)), Some(cleared)) if cleared > *at => Found::Removed,
             (Some((_, Some(value))), _) => Found::Value(value.clone()),
@@ -154,13 +146,7 @@ impl Generation {
         let inner = self.inner.read();
         let (begin, fragment) = inner.covering(key)?;
         let at = fragment.at(version)?;
-        Some((
-            KeyRange {
-                begin: begin.clone(),
-                end: fragment.end.clone(),
-            },
-            at,
-        ))
+        Some((KeyRange { begin: begin.clone(), end: fragment.end.clone() }, at))
     }
 
     /// Up to `count` keys of a window with their newest entry not after `version`.
@@ -175,18 +161,11 @@ impl Generation {
             return Vec::new();
         }
         let inner = self.inner.read();
-        let bounds = (
-            Bound::Included(&window.begin[..]),
-            Bound::Excluded(&window.end[..]),
-        );
+        let bounds = (Bound::Included(&window.begin[..]), Bound::Excluded(&window.end[..]));
         let range = inner.keys.range::<[u8], _>(bounds);
         let entry = |(key, versions): (&Bytes, &Versions)| {
             let (version, value) = versions.at(version)?;
-            Some(Entry {
-                key: key.clone(),
-                version: *version,
-                value: value.clone(),
-            })
+            Some(Entry { key: key.clone(), version: *version, value: value.clone() })
         };
         if reverse {
             range.rev().filter_map(entry).take(count).collect()
@@ -207,9 +186,7 @@ impl Generation {
             clear(begin, &fragment.end)?;
         }
         for (key, versions) in &inner.keys {
-            let cleared = inner
-                .covering(key)
-                .and_then(|(_, f)| f.versions.last().copied());
+            let cleared = inner.covering(key).and_then(|(_, f)| f.versions.last().copied());
             match cleared {
                 Some(at) if at > versions.newest.0 => {}
                 Some(_) if versions.newest.1.is_none() => {}
@@ -229,10 +206,7 @@ impl Inner {
                 versions.older.push(before);
             }
             None => {
-                let versions = Versions {
-                    newest: (version, value),
-                    older: Vec::new(),
-                };
+                let versions = Versions { newest: (version, value), older: Vec::new() };
                 self.keys.insert(key, versions);
             }
         }
@@ -249,10 +223,7 @@ impl Inner {
     fn clear(&mut self, range: &KeyRange, version: Version) {
         self.split_at(&range.begin);
         self.split_at(&range.end);
-        let bounds = (
-            Bound::Included(&range.begin[..]),
-            Bound::Excluded(&range.end[..]),
-        );
+        let bounds = (Bound::Included(&range.begin[..]), Bound::Excluded(&range.end[..]));
         let mut at = range.begin.clone();
         let mut gaps = Vec::new();
         for (begin, fragment) in self.cleared.range_mut::<[u8], _>(bounds) {
@@ -268,13 +239,7 @@ impl Inner {
         }
         for (begin, end) in gaps {
             self.bytes += ENTRY_BYTES + begin.len() + end.len();
-            self.cleared.insert(
-                begin,
-                Fragment {
-                    end,
-                    versions: vec![version],
-                },
-            );
+            self.cleared.insert(begin, Fragment { end, versions: vec![version] });
         }
     }
 

@@ -31,9 +31,8 @@ impl View {
             return Ok(page);
         }
         let layers = self.generations.iter();
-        let mut layers: Vec<_> = layers
-            .map(|layer| Layer::new(layer, range, version, reverse))
-            .collect();
+        let mut layers: Vec<_> =
+            layers.map(|layer| Layer::new(layer, range, version, reverse)).collect();
         let mut file = self.file.cursor(range, reverse)?;
         let mut bytes = 0;
         loop {
@@ -65,21 +64,13 @@ struct Layer<'a> {
 impl<'a> Layer<'a> {
     fn new(generation: &'a Generation, range: &KeyRange, version: Version, reverse: bool) -> Self {
         let window = range.clone();
-        Self {
-            generation,
-            window,
-            version,
-            reverse,
-            chunk: VecDeque::new(),
-            count: CHUNK_MIN,
-        }
+        Self { generation, window, version, reverse, chunk: VecDeque::new(), count: CHUNK_MIN }
     }
 
     fn peek(&mut self) -> Option<&Entry> {
         if self.chunk.is_empty() && !self.window.is_empty() {
             let entries =
-                self.generation
-                    .chunk(&self.window, self.version, self.reverse, self.count);
+                self.generation.chunk(&self.window, self.version, self.reverse, self.count);
             match entries.last() {
                 Some(last) if entries.len() == self.count && self.reverse => {
                     self.window.end = last.key.clone();
@@ -96,11 +87,7 @@ impl<'a> Layer<'a> {
     }
 
     fn take(&mut self, key: &[u8]) -> Option<Entry> {
-        if self.peek()?.key == key {
-            self.chunk.pop_front()
-        } else {
-            None
-        }
+        if self.peek()?.key == key { self.chunk.pop_front() } else { None }
     }
 }
 

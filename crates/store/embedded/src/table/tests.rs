@@ -32,10 +32,7 @@ fn key() -> impl Strategy<Value = Bytes> {
 }
 
 fn range() -> impl Strategy<Value = KeyRange> {
-    (key(), key()).prop_map(|(a, b)| KeyRange {
-        begin: a.clone().min(b.clone()),
-        end: a.max(b),
-    })
+    (key(), key()).prop_map(|(a, b)| KeyRange { begin: a.clone().min(b.clone()), end: a.max(b) })
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -86,19 +83,11 @@ impl Table {
         assert_eq!(file.read_meta().unwrap().store, 5);
         let current = Current::new(file.snapshot().unwrap(), 0);
         current.advance(0, Duration::ZERO);
-        Self {
-            file,
-            current,
-            version: 0,
-            history: vec![(0, Rows::new())],
-        }
+        Self { file, current, version: 0, history: vec![(0, Rows::new())] }
     }
 
     fn run(&mut self, step: Step) {
-        let position = Position {
-            generation: 1,
-            offset: 0,
-        };
+        let position = Position { generation: 1, offset: 0 };
         match step {
             Step::Commit(mutations) => {
                 self.version += 1;
@@ -106,14 +95,8 @@ impl Table {
                 model(&mut rows, &mutations);
                 self.history.push((self.version, rows));
                 let mut effect = Effect::default();
-                Prepared::new(mutations, &[0; 10], |_| Ok(None))
-                    .unwrap()
-                    .add_to(&mut effect);
-                let last = Last {
-                    version: self.version,
-                    position,
-                    written: 0,
-                };
+                Prepared::new(mutations, &[0; 10], |_| Ok(None)).unwrap().add_to(&mut effect);
+                let last = Last { version: self.version, position, written: 0 };
                 self.current.publish(&effect, last, Duration::ZERO);
             }
             Step::Freeze => {
@@ -124,11 +107,8 @@ impl Table {
                     return;
                 };
                 let version = generation.last().unwrap().version;
-                self.file
-                    .write(Some(&generation), Some((position, version)), false)
-                    .unwrap();
-                self.current
-                    .applied(self.file.snapshot().unwrap(), version, Duration::ZERO);
+                self.file.write(Some(&generation), Some((position, version)), false).unwrap();
+                self.current.applied(self.file.snapshot().unwrap(), version, Duration::ZERO);
             }
         }
     }
@@ -183,29 +163,16 @@ proptest! {
 fn clearing_many_rows_takes_no_memory_and_hides_them_at_once() {
     let mut table = Table::new();
     let name = |n: u32| Bytes::copy_from_slice(&n.to_be_bytes());
-    let rows = (0..20_000)
-        .map(|n| Mutation::Set(name(n), Bytes::from_static(b"x")))
-        .collect();
+    let rows = (0..20_000).map(|n| Mutation::Set(name(n), Bytes::from_static(b"x"))).collect();
     for step in [Step::Commit(rows), Step::Freeze, Step::Apply] {
         table.run(step);
     }
-    let all = KeyRange {
-        begin: Bytes::new(),
-        end: name(19_999),
-    };
+    let all = KeyRange { begin: Bytes::new(), end: name(19_999) };
     table.run(Step::Commit(vec![Mutation::ClearRange(all.clone())]));
     assert!(table.current.active_bytes() < 1_000);
     let view = table.current.view();
-    let page = view
-        .scan(&KeyRange::new(&b""[..], &b"\xff"[..]), 2, false, 10)
-        .unwrap();
-    assert_eq!(
-        page.rows
-            .iter()
-            .map(|row| row.key.clone())
-            .collect::<Vec<_>>(),
-        [name(19_999)]
-    );
+    let page = view.scan(&KeyRange::new(&b""[..], &b"\xff"[..]), 2, false, 10).unwrap();
+    assert_eq!(page.rows.iter().map(|row| row.key.clone()).collect::<Vec<_>>(), [name(19_999)]);
     let back = view.scan(&all, 2, true, 10).unwrap();
     assert_eq!((back.rows.len(), back.more), (0, false));
 }
@@ -213,10 +180,7 @@ fn clearing_many_rows_takes_no_memory_and_hides_them_at_once() {
 #[test]
 fn replaced_views_are_let_go_after_five_seconds() {
     let mut table = Table::new();
-    table.run(Step::Commit(vec![Mutation::Set(
-        Bytes::from_static(b"a"),
-        Bytes::new(),
-    )]));
+    table.run(Step::Commit(vec![Mutation::Set(Bytes::from_static(b"a"), Bytes::new())]));
     let (version, view) = table.current.newest();
     table.run(Step::Freeze);
     table.run(Step::Apply);
@@ -234,10 +198,7 @@ fn a_flood_of_writes_lets_old_views_go_earlier() {
     for n in 0..5u8 {
         views.push(table.current.newest().1);
         let value = Bytes::from(vec![n; 1_000]);
-        table.run(Step::Commit(vec![Mutation::Set(
-            Bytes::from_static(b"a"),
-            value,
-        )]));
+        table.run(Step::Commit(vec![Mutation::Set(Bytes::from_static(b"a"), value)]));
         table.run(Step::Freeze);
         table.run(Step::Apply);
     }
@@ -252,10 +213,7 @@ fn only_versions_of_the_last_five_seconds_may_be_chosen() {
     let set = || vec![Mutation::Set(Bytes::from_static(b"a"), Bytes::new())];
     table.run(Step::Commit(set()));
     let (late, too_late) = (Duration::from_millis(4_999), Duration::from_millis(5_000));
-    assert!(
-        table.current.view_for(1, too_late).is_some(),
-        "the newest is always there"
-    );
+    assert!(table.current.view_for(1, too_late).is_some(), "the newest is always there");
     table.run(Step::Commit(set()));
     assert!(table.current.view_for(1, late).is_some());
     assert!(table.current.view_for(1, too_late).is_none());

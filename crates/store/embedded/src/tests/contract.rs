@@ -50,15 +50,8 @@ struct Embedded {
 
 impl Embedded {
     fn backend() -> Arc<dyn Backend> {
-        let clock = Skewed {
-            real: Env::real().clock,
-            ahead_ms: Arc::default(),
-        };
-        Arc::new(Self {
-            clock,
-            latest: Mutex::new(None),
-            crashes: AtomicU64::new(0),
-        })
+        let clock = Skewed { real: Env::real().clock, ahead_ms: Arc::default() };
+        Arc::new(Self { clock, latest: Mutex::new(None), crashes: AtomicU64::new(0) })
     }
 
     fn start(&self, disk: SimDisk) -> Arc<dyn Store> {
@@ -87,9 +80,7 @@ impl Backend for Embedded {
     }
 
     async fn advance(&self, by: Duration) -> bool {
-        self.clock
-            .ahead_ms
-            .fetch_add(by.as_millis() as u64, Ordering::SeqCst);
+        self.clock.ahead_ms.fetch_add(by.as_millis() as u64, Ordering::SeqCst);
         true
     }
 
@@ -112,10 +103,7 @@ async fn the_suite() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn random_histories_are_strictly_serialisable() {
     let backend = Embedded::backend();
-    let size = serialisability::Size {
-        clients: 6,
-        transactions: 25,
-    };
+    let size = serialisability::Size { clients: 6, transactions: 25 };
     let mut conflicts = 0;
     for seed in 0..30 {
         conflicts += serialisability::check(&backend, seed, size).await.conflicts;

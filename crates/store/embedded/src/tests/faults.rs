@@ -45,9 +45,7 @@ async fn a_failed_sync_stops_the_store_and_loses_nothing_acknowledged() {
         assert!(store.close().await.is_err());
         machine.power_cut(nth);
         let store = open_on(&Machine::new(disk), nth, Sizes::small(), None).unwrap();
-        verify(&*store, &ledger)
-            .await
-            .unwrap_or_else(|text| panic!("sync {nth}: {text}"));
+        verify(&*store, &ledger).await.unwrap_or_else(|text| panic!("sync {nth}: {text}"));
     }
 }
 
@@ -108,10 +106,7 @@ async fn a_full_disk_refuses_commits_serves_reads_and_heals() {
     drop(store);
     let store = open_on(&machine, 2, Sizes::small(), None).unwrap();
     for n in 0..written {
-        assert!(
-            get(&store, &format!("row{n}")).await.unwrap().is_some(),
-            "row{n} of {written}"
-        );
+        assert!(get(&store, &format!("row{n}")).await.unwrap().is_some(), "row{n} of {written}");
     }
     assert!(store.scrub().await.unwrap().is_empty());
 }
@@ -138,9 +133,7 @@ async fn a_power_cut_on_a_full_disk_loses_nothing() {
         drop(store);
         disk.set_room(None);
         let store = open_on(&Machine::new(disk), seed, Sizes::small(), None).unwrap();
-        verify(&*store, &ledger)
-            .await
-            .unwrap_or_else(|text| panic!("seed {seed}: {text}"));
+        verify(&*store, &ledger).await.unwrap_or_else(|text| panic!("seed {seed}: {text}"));
     }
 }
 
@@ -164,10 +157,7 @@ async fn damage_in_the_middle_of_the_log_is_named() {
     // Nothing was changed: undo the damage and all is there.
     disk.corrupt(&segment, 5 * 4096 + 60).unwrap();
     let store = open_on(&machine, 1, Sizes::default(), None).unwrap();
-    assert_eq!(
-        get(&store, "key").await.unwrap().as_deref(),
-        Some(&[9; 100][..])
-    );
+    assert_eq!(get(&store, "key").await.unwrap().as_deref(), Some(&[9; 100][..]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -176,9 +166,7 @@ async fn a_damaged_row_is_named_and_the_others_are_served() {
     let machine = Machine::new(disk.clone());
     let store = open_on(&machine, 1, Sizes::default(), None).unwrap();
     set(&store, "good", b"fine").await.unwrap();
-    set(&store, "worse", b"the value that will be damaged")
-        .await
-        .unwrap();
+    set(&store, "worse", b"the value that will be damaged").await.unwrap();
     assert!(store.scrub().await.unwrap().is_empty());
     store.close().await.unwrap();
     let table = dir().join("table.redb");
@@ -186,18 +174,14 @@ async fn a_damaged_row_is_named_and_the_others_are_served() {
     let mut bytes = vec![0; file.len().unwrap() as usize];
     file.read_at(0, &mut bytes).unwrap();
     let pattern = b"the value that will be damaged";
-    let places: Vec<_> = (0..bytes.len() - 40)
-        .filter(|at| &bytes[*at..*at + pattern.len()] == pattern)
-        .collect();
+    let places: Vec<_> =
+        (0..bytes.len() - 40).filter(|at| &bytes[*at..*at + pattern.len()] == pattern).collect();
     assert!(!places.is_empty());
     for at in places {
         disk.corrupt(&table, at as u64 + 4).unwrap();
     }
     let store = open_on(&machine, 1, Sizes::default(), None).unwrap();
-    assert_eq!(
-        get(&store, "good").await.unwrap().as_deref(),
-        Some(&b"fine"[..])
-    );
+    assert_eq!(get(&store, "good").await.unwrap().as_deref(), Some(&b"fine"[..]));
     let error = get(&store, "worse").await.unwrap_err();
     assert!(error.to_string().contains("776f727365"), "{error}");
     assert_eq!(store.scrub().await.unwrap(), ["worse"]);
@@ -214,10 +198,7 @@ async fn a_second_opener_is_refused_and_told_by_whom() {
     let store = EmbeddedStore::open(options()).unwrap();
     let refused = EmbeddedStore::open(options()).map(drop).unwrap_err();
     let pid = std::process::id();
-    assert!(
-        refused.to_string().contains(&format!("(pid {pid})")),
-        "{refused}"
-    );
+    assert!(refused.to_string().contains(&format!("(pid {pid})")), "{refused}");
     store.close().await.unwrap();
     EmbeddedStore::open(options()).unwrap();
 }
@@ -226,15 +207,9 @@ async fn a_second_opener_is_refused_and_told_by_whom() {
 async fn a_lost_table_file_is_no_new_store() {
     let disk = SimDisk::default();
     let machine = Machine::new(disk.clone());
-    open_on(&machine, 1, Sizes::small(), None)
-        .unwrap()
-        .close()
-        .await
-        .unwrap();
+    open_on(&machine, 1, Sizes::small(), None).unwrap().close().await.unwrap();
     disk.remove(&dir().join("table.redb")).unwrap();
-    let refused = open_on(&machine, 1, Sizes::small(), None)
-        .map(drop)
-        .unwrap_err();
+    let refused = open_on(&machine, 1, Sizes::small(), None).map(drop).unwrap_err();
     assert!(refused.to_string().contains("missing"), "{refused}");
 }
 
@@ -257,9 +232,6 @@ async fn versions_never_repeat_and_a_closed_store_says_so() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transaction_that_does_not_fit_the_log_is_refused() {
     let store = open_on(&Machine::new(SimDisk::default()), 1, Sizes::small(), None).unwrap();
-    assert_eq!(
-        set(&store, "a", &[0; 60_000]).await,
-        Err(StoreError::TransactionTooLarge)
-    );
+    assert_eq!(set(&store, "a", &[0; 60_000]).await, Err(StoreError::TransactionTooLarge));
     set(&store, "a", &[0; 40_000]).await.unwrap();
 }

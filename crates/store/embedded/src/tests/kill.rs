@@ -58,15 +58,10 @@ fn run_and_kill(dir: &Path, next: &[u64], acks: usize) -> Vec<(usize, Ack)> {
         let text = String::from_utf8_lossy(&line).into_owned();
         // The harness writes without a line end before the first one.
         if let Some(at) = text.find("ack ").filter(|_| text.ends_with('\n')) {
-            let parts: Vec<u64> = text[at + 4..]
-                .split_whitespace()
-                .map(|n| n.parse().unwrap())
-                .collect();
-            let ack = Ack {
-                version: parts[2] as i64,
-                index: parts[1],
-                durability: durability(parts[0]),
-            };
+            let parts: Vec<u64> =
+                text[at + 4..].split_whitespace().map(|n| n.parse().unwrap()).collect();
+            let ack =
+                Ack { version: parts[2] as i64, index: parts[1], durability: durability(parts[0]) };
             found.push((parts[0] as usize, ack));
             if found.len() == acks {
                 child.kill().unwrap();
@@ -86,19 +81,13 @@ async fn killed_processes_lose_nothing() {
     for round in 0..10usize {
         let next = *ledger.next.lock();
         let acks = run_and_kill(&dir, &next, 20 + 37 * round);
-        assert!(
-            acks.len() >= 20,
-            "round {round}: {} acknowledgements",
-            acks.len()
-        );
+        assert!(acks.len() >= 20, "round {round}: {} acknowledgements", acks.len());
         for (writer, ack) in acks {
             ledger.acks.lock()[writer].push(ack);
         }
         // What the child tried is not known; nothing is counted as too much.
         *ledger.next.lock() = [u64::MAX; WRITERS as usize];
         let store = open(&dir);
-        verify(&*store, &ledger)
-            .await
-            .unwrap_or_else(|text| panic!("round {round}: {text}"));
+        verify(&*store, &ledger).await.unwrap_or_else(|text| panic!("round {round}: {text}"));
     }
 }

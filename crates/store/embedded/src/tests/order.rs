@@ -132,10 +132,7 @@ async fn what_may_wait_for_a_sync_does_not_wait_for_ever() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commits_that_may_wait_force_no_sync() {
-    let sizes = Sizes {
-        unsynced_ms: 3_600_000,
-        ..Sizes::default()
-    };
+    let sizes = Sizes { unsynced_ms: 3_600_000, ..Sizes::default() };
     let store = open_on(&Machine::new(SimDisk::default()), 1, sizes, None).unwrap();
     let before = store.stats().syncs;
     for index in 0..20 {

@@ -34,9 +34,7 @@ async fn lives(
         let machine = Machine::new(disk.clone());
         let opened = open_on(&machine, seed ^ life, Sizes::small(), mutant);
         let store = opened.map_err(|error| format!("life {life}: {error}"))?;
-        verify(&*store, &ledger)
-            .await
-            .map_err(|text| format!("life {life}: {text}"))?;
+        verify(&*store, &ledger).await.map_err(|text| format!("life {life}: {text}"))?;
         let goal = disk.syncs() + 1 + random.below(120);
         let writers: Vec<_> = (0..WRITERS)
             .map(|writer| {
@@ -55,9 +53,7 @@ async fn lives(
         for writer in writers {
             writer.await.map_err(|error| error.to_string())?;
         }
-        tokio::task::spawn_blocking(move || drop(store))
-            .await
-            .map_err(|e| e.to_string())?;
+        tokio::task::spawn_blocking(move || drop(store)).await.map_err(|e| e.to_string())?;
     }
     disk.set_sync_time(Duration::ZERO);
     let store = open_on(&Machine::new(disk), seed, Sizes::small(), None);
@@ -99,19 +95,13 @@ async fn worlds(seeds: u64, mutant: Option<Mutant>) -> Result<Seen, String> {
 async fn power_cuts_lose_nothing() {
     let seen = worlds(50, None).await.unwrap();
     println!("{seen:?}");
-    assert!(
-        seen.commits > 3_000 && seen.checkpoints > 50 && seen.replays > 50,
-        "{seen:?}"
-    );
+    assert!(seen.commits > 3_000 && seen.checkpoints > 50 && seen.replays > 50, "{seen:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_never_syncs_is_caught() {
     let caught = worlds(50, Some(Mutant::NoFsync)).await.unwrap_err();
-    assert!(
-        caught.contains("lost") || caught.contains("damaged"),
-        "{caught}"
-    );
+    assert!(caught.contains("lost") || caught.contains("damaged"), "{caught}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -32,10 +32,7 @@ pub(super) struct Machine {
 
 impl Machine {
     pub(super) fn new(disk: SimDisk) -> Self {
-        Self {
-            disk,
-            alive: Arc::new(AtomicBool::new(true)),
-        }
+        Self { disk, alive: Arc::new(AtomicBool::new(true)) }
     }
 
     pub(super) fn power_cut(&self, seed: u64) {
@@ -103,10 +100,7 @@ pub(super) fn open_on(
     sizes: Sizes,
     mutant: Option<Mutant>,
 ) -> crate::Result<Arc<EmbeddedStore>> {
-    let env = Env {
-        disk: Arc::new(machine.clone()),
-        ..Simulation::new(seed).env()
-    };
+    let env = Env { disk: Arc::new(machine.clone()), ..Simulation::new(seed).env() };
     let mut options = Options::new(dir(), env);
     options.sizes = sizes;
     options.mutant = mutant;
@@ -130,11 +124,7 @@ pub(super) struct Ledger {
 }
 
 pub(super) fn durability(writer: u64) -> Durability {
-    if writer == LAZY {
-        Durability::WithNext
-    } else {
-        Durability::OnCommit
-    }
+    if writer == LAZY { Durability::WithNext } else { Durability::OnCommit }
 }
 
 pub(super) fn row(writer: u64, index: u64) -> String {
@@ -176,11 +166,7 @@ pub(super) async fn write(store: Arc<dyn Store>, ledger: Arc<Ledger>, writer: u6
         match commit(&*store, writer, index).await {
             Ok(version) => {
                 disk.mark(format!("ack {writer} {index}"));
-                let ack = Ack {
-                    version,
-                    index,
-                    durability: durability(writer),
-                };
+                let ack = Ack { version, index, durability: durability(writer) };
                 ledger.acks.lock()[writer as usize].push(ack);
             }
             Err(_) => return,
@@ -189,10 +175,7 @@ pub(super) async fn write(store: Arc<dyn Store>, ledger: Arc<Ledger>, writer: u6
 }
 
 async fn number(store: &dyn Store, key: String) -> Result<Option<u64>, StoreError> {
-    let value = store
-        .begin()
-        .get(key.as_bytes(), Isolation::Snapshot)
-        .await?;
+    let value = store.begin().get(key.as_bytes(), Isolation::Snapshot).await?;
     Ok(value.map(|value| u64::from_le_bytes(value[..].try_into().unwrap())))
 }
 
@@ -202,11 +185,7 @@ async fn rows(store: &dyn Store, range: &KeyRange) -> Result<Vec<(Bytes, Bytes)>
     let mut rows = Vec::new();
     while let Some(read) = next {
         let page = tx.get_range(&read, Isolation::Snapshot).await?;
-        rows.extend(
-            page.rows
-                .iter()
-                .map(|row| (row.key.clone(), row.value.clone())),
-        );
+        rows.extend(page.rows.iter().map(|row| (row.key.clone(), row.value.clone())));
         next = read.after(&page);
     }
     Ok(rows)
@@ -214,10 +193,7 @@ async fn rows(store: &dyn Store, range: &KeyRange) -> Result<Vec<(Bytes, Bytes)>
 
 /// The rows that a writer has after `count` commits.
 fn expected_rows(writer: u64, count: u64) -> Vec<(Bytes, Bytes)> {
-    let cleared = (0..count)
-        .rev()
-        .find(|index| index % 16 == 15)
-        .map_or(0, |at| at - KEPT);
+    let cleared = (0..count).rev().find(|index| index % 16 == 15).map_or(0, |at| at - KEPT);
     let row = |index| (row(writer, index).into(), payload(writer, index).into());
     (cleared..count).map(row).collect()
 }
@@ -235,16 +211,12 @@ pub(super) async fn verify(store: &dyn Store, ledger: &Ledger) -> Result<(), Str
         total += count;
         let tried = std::mem::replace(&mut ledger.next.lock()[writer as usize], count);
         if count > tried {
-            return Err(format!(
-                "writer {writer}: {count} commits found, {tried} tried"
-            ));
+            return Err(format!("writer {writer}: {count} commits found, {tried} tried"));
         }
         let prefix = KeyRange::prefix(format!("w{writer}/").as_bytes());
         let found = rows(store, &prefix).await.map_err(text)?;
         if found != expected_rows(writer, count) {
-            return Err(format!(
-                "writer {writer}: the rows are not those of {count} commits"
-            ));
+            return Err(format!("writer {writer}: the rows are not those of {count} commits"));
         }
         for ack in std::mem::take(&mut ledger.acks.lock()[writer as usize]) {
             if ack.index < count {
@@ -254,23 +226,16 @@ pub(super) async fn verify(store: &dyn Store, ledger: &Ledger) -> Result<(), Str
             }
         }
     }
-    let sum = number(store, "sum".into())
-        .await
-        .map_err(text)?
-        .unwrap_or(0);
+    let sum = number(store, "sum".into()).await.map_err(text)?.unwrap_or(0);
     if sum != total {
-        return Err(format!(
-            "the counter says {sum}, the writers {total}: half a commit"
-        ));
+        return Err(format!("the counter says {sum}, the writers {total}: half a commit"));
     }
     for ack in lost {
         if ack.durability == Durability::OnCommit {
             return Err(format!("acknowledged and lost: {ack:?}"));
         }
         if ack.version <= newest_found {
-            return Err(format!(
-                "lost, though a later commit is there: {ack:?} < {newest_found}"
-            ));
+            return Err(format!("lost, though a later commit is there: {ack:?} < {newest_found}"));
         }
     }
     Ok(())

@@ -37,17 +37,8 @@ pub(crate) enum Room {
 impl Pool {
     pub(crate) fn new(live: Vec<Segment>, written: u64, limit_bytes: u64) -> Self {
         let ready = VecDeque::new();
-        let state = State {
-            ready,
-            live: live.into(),
-            written,
-            passed: 0,
-        };
-        Self {
-            state: Mutex::new(state),
-            changed: Condvar::new(),
-            limit_bytes,
-        }
+        let state = State { ready, live: live.into(), written, passed: 0 };
+        Self { state: Mutex::new(state), changed: Condvar::new(), limit_bytes }
     }
 
     /// Asks for room for `len` more bytes, and for a ready segment where `roll` is set. An empty
@@ -56,11 +47,7 @@ impl Pool {
         let state = self.state.lock();
         let used = state.written - state.passed;
         let fits = used == 0 || used + len <= self.limit_bytes;
-        if fits && (!roll || !state.ready.is_empty()) {
-            Room::Granted
-        } else {
-            Room::Full
-        }
+        if fits && (!roll || !state.ready.is_empty()) { Room::Granted } else { Room::Full }
     }
 
     /// Waits until something changed, at most so long.

@@ -51,30 +51,13 @@ pub(crate) fn replay(
             None => free.push((path, file)),
         }
     }
-    let next_generation = by_generation
-        .last_key_value()
-        .map_or(1, |(last, _)| last + 1);
+    let next_generation = by_generation.last_key_value().map_or(1, |(last, _)| last + 1);
     let Some((start, last)) = checkpoint else {
-        free.extend(
-            by_generation
-                .into_values()
-                .map(|segment| (segment.path, segment.file)),
-        );
+        free.extend(by_generation.into_values().map(|segment| (segment.path, segment.file)));
         let next_generation = next_generation.max(1);
-        return Ok(Replayed {
-            tail: None,
-            live: vec![],
-            free,
-            last: 0,
-            next_generation,
-            bytes: 0,
-        });
+        return Ok(Replayed { tail: None, live: vec![], free, last: 0, next_generation, bytes: 0 });
     };
-    let mut walk = Walk {
-        segments: by_generation,
-        last,
-        bytes: 0,
-    };
+    let mut walk = Walk { segments: by_generation, last, bytes: 0 };
     let mut live = Vec::new();
     let mut at = start;
     let (tail, end) = loop {
@@ -83,18 +66,11 @@ pub(crate) fn replay(
             End::Tail(offset) => break (segment, offset),
             End::Roll(generation) => {
                 live.push(segment);
-                at = Position {
-                    generation,
-                    offset: PAGE as u64,
-                };
+                at = Position { generation, offset: PAGE as u64 };
             }
         }
     };
-    free.extend(
-        walk.segments
-            .into_values()
-            .map(|segment| (segment.path, segment.file)),
-    );
+    free.extend(walk.segments.into_values().map(|segment| (segment.path, segment.file)));
     Ok(Replayed {
         tail: Some((tail, end)),
         live,
@@ -119,14 +95,10 @@ struct Walk {
 
 impl Walk {
     fn take(&mut self, generation: u64, before: Option<&Segment>) -> Result<Segment> {
-        self.segments
-            .remove(&generation)
-            .ok_or_else(|| Error::Unusable {
-                path: before
-                    .map(|segment| segment.path.clone())
-                    .unwrap_or_default(),
-                what: format!("the log's segment of generation {generation} is missing or damaged"),
-            })
+        self.segments.remove(&generation).ok_or_else(|| Error::Unusable {
+            path: before.map(|segment| segment.path.clone()).unwrap_or_default(),
+            what: format!("the log's segment of generation {generation} is missing or damaged"),
+        })
     }
 
     fn segment(
@@ -168,16 +140,8 @@ impl Walk {
                 }
                 RecordKind::Group => {
                     let generation = segment.header.generation;
-                    let end = Position {
-                        generation,
-                        offset: (at + len) as u64,
-                    };
-                    let group = Group {
-                        version: header.version,
-                        body,
-                        end,
-                        bytes: self.bytes,
-                    };
+                    let end = Position { generation, offset: (at + len) as u64 };
+                    let group = Group { version: header.version, body, end, bytes: self.bytes };
                     apply(group).map_err(|what| damaged(at, what))?;
                     self.last = header.version;
                 }
@@ -199,11 +163,7 @@ impl Walk {
         if here.is_some() {
             return Ok(here);
         }
-        for later in self
-            .segments
-            .range(segment.header.generation + 1..)
-            .map(|(_, later)| later)
-        {
+        for later in self.segments.range(segment.header.generation + 1..).map(|(_, later)| later) {
             let found = scan(later, &later.read_all()?, PAGE, self.last);
             if found.is_some() {
                 return Ok(found);

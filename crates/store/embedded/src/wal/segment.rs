@@ -23,9 +23,7 @@ impl Segment {
     /// Reads the whole file.
     pub(crate) fn read_all(&self) -> Result<Vec<u8>> {
         let mut bytes = vec![0; self.header.size as usize];
-        self.file
-            .read_at(0, &mut bytes)
-            .map_err(Error::io(&self.path, "read"))?;
+        self.file.read_at(0, &mut bytes).map_err(Error::io(&self.path, "read"))?;
         Ok(bytes)
     }
 }
@@ -54,15 +52,9 @@ fn read_header(
     length: u64,
     store: u128,
 ) -> Result<Option<SegmentHeader>> {
-    let unusable = |what: String| {
-        Err(Error::Unusable {
-            path: path.to_owned(),
-            what,
-        })
-    };
+    let unusable = |what: String| Err(Error::Unusable { path: path.to_owned(), what });
     let mut page = vec![0; PAGE];
-    file.read_at(0, &mut page)
-        .map_err(Error::io(path, "read"))?;
+    file.read_at(0, &mut page).map_err(Error::io(path, "read"))?;
     match SegmentHeader::decode(&page) {
         HeaderPage::Invalid => Ok(None),
         HeaderPage::UnknownFormat(version) => {
@@ -93,8 +85,7 @@ fn fill(path: &Path, file: &dyn DiskFile, size: u64) -> Result<()> {
     let mut at = 0;
     while at < size {
         let len = zeros.len().min((size - at) as usize);
-        file.write_at(at, &zeros[..len])
-            .map_err(Error::io(path, "fill"))?;
+        file.write_at(at, &zeros[..len]).map_err(Error::io(path, "fill"))?;
         at += len as u64;
     }
     file.sync_data().map_err(Error::io(path, "sync"))
@@ -113,14 +104,8 @@ pub(crate) fn prepare(
     if file.len().map_err(Error::io(path, "length"))? < size {
         fill(path, file, size)?;
     }
-    let header = SegmentHeader {
-        store,
-        generation,
-        salt: env.random.u64(),
-        size,
-    };
-    file.write_at(0, &header.encode())
-        .map_err(Error::io(path, "write"))?;
+    let header = SegmentHeader { store, generation, salt: env.random.u64(), size };
+    file.write_at(0, &header.encode()).map_err(Error::io(path, "write"))?;
     file.sync_data().map_err(Error::io(path, "sync"))?;
     Ok(header)
 }

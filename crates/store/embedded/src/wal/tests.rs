@@ -48,21 +48,9 @@ impl Log {
         env.disk.create_dir_all(dir()).unwrap();
         let segment = fresh_segment(&env, 0, 1);
         let current = segment.path.clone();
-        let start = Position {
-            generation: 1,
-            offset: PAGE as u64,
-        };
+        let start = Position { generation: 1, offset: PAGE as u64 };
         let writer = Writer::new(segment, start.offset, 0);
-        Self {
-            world,
-            env,
-            writer,
-            segments: 1,
-            generation: 1,
-            start,
-            written: vec![],
-            current,
-        }
+        Self { world, env, writer, segments: 1, generation: 1, start, written: vec![], current }
     }
 
     fn append(&mut self, body: &[u8]) {
@@ -78,8 +66,7 @@ impl Log {
         let mut buffer = begin_record(body.len());
         buffer.extend_from_slice(body);
         self.writer.append(version, &mut buffer).unwrap();
-        self.written
-            .push((version, body.to_vec(), self.current.clone(), at));
+        self.written.push((version, body.to_vec(), self.current.clone(), at));
     }
 
     fn read(&self) -> Result<(Groups, Replayed), Error> {
@@ -108,18 +95,11 @@ fn what_is_written_is_read_back_over_many_segments() {
         log.append(&body(n));
     }
     let (groups, replayed) = log.read().unwrap();
-    let expected: Vec<_> = log
-        .written
-        .iter()
-        .map(|(v, b, ..)| (*v, b.clone()))
-        .collect();
+    let expected: Vec<_> = log.written.iter().map(|(v, b, ..)| (*v, b.clone())).collect();
     assert_eq!(groups, expected);
     assert_eq!(replayed.last, log.writer.last());
     let (tail, offset) = replayed.tail.unwrap();
-    let end = Position {
-        generation: tail.header.generation,
-        offset,
-    };
+    let end = Position { generation: tail.header.generation, offset };
     assert_eq!(end, log.writer.position());
     assert!(replayed.live.len() > 5, "{} segments", replayed.live.len());
     assert_eq!(replayed.next_generation, log.generation + 1);
@@ -208,10 +188,7 @@ fn a_new_use_of_a_segment_hides_the_old_one() {
     let path = dir().join("0000.seg");
     let file = log.env.disk.open(&path, false).unwrap();
     prepare(&log.env, &path, &*file, STORE, 9, SEGMENT).unwrap();
-    let start = Position {
-        generation: 9,
-        offset: PAGE as u64,
-    };
+    let start = Position { generation: 9, offset: PAGE as u64 };
     let (groups, replayed) = read(&log.env, start).unwrap();
     assert_eq!((groups, replayed.last), (vec![], 0));
 }
@@ -222,22 +199,11 @@ fn strangers_are_refused() {
     let other = find(&*log.env.disk, dir(), STORE + 1).map(drop);
     assert!(matches!(other, Err(Error::Unusable { .. })));
     let path = dir().join("0000.seg");
-    let mut page = SegmentHeader {
-        store: STORE,
-        generation: 1,
-        salt: 1,
-        size: SEGMENT,
-    }
-    .encode();
+    let mut page = SegmentHeader { store: STORE, generation: 1, salt: 1, size: SEGMENT }.encode();
     page[8] = 2;
     let crc = crc32c::crc32c(&page[..56]);
     page[56..60].copy_from_slice(&crc.to_le_bytes());
-    log.env
-        .disk
-        .open(&path, false)
-        .unwrap()
-        .write_at(0, &page)
-        .unwrap();
+    log.env.disk.open(&path, false).unwrap().write_at(0, &page).unwrap();
     let later = find(&*log.env.disk, dir(), STORE).map(drop).unwrap_err();
     assert!(later.to_string().contains("log format 2"), "{later}");
 }
@@ -245,12 +211,7 @@ fn strangers_are_refused() {
 #[test]
 fn random_bytes_are_no_records() {
     let random = SeededRandom::new(6);
-    let header = SegmentHeader {
-        store: STORE,
-        generation: 1,
-        salt: 2,
-        size: SEGMENT,
-    };
+    let header = SegmentHeader { store: STORE, generation: 1, salt: 2, size: SEGMENT };
     let mut page = vec![0; PAGE];
     for _ in 0..200 {
         random.fill(&mut page);

@@ -22,13 +22,7 @@ impl Writer {
     /// has read may still be in the operating system's cache only, so nothing counts as durable
     /// until the first sync.
     pub(crate) fn new(segment: Segment, offset: u64, last: Version) -> Self {
-        Self {
-            segment,
-            offset,
-            last,
-            durable: 0,
-            unsynced_bytes: 0,
-        }
+        Self { segment, offset, last, durable: 0, unsynced_bytes: 0 }
     }
 
     /// The bytes that a record with such a body takes.
@@ -48,10 +42,7 @@ impl Writer {
 
     /// Where the next record goes: everything before is written.
     pub(crate) fn position(&self) -> Position {
-        Position {
-            generation: self.segment.header.generation,
-            offset: self.offset,
-        }
+        Position { generation: self.segment.header.generation, offset: self.offset }
     }
 
     /// Bytes that a sync would make durable.
@@ -76,12 +67,7 @@ impl Writer {
     }
 
     fn write(&mut self, kind: RecordKind, version: Version, buffer: &mut Vec<u8>) -> Result<()> {
-        let header = RecordHeader {
-            kind,
-            version,
-            previous: self.last,
-            durable: self.durable,
-        };
+        let header = RecordHeader { kind, version, previous: self.last, durable: self.durable };
         finish_record(buffer, &header, &self.segment.header);
         let wrote = self.segment.file.write_at(self.offset, buffer);
         wrote.map_err(Error::io(&self.segment.path, "write"))?;
@@ -95,10 +81,7 @@ impl Writer {
     /// # Errors
     /// Of the disk; after it nothing may be written any more.
     pub(crate) fn sync(&mut self) -> Result<()> {
-        self.segment
-            .file
-            .sync_data()
-            .map_err(Error::io(&self.segment.path, "sync"))?;
+        self.segment.file.sync_data().map_err(Error::io(&self.segment.path, "sync"))?;
         self.durable = self.last;
         self.unsynced_bytes = 0;
         Ok(())

@@ -24,17 +24,9 @@ impl Memory {
     pub(crate) fn with(seed: u64, faults: Faults) -> Arc<Self> {
         let last = Mutex::new(MemoryStore::default());
         // Where things stall, time passes.
-        let clock = if faults.stall > 0.0 {
-            ManualClock::stepping()
-        } else {
-            ManualClock::default()
-        };
-        Arc::new(Self {
-            seed,
-            faults,
-            clock: Arc::new(clock),
-            last,
-        })
+        let clock =
+            if faults.stall > 0.0 { ManualClock::stepping() } else { ManualClock::default() };
+        Arc::new(Self { seed, faults, clock: Arc::new(clock), last })
     }
 
     pub(crate) fn store(&self) -> MemoryStore {
@@ -57,11 +49,7 @@ impl Backend for Memory {
     }
 
     async fn next_commit_unknown(&self, made: bool) -> bool {
-        let fault = if made {
-            CommitFault::UnknownApplied
-        } else {
-            CommitFault::UnknownNotApplied
-        };
+        let fault = if made { CommitFault::UnknownApplied } else { CommitFault::UnknownNotApplied };
         self.store().fail_next_commit(fault);
         true
     }

@@ -34,11 +34,7 @@ struct BrokenBackend(Flaw);
 impl Backend for BrokenBackend {
     async fn open(&self) -> Arc<dyn Store> {
         let counter = Arc::new(AtomicU64::new(0));
-        Arc::new(Broken {
-            store: MemoryStore::default(),
-            flaw: self.0,
-            counter,
-        })
+        Arc::new(Broken { store: MemoryStore::default(), flaw: self.0, counter })
     }
 }
 
@@ -57,10 +53,7 @@ impl Broken {
 
 impl Store for Broken {
     fn begin(&self) -> Box<dyn Transaction> {
-        Box::new(BrokenTransaction {
-            tx: self.store.begin(),
-            broken: self.clone(),
-        })
+        Box::new(BrokenTransaction { tx: self.store.begin(), broken: self.clone() })
     }
 
     fn name(&self) -> &'static str {
@@ -75,11 +68,7 @@ struct BrokenTransaction {
 
 impl BrokenTransaction {
     fn isolation(&self, wanted: Isolation) -> Isolation {
-        if self.broken.flaw == Flaw::ForgetsReads {
-            Isolation::Snapshot
-        } else {
-            wanted
-        }
+        if self.broken.flaw == Flaw::ForgetsReads { Isolation::Snapshot } else { wanted }
     }
 }
 
@@ -157,9 +146,7 @@ impl Transaction for BrokenTransaction {
 
     async fn commit(&self) -> StoreResult<Committed> {
         if self.tx.approximate_size() > 0 && self.broken.strikes(Flaw::LosesCommits) {
-            return Ok(Committed {
-                version: self.tx.read_version().await? + 1,
-            });
+            return Ok(Committed { version: self.tx.read_version().await? + 1 });
         }
         self.tx.commit().await
     }
@@ -186,14 +173,8 @@ async fn the_serialisability_check_notices_every_flaw() {
     use Flaw::{ForgetsReads, LosesCommits, ReadsTheNewest, StaleVersions};
     for flaw in [ForgetsReads, LosesCommits, ReadsTheNewest, StaleVersions] {
         let backend: Arc<dyn Backend> = Arc::new(BrokenBackend(flaw));
-        let size = Size {
-            clients: 8,
-            transactions: 60,
-        };
+        let size = Size { clients: 8, transactions: 60 };
         let check = serialisability::check(&backend, 1, size);
-        assert!(
-            AssertUnwindSafe(check).catch_unwind().await.is_err(),
-            "{flaw:?} went unnoticed"
-        );
+        assert!(AssertUnwindSafe(check).catch_unwind().await.is_err(), "{flaw:?} went unnoticed");
     }
 }

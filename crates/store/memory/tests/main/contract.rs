@@ -47,27 +47,13 @@ async fn behaves_as_the_recorded_foundationdb() {
 
 async fn history(seed: u64, faults: Faults) -> Summary {
     let backend: Arc<dyn Backend> = Memory::with(seed, faults);
-    serialisability::check(
-        &backend,
-        seed,
-        Size {
-            clients: 8,
-            transactions: 60,
-        },
-    )
-    .await
+    serialisability::check(&backend, seed, Size { clients: 8, transactions: 60 }).await
 }
 
 /// The seeds to run: `count` from `RIALTO_SEED` on (0 if unset).
 fn seeds(count: u64) -> std::ops::Range<u64> {
-    let first = std::env::var("RIALTO_SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok())
-        .unwrap_or(0);
-    let count = std::env::var("RIALTO_SEEDS")
-        .ok()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(count);
+    let first = std::env::var("RIALTO_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0);
+    let count = std::env::var("RIALTO_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(count);
     first..first + count
 }
 
@@ -75,10 +61,7 @@ fn seeds(count: u64) -> std::ops::Range<u64> {
 async fn is_serialisable() {
     for seed in seeds(20) {
         let summary = history(seed, Faults::default()).await;
-        assert!(
-            summary.happened > 50 && summary.conflicts > 10,
-            "seed {seed}: {summary:?}"
-        );
+        assert!(summary.happened > 50 && summary.conflicts > 10, "seed {seed}: {summary:?}");
         assert_eq!(summary.unknown, 0);
     }
 }
@@ -100,8 +83,5 @@ async fn is_serialisable_under_faults() {
         unknown += summary.unknown;
         unknown_happened += summary.unknown_happened;
     }
-    assert!(
-        unknown_happened > 0 && unknown_happened < unknown,
-        "{unknown_happened} of {unknown}"
-    );
+    assert!(unknown_happened > 0 && unknown_happened < unknown, "{unknown_happened} of {unknown}");
 }

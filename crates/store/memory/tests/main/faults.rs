@@ -16,11 +16,7 @@ use std::time::Duration;
 use store_memory::{CommitFault, Faults, ManualClock, MemoryStore, StoreStats};
 
 async fn value(store: &MemoryStore, key: &str) -> Option<String> {
-    let value = store
-        .begin()
-        .get(key.as_bytes(), Isolation::Serializable)
-        .await
-        .unwrap();
+    let value = store.begin().get(key.as_bytes(), Isolation::Serializable).await.unwrap();
     value.map(|value| String::from_utf8(value.to_vec()).unwrap())
 }
 
@@ -44,12 +40,7 @@ async fn check(fault: CommitFault, error: StoreError, there: bool) {
 async fn scripted_faults_do_what_they_say() {
     check(CommitFault::Conflict, StoreError::Conflict, false).await;
     check(CommitFault::UnknownApplied, StoreError::CommitUnknown, true).await;
-    check(
-        CommitFault::UnknownNotApplied,
-        StoreError::CommitUnknown,
-        false,
-    )
-    .await;
+    check(CommitFault::UnknownNotApplied, StoreError::CommitUnknown, false).await;
     check(CommitFault::TooOld, StoreError::TooOld, false).await;
     check(CommitFault::Busy, StoreError::Busy(1051), false).await;
     check(CommitFault::OutOfSpace, StoreError::OutOfSpace, false).await;
@@ -125,10 +116,7 @@ impl Body<bool> for AppendOnce {
             {
                 return Ok(false);
             }
-            let log = tx
-                .get(b"log", Isolation::Serializable)
-                .await?
-                .unwrap_or_default();
+            let log = tx.get(b"log", Isolation::Serializable).await?.unwrap_or_default();
             tx.set(b"log", &[&log[..], b"x"].concat());
             tx.set(b"marker", b"");
             Ok(true)
@@ -139,11 +127,7 @@ impl Body<bool> for AppendOnce {
 
 #[tokio::test]
 async fn transact_once_never_repeats_an_unknown_commit() {
-    for fault in [
-        CommitFault::UnknownApplied,
-        CommitFault::UnknownNotApplied,
-        CommitFault::Late,
-    ] {
+    for fault in [CommitFault::UnknownApplied, CommitFault::UnknownNotApplied, CommitFault::Late] {
         let memory = MemoryStore::default();
         let store: Arc<dyn Store> = Arc::new(memory.clone());
         memory.fail_next_commit(fault);
@@ -157,25 +141,12 @@ async fn transact_once_never_repeats_an_unknown_commit() {
 async fn transact_retries_what_is_safe() {
     let memory = MemoryStore::default();
     let store: Arc<dyn Store> = Arc::new(memory.clone());
-    for fault in [
-        CommitFault::Conflict,
-        CommitFault::TooOld,
-        CommitFault::Busy,
-    ] {
+    for fault in [CommitFault::Conflict, CommitFault::TooOld, CommitFault::Busy] {
         memory.fail_next_commit(fault);
     }
     assert!(transact(&store, AppendOnce).await.unwrap());
-    let StoreStats {
-        commits,
-        applied,
-        begun,
-        ..
-    } = memory.stats();
-    assert_eq!(
-        (commits, applied, begun),
-        (4, 1, 1),
-        "one transaction, four commits"
-    );
+    let StoreStats { commits, applied, begun, .. } = memory.stats();
+    assert_eq!((commits, applied, begun), (4, 1, 1), "one transaction, four commits");
 }
 
 #[tokio::test]
@@ -184,10 +155,7 @@ async fn short_pages_lose_nothing() {
     for number in 0..50 {
         put(&store, &format!("{number:02}"), "").await.unwrap();
     }
-    store.inject(Faults {
-        short_pages: 1.0,
-        ..Faults::default()
-    });
+    store.inject(Faults { short_pages: 1.0, ..Faults::default() });
     let tx = store.begin();
     let mut next = Some(RangeRead::all(&KeyRange::new(&b""[..], &b"\xff"[..])));
     let (mut rows, mut pages) = (0, 0);
@@ -205,15 +173,7 @@ async fn short_pages_lose_nothing() {
 async fn traced(seed: u64) -> (Summary, StoreStats) {
     let memory = Memory::with(seed, ROUGH);
     let backend: Arc<dyn Backend> = memory.clone();
-    let summary = serialisability::check(
-        &backend,
-        7,
-        Size {
-            clients: 6,
-            transactions: 40,
-        },
-    )
-    .await;
+    let summary = serialisability::check(&backend, 7, Size { clients: 6, transactions: 40 }).await;
     (summary, memory.store().stats())
 }
 
@@ -237,15 +197,8 @@ async fn watch(store: &MemoryStore, key: &str) -> Watch {
 async fn watches_are_limited_and_abandoned_ones_do_not_count() {
     let store = MemoryStore::default();
     store.set_watches_max(3);
-    let kept = [
-        watch(&store, "a").await,
-        watch(&store, "b").await,
-        watch(&store, "c").await,
-    ];
-    assert_eq!(
-        watch(&store, "d").await.await,
-        Err(StoreError::TooManyWatches)
-    );
+    let kept = [watch(&store, "a").await, watch(&store, "b").await, watch(&store, "c").await];
+    assert_eq!(watch(&store, "d").await.await, Err(StoreError::TooManyWatches));
     assert_eq!(store.stats().watches, 3);
     drop(kept);
     put(&store, "e", "1").await.unwrap();
@@ -266,8 +219,5 @@ async fn old_versions_are_forgotten() {
     let tx = store.begin();
     assert_eq!(value(&store, "a").await.as_deref(), Some("1999"));
     tx.set_read_version(before.read_version().await.unwrap());
-    assert_eq!(
-        tx.get(b"a", Isolation::Serializable).await,
-        Err(StoreError::TooOld)
-    );
+    assert_eq!(tx.get(b"a", Isolation::Serializable).await, Err(StoreError::TooOld));
 }

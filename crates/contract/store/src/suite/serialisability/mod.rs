@@ -75,32 +75,18 @@ struct Run {
 /// Runs random transactions and checks their history. Panics, naming the seed, where it is not
 /// serialisable.
 pub async fn check(backend: &Arc<dyn Backend>, seed: u64, size: Size) -> Summary {
-    let context = Context::new(
-        backend.clone(),
-        format!("serialisability {seed}").as_bytes(),
-    )
-    .await;
+    let context = Context::new(backend.clone(), format!("serialisability {seed}").as_bytes()).await;
     let acknowledged = Arc::new(AtomicI64::new(0));
     let clients: Vec<_> = (0..size.clients)
         .map(|number| {
             let (context, acknowledged) = (context.clone(), acknowledged.clone());
             let dice = Dice(seed.wrapping_mul(1_000_003).wrapping_add(number));
-            tokio::spawn(client(
-                context,
-                number,
-                dice,
-                size.transactions,
-                acknowledged,
-            ))
+            tokio::spawn(client(context, number, dice, size.transactions, acknowledged))
         })
         .collect();
     let mut runs = Vec::new();
     for client in clients {
-        runs.extend(
-            client
-                .await
-                .unwrap_or_else(|e| panic!("seed {seed}: a client died: {e}")),
-        );
+        runs.extend(client.await.unwrap_or_else(|e| panic!("seed {seed}: a client died: {e}")));
     }
     backend.settle().await;
     verify(&context, seed, runs).await
@@ -137,11 +123,8 @@ async fn run_one(
     let mut writes = false;
     for _ in 0..1 + dice.below(7) {
         let op = random_op(dice, &name);
-        let isolation = if dice.below(4) == 0 {
-            Isolation::Snapshot
-        } else {
-            Isolation::Serializable
-        };
+        let isolation =
+            if dice.below(4) == 0 { Isolation::Snapshot } else { Isolation::Serializable };
         if dice.below(2) == 0 {
             tokio::task::yield_now().await;
         }
@@ -151,24 +134,13 @@ async fn run_one(
     }
     if writes {
         let marker = [&[0; 10][..], &[0; 4]].concat();
-        tx.atomic(
-            AtomicOp::SetVersionstampedValue,
-            &context.key(&format!("m{name}")),
-            &marker,
-        );
+        tx.atomic(AtomicOp::SetVersionstampedValue, &context.key(&format!("m{name}")), &marker);
     }
     let outcome = tx.commit().await.map(|committed| committed.version);
     if let Ok(version) = &outcome {
         acknowledged.fetch_max(*version, Ordering::SeqCst);
     }
-    Some(Run {
-        name,
-        steps,
-        read_version,
-        acknowledged: seen_before,
-        outcome,
-        writes,
-    })
+    Some(Run { name, steps, read_version, acknowledged: seen_before, outcome, writes })
 }
 
 fn random_op(dice: &mut Dice, name: &str) -> Op {
@@ -179,26 +151,12 @@ fn random_op(dice: &mut Dice, name: &str) -> Op {
         4 | 5 => {
             let (begin, end) = (dice.key(), dice.key());
             let limit = 1 + dice.below(5) as usize;
-            Op::Range {
-                begin,
-                end,
-                limit,
-                reverse: dice.below(2) == 0,
-            }
+            Op::Range { begin, end, limit, reverse: dice.below(2) == 0 }
         }
-        6 | 7 => Op::Set {
-            key: dice.key(),
-            value,
-        },
-        8 if dice.below(3) == 0 => Op::ClearRange {
-            begin: dice.key(),
-            end: "k06".into(),
-        },
+        6 | 7 => Op::Set { key: dice.key(), value },
+        8 if dice.below(3) == 0 => Op::ClearRange { begin: dice.key(), end: "k06".into() },
         8 => Op::Clear { key: dice.key() },
-        _ => Op::Append {
-            key: dice.key(),
-            value: "+".into(),
-        },
+        _ => Op::Append { key: dice.key(), value: "+".into() },
     }
 }
 
@@ -221,27 +179,11 @@ async fn execute(
             // Markers come after the keys and are not in the model.
             return Ok(Seen::Key(name(&found).filter(|name| name.starts_with('k'))));
         }
-        Op::Range {
-            begin,
-            end,
-            limit,
-            reverse,
-        } => {
+        Op::Range { begin, end, limit, reverse } => {
             let all = RangeRead::all(&context.range(begin, end)).limit(*limit);
-            let page = tx
-                .get_range(
-                    &RangeRead {
-                        reverse: *reverse,
-                        ..all
-                    },
-                    isolation,
-                )
-                .await?;
+            let page = tx.get_range(&RangeRead { reverse: *reverse, ..all }, isolation).await?;
             let row = |row: &crate::KeyValue| (name(&row.key).expect("ours"), text(&row.value));
-            return Ok(Seen::Rows {
-                rows: page.rows.iter().map(row).collect(),
-                more: page.more,
-            });
+            return Ok(Seen::Rows { rows: page.rows.iter().map(row).collect(), more: page.more });
         }
         Op::Set { key, value } => tx.set(&context.key(key), value.as_bytes()),
         Op::Clear { key } => tx.clear(&context.key(key)),
@@ -259,10 +201,7 @@ async fn verify(context: &Context, seed: u64, runs: Vec<Run>) -> Summary {
     let mut stamps = BTreeMap::new();
     let mut database = Model::new();
     let tx = context.begin();
-    for row in read_all(&*tx, RangeRead::all(&context.all()))
-        .await
-        .expect("the final read")
-    {
+    for row in read_all(&*tx, RangeRead::all(&context.all())).await.expect("the final read") {
         let name = String::from_utf8_lossy(&row.key[context.prefix.len()..]).into_owned();
         match name.strip_prefix('m') {
             Some(marker) => drop(stamps.insert(marker.to_owned(), row.value)),
@@ -271,14 +210,10 @@ async fn verify(context: &Context, seed: u64, runs: Vec<Run>) -> Summary {
     }
     let summary = check_outcomes(seed, &runs, |name| {
         let stamp = stamps.get(name)?;
-        Some(Version::from_be_bytes(
-            *stamp.first_chunk().expect("a stamp"),
-        ))
+        Some(Version::from_be_bytes(*stamp.first_chunk().expect("a stamp")))
     });
-    let mut order: Vec<(&[u8], &Run)> = runs
-        .iter()
-        .filter_map(|run| Some((&stamps.get(&run.name)?[..], run)))
-        .collect();
+    let mut order: Vec<(&[u8], &Run)> =
+        runs.iter().filter_map(|run| Some((&stamps.get(&run.name)?[..], run))).collect();
     order.sort_by_key(|(stamp, _)| *stamp);
     // The model after each commit; small enough to keep.
     let mut history = vec![(0, Model::new())];
@@ -286,20 +221,13 @@ async fn verify(context: &Context, seed: u64, runs: Vec<Run>) -> Summary {
         let mut model = history.last().expect("one at least").1.clone();
         for (op, isolation, seen) in &run.steps {
             let explained = *isolation == Isolation::Snapshot || op.explains(&model, seen);
-            assert!(
-                explained,
-                "seed {seed}: {op:?} saw {seen:?} in {run:#?}, model {model:?}"
-            );
+            assert!(explained, "seed {seed}: {op:?} saw {seen:?} in {run:#?}, model {model:?}");
             op.apply(&mut model);
         }
         let version = Version::from_be_bytes(*stamp.first_chunk().expect("a stamp"));
         history.push((version, model));
     }
-    assert_eq!(
-        history.last().expect("one").1,
-        database,
-        "seed {seed}: the final state"
-    );
+    assert_eq!(history.last().expect("one").1, database, "seed {seed}: the final state");
     for run in &runs {
         check_snapshot(seed, run, &history);
     }
@@ -311,10 +239,7 @@ fn check_outcomes(seed: u64, runs: &[Run], stamp: impl Fn(&str) -> Option<Versio
     for run in runs {
         let happened = stamp(&run.name);
         summary.happened += usize::from(happened.is_some());
-        assert!(
-            run.read_version >= run.acknowledged,
-            "seed {seed}: a stale read version: {run:?}"
-        );
+        assert!(run.read_version >= run.acknowledged, "seed {seed}: a stale read version: {run:?}");
         match &run.outcome {
             Ok(version) if run.writes => {
                 assert_eq!(happened, Some(*version), "seed {seed}: {run:?}")
@@ -341,10 +266,7 @@ fn check_snapshot(seed: u64, run: &Run, history: &[(Version, Model)]) {
     let mut model = history[after - 1].1.clone();
     for (op, _, seen) in &run.steps {
         let explained = op.explains(&model, seen);
-        assert!(
-            explained,
-            "seed {seed}: {op:?} saw {seen:?} in {run:#?}, then was {model:?}"
-        );
+        assert!(explained, "seed {seed}: {op:?} saw {seen:?} in {run:#?}, then was {model:?}");
         op.apply(&mut model);
     }
 }

@@ -74,15 +74,7 @@ impl Op {
             (Self::First { key }, Seen::Key(found)) => {
                 model.range(key.clone()..).next().map(|(key, _)| key) == found.as_ref()
             }
-            (
-                Self::Range {
-                    begin,
-                    end,
-                    limit,
-                    reverse,
-                },
-                Seen::Rows { rows, more },
-            ) => {
+            (Self::Range { begin, end, limit, reverse }, Seen::Rows { rows, more }) => {
                 let bounds = (Bound::Included(begin), Bound::Excluded(end));
                 let own = |(key, value): (&String, &String)| (key.clone(), value.clone());
                 let mut expected: Vec<_> = match begin < end {

@@ -36,10 +36,7 @@ impl Player<'_> {
             Answer::Done => assert!(wanted == "ok" || wanted == "fired", "{step}"),
             Answer::Value(value) => {
                 let wanted = wanted.as_str().map(|t| text::bytes(t, &self.vars));
-                assert!(
-                    value.as_deref() == wanted.as_deref(),
-                    "got {value:?}, {step}"
-                );
+                assert!(value.as_deref() == wanted.as_deref(), "got {value:?}, {step}");
             }
             Answer::Key(key) => {
                 let wanted = text::key(wanted.as_str().expect("a key"), &self.vars);
@@ -51,9 +48,7 @@ impl Player<'_> {
                 None => assert_eq!(Some(*number), wanted.as_i64(), "{step}"),
             },
             Answer::Stamp(stamp) => {
-                self.vars
-                    .stamps
-                    .insert(field(wanted, "stamp").to_owned(), *stamp);
+                self.vars.stamps.insert(field(wanted, "stamp").to_owned(), *stamp);
             }
         }
     }
@@ -66,19 +61,13 @@ impl Player<'_> {
             assert_eq!(ends, ["first", "last"].map(end), "{step}");
             return;
         }
-        let listed = wanted["kvs"]
-            .as_array()
-            .or(wanted.as_array())
-            .expect("rows");
+        let listed = wanted["kvs"].as_array().or(wanted.as_array()).expect("rows");
         let text_of = |json: &Json| json.as_str().expect("text").to_owned();
         let wanted: Vec<(Bytes, Bytes)> = listed
             .iter()
             .map(|row| {
                 let key = text::key(&text_of(&row[0]), &self.vars);
-                (
-                    key.into(),
-                    text::bytes(&text_of(&row[1]), &self.vars).into(),
-                )
+                (key.into(), text::bytes(&text_of(&row[1]), &self.vars).into())
             })
             .collect();
         assert!(rows == wanted, "got {rows:?}, {step}");
@@ -95,14 +84,6 @@ pub(super) fn check_predicates(step: &Json) {
         return;
     }
     let retry = error.retry();
-    assert_eq!(
-        step["maybe_committed"] == true,
-        retry == Retry::MaybeCommitted,
-        "{error}"
-    );
-    assert_eq!(
-        step["retryable_not_committed"] == true,
-        retry == Retry::Safe,
-        "{error} {step}"
-    );
+    assert_eq!(step["maybe_committed"] == true, retry == Retry::MaybeCommitted, "{error}");
+    assert_eq!(step["retryable_not_committed"] == true, retry == Retry::Safe, "{error} {step}");
 }

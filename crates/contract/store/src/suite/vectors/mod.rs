@@ -17,16 +17,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The files that are replayed. `stalls` and `timing` describe a server process.
-const FILES: &[&str] = &[
-    "rw",
-    "conflicts",
-    "atomic",
-    "commit",
-    "limits",
-    "on_error",
-    "versions",
-    "watches",
-];
+const FILES: &[&str] =
+    &["rw", "conflicts", "atomic", "commit", "limits", "on_error", "versions", "watches"];
 
 /// Cases that cannot be held to the recording, and why.
 const NOT_HELD_TO: &[(&str, &str)] = &[
@@ -45,11 +37,7 @@ const NOT_HELD_TO: &[(&str, &str)] = &[
 /// Single steps that cannot be held to the recording: case, number of the step, and why.
 const STEPS_NOT_HELD_TO: &[(&str, usize, &str)] = &[
     // The client library answers a repeated read from its cache.
-    (
-        "too_old_1007",
-        28,
-        "step: a cached read of an old transaction",
-    ),
+    ("too_old_1007", 28, "step: a cached read of an old transaction"),
     // Ours tells the commit's error instead of waiting for ever.
     (
         "versionstamp_read_before_commit_failing_read_breaks_commit",
@@ -74,9 +62,7 @@ impl Vars {
         if let Some(number) = self.numbers.get(name) {
             return *number;
         }
-        let stamp = name
-            .strip_suffix(".version")
-            .and_then(|stamp| self.stamps.get(stamp));
+        let stamp = name.strip_suffix(".version").and_then(|stamp| self.stamps.get(stamp));
         let bytes = stamp.and_then(|stamp| stamp.first_chunk::<8>());
         i64::from_be_bytes(*bytes.unwrap_or_else(|| panic!("no value {name}")))
     }
@@ -149,14 +135,8 @@ async fn play(backend: &Arc<dyn Backend>, file: &str, case: &Json, report: &mut 
         return;
     }
     let steps = case["steps"].as_array().expect("steps");
-    if steps
-        .iter()
-        .any(|step| step.to_string().contains(SPECIAL_KEYS))
-    {
-        *report
-            .skipped
-            .entry("special key space".to_owned())
-            .or_default() += 1;
+    if steps.iter().any(|step| step.to_string().contains(SPECIAL_KEYS)) {
+        *report.skipped.entry("special key space".to_owned()).or_default() += 1;
         return;
     }
     let context = Context::new(backend.clone(), b"").await;
@@ -164,15 +144,9 @@ async fn play(backend: &Arc<dyn Backend>, file: &str, case: &Json, report: &mut 
     let playing = async {
         let mut player = Player::new(&context, store);
         for (number, step) in steps.iter().enumerate() {
-            match STEPS_NOT_HELD_TO
-                .iter()
-                .find(|held| (held.0, held.1) == (name, number))
-            {
+            match STEPS_NOT_HELD_TO.iter().find(|held| (held.0, held.1) == (name, number)) {
                 Some((_, _, reason)) => {
-                    *report
-                        .skipped_steps
-                        .entry((*reason).to_owned())
-                        .or_default() += 1;
+                    *report.skipped_steps.entry((*reason).to_owned()).or_default() += 1;
                 }
                 None => player.step(step).await?,
             }
@@ -182,8 +156,6 @@ async fn play(backend: &Arc<dyn Backend>, file: &str, case: &Json, report: &mut 
     match AssertUnwindSafe(playing).catch_unwind().await {
         Ok(Ok(())) => report.replayed += 1,
         Ok(Err(skip)) => *report.skipped.entry(skip.0).or_default() += 1,
-        Err(panic) => report
-            .failed
-            .push((format!("{file}/{name}"), super::words(&*panic))),
+        Err(panic) => report.failed.push((format!("{file}/{name}"), super::words(&*panic))),
     }
 }

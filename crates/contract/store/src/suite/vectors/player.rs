@@ -38,9 +38,7 @@ pub(super) struct Player<'a> {
 
 /// A text field of a step.
 pub(super) fn field<'j>(step: &'j Json, name: &str) -> &'j str {
-    step[name]
-        .as_str()
-        .unwrap_or_else(|| panic!("{name} is missing in {step}"))
+    step[name].as_str().unwrap_or_else(|| panic!("{name} is missing in {step}"))
 }
 
 impl<'a> Player<'a> {
@@ -76,11 +74,7 @@ impl<'a> Player<'a> {
     }
 
     fn isolation(step: &Json) -> Isolation {
-        if step["snapshot"] == true {
-            Isolation::Snapshot
-        } else {
-            Isolation::Serializable
-        }
+        if step["snapshot"] == true { Isolation::Snapshot } else { Isolation::Serializable }
     }
 
     /// Plays one step; `Err` where the contract has no such thing.
@@ -106,9 +100,7 @@ impl<'a> Player<'a> {
 
     fn begin(&mut self, step: &Json) {
         let fresh: Arc<dyn Transaction> = Arc::from(self.store.begin());
-        let old = self
-            .transactions
-            .insert(field(step, "tr").to_owned(), fresh);
+        let old = self.transactions.insert(field(step, "tr").to_owned(), fresh);
         self.shadowed.extend(old);
     }
 
@@ -124,17 +116,11 @@ impl<'a> Player<'a> {
         if let Some(count) = step["count"].as_u64() {
             let value = text::bytes(field(step, "value"), &self.vars);
             for number in 0..count {
-                tx.set(
-                    &text::generated_key(field(step, "key"), number, &self.vars),
-                    &value,
-                );
+                tx.set(&text::generated_key(field(step, "key"), number, &self.vars), &value);
             }
         }
         for row in step["kvs"].as_array().into_iter().flatten() {
-            let (key, value) = (
-                row[0].as_str().expect("a key"),
-                row[1].as_str().expect("a value"),
-            );
+            let (key, value) = (row[0].as_str().expect("a key"), row[1].as_str().expect("a value"));
             tx.set(&text::key(key, &self.vars), &text::bytes(value, &self.vars));
         }
         tx.commit().await.expect("setup");
@@ -147,8 +133,7 @@ impl<'a> Player<'a> {
             if field(step, "op") == "set_generated" {
                 tx.set(&key, &text::bytes(field(step, "value"), &self.vars));
             } else {
-                tx.add_read_conflict(&KeyRange::single(&key))
-                    .expect("no error");
+                tx.add_read_conflict(&KeyRange::single(&key)).expect("no error");
             }
         }
     }
@@ -156,26 +141,17 @@ impl<'a> Player<'a> {
     async fn dump(&self, step: &Json) {
         let tx = self.store.begin();
         let all = RangeRead::all(&KeyRange::new(Bytes::new(), Bytes::from_static(b"\xff")));
-        let rows = read_all(&*tx, all, Isolation::Snapshot)
-            .await
-            .expect("dump");
+        let rows = read_all(&*tx, all, Isolation::Snapshot).await.expect("dump");
         match field(step, "op") {
             "dump" => self.same_rows(&rows, &step["result"], step),
             "dump_v" => {
                 let wanted = text::bytes(field(step, "result"), &self.vars);
-                assert_eq!(
-                    rows.iter().map(|r| r.1.to_vec()).collect::<Vec<_>>(),
-                    [wanted]
-                );
+                assert_eq!(rows.iter().map(|r| r.1.to_vec()).collect::<Vec<_>>(), [wanted]);
             }
             _ => {
                 let key = self.key(step, "key");
                 let row = rows.iter().find(|row| row.0 == key);
-                assert_eq!(
-                    row.map(|r| r.1.len() as u64),
-                    step["result"].as_u64(),
-                    "{step}"
-                );
+                assert_eq!(row.map(|r| r.1.len() as u64), step["result"].as_u64(), "{step}");
             }
         }
     }
@@ -192,16 +168,10 @@ impl<'a> Player<'a> {
             setup.commit().await.expect("setup");
             let tx = self.store.begin();
             tx.atomic(op, b"fv/grid", &bytes(1).expect("a parameter"));
-            let own = tx
-                .get(b"fv/grid", Isolation::Serializable)
-                .await
-                .expect("read");
+            let own = tx.get(b"fv/grid", Isolation::Serializable).await.expect("read");
             tx.commit().await.expect("commit");
             let tx = self.store.begin();
-            let after = tx
-                .get(b"fv/grid", Isolation::Serializable)
-                .await
-                .expect("read");
+            let after = tx.get(b"fv/grid", Isolation::Serializable).await.expect("read");
             assert_eq!(
                 (own.map(Vec::from), after.map(Vec::from)),
                 (bytes(2), bytes(3)),
@@ -216,11 +186,7 @@ impl<'a> Player<'a> {
             (Some(a), Some(b)) => a.cmp(b),
             _ => self.vars.number(a).cmp(&self.vars.number(b)),
         };
-        assert_eq!(
-            ordering as i64,
-            step["result"].as_i64().expect("a sign"),
-            "{step}"
-        );
+        assert_eq!(ordering as i64, step["result"].as_i64().expect("a sign"), "{step}");
     }
 
     /// Plays a call that answers nothing; says whether it was one.
@@ -234,8 +200,7 @@ impl<'a> Player<'a> {
             "atomic" => {
                 let kind = atomic_op(field(step, "type"))
                     .ok_or_else(|| Skip::new("atomic", field(step, "type")))?;
-                self.tx(step)
-                    .atomic(kind, &self.key(step, "key"), &param("param"));
+                self.tx(step).atomic(kind, &self.key(step, "key"), &param("param"));
             }
             "reset" => self.tx(step).reset(),
             "cancel" => self.tx(step).cancel(),
@@ -324,10 +289,7 @@ impl<'a> Player<'a> {
                 async move { Ok(Answer::Number(version)) }.boxed()
             }
             "commit" => async move { tx.commit().await.map(|_| Answer::Done) }.boxed(),
-            "watch" => tx
-                .watch(&self.key(step, "key"))
-                .map(|r| r.map(|()| Answer::Done))
-                .boxed(),
+            "watch" => tx.watch(&self.key(step, "key")).map(|r| r.map(|()| Answer::Done)).boxed(),
             "get_versionstamp" => tx.versionstamp().map(|r| r.map(Answer::Stamp)).boxed(),
             _ => {
                 let error = StoreError::from_code(step["code"].as_i64().expect("a code") as i32);
@@ -376,10 +338,7 @@ impl<'a> Player<'a> {
 
     async fn wait(&mut self, step: &Json) {
         let name = field(step, "fut");
-        let pending = self
-            .futures
-            .remove(name)
-            .unwrap_or_else(|| panic!("no future {name}"));
+        let pending = self.futures.remove(name).unwrap_or_else(|| panic!("no future {name}"));
         let expects_pending = step["result"] == "pending";
         let patience = if expects_pending { PENDING } else { PATIENCE };
         let resolved = match pending {
@@ -393,10 +352,7 @@ impl<'a> Player<'a> {
         };
         let kept = match resolved {
             Ok(outcome) => {
-                assert!(
-                    !expects_pending,
-                    "{name} must be pending but is {outcome:?}"
-                );
+                assert!(!expects_pending, "{name} must be pending but is {outcome:?}");
                 self.check(&outcome, step);
                 Pending::Resolved(outcome)
             }

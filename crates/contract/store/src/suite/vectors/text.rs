@@ -44,11 +44,7 @@ pub(super) fn key(text: &str, vars: &Vars) -> Vec<u8> {
 /// Bytes in hex for a message, cut where they are many.
 pub(super) fn show(bytes: &[u8]) -> String {
     let shown: String = bytes.iter().take(40).map(|b| format!("{b:02x}")).collect();
-    if bytes.len() > 40 {
-        format!("{shown}..({} bytes)", bytes.len())
-    } else {
-        shown
-    }
+    if bytes.len() > 40 { format!("{shown}..({} bytes)", bytes.len()) } else { shown }
 }
 
 /// The `number`-th of generated keys: `%06d (ascii)`, `k%04d (ascii)`, with `+ rep:..` behind.
