@@ -17,6 +17,7 @@ pub mod disk_full;
 pub mod durability;
 pub mod frozen;
 pub mod kill9;
+pub mod large_message;
 pub mod slow_client;
 
 /// How much of everything: `smoke` fits into minutes on two busy cores.

@@ -199,6 +199,16 @@ impl World {
         Ok((value("VmRSS:")?, value("VmHWM:")?))
     }
 
+    /// Lets the peak of [`World::memory_bytes`] begin anew (proc(5), `clear_refs`); what is resident
+    /// now, in bytes.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn forget_peak(&self) -> Result<u64> {
+        fs::write(format!("/proc/{}/clear_refs", self.pid()?), "5")?;
+        Ok(self.memory_bytes()?.0)
+    }
+
     /// The node's child process, for [`crate::fault`].
     pub fn node_mut(&mut self) -> Result<&mut Child> {
         self.node.as_mut().ok_or_else(|| Failure::from("the node does not run"))

@@ -4,7 +4,7 @@
 
 use chaos_tests::failure::Result;
 use chaos_tests::scenario::{
-    Tier, disk_full, durability, frozen, kill9, seed_from_env, slow_client,
+    Tier, disk_full, durability, frozen, kill9, large_message, seed_from_env, slow_client,
 };
 use clap::{Parser, ValueEnum};
 use std::process::ExitCode;
@@ -32,6 +32,7 @@ enum Scenario {
     SlowClient,
     Frozen,
     DiskFull,
+    LargeMessage,
 }
 
 #[tokio::main]
@@ -62,6 +63,7 @@ async fn run(arguments: &Arguments, seed: u64) -> Result<String> {
         Scenario::Durability => format!("{:?}", durability::by_trace(seed, None).await?),
         Scenario::SlowClient => format!("{:?}", slow_client::run(tier, seed).await?),
         Scenario::Frozen => format!("{} acknowledged", frozen::run(tier, seed).await?),
+        Scenario::LargeMessage => format!("{:?}", large_message::run(seed).await?),
         Scenario::DiskFull => format!("{:?}", disk_full::run(seed).await?),
     })
 }

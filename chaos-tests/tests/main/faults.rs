@@ -1,5 +1,7 @@
 use crate::scenario;
-use chaos_tests::scenario::{Tier, disk_full, durability, frozen, kill9, slow_client};
+use chaos_tests::scenario::{
+    Tier, disk_full, durability, frozen, kill9, large_message, slow_client,
+};
 
 #[test]
 fn nothing_acknowledged_is_lost_or_doubled_by_kill_9() {
@@ -44,4 +46,14 @@ fn each_message_is_acknowledged_after_a_sync() {
     }
     let traced = scenario("traced", |seed| durability::by_trace(seed, None));
     eprintln!("traced: {:?}", traced.unwrap_or_else(|error| panic!("{error}")));
+}
+
+/// The bound is the one that the benchmarks are held to, for a node whose caches are full.
+#[test]
+fn a_message_of_50_mb_costs_at_most_64_mb() {
+    let figures = scenario("large", large_message::run);
+    let figures = figures.unwrap_or_else(|error| panic!("{error}"));
+    eprintln!("large: {figures:?}");
+    let [_, second] = figures;
+    assert!(second.cost() <= 64 << 20, "{second:?}");
 }

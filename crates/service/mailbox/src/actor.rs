@@ -71,8 +71,7 @@ impl Actor for MailboxActor {
         let doubt = Doubt { job: true, ..Doubt::default() };
         let sweep_after = Timestamp::default();
         let inbox = actor.inbox();
-        let mut mailbox =
-            Self { context, account, keys, fence, cache, doubt, sweep_after, inbox };
+        let mut mailbox = Self { context, account, keys, fence, cache, doubt, sweep_after, inbox };
         mailbox.settle().await?;
         if sweep::is_due(&mailbox) {
             // A full inbox means that there is other work; the next change will do.

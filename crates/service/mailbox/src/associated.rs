@@ -14,11 +14,7 @@ pub(crate) fn enter(unit: &mut Unit<'_>, item: ItemId, row: &ItemRow) -> Result<
     let change = row.change;
     message::write_item(unit, item, row)?;
     unit.tx.set(&unit.keys.associated(row.folder, item), b"");
-    let milestones = Milestones {
-        entered: change,
-        content: change,
-        read: change,
-    };
+    let milestones = Milestones { entered: change, content: change, read: change };
     message::write_change(unit, row, item, milestones)?;
     let folder = unit.folder_mut(row.folder)?;
     folder.info.counts.associated += 1;
@@ -32,16 +28,8 @@ fn leave(unit: &mut Unit<'_>, item: ItemId, row: &ItemRow) -> Result<()> {
     unit.tx.clear(&unit.keys.associated(row.folder, item));
     unit.tx.clear(&unit.keys.change(row.folder, row.change));
     let change = unit.next_change();
-    let tombstone = ChangeRow {
-        item,
-        uid: None,
-        href: row.href(),
-        state: ChangeState::Gone,
-    };
-    unit.tx.set(
-        &unit.keys.change(row.folder, change),
-        &rows::encode(&tombstone)?,
-    );
+    let tombstone = ChangeRow { item, uid: None, href: row.href(), state: ChangeState::Gone };
+    unit.tx.set(&unit.keys.change(row.folder, change), &rows::encode(&tombstone)?);
     message::clear_names(unit, row.folder, item, row);
     let folder = unit.folder_mut(row.folder)?;
     let counts = &mut folder.info.counts;
@@ -60,11 +48,7 @@ pub(crate) async fn transfer(
     how: Transfer,
 ) -> Result<(), BodyError> {
     let change = unit.next_change();
-    let mut row = ItemRow {
-        folder: to,
-        change,
-        ..old.clone()
-    };
+    let mut row = ItemRow { folder: to, change, ..old.clone() };
     let id = match how {
         Transfer::Copy => {
             let id = unit.next_item();
@@ -121,9 +105,7 @@ pub(crate) async fn restamp(
 
 /// The flags of an associated item.
 pub(crate) fn flags(row: &ItemRow) -> Flags {
-    row.extra
-        .as_ref()
-        .map_or_else(Flags::default, |extra| extra.flags)
+    row.extra.as_ref().map_or_else(Flags::default, |extra| extra.flags)
 }
 
 /// Purges items of a folder that came there before `limit` (all, without one), at most `max` of

@@ -63,11 +63,7 @@ impl Body<Outcome> for WriteBody<'_> {
 }
 
 impl WriteBody<'_> {
-    async fn attempt(
-        &self,
-        tx: &dyn Transaction,
-        attempt: Attempt,
-    ) -> Result<Outcome, BodyError> {
+    async fn attempt(&self, tx: &dyn Transaction, attempt: Attempt) -> Result<Outcome, BodyError> {
         let keys = self.mailbox.keys;
         let summary_key = keys.summary();
         let (fence, marker, summary) = futures::join!(

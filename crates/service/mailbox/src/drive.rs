@@ -63,12 +63,7 @@ impl MailboxActor {
     ) -> Result<WriteReply> {
         let owner = self.context.directory.account(self.account).await?;
         authorise::write(&*self.context.directory, &owner, who, request).await?;
-        let task = Task {
-            owner: &owner,
-            who,
-            command,
-            request,
-        };
+        let task = Task { owner: &owner, who, command, request };
         for _ in 0..=RELOADS_MAX {
             self.settle().await?;
             match self.drive(task, Progress::default()).await? {
@@ -122,12 +117,7 @@ impl MailboxActor {
             tracing::info!(mailbox = %self.account, command = %job.command, "finishing a job");
             let owner = self.context.directory.account(self.account).await?;
             let (who, command) = (job.principal, job.command);
-            let task = Task {
-                owner: &owner,
-                who,
-                command,
-                request: &job.request,
-            };
+            let task = Task { owner: &owner, who, command, request: &job.request };
             match self.drive(task, job.progress).await? {
                 Driven::Done(_) | Driven::Refused(_) => {}
                 Driven::CacheIsOld => {
@@ -142,22 +132,11 @@ impl MailboxActor {
 
     /// Runs a command from where it is, one transaction after another.
     async fn drive(&mut self, task: Task<'_>, mut progress: Progress) -> Result<Driven> {
-        let Task {
-            owner,
-            who,
-            command,
-            request,
-        } = task;
+        let Task { owner, who, command, request } = task;
         let mut refusal = None;
         loop {
-            let body = WriteBody {
-                mailbox: self,
-                owner,
-                who,
-                command,
-                request,
-                progress: &progress,
-            };
+            let body =
+                WriteBody { mailbox: self, owner, who, command, request, progress: &progress };
             match transact(&self.context.store, body).await {
                 Ok(Outcome::Applied { reply, draft }) => {
                     let change = draft.apply(&mut self.cache);
@@ -165,18 +144,12 @@ impl MailboxActor {
                     self.after(request);
                     return Ok(refusal.map_or(Driven::Done(reply), Driven::Refused));
                 }
-                Ok(Outcome::Advanced {
-                    progress: next,
-                    draft,
-                }) => {
+                Ok(Outcome::Advanced { progress: next, draft }) => {
                     let change = draft.apply(&mut self.cache);
                     self.context.wakeups.publish(self.account, change);
                     progress = next;
                 }
-                Ok(Outcome::Before {
-                    reply,
-                    cache_is_old,
-                }) => {
+                Ok(Outcome::Before { reply, cache_is_old }) => {
                     if cache_is_old {
                         self.after(request);
                         // It is done whether or not the cache can be read now.
@@ -187,10 +160,7 @@ impl MailboxActor {
                 }
                 Ok(Outcome::Elsewhere(stored)) => {
                     self.reload().await?;
-                    progress = Progress {
-                        incomplete: true,
-                        ..stored
-                    };
+                    progress = Progress { incomplete: true, ..stored };
                 }
                 Ok(Outcome::Ended) => {
                     self.reload().await?;
@@ -251,9 +221,7 @@ impl MailboxActor {
                 parsed: submission.parsed.clone(),
             };
             let target = crate::queue_target(&*self.context.control, submission.queue);
-            self.context
-                .router
-                .hint(target, Parcel::typed(QueueCall::Hint(hint)));
+            self.context.router.hint(target, Parcel::typed(QueueCall::Hint(hint)));
         }
     }
 }

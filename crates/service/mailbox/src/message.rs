@@ -299,8 +299,7 @@ pub(crate) async fn leave(
     unit.tx.clear(&unit.keys.received(folder, old.received, old.item));
     unit.tx.clear(&unit.keys.change(folder, old.change));
     let change = unit.next_change();
-    let tombstone =
-        ChangeRow { item: old.item, uid: Some(old.uid), href: row.href(), state };
+    let tombstone = ChangeRow { item: old.item, uid: Some(old.uid), href: row.href(), state };
     unit.tx.set(&unit.keys.change(folder, change), &rows::encode(&tombstone)?);
     clear_names(unit, folder, old.item, row);
     let info = unit.folder_mut(folder)?;
@@ -383,11 +382,8 @@ pub(crate) fn account_for(
     let recoverable = is_recoverable(unit, folder)?;
     let summary = unit.summary();
     let total = if recoverable { &mut summary.recoverable_bytes } else { &mut summary.size_bytes };
-    *total = if items < 0 {
-        total.saturating_sub(size_bytes)
-    } else {
-        total.saturating_add(size_bytes)
-    };
+    *total =
+        if items < 0 { total.saturating_sub(size_bytes) } else { total.saturating_add(size_bytes) };
     if !recoverable {
         summary.items = summary.items.saturating_add_signed(items);
     }
@@ -420,4 +416,3 @@ pub(crate) fn check_room(unit: &mut Unit<'_>, more_bytes: u64) -> Result<()> {
     }
     Ok(())
 }
-

@@ -72,7 +72,16 @@ pub fn start(config: Config, parts: Parts, local: &LocalRouter) -> Arc<MailboxSe
     let searches = Arc::new(Semaphore::new(config.searches_at_once));
     let wakeups = Wakeups::default();
     let context = Arc::new(Context {
-        config, env, store, blobs, control, directory, router, wakeups, reads, searches,
+        config,
+        env,
+        store,
+        blobs,
+        control,
+        directory,
+        router,
+        wakeups,
+        reads,
+        searches,
     });
     let options = PopulationOptions {
         inbox_capacity: INBOX_CAPACITY,

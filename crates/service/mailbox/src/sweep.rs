@@ -3,8 +3,8 @@
 
 use crate::actor::MailboxActor;
 use crate::associated;
-use crate::rows::ResultRow;
 use crate::rows;
+use crate::rows::ResultRow;
 use crate::unit::Unit;
 use crate::write::deliver::DEDUPE_MS;
 use base::{FolderId, Kind, Result, SessionId, Timestamp, Uid};
@@ -147,8 +147,7 @@ async fn purge_expired(unit: &mut Unit<'_>, limit: Timestamp) -> Result<bool, Bo
         .collect();
     for folder in deleted {
         let all = UidSet::all();
-        let (entries, more) =
-            crate::select::select(unit, folder, &all, Uid(0), CHUNK).await?;
+        let (entries, more) = crate::select::select(unit, folder, &all, Uid(0), CHUNK).await?;
         for entry in &entries {
             crate::message::purge(unit, folder, entry).await?;
         }

@@ -16,9 +16,7 @@ use contract_blob::Blobs;
 use contract_control::Control;
 use contract_directory::{Account, Quota};
 use contract_mailbox::index::NamedFlags;
-use contract_mailbox::{
-    FolderInfo, Flags, IndexBlock, IndexEntry, Keywords, Principal,
-};
+use contract_mailbox::{Flags, FolderInfo, IndexBlock, IndexEntry, Keywords, Principal};
 use contract_store::{BodyError, Isolation, Transaction};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -103,10 +101,11 @@ impl<'a> Unit<'a> {
     /// The search folders whose scope has a folder in it.
     pub(crate) fn searches_over(&self, folder: FolderId) -> Vec<FolderId> {
         let drafted = self.draft.folders.values().flatten();
-        let unchanged = self.cache.searches.iter().filter_map(|id| match self.draft.folders.get(id) {
-            Some(_) => None,
-            None => self.cache.folders.get(id),
-        });
+        let unchanged =
+            self.cache.searches.iter().filter_map(|id| match self.draft.folders.get(id) {
+                Some(_) => None,
+                None => self.cache.folders.get(id),
+            });
         unchanged
             .chain(drafted)
             .filter(|row| row.search.as_ref().is_some_and(|(scope, _)| scope.contains(&folder)))
@@ -284,11 +283,7 @@ impl<'a> Unit<'a> {
     }
 
     /// A message's entry; it must be there.
-    pub(crate) async fn entry(
-        &self,
-        folder: FolderId,
-        uid: Uid,
-    ) -> Result<IndexEntry, BodyError> {
+    pub(crate) async fn entry(&self, folder: FolderId, uid: Uid) -> Result<IndexEntry, BodyError> {
         let number = uid.0 / IndexBlock::UIDS;
         let block = match self.known_block(folder, number) {
             Some(block) => Some(block),
@@ -419,7 +414,11 @@ impl Draft {
         if !self.subscriptions.is_empty() {
             let subscriptions = Arc::make_mut(&mut cache.subscriptions);
             for (path, on) in self.subscriptions {
-                if on { subscriptions.insert(path) } else { subscriptions.remove(&path) };
+                if on {
+                    subscriptions.insert(path)
+                } else {
+                    subscriptions.remove(&path)
+                };
             }
         }
         Change(cache.summary.next_change.saturating_sub(1))

@@ -47,9 +47,7 @@ pub(crate) struct Node {
 
 /// Runs a test in a world of its own, in simulated time.
 pub(crate) fn run<T, F: Future<Output = T>>(seed: u64, test: impl FnOnce(World) -> F) -> T {
-    Universe::run(seed, async |env| {
-        test(World::new(env, Config::default()).await).await
-    })
+    Universe::run(seed, async |env| test(World::new(env, Config::default()).await).await)
 }
 
 impl World {
@@ -61,27 +59,11 @@ impl World {
             Arc::new(StoreBlobs::open(dynamic.clone(), &env).await.unwrap());
         let directory =
             DirectoryService::start(DirectoryConfig::default(), dynamic.clone(), env.clone());
-        let domain = Domain {
-            name: DOMAIN.into(),
-            kind: DomainKind::Authoritative,
-            default: true,
-        };
-        directory
-            .create_domain(&Actor::System, domain)
-            .await
-            .unwrap();
+        let domain = Domain { name: DOMAIN.into(), kind: DomainKind::Authoritative, default: true };
+        directory.create_domain(&Actor::System, domain).await.unwrap();
         let node = start(&env, &dynamic, &blobs, &directory, config).await;
         let faults = Mutex::new(Faults::default());
-        Self {
-            env,
-            store,
-            blobs,
-            directory,
-            config,
-            node,
-            accounts: Mutex::default(),
-            faults,
-        }
+        Self { env, store, blobs, directory, config, node, accounts: Mutex::default(), faults }
     }
 
     /// Starts another node on the same store, which takes over every slot.
@@ -115,11 +97,7 @@ impl World {
             quota: None,
             role: Role::None,
         };
-        let account = self
-            .directory
-            .create_account(&Actor::System, new)
-            .await
-            .unwrap();
+        let account = self.directory.create_account(&Actor::System, new).await.unwrap();
         self.store.inject(*self.faults.lock());
         self.accounts.lock().push(account.id);
         account.id
@@ -128,10 +106,7 @@ impl World {
     /// Changes an account; the store does not fail meanwhile.
     pub(crate) async fn change_account(&self, account: AccountId, change: AccountChange) {
         self.store.inject(Faults::default());
-        self.directory
-            .update_account(&Actor::System, account, change)
-            .await
-            .unwrap();
+        self.directory.update_account(&Actor::System, account, change).await.unwrap();
         self.store.inject(*self.faults.lock());
     }
 
@@ -191,9 +166,5 @@ async fn start(
         router: router.clone() as Arc<dyn Router>,
     };
     let mailboxes = service_mailbox::start(config, parts, &router);
-    Node {
-        control,
-        router,
-        mailboxes,
-    }
+    Node { control, router, mailboxes }
 }

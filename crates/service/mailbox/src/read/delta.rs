@@ -41,10 +41,7 @@ impl Body<Steps> for History<'_> {
 }
 
 impl History<'_> {
-    async fn read(
-        &self,
-        tx: &dyn Transaction,
-    ) -> Result<Steps, BodyError> {
+    async fn read(&self, tx: &dyn Transaction) -> Result<Steps, BodyError> {
         let keys = self.reader.keys;
         let range = keys.changes(self.folder, self.since, self.up_to);
         let mut by_block: BTreeMap<u32, Vec<Uid>> = BTreeMap::new();

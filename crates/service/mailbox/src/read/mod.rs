@@ -12,9 +12,7 @@ use crate::rows::keys::Keys;
 use crate::rows::{FolderRow, meta};
 use base::{Error, FolderId, Kind, Result, Uid};
 use contract_mailbox::request::META_MAX;
-use contract_mailbox::{
-    FolderInfo, Keywords, MessageMeta, Principal, Read, ReadReply, Usage,
-};
+use contract_mailbox::{FolderInfo, Keywords, MessageMeta, Principal, Read, ReadReply, Usage};
 use contract_store::{BodyError, Isolation, Transaction};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

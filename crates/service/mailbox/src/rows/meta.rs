@@ -44,10 +44,8 @@ pub(crate) async fn read(
 ) -> Result<Vec<(Uid, Arc<MessageMeta>)>, BodyError> {
     let mut found = Vec::with_capacity(uids.len());
     for (first, last) in runs(uids) {
-        let range = KeyRange {
-            begin: keys.meta(folder, first, 0),
-            end: keys.meta_of(folder, last).end,
-        };
+        let range =
+            KeyRange { begin: keys.meta(folder, first, 0), end: keys.meta_of(folder, last).end };
         let mut pieces: Option<(Uid, Vec<Bytes>)> = None;
         for row in all_rows(tx, &range, isolation).await? {
             let uid = keys.parse_meta(&row.key).ok_or_else(|| Error::corrupt("a meta key"))?;

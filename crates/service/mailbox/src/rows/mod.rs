@@ -35,14 +35,12 @@ pub(crate) mod pieces;
 pub(crate) mod read_by;
 pub(crate) mod tree;
 
-use base::{
-    Change, CommandId, Error, FolderId, ItemId, Result, Timestamp, Uid, wire,
-};
+use base::{Change, CommandId, Error, FolderId, ItemId, Result, Timestamp, Uid, wire};
 use bytes::Bytes;
 use contract_blob::BlobId;
 use contract_mailbox::{
-    Flags, FolderInfo, IndexBlock, IndexEntry, Keywords, Permission, PredecessorList, Search, SystemFlags,
-    WriteReply, Xid,
+    Flags, FolderInfo, IndexBlock, IndexEntry, Keywords, Permission, PredecessorList, Search,
+    SystemFlags, WriteReply, Xid,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 

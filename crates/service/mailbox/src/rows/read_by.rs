@@ -22,10 +22,7 @@ pub(crate) async fn mark(
 ) -> Result<(), BodyError> {
     let key = keys.read_by(folder, user, uid.0 / IndexBlock::UIDS);
     let row = tx.get(&key, Isolation::Serializable).await?;
-    let old: Bits = row
-        .map(|row| decode(&row, "read state"))
-        .transpose()?
-        .unwrap_or_default();
+    let old: Bits = row.map(|row| decode(&row, "read state")).transpose()?.unwrap_or_default();
     let mut bits = old;
     let place = (uid.0 % IndexBlock::UIDS) as usize;
     let mask = 1 << (place % 8);

@@ -36,9 +36,7 @@ impl BagRow {
     /// The blobs it names.
     pub(crate) fn blobs(&self) -> BTreeSet<BlobId> {
         let mut found = BTreeSet::new();
-        for_contents(&self.properties, &mut |content| {
-            found.extend(content.blobs())
-        });
+        for_contents(&self.properties, &mut |content| found.extend(content.blobs()));
         for recipient in &self.recipients {
             for_contents(recipient, &mut |content| found.extend(content.blobs()));
         }
@@ -50,13 +48,9 @@ impl BagRow {
 
     /// The bytes outside the row.
     pub(crate) fn content_bytes(&self) -> u64 {
-        let mut bytes = self
-            .native
-            .as_ref()
-            .map_or(0, |native| native_content(native).size_bytes());
-        for_contents(&self.properties, &mut |content| {
-            bytes += content.size_bytes()
-        });
+        let mut bytes =
+            self.native.as_ref().map_or(0, |native| native_content(native).size_bytes());
+        for_contents(&self.properties, &mut |content| bytes += content.size_bytes());
         for recipient in &self.recipients {
             for_contents(recipient, &mut |content| bytes += content.size_bytes());
         }
@@ -200,18 +194,6 @@ pub(crate) async fn read(
         read_bag(tx, keys, item, isolation),
         read_attachments(tx, keys, item, isolation),
     );
-    let BagRow {
-        properties,
-        recipients,
-        native,
-        ..
-    } = bag?;
-    Ok((
-        ItemTree {
-            properties,
-            recipients,
-            attachments: attachments?,
-        },
-        native,
-    ))
+    let BagRow { properties, recipients, native, .. } = bag?;
+    Ok((ItemTree { properties, recipients, attachments: attachments? }, native))
 }

@@ -36,13 +36,7 @@ pub(super) async fn decide(
     blobs: &Arc<dyn Blobs>,
 ) -> Result<bool> {
     let texts = vec![None; plan.texts.len()];
-    let mut message = Message {
-        plan,
-        entry,
-        meta,
-        blobs,
-        texts,
-    };
+    let mut message = Message { plan, entry, meta, blobs, texts };
     message.look_at_envelope();
     if let Some(value) = message.value() {
         return Ok(value);
@@ -97,8 +91,7 @@ impl<'m> Message<'m> {
         let open = self.plan.open_texts(&self.facts());
         let texts = self.plan.texts.iter().enumerate();
         let plan: Vec<_> = texts.filter(|(number, _)| open[*number]).collect();
-        plan.into_iter()
-            .map(|(number, wanted)| (number, &wanted.place, wanted.text.as_str()))
+        plan.into_iter().map(|(number, wanted)| (number, &wanted.place, wanted.text.as_str()))
     }
 
     fn look_at_envelope(&mut self) {
@@ -115,22 +108,13 @@ impl<'m> Message<'m> {
     }
 
     async fn look_at_header(&mut self) -> Result<()> {
-        let open: Vec<_> = self
-            .open()
-            .filter(|(_, place, _)| **place != Place::Body)
-            .collect();
+        let open: Vec<_> = self.open().filter(|(_, place, _)| **place != Place::Body).collect();
         if open.is_empty() {
             return Ok(());
         }
-        let bytes = read_header(
-            &self.meta.content,
-            &self.meta.parsed.root.header,
-            self.blobs,
-        );
+        let bytes = read_header(&self.meta.content, &self.meta.parsed.root.header, self.blobs);
         let bytes = bytes.await?;
-        let anywhere = open
-            .iter()
-            .filter(|(_, place, _)| **place == Place::Anywhere);
+        let anywhere = open.iter().filter(|(_, place, _)| **place == Place::Anywhere);
         let mut finder = Finder::new(anywhere.map(|(number, _, text)| (*number, *text)).collect());
         push_header(&bytes, &mut finder, &mut self.texts);
         for (number, place, text) in open {
@@ -149,10 +133,7 @@ impl<'m> Message<'m> {
     }
 
     async fn look_at_bodies(&mut self) -> Result<()> {
-        let open = self
-            .open()
-            .map(|(number, _, text)| (number, text))
-            .collect();
+        let open = self.open().map(|(number, _, text)| (number, text)).collect();
         let mut finder = Finder::new(open);
         let mut stretches = Vec::new();
         collect(&self.meta.parsed.root, &mut stretches);
@@ -280,10 +261,7 @@ async fn read_header(
     blobs: &Arc<dyn Blobs>,
 ) -> Result<Bytes> {
     let end = range.end.min(range.start.saturating_add(HEADER_BYTES_MAX));
-    content
-        .slice(range.start..end)
-        .read_all(blobs, HEADER_BYTES_MAX)
-        .await
+    content.slice(range.start..end).read_all(blobs, HEADER_BYTES_MAX).await
 }
 
 /// Looks through the decoded fields of a header.

@@ -40,12 +40,7 @@ fn push(address: &Address, text: &mut String) {
         fold_into(&name, text);
     }
     match address {
-        Address::Mailbox {
-            name,
-            mailbox,
-            host,
-            ..
-        } => {
+        Address::Mailbox { name, mailbox, host, .. } => {
             text.push_str(if name.is_some() { " <" } else { "<" });
             fold_into(&String::from_utf8_lossy(mailbox), text);
             if !host.is_empty() {

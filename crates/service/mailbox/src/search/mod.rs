@@ -49,14 +49,7 @@ pub(crate) async fn run(
     let end = reader.folder(folder)?.info.uid_next;
     let plan = Plan::new(search, &reader.keywords)?;
     let version = tx.read_version().await.ok();
-    let mut scan = Scan {
-        reader,
-        folder,
-        end,
-        plan,
-        version,
-        found: Vec::new(),
-    };
+    let mut scan = Scan { reader, folder, end, plan, version, found: Vec::new() };
     for (first, last) in scan.plan.blocks(end) {
         let mut next = Some(first);
         while let Some(from) = next {
@@ -86,10 +79,7 @@ impl Scan<'_> {
     async fn page(&mut self, from: u32, last: u32) -> Result<(Vec<IndexEntry>, Option<u32>)> {
         let keys = self.reader.keys;
         let end = keys.block(self.folder, last.saturating_add(1));
-        let range = KeyRange {
-            begin: keys.block(self.folder, from),
-            end,
-        };
+        let range = KeyRange { begin: keys.block(self.folder, from), end };
         let tx = self.reader.context.store.begin();
         let mut attempts = Attempts::default();
         loop {

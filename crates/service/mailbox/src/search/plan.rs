@@ -122,11 +122,7 @@ pub(crate) struct Facts<'f> {
 impl<'f> Facts<'f> {
     /// Only the index entry.
     pub(crate) fn of(entry: &'f IndexEntry) -> Self {
-        Self {
-            entry,
-            parsed: None,
-            texts: &[],
-        }
+        Self { entry, parsed: None, texts: &[] }
     }
 
     /// With the meta, and what was found.
@@ -135,11 +131,7 @@ impl<'f> Facts<'f> {
         parsed: &'f ParsedMessage,
         texts: &'f [Option<bool>],
     ) -> Self {
-        Self {
-            entry,
-            parsed: Some(parsed),
-            texts,
-        }
+        Self { entry, parsed: Some(parsed), texts }
     }
 }
 
@@ -192,10 +184,7 @@ impl Plan {
 fn narrowest(node: &Node) -> Option<&UidSet> {
     match node {
         Node::Entry(EntryTest::Uids(uids)) => Some(uids),
-        Node::And(nodes) => nodes
-            .iter()
-            .filter_map(narrowest)
-            .min_by_key(|set| set.count()),
+        Node::And(nodes) => nodes.iter().filter_map(narrowest).min_by_key(|set| set.count()),
         _ => None,
     }
 }
@@ -256,10 +245,7 @@ fn wanted(place: Place, text: &str, texts: &mut Vec<Wanted>) -> Result<Node> {
         let text = format!("A text to search for has at most {TEXT_BYTES_MAX} bytes");
         return Err(Error::new(Kind::Limit, text));
     }
-    let wanted = Wanted {
-        place,
-        text: fold(text),
-    };
+    let wanted = Wanted { place, text: fold(text) };
     let number = match texts.iter().position(|known| *known == wanted) {
         Some(number) => number,
         None if texts.len() >= TEXTS_MAX => {
@@ -281,9 +267,9 @@ fn evaluate(node: &Node, facts: &Facts<'_>) -> Option<bool> {
         Node::Or(nodes) => all(nodes, facts, true),
         Node::Not(inner) => evaluate(inner, facts).map(|value| !value),
         Node::Entry(test) => Some(entry_holds(test, facts.entry)),
-        Node::Sent(test) => facts
-            .parsed
-            .map(|parsed| parsed.sent_at.is_some_and(|at| test.holds(sent_day(at)))),
+        Node::Sent(test) => {
+            facts.parsed.map(|parsed| parsed.sent_at.is_some_and(|at| test.holds(sent_day(at))))
+        }
         Node::Text(number) => facts.texts.get(*number).copied().flatten(),
     }
 }
@@ -330,7 +316,5 @@ fn entry_holds(test: &EntryTest, entry: &IndexEntry) -> bool {
 
 /// The day of a Date header in its own zone.
 fn sent_day(at: SentAt) -> i64 {
-    at.unix_seconds
-        .saturating_add(i64::from(at.offset_minutes) * 60)
-        .div_euclid(DAY_S)
+    at.unix_seconds.saturating_add(i64::from(at.offset_minutes) * 60).div_euclid(DAY_S)
 }

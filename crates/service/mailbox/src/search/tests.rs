@@ -57,22 +57,10 @@ impl Blobs for NoBlobs {
 const DAY_MS: i64 = 86_400_000;
 
 fn entry() -> IndexEntry {
-    let flags = Flags {
-        system: SystemFlags::SEEN.union(SystemFlags::FLAGGED),
-        keywords: 0b10,
-    };
-    let received = Timestamp {
-        unix_ms: 100 * DAY_MS + 5,
-    };
+    let flags = Flags { system: SystemFlags::SEEN.union(SystemFlags::FLAGGED), keywords: 0b10 };
+    let received = Timestamp { unix_ms: 100 * DAY_MS + 5 };
     let (uid, item, change) = (Uid(7), ItemId(1), Change(50));
-    IndexEntry {
-        uid,
-        item,
-        flags,
-        change,
-        size_bytes: 1000,
-        received,
-    }
+    IndexEntry { uid, item, flags, change, size_bytes: 1000, received }
 }
 
 fn keywords() -> Keywords {
@@ -90,10 +78,7 @@ fn meta(bytes: &[u8], lengths: &[usize]) -> MessageMeta {
         let piece = rest.split_to((*length).clamp(1, rest.len()));
         segments.push(Segment::Inline(piece));
     }
-    MessageMeta {
-        parsed: codec_mime::parse(bytes),
-        content: Content { segments },
-    }
+    MessageMeta { parsed: codec_mime::parse(bytes), content: Content { segments } }
 }
 
 fn decide_now(search: &Search, meta: &MessageMeta) -> bool {
@@ -120,35 +105,20 @@ fn the_index_entry_decides() {
     check(Search::Uids(UidSet::from_ranges([(3, 7)])), Some(true));
     check(Search::Uids(UidSet::from_ranges([(8, 9)])), Some(false));
     check(Search::System(SystemFlags::SEEN), Some(true));
-    check(
-        Search::System(SystemFlags::SEEN.union(SystemFlags::DRAFT)),
-        Some(false),
-    );
+    check(Search::System(SystemFlags::SEEN.union(SystemFlags::DRAFT)), Some(false));
     check(Search::Keyword("$WORK".into()), Some(true));
     check(Search::Keyword("$Other".into()), Some(false));
     check(Search::Keyword("$Unknown".into()), Some(false));
     check(not(Search::Keyword("$Unknown".into())), Some(true));
-    for (day, before, on, since) in [
-        (99, false, false, true),
-        (100, false, true, true),
-        (101, true, false, false),
-    ] {
+    for (day, before, on, since) in
+        [(99, false, false, true), (100, false, true, true), (101, true, false, false)]
+    {
         check(Search::ReceivedBefore(day), Some(before));
         check(Search::ReceivedOn(day), Some(on));
         check(Search::ReceivedSince(day), Some(since));
     }
-    check(
-        Search::ReceivedAfter(Timestamp {
-            unix_ms: 100 * DAY_MS + 4,
-        }),
-        Some(true),
-    );
-    check(
-        Search::ReceivedAfter(Timestamp {
-            unix_ms: 100 * DAY_MS + 5,
-        }),
-        Some(false),
-    );
+    check(Search::ReceivedAfter(Timestamp { unix_ms: 100 * DAY_MS + 4 }), Some(true));
+    check(Search::ReceivedAfter(Timestamp { unix_ms: 100 * DAY_MS + 5 }), Some(false));
     check(Search::Larger(999), Some(true));
     check(Search::Larger(1000), Some(false));
     check(Search::Smaller(1001), Some(true));
@@ -172,17 +142,10 @@ fn the_index_entry_decides() {
 
 #[test]
 fn days_before_1970_are_days() {
-    let entry = IndexEntry {
-        received: Timestamp { unix_ms: -1 },
-        ..entry()
-    };
+    let entry = IndexEntry { received: Timestamp { unix_ms: -1 }, ..entry() };
     let check = |search: Search, expect| {
         let plan = Plan::new(&search, &keywords()).unwrap();
-        assert_eq!(
-            plan.evaluate(&Facts::of(&entry)),
-            Some(expect),
-            "{search:?}"
-        );
+        assert_eq!(plan.evaluate(&Facts::of(&entry)), Some(expect), "{search:?}");
     };
     check(Search::ReceivedOn(-1), true);
     check(Search::ReceivedOn(0), false);
@@ -193,9 +156,7 @@ fn days_before_1970_are_days() {
 #[test]
 fn conditions_have_bounds() {
     let check = |search: Search, expect: Option<Kind>| {
-        let kind = Plan::new(&search, &keywords())
-            .err()
-            .map(|error| error.kind);
+        let kind = Plan::new(&search, &keywords()).err().map(|error| error.kind);
         assert_eq!(kind, expect);
     };
     let nested = |depth| (0..depth).fold(Search::All, |inner, _| Search::Not(Box::new(inner)));
@@ -207,10 +168,7 @@ fn conditions_have_bounds() {
     // The same text many times is one text.
     check(Search::Or(vec![Search::Body("a".into()); 1000]), None);
     check(Search::Body("a".repeat(TEXT_BYTES_MAX)), None);
-    check(
-        Search::Body("a".repeat(TEXT_BYTES_MAX + 1)),
-        Some(Kind::Limit),
-    );
+    check(Search::Body("a".repeat(TEXT_BYTES_MAX + 1)), Some(Kind::Limit));
 }
 
 #[test]
@@ -223,20 +181,12 @@ fn only_blocks_that_can_match_are_read() {
     check(Search::All, 1, &[]);
     check(Search::All, 0, &[]);
     check(Search::All, 257, &[(0, 1)]);
-    check(
-        uids(&[(1, 5), (300, 300), (5000, u32::MAX)]),
-        6000,
-        &[(0, 1), (19, 23)],
-    );
+    check(uids(&[(1, 5), (300, 300), (5000, u32::MAX)]), 6000, &[(0, 1), (19, 23)]);
     check(uids(&[(7000, 8000)]), 6000, &[]);
     let both = Search::And(vec![uids(&[(1, 6000)]), uids(&[(600, 601)]), Search::All]);
     check(both, 6000, &[(2, 2)]);
     // Under Or and Not a set says nothing about what must match.
-    check(
-        Search::Or(vec![uids(&[(600, 601)]), Search::All]),
-        600,
-        &[(0, 2)],
-    );
+    check(Search::Or(vec![uids(&[(600, 601)]), Search::All]), 600, &[(0, 2)]);
     check(Search::Not(Box::new(uids(&[(1, 1)]))), 600, &[(0, 2)]);
 }
 
@@ -251,11 +201,7 @@ fn only_texts_that_matter_are_looked_for() {
     let body = |text: &str| Search::Body(text.into());
     let any = || Search::Or(vec![body("a"), Search::And(vec![body("b"), body("c")])]);
     check(any(), &[None, None, None], &[true, true, true]);
-    check(
-        any(),
-        &[Some(false), None, Some(false)],
-        &[false, false, false],
-    );
+    check(any(), &[Some(false), None, Some(false)], &[false, false, false]);
     check(any(), &[None, Some(false), None], &[true, false, false]);
     check(any(), &[Some(true), None, None], &[false, false, false]);
     check(any(), &[Some(false), None, None], &[false, true, true]);
@@ -284,17 +230,11 @@ fn texts_are_found_where_they_are() {
             assert_eq!(found, expect, "{search:?} in pieces of {lengths:?}");
         }
     };
-    let header = |name: &str, text: &str| Search::Header {
-        name: name.into(),
-        text: text.into(),
-    };
+    let header = |name: &str, text: &str| Search::Header { name: name.into(), text: text.into() };
     check(Search::From("jürgen MÜLLER <jm@example".into()), true);
     check(Search::From("=?utf".into()), false);
     check(Search::From(String::new()), true);
-    check(
-        Search::To("friends: <a@example.net>, b. c. <b@".into()),
-        true,
-    );
+    check(Search::To("friends: <a@example.net>, b. c. <b@".into()), true);
     check(Search::Cc(String::new()), false);
     check(Search::Bcc("a".into()), false);
     check(Search::Subject("GRÜSSE".into()), false);
@@ -324,10 +264,7 @@ fn texts_are_found_where_they_are() {
     // Not across parts.
     check(Search::Body("</p>inn".into()), false);
     let both = |a: &str, b: &str| {
-        Search::And(vec![
-            Search::Body(a.into()),
-            Search::Not(Box::new(Search::Text(b.into()))),
-        ])
+        Search::And(vec![Search::Body(a.into()), Search::Not(Box::new(Search::Text(b.into())))])
     };
     check(both("column", "nowhere"), true);
     check(both("column", "café"), false);
@@ -336,11 +273,7 @@ fn texts_are_found_where_they_are() {
 #[test]
 fn no_date_is_on_no_day() {
     let check = |search: Search, expect: bool| {
-        assert_eq!(
-            decide_now(&search, &meta(b"Date: soon\r\n\r\n", &[9])),
-            expect,
-            "{search:?}"
-        );
+        assert_eq!(decide_now(&search, &meta(b"Date: soon\r\n\r\n", &[9])), expect, "{search:?}");
     };
     check(Search::SentBefore(i32::MAX), false);
     check(Search::SentSince(i32::MIN), false);
@@ -408,10 +341,7 @@ fn shape(random: &mut Random) -> Shape {
         0 => Shape::Plain,
         1 => Shape::EightBit,
         2 | 3 => Shape::Alternative,
-        4 => Shape::Attachments {
-            count: 2,
-            bytes: 200_000,
-        },
+        4 => Shape::Attachments { count: 2, bytes: 200_000 },
         5 | 6 => Shape::Forwarded { depth: 3 },
         7 => Shape::Invitation,
         8 => Shape::Signed,
@@ -432,18 +362,8 @@ fn search(random: &mut Random, naive: &Naive, depth: usize) -> Search {
         4 | 5 => Search::Body(pick(random)),
         6 | 7 => Search::Text(pick(random)),
         8 => {
-            let names = [
-                "subject",
-                "X-Raw",
-                "Comments",
-                "received",
-                "message-id",
-                "to",
-            ];
-            Search::Header {
-                name: names[random.below(6)].into(),
-                text: pick(random),
-            }
+            let names = ["subject", "X-Raw", "Comments", "received", "message-id", "to"];
+            Search::Header { name: names[random.below(6)].into(), text: pick(random) }
         }
         9 => Search::SentOn(19_675 + random.below(600) as i32),
         10 => Search::SentSince(19_675 + random.below(600) as i32),
@@ -453,14 +373,8 @@ fn search(random: &mut Random, naive: &Naive, depth: usize) -> Search {
         14 | 15 => Search::Not(Box::new(search(random, naive, depth - 1))),
         n => {
             let count = random.below(4);
-            let nodes = (0..count)
-                .map(|_| search(random, naive, depth - 1))
-                .collect();
-            if n < 18 {
-                Search::And(nodes)
-            } else {
-                Search::Or(nodes)
-            }
+            let nodes = (0..count).map(|_| search(random, naive, depth - 1)).collect();
+            if n < 18 { Search::And(nodes) } else { Search::Or(nodes) }
         }
     }
 }
@@ -478,20 +392,12 @@ impl Naive {
         let fields = fields(&bytes[..parsed.root.header.end as usize]);
         let mut bodies = Vec::new();
         body_texts(bytes, &parsed.root, &mut bodies);
-        Self {
-            parsed: parsed.clone(),
-            fields,
-            bodies,
-        }
+        Self { parsed: parsed.clone(), fields, bodies }
     }
 
     /// Some piece of the message in some letter case, or something else.
     fn some_text(&self, random: &mut Random) -> String {
-        let lines = self
-            .fields
-            .iter()
-            .map(line)
-            .chain(self.bodies.iter().cloned());
+        let lines = self.fields.iter().map(line).chain(self.bodies.iter().cloned());
         let all: Vec<String> = lines.filter(|text| !text.is_empty()).collect();
         if all.is_empty() || random.below(5) == 0 {
             return ["", "zzzz", "e", "é", "\r\n"][random.below(5)].into();
@@ -500,17 +406,12 @@ impl Naive {
         let from = random.below(chars.len());
         let to = (from + 1 + random.below(25)).min(chars.len());
         let text: String = chars[from..to].iter().collect();
-        if random.below(2) == 0 {
-            text.to_uppercase()
-        } else {
-            text
-        }
+        if random.below(2) == 0 { text.to_uppercase() } else { text }
     }
 
     fn holds(&self, search: &Search) -> bool {
         let within = |text: &Option<String>, wanted: &str| {
-            text.as_ref()
-                .is_some_and(|text| fold(text).contains(&fold(wanted)))
+            text.as_ref().is_some_and(|text| fold(text).contains(&fold(wanted)))
         };
         let envelope = &self.parsed.envelope;
         let day = self.parsed.sent_at.map(|at| {
@@ -524,13 +425,9 @@ impl Naive {
             Search::From(text) => within(&addresses(&envelope.from), text),
             Search::To(text) => within(&addresses(&envelope.to), text),
             Search::Cc(text) => within(&addresses(&envelope.cc), text),
-            Search::Subject(text) => within(
-                &envelope
-                    .subject
-                    .as_ref()
-                    .map(|text| encoded_word::decode(text)),
-                text,
-            ),
+            Search::Subject(text) => {
+                within(&envelope.subject.as_ref().map(|text| encoded_word::decode(text)), text)
+            }
             Search::Header { name, text } => self.fields.iter().any(|(known, value)| {
                 known.eq_ignore_ascii_case(name) && value.contains(&fold(text))
             }),
@@ -538,10 +435,7 @@ impl Naive {
                 text.is_empty() || self.bodies.iter().any(|body| body.contains(&fold(text)))
             }
             Search::Text(text) => {
-                let header = self
-                    .fields
-                    .iter()
-                    .any(|field| line(field).contains(&fold(text)));
+                let header = self.fields.iter().any(|field| line(field).contains(&fold(text)));
                 header || self.holds(&Search::Body(text.clone()))
             }
             Search::SentOn(wanted) => day == Some(*wanted),
@@ -555,11 +449,7 @@ impl Naive {
 }
 
 fn line((name, value): &(String, String)) -> String {
-    if name.is_empty() {
-        value.clone()
-    } else {
-        fold(&format!("{name}: {value}"))
-    }
+    if name.is_empty() { value.clone() } else { fold(&format!("{name}: {value}")) }
 }
 
 fn fields(bytes: &[u8]) -> Vec<(String, String)> {
@@ -598,10 +488,8 @@ fn addresses(list: &[Address]) -> Option<String> {
             Address::GroupStart(_) => all += &format!("{comma}{}: ", name.unwrap()),
             Address::GroupEnd => all += ";",
             Address::Mailbox { mailbox, host, .. } => {
-                let (mailbox, host) = (
-                    String::from_utf8_lossy(mailbox),
-                    String::from_utf8_lossy(host),
-                );
+                let (mailbox, host) =
+                    (String::from_utf8_lossy(mailbox), String::from_utf8_lossy(host));
                 let at = if host.is_empty() { "" } else { "@" };
                 let name = name.map_or(String::new(), |name| format!("{name} "));
                 all += &format!("{comma}{name}<{mailbox}{at}{host}>");

@@ -41,11 +41,7 @@ impl<'n> Finder<'n> {
     pub(super) fn new(wanted: Vec<(usize, &'n str)>) -> Self {
         let longest = wanted.iter().map(|(_, text)| text.len()).max();
         let kept_bytes = longest.unwrap_or(0).saturating_sub(1);
-        Self {
-            wanted,
-            window: String::new(),
-            kept_bytes,
-        }
+        Self { wanted, window: String::new(), kept_bytes }
     }
 
     /// Takes more of the stream, and tells which texts are in it now that were not before.

@@ -69,10 +69,7 @@ pub async fn verify(store: &Arc<dyn Store>, account: AccountId) -> Result<Report
         let tx = store.begin();
         let mut attempts = Attempts::default();
         let page = loop {
-            match tx
-                .get_range(&read.clone().limit(PAGE_ROWS), Isolation::Snapshot)
-                .await
-            {
+            match tx.get_range(&read.clone().limit(PAGE_ROWS), Isolation::Snapshot).await {
                 Ok(page) => break page,
                 Err(error) => attempts.again(&*tx, error).await?,
             }

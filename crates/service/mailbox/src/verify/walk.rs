@@ -115,15 +115,13 @@ impl Walk {
                     return Ok(None);
                 };
                 let step = rows::decode(&row.value, "change")?;
-                self.changes
-                    .insert((FolderId(folder), Change(change)), step);
+                self.changes.insert((FolderId(folder), Change(change)), step);
             }
             b'i' => {
                 let Some(item) = key.u64() else {
                     return Ok(None);
                 };
-                self.items
-                    .insert(ItemId(item), rows::decode(&row.value, "item")?);
+                self.items.insert(ItemId(item), rows::decode(&row.value, "item")?);
             }
             b'x' => {
                 let _result: ResultRow = rows::decode(&row.value, "result")?;
@@ -225,22 +223,14 @@ impl Walk {
             b'h' | b'z' => {
                 let name = Bytes::copy_from_slice(key.clone().rest());
                 let item = u64::from_be_bytes(row.value.as_ref().try_into().ok()?);
-                self.names
-                    .insert((kind, FolderId(first), name), ItemId(item));
+                self.names.insert((kind, FolderId(first), name), ItemId(item));
             }
             b'o' => {
-                self.associated
-                    .insert((FolderId(first), ItemId(key.u64()?)));
+                self.associated.insert((FolderId(first), ItemId(key.u64()?)));
             }
             b'y' => {
                 let (folder, item) = (FolderId(key.u64()?), ItemId(key.u64()?));
-                let uid = row
-                    .value
-                    .as_ref()
-                    .try_into()
-                    .ok()
-                    .map(u32::from_be_bytes)
-                    .map(Uid);
+                let uid = row.value.as_ref().try_into().ok().map(u32::from_be_bytes).map(Uid);
                 self.members.insert((FolderId(first), folder, item), uid);
             }
             b't' | b'a' => {

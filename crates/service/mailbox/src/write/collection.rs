@@ -33,10 +33,7 @@ pub(super) async fn set(
         Some(row) => rows::decode(&row, "collection")?,
         None => CollectionState::default(),
     };
-    let state = CollectionState {
-        previous: old.latest,
-        latest: Some(latest.clone()),
-    };
+    let state = CollectionState { previous: old.latest, latest: Some(latest.clone()) };
     pieces::write(unit.tx, &key, &rows::encode(&state)?)?;
     Ok(WriteReply::Done)
 }

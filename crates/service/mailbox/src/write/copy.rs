@@ -104,11 +104,7 @@ pub(super) async fn transfer(
     Ok(true)
 }
 
-fn finish(
-    unit: &Unit<'_>,
-    to: FolderId,
-    progress: &mut Progress,
-) -> Result<Step, BodyError> {
+fn finish(unit: &Unit<'_>, to: FolderId, progress: &mut Progress) -> Result<Step, BodyError> {
     if progress.incomplete {
         return Ok(Step::Finished(WriteReply::LookAgain));
     }

@@ -31,10 +31,7 @@ pub(crate) async fn was_made(
     Ok(tx.get(&key(keys, delivery), Isolation::Serializable).await?.is_some())
 }
 
-pub(super) async fn run(
-    unit: &mut Unit<'_>,
-    delivery: &Delivery,
-) -> Result<WriteReply, BodyError> {
+pub(super) async fn run(unit: &mut Unit<'_>, delivery: &Delivery) -> Result<WriteReply, BodyError> {
     message::check_room(unit, delivery.content.size_bytes())?;
     let folder = SpecialUse::Inbox.folder_id();
     let prefix = return_path(delivery);

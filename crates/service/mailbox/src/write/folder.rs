@@ -157,10 +157,7 @@ pub(super) async fn rename(
 /// Takes a folder away. In one transaction it becomes a child of Recoverable Items, with all its
 /// messages; housekeeping removes those when their time has come. Only where search folders show
 /// its messages these have to be taken out of them, one after the other.
-pub(super) async fn delete(
-    unit: &mut Unit<'_>,
-    id: FolderId,
-) -> Result<Step, BodyError> {
+pub(super) async fn delete(unit: &mut Unit<'_>, id: FolderId) -> Result<Step, BodyError> {
     check_changeable(unit, id)?;
     if unit.folders().any(|row| row.info.parent == Some(id)) {
         let text = "The folder has folders below it; remove those first";
@@ -281,12 +278,7 @@ pub(super) fn check_name(name: &str) -> Result<()> {
 
 /// Refuses a name that a sibling has; names are compared without regard to case where the folder
 /// is one of the default ones, as clients do with the Inbox.
-fn check_free(
-    unit: &Unit<'_>,
-    parent: FolderId,
-    name: &str,
-    but: Option<FolderId>,
-) -> Result<()> {
+fn check_free(unit: &Unit<'_>, parent: FolderId, name: &str, but: Option<FolderId>) -> Result<()> {
     unit.folder(parent)?;
     let taken = unit.folders().any(|row| {
         let same = match row.info.role {

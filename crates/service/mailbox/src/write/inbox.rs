@@ -20,9 +20,7 @@ pub(super) async fn rename(
     let inbox = SpecialUse::Inbox.folder_id();
     match copy::move_step(unit, inbox, &UidSet::all(), to, progress).await? {
         Step::More => Ok(Step::More),
-        Step::Finished(_) => {
-            Ok(Step::Finished(WriteReply::Folder(Box::new(unit.info(to)?))))
-        }
+        Step::Finished(_) => Ok(Step::Finished(WriteReply::Folder(Box::new(unit.info(to)?)))),
     }
 }
 

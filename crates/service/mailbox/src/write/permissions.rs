@@ -22,21 +22,13 @@ pub(super) fn set(
         let text = format!("A folder can have permissions for at most {PERMISSIONS_MAX} accounts");
         return Err(Error::new(Kind::Limit, text));
     }
-    if permissions
-        .iter()
-        .any(|permission| permission.rights & !RIGHTS != 0)
-    {
+    if permissions.iter().any(|permission| permission.rights & !RIGHTS != 0) {
         return Err(Error::invalid("There are no such rights"));
     }
     let mut sorted = permissions.to_vec();
     sorted.sort_by_key(|permission| permission.account);
-    if sorted
-        .windows(2)
-        .any(|pair| pair[0].account == pair[1].account)
-    {
-        return Err(Error::invalid(
-            "An account has its permissions once in a folder",
-        ));
+    if sorted.windows(2).any(|pair| pair[0].account == pair[1].account) {
+        return Err(Error::invalid("An account has its permissions once in a folder"));
     }
     let change = unit.next_change();
     let row = unit.folder_mut(folder)?;

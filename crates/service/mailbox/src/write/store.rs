@@ -1,8 +1,8 @@
 //! Store: changes flags. Messages whose flags would stay the same are left alone.
 
 use super::Step;
-use super::folder::check_holds_messages;
 use super::bulk::Progress;
+use super::folder::check_holds_messages;
 use crate::message::{self, Touch};
 use crate::select::select;
 use crate::unit::Unit;

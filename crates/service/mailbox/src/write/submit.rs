@@ -8,10 +8,7 @@ use contract_mailbox::{Flags, Outgoing, SpecialUse, SystemFlags, WriteReply};
 use contract_store::BodyError;
 use contract_transport::rows as queue_rows;
 
-pub(super) async fn run(
-    unit: &mut Unit<'_>,
-    outgoing: &Outgoing,
-) -> Result<WriteReply, BodyError> {
+pub(super) async fn run(unit: &mut Unit<'_>, outgoing: &Outgoing) -> Result<WriteReply, BodyError> {
     let submission = &outgoing.submission;
     let limit = unit.quota.no_send_bytes.unwrap_or(u64::MAX);
     if unit.summary().size_bytes >= limit {

@@ -25,11 +25,7 @@ pub(crate) async fn step(unit: &mut Unit<'_>, progress: &mut Progress) -> Result
     for entry in &entries {
         message::take_back(unit, info.id, entry).await?;
     }
-    Ok(if more {
-        Step::More
-    } else {
-        Step::Finished(WriteReply::Done)
-    })
+    Ok(if more { Step::More } else { Step::Finished(WriteReply::Done) })
 }
 
 fn is_search_folder(unit: &Unit<'_>, id: FolderId) -> bool {

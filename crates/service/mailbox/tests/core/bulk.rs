@@ -29,47 +29,25 @@ fn answers_are_complete() {
         let account = filled(&world).await;
         let handle = world.handle(account);
         let flagged = named(SystemFlags::FLAGGED);
-        let stored = handle
-            .store(inbox(), UidSet::all(), StoreMode::Add, flagged, None)
-            .await
-            .unwrap();
+        let stored =
+            handle.store(inbox(), UidSet::all(), StoreMode::Add, flagged, None).await.unwrap();
         let all: Vec<u32> = (1..=COUNT).collect();
-        assert_eq!(
-            stored
-                .entries
-                .iter()
-                .map(|entry| entry.uid.0)
-                .collect::<Vec<_>>(),
-            all
-        );
-        assert!(
-            stored
-                .entries
-                .iter()
-                .all(|e| e.flags.system == SystemFlags::FLAGGED)
-        );
+        assert_eq!(stored.entries.iter().map(|entry| entry.uid.0).collect::<Vec<_>>(), all);
+        assert!(stored.entries.iter().all(|e| e.flags.system == SystemFlags::FLAGGED));
 
         let copied = handle.copy(inbox(), set(2, 5000), archive()).await.unwrap();
         let expect: Vec<_> = (2..=COUNT).map(|uid| (Uid(uid), Uid(uid - 1))).collect();
         assert_eq!(copied.pairs, expect);
 
         // Within one folder: every message gets a new UID, once.
-        let moved = handle
-            .move_messages(archive(), UidSet::all(), archive())
-            .await
-            .unwrap();
-        let expect: Vec<_> = (1..COUNT)
-            .map(|uid| (Uid(uid), Uid(uid + COUNT - 1)))
-            .collect();
+        let moved = handle.move_messages(archive(), UidSet::all(), archive()).await.unwrap();
+        let expect: Vec<_> = (1..COUNT).map(|uid| (Uid(uid), Uid(uid + COUNT - 1))).collect();
         assert_eq!(moved.pairs, expect);
         let view = handle.view(archive()).await.unwrap();
         assert_eq!(uids(&view), (COUNT..2 * COUNT - 1).collect::<Vec<_>>());
 
         let deleted = named(SystemFlags::DELETED);
-        handle
-            .store(inbox(), set(3, 1205), StoreMode::Add, deleted, None)
-            .await
-            .unwrap();
+        handle.store(inbox(), set(3, 1205), StoreMode::Add, deleted, None).await.unwrap();
         let gone = handle.expunge(inbox(), None).await.unwrap();
         assert_eq!(gone.ranges(), [(3, 1205)]);
         assert_eq!(
@@ -150,55 +128,12 @@ fn jobs_that_break_are_finished() {
         };
         let scenarios = [
             (store(inbox(), flags()), Break::Flying, false),
-            (
-                Write::Copy {
-                    from: inbox(),
-                    uids: all(),
-                    to: target,
-                },
-                Break::Landing,
-                false,
-            ),
-            (
-                Write::Copy {
-                    from: inbox(),
-                    uids: all(),
-                    to: archive(),
-                },
-                Break::Flying,
-                true,
-            ),
-            (
-                Write::Move {
-                    from: target,
-                    uids: all(),
-                    to: archive(),
-                },
-                Break::Landing,
-                true,
-            ),
-            (
-                Write::Move {
-                    from: archive(),
-                    uids: set(1, COUNT),
-                    to: target,
-                },
-                Break::Full,
-                false,
-            ),
-            (
-                store(archive(), named(SystemFlags::DELETED)),
-                Break::Landing,
-                true,
-            ),
-            (
-                Write::Expunge {
-                    folder: archive(),
-                    uids: None,
-                },
-                Break::Flying,
-                true,
-            ),
+            (Write::Copy { from: inbox(), uids: all(), to: target }, Break::Landing, false),
+            (Write::Copy { from: inbox(), uids: all(), to: archive() }, Break::Flying, true),
+            (Write::Move { from: target, uids: all(), to: archive() }, Break::Landing, true),
+            (Write::Move { from: archive(), uids: set(1, COUNT), to: target }, Break::Full, false),
+            (store(archive(), named(SystemFlags::DELETED)), Break::Landing, true),
+            (Write::Expunge { folder: archive(), uids: None }, Break::Flying, true),
         ];
         let mut counts = [COUNT, 0, 0];
         for (number, (request, how, new_owner)) in scenarios.into_iter().enumerate() {
@@ -211,11 +146,7 @@ fn jobs_that_break_are_finished() {
             // What a COPY has put so far is not to be seen by anybody.
             if let Write::Copy { to, .. } = request {
                 let info = stored_folder(&world, account, to).await;
-                assert_eq!(
-                    (info.uid_next, info.counts.messages),
-                    (Uid(1), 0),
-                    "{number}"
-                );
+                assert_eq!((info.uid_next, info.counts.messages), (Uid(1), 0), "{number}");
             }
             if new_owner {
                 world.node = world.another_node().await;
@@ -233,19 +164,13 @@ fn jobs_that_break_are_finished() {
                 let view = handle.view(folder).await.unwrap();
                 assert_eq!(view.entries().count(), count as usize, "{number}: {folder}");
             }
-            let command = base::CommandId {
-                session: session.session,
-                sequence: session.sequence,
-            };
+            let command = base::CommandId { session: session.session, sequence: session.sequence };
             let again = session.send(&world.node, command, request).await.unwrap();
             assert_eq!(again, WriteReply::LookAgain, "{number}");
             assert!(!world.sound(account).await.unfinished_job, "{number}");
         }
         let view = world.handle(account).view(inbox()).await.unwrap();
-        assert!(
-            view.entries()
-                .all(|entry| entry.flags.system == SystemFlags::ANSWERED)
-        );
+        assert!(view.entries().all(|entry| entry.flags.system == SystemFlags::ANSWERED));
     });
 }
 
@@ -256,17 +181,10 @@ fn a_broken_copy_is_finished_before_anything_else() {
     run(3, async |world| {
         let account = filled(&world).await;
         let mut session = Session::new(&world, account);
-        let copy = Write::Copy {
-            from: inbox(),
-            uids: UidSet::all(),
-            to: archive(),
-        };
+        let copy = Write::Copy { from: inbox(), uids: UidSet::all(), to: archive() };
         send_broken(&world, &mut session, copy, Break::Full).await;
         let handle = world.handle(account);
-        let (_, uids) = handle
-            .append(archive(), world.small(7..8).await)
-            .await
-            .unwrap();
+        let (_, uids) = handle.append(archive(), world.small(7..8).await).await.unwrap();
         assert_eq!(uids, [Uid(COUNT + 1)]);
         world.sound(account).await;
     });
@@ -283,35 +201,20 @@ fn a_refused_step_ends_the_job() {
         let good = world.rows(&key).await[0].value.clone();
         write(&world, &key, b"\x01damaged").await;
         let usage = handle.usage().await.unwrap();
-        let error = handle
-            .copy(inbox(), UidSet::all(), archive())
-            .await
-            .unwrap_err();
+        let error = handle.copy(inbox(), UidSet::all(), archive()).await.unwrap_err();
         assert_eq!(error.kind, Kind::Corrupt);
         assert_eq!(handle.usage().await.unwrap(), usage);
         assert_eq!(uids(&handle.view(archive()).await.unwrap()), [0; 0]);
-        let (_, appended) = handle
-            .append(archive(), world.small(0..1).await)
-            .await
-            .unwrap();
+        let (_, appended) = handle.append(archive(), world.small(0..1).await).await.unwrap();
         assert_eq!(appended, [Uid(1)]);
 
         // A MOVE stops where it is.
-        let error = handle
-            .move_messages(inbox(), UidSet::all(), archive())
-            .await
-            .unwrap_err();
+        let error = handle.move_messages(inbox(), UidSet::all(), archive()).await.unwrap_err();
         assert_eq!(error.kind, Kind::Corrupt);
         world.node = world.another_node().await;
         let handle = world.handle(account);
-        assert_eq!(
-            uids(&handle.view(archive()).await.unwrap()),
-            (1..=1001).collect::<Vec<_>>()
-        );
-        assert_eq!(
-            uids(&handle.view(inbox()).await.unwrap()),
-            (1001..=COUNT).collect::<Vec<_>>()
-        );
+        assert_eq!(uids(&handle.view(archive()).await.unwrap()), (1..=1001).collect::<Vec<_>>());
+        assert_eq!(uids(&handle.view(inbox()).await.unwrap()), (1001..=COUNT).collect::<Vec<_>>());
         write(&world, &key, &good).await;
         assert!(!world.sound(account).await.unfinished_job);
         let all = subjects(&handle, archive(), &(1..=1001).collect::<Vec<_>>()).await;
@@ -326,18 +229,11 @@ fn a_job_that_cannot_be_undone_does_not_keep_the_mailbox_closed() {
     run(5, async |world| {
         let account = filled(&world).await;
         let mut session = Session::new(&world, account);
-        let copy = Write::Copy {
-            from: inbox(),
-            uids: UidSet::all(),
-            to: archive(),
-        };
+        let copy = Write::Copy { from: inbox(), uids: UidSet::all(), to: archive() };
         send_broken(&world, &mut session, copy, Break::Full).await;
         let meta = kind(account, b'm').u64(inbox().0).u32(1100).u16(0).build();
         let block = kind(account, b'b').u64(archive().0).u32(0).build();
-        let good = (
-            world.rows(&meta).await[0].value.clone(),
-            world.rows(&block).await[0].clone(),
-        );
+        let good = (world.rows(&meta).await[0].value.clone(), world.rows(&block).await[0].clone());
         write(&world, &meta, b"\x01damaged").await;
         write(&world, &block, b"\x01damaged").await;
         let node = world.another_node().await;
@@ -347,10 +243,7 @@ fn a_job_that_cannot_be_undone_does_not_keep_the_mailbox_closed() {
         write(&world, &block, &good.1.value).await;
         assert!(!world.sound(account).await.unfinished_job);
         let view = handle.view(archive()).await.unwrap();
-        assert_eq!(
-            uids(&view),
-            (1..=view.info.counts.messages as u32).collect::<Vec<_>>()
-        );
+        assert_eq!(uids(&view), (1..=view.info.counts.messages as u32).collect::<Vec<_>>());
         assert!(view.info.counts.messages >= 500);
     });
 }

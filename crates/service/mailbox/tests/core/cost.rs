@@ -32,10 +32,7 @@ fn commands_take_one_transaction() {
         world.fill(&handle, inbox(), 300).await;
         let delivery = world.queued(&small(1)).await;
         let delivered = cost(&world, async {
-            transport
-                .write(Write::Deliver(Box::new(delivery)))
-                .await
-                .unwrap()
+            transport.write(Write::Deliver(Box::new(delivery))).await.unwrap()
         });
         let (begun, commits, reads, rows) = delivered.await;
         assert_eq!((begun, commits), (1, 1));
@@ -43,17 +40,12 @@ fn commands_take_one_transaction() {
         assert!(reads <= 5 && rows == 0, "{reads} reads, {rows} rows");
 
         let one = world.message(&small(2)).await;
-        let (begun, commits, ..) = cost(&world, async {
-            handle.append(inbox(), vec![one]).await.unwrap()
-        })
-        .await;
+        let (begun, commits, ..) =
+            cost(&world, async { handle.append(inbox(), vec![one]).await.unwrap() }).await;
         assert_eq!((begun, commits), (1, 1));
         let seen = || named(SystemFlags::SEEN);
         let (begun, commits, ..) = cost(&world, async {
-            handle
-                .store(inbox(), set(1, 300), StoreMode::Add, seen(), None)
-                .await
-                .unwrap()
+            handle.store(inbox(), set(1, 300), StoreMode::Add, seen(), None).await.unwrap()
         })
         .await;
         assert_eq!((begun, commits), (1, 1));
@@ -67,43 +59,25 @@ fn questions_take_one_transaction_and_the_fence_check() {
         let handle = world.handle(account);
         world.fill(&handle, inbox(), 300).await;
         let uids = || (1..=256).map(Uid).collect::<Vec<_>>();
-        let fetch = cost(&world, async {
-            handle.meta(inbox(), uids()).await.unwrap()
-        })
-        .await;
+        let fetch = cost(&world, async { handle.meta(inbox(), uids()).await.unwrap() }).await;
         assert_eq!(fetch, (2, 0, 1, 256));
         let view = cost(&world, async { handle.view(inbox()).await.unwrap() }).await;
         assert_eq!(view, (2, 0, 1, 2));
         let change = handle.folder(inbox()).await.unwrap().highest_change;
-        let nothing = cost(&world, async {
-            handle.delta(inbox(), change).await.unwrap()
-        })
-        .await;
+        let nothing = cost(&world, async { handle.delta(inbox(), change).await.unwrap() }).await;
         assert_eq!(nothing, (1, 0, 1, 0));
         let folders = cost(&world, async { handle.folders().await.unwrap() }).await;
         assert_eq!(folders, (1, 0, 1, 0));
-        handle
-            .append(inbox(), world.small(0..2).await)
-            .await
-            .unwrap();
-        let news = cost(&world, async {
-            handle.delta(inbox(), change).await.unwrap()
-        })
-        .await;
+        handle.append(inbox(), world.small(0..2).await).await.unwrap();
+        let news = cost(&world, async { handle.delta(inbox(), change).await.unwrap() }).await;
         // Two steps of history, one block.
         assert_eq!(news, (2, 0, 2, 2));
     });
 }
 
 /// What stands in a folder's row; the tests know it only by its shape.
-type FolderRow = (
-    FolderInfo,
-    bool,
-    Change,
-    Option<(Vec<FolderId>, Search)>,
-    Vec<Permission>,
-    Option<Timestamp>,
-);
+type FolderRow =
+    (FolderInfo, bool, Change, Option<(Vec<FolderId>, Search)>, Vec<Permission>, Option<Timestamp>);
 
 #[test]
 fn a_folder_of_100_000_messages_opens_with_400_rows() {
@@ -121,22 +95,15 @@ fn a_folder_of_100_000_messages_opens_with_400_rows() {
         tx.set(&key, &base::wire::encode_row(1, &row).unwrap());
         for number in 0..=100_000 / IndexBlock::UIDS {
             let uids = number * IndexBlock::UIDS..(number + 1) * IndexBlock::UIDS;
-            let entries = uids
-                .filter(|uid| (1..=100_000).contains(uid))
-                .map(|uid| IndexEntry {
-                    uid: Uid(uid),
-                    item: ItemId(u64::from(uid)),
-                    flags: Flags::default(),
-                    change: Change(u64::from(uid)),
-                    size_bytes: 5_000,
-                    received: Timestamp {
-                        unix_ms: 1_900_000_000_000,
-                    },
-                });
-            let block = IndexBlock {
-                number,
-                entries: entries.collect(),
-            };
+            let entries = uids.filter(|uid| (1..=100_000).contains(uid)).map(|uid| IndexEntry {
+                uid: Uid(uid),
+                item: ItemId(u64::from(uid)),
+                flags: Flags::default(),
+                change: Change(u64::from(uid)),
+                size_bytes: 5_000,
+                received: Timestamp { unix_ms: 1_900_000_000_000 },
+            });
+            let block = IndexBlock { number, entries: entries.collect() };
             let key = kind(account, b'b').u64(inbox().0).u32(number).build();
             tx.set(&key, &base::wire::encode_row(1, &block).unwrap());
         }
@@ -157,10 +124,7 @@ fn a_folder_of_100_000_messages_opens_with_400_rows() {
             assert_eq!(handle.search(inbox(), search).await.unwrap().len(), 100_000);
         })
         .await;
-        assert!(
-            begun <= 2 + 25 && reads <= 1 && rows <= 400,
-            "{begun} {reads} {rows}"
-        );
+        assert!(begun <= 2 + 25 && reads <= 1 && rows <= 400, "{begun} {reads} {rows}");
         let few = Search::Uids(contract_mailbox::UidSet::from_ranges([(70_000, 70_010)]));
         let (begun, _, _, rows) = cost(&world, async {
             assert_eq!(handle.search(inbox(), few).await.unwrap().len(), 11);

@@ -26,10 +26,7 @@ pub(crate) fn archive() -> FolderId {
 }
 
 pub(crate) fn named(system: SystemFlags) -> NamedFlags {
-    NamedFlags {
-        system,
-        keywords: Vec::new(),
-    }
+    NamedFlags { system, keywords: Vec::new() }
 }
 
 /// A small message whose subject is its number.
@@ -56,10 +53,7 @@ impl World {
         let mut done = 0;
         while done < count {
             let next = (done + 20).min(count);
-            handle
-                .append(folder, self.small(done..next).await)
-                .await
-                .unwrap();
+            handle.append(folder, self.small(done..next).await).await.unwrap();
             done = next;
         }
     }
@@ -86,20 +80,13 @@ impl World {
                 authenticated: None,
                 envelope_id: None,
                 return_headers_only: false,
-                source: Source {
-                    ip: None,
-                    helo: String::new(),
-                    protocol: "local".into(),
-                },
+                source: Source { ip: None, helo: String::new(), protocol: "local".into() },
             },
             content: content.clone(),
             staged: vec![staged],
             parsed: parsed.clone(),
         };
-        let accept = Accept {
-            world: self,
-            submission,
-        };
+        let accept = Accept { world: self, submission };
         transact(&self.dynamic(), accept).await.unwrap();
         let recipient = Address::new("anybody", "rialto.test");
         Delivery {
@@ -162,20 +149,13 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn new(world: &World, account: AccountId) -> Self {
-        Self {
-            account,
-            session: SessionId(world.env.random.u128()),
-            sequence: 0,
-        }
+        Self { account, session: SessionId(world.env.random.u128()), sequence: 0 }
     }
 
     /// The next command's name.
     pub(crate) fn next(&mut self) -> CommandId {
         self.sequence += 1;
-        CommandId {
-            session: self.session,
-            sequence: self.sequence,
-        }
+        CommandId { session: self.session, sequence: self.sequence }
     }
 
     /// Sends a command, new or again.
@@ -189,21 +169,14 @@ impl Session {
             Write::Deliver(_) => Principal::Transport,
             _ => Principal::Account(self.account),
         };
-        node.mailboxes
-            .write(self.account, who, command, request)
-            .await
+        node.mailboxes.write(self.account, who, command, request).await
     }
 }
 
 /// A session on another node.
 pub(crate) fn handle_on(world: &World, node: &Node, account: AccountId) -> MailboxHandle {
     let session = SessionId(world.env.random.u128());
-    MailboxHandle::new(
-        node.mailboxes.clone(),
-        account,
-        Principal::Account(account),
-        session,
-    )
+    MailboxHandle::new(node.mailboxes.clone(), account, Principal::Account(account), session)
 }
 
 /// The UIDs of a view.
@@ -218,11 +191,7 @@ pub(crate) fn set(first: u32, last: u32) -> UidSet {
 /// Makes a mail folder below the root.
 pub(crate) async fn folder(handle: &MailboxHandle, name: &str) -> FolderId {
     let root = SpecialUse::Root.folder_id();
-    handle
-        .create_folder(root, name.into(), FolderClass::Mail, None)
-        .await
-        .unwrap()
-        .id
+    handle.create_folder(root, name.into(), FolderClass::Mail, None).await.unwrap().id
 }
 
 /// The subjects of some messages.

@@ -25,13 +25,7 @@ async fn filled(world: &World) -> MailboxHandle {
         handle.append(inbox(), messages).await.unwrap();
     }
     handle
-        .store(
-            inbox(),
-            set(1, 10),
-            StoreMode::Add,
-            named(SystemFlags::SEEN),
-            None,
-        )
+        .store(inbox(), set(1, 10), StoreMode::Add, named(SystemFlags::SEEN), None)
         .await
         .unwrap();
     handle
@@ -43,10 +37,7 @@ async fn cost(world: &World, handle: &MailboxHandle, search: Search, expect: &[u
     let found = handle.search(inbox(), search).await.unwrap();
     let after = world.store.stats();
     assert_eq!(found, expect.iter().copied().map(Uid).collect::<Vec<_>>());
-    (
-        after.begun - before.begun,
-        after.rows_read - before.rows_read,
-    )
+    (after.begun - before.begun, after.rows_read - before.rows_read)
 }
 
 #[test]
@@ -71,33 +62,18 @@ fn nothing_is_read_that_is_not_needed() {
         assert!(rows <= index_rows + 10 + 10, "{rows}");
         // No body at all, and no meta.
         let none = Search::And(vec![needle(), Search::Larger(1 << 40)]);
-        assert_eq!(
-            cost(&world, &handle, none, &[]).await,
-            (index_begun, index_rows)
-        );
-        let every = Search::Or(vec![
-            needle(),
-            Search::Not(Box::new(Search::Larger(1 << 40))),
-        ]);
+        assert_eq!(cost(&world, &handle, none, &[]).await, (index_begun, index_rows));
+        let every = Search::Or(vec![needle(), Search::Not(Box::new(Search::Larger(1 << 40)))]);
         let all: Vec<u32> = (1..=300).collect();
-        assert_eq!(
-            cost(&world, &handle, every, &all).await,
-            (index_begun, index_rows)
-        );
+        assert_eq!(cost(&world, &handle, every, &all).await, (index_begun, index_rows));
         // All bodies.
         let (begun, _) = cost(&world, &handle, needle(), &[8, 108, 208]).await;
         assert_eq!(begun, index_begun + 2 + 300);
         // A header field outside the envelope: header bytes only, a read each.
-        let kind = Search::Header {
-            name: "x-kind".into(),
-            text: "needle".into(),
-        };
+        let kind = Search::Header { name: "x-kind".into(), text: "needle".into() };
         cost(&world, &handle, kind, &[8, 108, 208]).await;
         let unknown = Search::Keyword("never-heard".into());
-        assert_eq!(
-            cost(&world, &handle, unknown, &[]).await,
-            (index_begun, index_rows)
-        );
+        assert_eq!(cost(&world, &handle, unknown, &[]).await, (index_begun, index_rows));
     });
 }
 
@@ -113,10 +89,7 @@ fn faults_change_nothing_about_the_answer() {
             ..Faults::default()
         });
         for _ in 0..5 {
-            let found = handle
-                .search(inbox(), Search::Text("needle".into()))
-                .await
-                .unwrap();
+            let found = handle.search(inbox(), Search::Text("needle".into())).await.unwrap();
             assert_eq!(found, [Uid(8), Uid(108), Uid(208)]);
             let uids = (1..=256).map(Uid).collect();
             assert_eq!(handle.meta(inbox(), uids).await.unwrap().len(), 256);
@@ -147,32 +120,18 @@ fn errors_are_answers() {
 fn messages_may_go_meanwhile() {
     run(4, async |world| {
         let handle = filled(&world).await;
-        world.inject(Faults {
-            interleave: 0.5,
-            ..Faults::default()
-        });
+        world.inject(Faults { interleave: 0.5, ..Faults::default() });
         let removing = async {
             handle
-                .store(
-                    inbox(),
-                    set(1, 150),
-                    StoreMode::Add,
-                    named(SystemFlags::DELETED),
-                    None,
-                )
+                .store(inbox(), set(1, 150), StoreMode::Add, named(SystemFlags::DELETED), None)
                 .await
                 .unwrap();
             handle.expunge(inbox(), None).await.unwrap();
         };
-        let (found, ()) = futures::join!(
-            handle.search(inbox(), Search::Body("needle".into())),
-            removing
-        );
+        let (found, ()) =
+            futures::join!(handle.search(inbox(), Search::Body("needle".into())), removing);
         let found = found.unwrap();
         assert!(found.ends_with(&[Uid(208)]), "{found:?}");
-        assert!(
-            found.iter().all(|uid| [8, 108, 208].contains(&uid.0)),
-            "{found:?}"
-        );
+        assert!(found.iter().all(|uid| [8, 108, 208].contains(&uid.0)), "{found:?}");
     });
 }

@@ -76,11 +76,7 @@ const FAULTS: Faults = Faults {
 };
 
 fn folders() -> [FolderId; 3] {
-    [
-        inbox(),
-        SpecialUse::Archive.folder_id(),
-        SpecialUse::Junk.folder_id(),
-    ]
+    [inbox(), SpecialUse::Archive.folder_id(), SpecialUse::Junk.folder_id()]
 }
 
 async fn storm(world: World, seed: u64, commands: u32) {
@@ -91,21 +87,14 @@ async fn storm(world: World, seed: u64, commands: u32) {
         account,
         session,
         random: Random::new(seed),
-        model: folders()
-            .into_iter()
-            .map(|folder| (folder, Shelf::default()))
-            .collect(),
+        model: folders().into_iter().map(|folder| (folder, Shelf::default())).collect(),
         next_number: 0,
         followers: Vec::new(),
         delivered: None,
         unknown: 0,
     };
     for folder in folders() {
-        storm.followers.push(Follower {
-            folder,
-            since: Change(0),
-            entries: BTreeMap::new(),
-        });
+        storm.followers.push(Follower { folder, since: Change(0), entries: BTreeMap::new() });
     }
     for number in 0..commands {
         storm.world.inject(FAULTS);
@@ -141,19 +130,13 @@ impl Storm {
     async fn command(&mut self, number: u32) {
         let (request, after) = self.draw().await;
         let command = self.session.next();
-        let mut reply = self
-            .session
-            .send(&self.world.node, command, request.clone())
-            .await;
+        let mut reply = self.session.send(&self.world.node, command, request.clone()).await;
         // A router sends again, a client may or may not.
         let tries = if self.random.below(4) == 0 { 0 } else { 50 };
         for _ in 0..tries {
             let Err(error) = &reply else { break };
             assert_passing(error);
-            reply = self
-                .session
-                .send(&self.world.node, command, request.clone())
-                .await;
+            reply = self.session.send(&self.world.node, command, request.clone()).await;
         }
         match &reply {
             Ok(reply) => self.check_reply(&request, reply, &after),
@@ -167,10 +150,7 @@ impl Storm {
             self.model = before;
         }
         if reply.is_err() || number.is_multiple_of(7) {
-            assert!(
-                self.is_as_modelled().await,
-                "command {number}: {request:?} {reply:?}"
-            );
+            assert!(self.is_as_modelled().await, "command {number}: {request:?} {reply:?}");
         }
         if self.random.below(3) == 0 {
             let follower = self.random.below(self.followers.len());
@@ -202,10 +182,7 @@ impl Storm {
                 for number in numbers.clone() {
                     shelf(&mut after, from).add((number, SystemFlags::default()));
                 }
-                Write::Append {
-                    folder: from,
-                    messages: self.world.small(numbers).await,
-                }
+                Write::Append { folder: from, messages: self.world.small(numbers).await }
             }
             3 | 4 => {
                 let number = self.next_number;
@@ -229,19 +206,11 @@ impl Storm {
                     }
                 }
                 let (folder, flags) = (from, named(flags));
-                Write::Store {
-                    folder,
-                    uids,
-                    mode,
-                    flags,
-                    unchanged_since: None,
-                }
+                Write::Store { folder, uids, mode, flags, unchanged_since: None }
             }
             8 | 9 => {
                 let picked = pick(&after, from, &uids);
-                picked
-                    .iter()
-                    .for_each(|(_, known)| shelf(&mut after, to).add(*known));
+                picked.iter().for_each(|(_, known)| shelf(&mut after, to).add(*known));
                 Write::Copy { from, uids, to }
             }
             10 | 11 => {
@@ -255,27 +224,14 @@ impl Storm {
                 uids = UidSet::all();
                 let deleted = SystemFlags::DELETED;
                 let messages = &mut shelf(&mut after, from).messages;
-                messages
-                    .values_mut()
-                    .for_each(|known| known.1 = known.1.union(deleted));
+                messages.values_mut().for_each(|known| known.1 = known.1.union(deleted));
                 let (folder, flags, mode) = (from, named(deleted), StoreMode::Add);
-                Write::Store {
-                    folder,
-                    uids,
-                    mode,
-                    flags,
-                    unchanged_since: None,
-                }
+                Write::Store { folder, uids, mode, flags, unchanged_since: None }
             }
             _ => {
                 let is_deleted = |known: &Known| known.1.contains(SystemFlags::DELETED);
-                shelf(&mut after, from)
-                    .messages
-                    .retain(|_, known| !is_deleted(known));
-                Write::Expunge {
-                    folder: from,
-                    uids: None,
-                }
+                shelf(&mut after, from).messages.retain(|_, known| !is_deleted(known));
+                Write::Expunge { folder: from, uids: None }
             }
         };
         self.world.inject(FAULTS);
@@ -330,21 +286,12 @@ impl Storm {
     /// An old command comes again, long after: it must not be applied again.
     async fn resend_old(&mut self, command: CommandId, request: &Write) {
         if self.random.below(10) == 0 && !matches!(request, Write::Deliver(_)) {
-            let old = CommandId {
-                sequence: command.sequence.saturating_sub(3).max(1),
-                ..command
-            };
+            let old = CommandId { sequence: command.sequence.saturating_sub(3).max(1), ..command };
             if old != command {
-                let refused = self
-                    .session
-                    .send(&self.world.node, old, request.clone())
-                    .await;
+                let refused = self.session.send(&self.world.node, old, request.clone()).await;
                 // Only the last answer is kept; nothing may be done for an older one.
                 if let Err(error) = refused {
-                    assert!(
-                        error.kind == Kind::Invalid || is_passing(&error),
-                        "{error:?}"
-                    );
+                    assert!(error.kind == Kind::Invalid || is_passing(&error), "{error:?}");
                 } else {
                     panic!("an old command was answered: {old:?}");
                 }
@@ -355,15 +302,10 @@ impl Storm {
     async fn is_as_modelled(&self) -> bool {
         for (folder, shelf) in &self.model {
             let view = self.view(*folder).await;
-            let found: BTreeMap<u32, SystemFlags> = view
-                .entries()
-                .map(|entry| (entry.uid.0, entry.flags.system))
-                .collect();
-            let expect: BTreeMap<u32, SystemFlags> = shelf
-                .messages
-                .iter()
-                .map(|(uid, known)| (*uid, known.1))
-                .collect();
+            let found: BTreeMap<u32, SystemFlags> =
+                view.entries().map(|entry| (entry.uid.0, entry.flags.system)).collect();
+            let expect: BTreeMap<u32, SystemFlags> =
+                shelf.messages.iter().map(|(uid, known)| (*uid, known.1)).collect();
             if found != expect || view.info.uid_next.0 != shelf.next + 1 {
                 return false;
             }
@@ -381,11 +323,7 @@ impl Storm {
         assert!(delta.complete);
         assert!(delta.changed.is_sorted_by_key(|entry| entry.uid));
         for entry in &delta.changed {
-            assert!(
-                !delta.vanished.contains(&entry.uid),
-                "{} is here and gone",
-                entry.uid
-            );
+            assert!(!delta.vanished.contains(&entry.uid), "{} is here and gone", entry.uid);
             follower.entries.insert(entry.uid, *entry);
         }
         for uid in &delta.vanished {
@@ -414,11 +352,8 @@ impl Storm {
         for (folder, shelf) in &self.model {
             let uids: Vec<u32> = shelf.messages.keys().copied().collect();
             let found = subjects(&handle, *folder, &uids).await;
-            let expect: Vec<_> = shelf
-                .messages
-                .iter()
-                .map(|(uid, known)| (*uid, known.0.to_string()))
-                .collect();
+            let expect: Vec<_> =
+                shelf.messages.iter().map(|(uid, known)| (*uid, known.0.to_string())).collect();
             assert_eq!(found, expect);
         }
         let stats = self.world.store.stats();
@@ -443,10 +378,7 @@ fn pick(model: &Model, folder: FolderId, uids: &UidSet) -> Vec<(u32, Known)> {
 }
 
 fn is_passing(error: &base::Error) -> bool {
-    matches!(
-        error.kind,
-        Kind::Unavailable | Kind::Timeout | Kind::Overloaded
-    )
+    matches!(error.kind, Kind::Unavailable | Kind::Timeout | Kind::Overloaded)
 }
 
 /// The store's trouble may delay an answer, never make it a wrong one.
@@ -470,10 +402,7 @@ fn a_storm_of_faults_loses_and_doubles_nothing() {
 fn a_storm_over_jobs_loses_and_doubles_nothing() {
     let seed = test_seed();
     Universe::run(seed, async |env| {
-        let config = Config {
-            chunk_messages: 2,
-            ..Config::default()
-        };
+        let config = Config { chunk_messages: 2, ..Config::default() };
         storm(World::new(env, config).await, seed, commands()).await;
     });
 }
@@ -518,11 +447,7 @@ fn folders_come_and_go_under_faults() {
         world.inject(Faults::default());
         world.store.land_late_commits();
         let folders = world.handle(account).folders().await.unwrap();
-        let mut found: Vec<_> = folders
-            .iter()
-            .map(|info| info.id)
-            .filter(|id| id.0 > 16)
-            .collect();
+        let mut found: Vec<_> = folders.iter().map(|info| info.id).filter(|id| id.0 > 16).collect();
         found.sort_unstable();
         made.sort_unstable();
         assert_eq!(found, made);

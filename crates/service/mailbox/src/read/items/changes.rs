@@ -39,19 +39,11 @@ pub(super) async fn read(
     }
     let limit = limit.clamp(1, LIMIT_MAX);
     let range = reader.keys.changes(folder, since, row.info.highest_change);
-    let mut teller = Teller {
-        reader,
-        tx,
-        folder,
-        since,
-        blocks: HashMap::new(),
-    };
+    let mut teller = Teller { reader, tx, folder, since, blocks: HashMap::new() };
     let mut found = Vec::new();
     let mut next = Some(RangeRead::all(&range));
     while let Some(read) = next {
-        let mut page = tx
-            .get_range(&read.clone().limit(PAGE), Isolation::Snapshot)
-            .await?;
+        let mut page = tx.get_range(&read.clone().limit(PAGE), Isolation::Snapshot).await?;
         page.more |= page.rows.len() == PAGE;
         for row in &page.rows {
             let change = reader.keys.parse_change(&row.key);
@@ -63,11 +55,7 @@ pub(super) async fn read(
             if found.len() == limit {
                 return Ok((found, true));
             }
-            found.push(ItemChange {
-                item: step.item,
-                change,
-                what,
-            });
+            found.push(ItemChange { item: step.item, change, what });
         }
         next = read.after(&page);
     }
@@ -94,22 +82,13 @@ impl Teller<'_> {
             ChangeState::Gone if self.since == Change(0) => return Ok(None),
             ChangeState::Gone => return Ok(Some(ItemChangeKind::Gone { href })),
         };
-        let Milestones {
-            entered,
-            content,
-            read,
-        } = milestones;
+        let Milestones { entered, content, read } = milestones;
         Ok(Some(if entered > self.since || content > self.since {
             // A move brings content that is older than its coming here.
             let content_change = self.content_change(step, milestones).await?;
-            ItemChangeKind::Content {
-                content_change,
-                href,
-            }
+            ItemChangeKind::Content { content_change, href }
         } else if read > self.since {
-            ItemChangeKind::ReadState {
-                read: self.is_read(step).await?,
-            }
+            ItemChangeKind::ReadState { read: self.is_read(step).await? }
         } else {
             ItemChangeKind::Flags
         }))
@@ -124,9 +103,7 @@ impl Teller<'_> {
         if milestones.content > milestones.entered {
             return Ok(milestones.content);
         }
-        Ok(item::row(self.reader, self.tx, step.item)
-            .await?
-            .content_change)
+        Ok(item::row(self.reader, self.tx, step.item).await?.content_change)
     }
 
     async fn is_read(&mut self, step: &ChangeRow) -> Result<bool, BodyError> {
@@ -139,15 +116,11 @@ impl Teller<'_> {
             let key = self.reader.keys.block(self.folder, number);
             let row = self.tx.get(&key, Isolation::Snapshot).await?;
             let block = row.map(|row| rows::decode_block(&row)).transpose()?;
-            self.blocks
-                .insert(number, Arc::new(block.unwrap_or_default()));
+            self.blocks.insert(number, Arc::new(block.unwrap_or_default()));
         }
         let block = self.blocks.get(&number);
         let entry = block.and_then(|block| {
-            let place = block
-                .entries
-                .binary_search_by_key(&uid, |entry| entry.uid)
-                .ok()?;
+            let place = block.entries.binary_search_by_key(&uid, |entry| entry.uid).ok()?;
             block.entries.get(place)
         });
         Ok(entry.is_some_and(|entry| entry.flags.is_seen()))

@@ -30,10 +30,7 @@ pub(super) async fn by_source_key(
         return named(tx, &reader.keys.source_key(folder, source_key)).await;
     };
     let row = super::item::row(reader, tx, id).await?;
-    let foreign = row
-        .extra
-        .as_ref()
-        .is_some_and(|extra| extra.source_key.is_some());
+    let foreign = row.extra.as_ref().is_some_and(|extra| extra.source_key.is_some());
     if row.folder != folder || foreign {
         return Err(Error::not_found("The item").into());
     }
@@ -45,11 +42,7 @@ fn own_id(replica: [u8; 16], source_key: &[u8]) -> Option<ItemId> {
     if source_key.len() != GID_BYTES {
         return None;
     }
-    Some(ItemId(
-        counter
-            .iter()
-            .fold(0, |id, byte| id << 8 | u64::from(*byte)),
-    ))
+    Some(ItemId(counter.iter().fold(0, |id, byte| id << 8 | u64::from(*byte))))
 }
 
 async fn named(tx: &dyn Transaction, key: &[u8]) -> Result<ItemId, BodyError> {

@@ -21,10 +21,7 @@ pub(super) async fn read(
     let (change, native) = match row.uid {
         Some(uid) => {
             let entry = entry(reader, tx, row.folder, uid).await?;
-            (
-                entry.change,
-                native_of(reader, tx, &row, uid, native).await?,
-            )
+            (entry.change, native_of(reader, tx, &row, uid, native).await?)
         }
         None => (row.change, native),
     };
@@ -57,10 +54,7 @@ pub(super) async fn row(
     id: ItemId,
 ) -> Result<ItemRow, BodyError> {
     let not_found = || Error::not_found("The item");
-    let row = tx
-        .get(&reader.keys.item(id), Isolation::Snapshot)
-        .await?
-        .ok_or_else(not_found)?;
+    let row = tx.get(&reader.keys.item(id), Isolation::Snapshot).await?.ok_or_else(not_found)?;
     let row: ItemRow = rows::decode(&row, "item")?;
     let folder = reader.folder(row.folder).map_err(|_| not_found())?;
     // What an unfinished bulk copy has put is nobody's yet.

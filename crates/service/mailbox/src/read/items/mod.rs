@@ -21,11 +21,7 @@ pub(super) async fn read(
 ) -> Result<ReadReply, BodyError> {
     Ok(match request {
         Read::Item(id) => ReadReply::Item(Box::new(item::read(reader, tx, *id).await?)),
-        Read::ItemChanges {
-            folder,
-            since,
-            limit,
-        } => {
+        Read::ItemChanges { folder, since, limit } => {
             let (changes, more) = changes::read(reader, tx, *folder, *since, *limit).await?;
             ReadReply::ItemChanges(changes, more)
         }

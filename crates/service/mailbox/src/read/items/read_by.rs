@@ -27,10 +27,7 @@ pub(super) async fn read(
         for block in &page.rows {
             let block = rows::decode_block(&block.value)?;
             let seen = block.entries.iter().filter(|entry| entry.flags.is_seen());
-            uids.extend(
-                seen.map(|entry| entry.uid)
-                    .filter(|uid| *uid < row.info.uid_next),
-            );
+            uids.extend(seen.map(|entry| entry.uid).filter(|uid| *uid < row.info.uid_next));
         }
     }
     Ok(uids.into_iter().collect())
