@@ -13,6 +13,7 @@ use crate::world::{DOMAIN, World};
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
+pub mod bulk_kill;
 pub mod disk_full;
 pub mod durability;
 pub mod frozen;

@@ -4,7 +4,8 @@
 
 use chaos_tests::failure::Result;
 use chaos_tests::scenario::{
-    Tier, disk_full, durability, frozen, kill9, large_message, seed_from_env, slow_client,
+    Tier, bulk_kill, disk_full, durability, frozen, kill9, large_message, seed_from_env,
+    slow_client,
 };
 use clap::{Parser, ValueEnum};
 use std::process::ExitCode;
@@ -33,6 +34,7 @@ enum Scenario {
     Frozen,
     DiskFull,
     LargeMessage,
+    BulkKill,
 }
 
 #[tokio::main]
@@ -63,6 +65,7 @@ async fn run(arguments: &Arguments, seed: u64) -> Result<String> {
         Scenario::Durability => format!("{:?}", durability::by_trace(seed, None).await?),
         Scenario::SlowClient => format!("{:?}", slow_client::run(tier, seed).await?),
         Scenario::Frozen => format!("{} acknowledged", frozen::run(tier, seed).await?),
+        Scenario::BulkKill => format!("{:?}", bulk_kill::run(tier, seed).await?),
         Scenario::LargeMessage => format!("{:?}", large_message::run(seed).await?),
         Scenario::DiskFull => format!("{:?}", disk_full::run(seed).await?),
     })

@@ -1,6 +1,6 @@
 use crate::scenario;
 use chaos_tests::scenario::{
-    Tier, disk_full, durability, frozen, kill9, large_message, slow_client,
+    Tier, bulk_kill, disk_full, durability, frozen, kill9, large_message, slow_client,
 };
 
 #[test]
@@ -56,4 +56,10 @@ fn a_message_of_50_mb_costs_at_most_64_mb() {
     eprintln!("large: {figures:?}");
     let [_, second] = figures;
     assert!(second.cost() <= 64 << 20, "{second:?}");
+}
+
+#[test]
+fn kill_9_in_a_bulk_command_leaves_no_half_copy_and_no_stray() {
+    let figures = scenario("bulk", |seed| bulk_kill::run(Tier::from_env(), seed));
+    eprintln!("bulk: {:?}", figures.unwrap_or_else(|error| panic!("{error}")));
 }
