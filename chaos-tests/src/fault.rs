@@ -12,9 +12,8 @@ use tokio::time::timeout;
 /// # Errors
 /// If it does not run.
 pub async fn kill9(world: &mut World) -> Result<()> {
-    let node = world.node_mut()?;
-    node.start_kill()?;
-    node.wait().await?;
+    signal(world, Signal::KILL)?;
+    world.node_mut()?.wait().await?;
     Ok(())
 }
 
@@ -43,7 +42,7 @@ pub fn thaw(world: &World) -> Result<()> {
     signal(world, Signal::CONT)
 }
 
-fn signal(world: &World, signal: Signal) -> Result<()> {
+pub(crate) fn signal(world: &World, signal: Signal) -> Result<()> {
     let pid = i32::try_from(world.pid()?).ok().and_then(Pid::from_raw);
     let pid = pid.ok_or_else(|| Failure::from("no process id"))?;
     kill_process(pid, signal).map_err(|error| Failure(error.to_string()))

@@ -13,6 +13,7 @@ use crate::failure::{Failure, Result};
 use crate::fault;
 use crate::net::{Endpoint, PATIENCE};
 use crate::ports;
+use rustix::process::Signal;
 use serde_json::Value;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
@@ -176,13 +177,19 @@ impl World {
         &self.dir
     }
 
-    /// The process id of the node.
+    /// The process id of the node; under a wrapper, that of the wrapper's child.
     ///
     /// # Errors
     /// If it does not run.
     pub fn pid(&self) -> Result<u32> {
         let pid = self.node.as_ref().and_then(Child::id);
-        pid.ok_or_else(|| Failure::from("the node does not run"))
+        let pid = pid.ok_or_else(|| Failure::from("the node does not run"))?;
+        if self.options.wrapper.is_empty() {
+            return Ok(pid);
+        }
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+        let first = children.split_whitespace().next().and_then(|word| word.parse().ok());
+        first.ok_or_else(|| Failure::from("the wrapper runs no node"))
     }
 
     /// The node's resident memory now and at most so far, in bytes.
@@ -268,6 +275,8 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
+        // Under a wrapper the node itself: it would outlive a wrapper that is killed.
+        let _ = fault::signal(self, Signal::KILL);
         if let Some(mut node) = self.node.take() {
             let _ = node.start_kill();
         }

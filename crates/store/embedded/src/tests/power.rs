@@ -107,5 +107,6 @@ async fn a_store_that_never_syncs_is_caught() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_acknowledges_too_early_is_caught() {
     let caught = worlds(50, Some(Mutant::AckBeforeCommit)).await.unwrap_err();
-    assert!(caught.contains("lost"), "{caught}");
+    // The mutant shows a commit before it writes it, so the table file may get ahead of the log.
+    assert!(caught.contains("lost") || caught.contains("damaged"), "{caught}");
 }
