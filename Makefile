@@ -94,17 +94,14 @@ full-crates: toolchain
 	@printf '\n==> %s\n' 'All tests, $(SEEDS) seeds for seeded ones, long rounds of every fault'
 	RIALTO_TIER=full RIALTO_SEEDS=$(SEEDS) $(CARGO) test $(PROFILE) --workspace
 
-# cargo-fuzz needs a nightly compiler, so the targets are no members of the workspace.
+# The fuzz targets are no members of the workspace: they need cargo-fuzz and a sanitiser.
 full-fuzz: toolchain
-	@if [[ ! -d fuzz ]]; then exit 0; fi; \
-	printf '\n==> Fuzzing, $(FUZZ_SECONDS) s for each target\n'; \
-	if ! $(CARGO) +nightly fuzz --version >/dev/null 2>&1; then \
-		echo 'skipped: needs `rustup toolchain install nightly` and `cargo install cargo-fuzz`'; \
-		exit 0; \
-	fi; \
-	for target in $$($(CARGO) +nightly fuzz list); do \
-		$(CARGO) +nightly fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS); \
-	done
+	@printf '\n==> Fuzzing, $(FUZZ_SECONDS) s for each target\n'
+	@if cargo fuzz --version >/dev/null 2>&1; then \
+		sh fuzz/run.sh $(FUZZ_SECONDS); \
+	else \
+		echo 'skipped: needs `cargo install --locked cargo-fuzz`'; \
+	fi
 
 # ---- set-up --------------------------------------------------------------------------------
 
