@@ -19,29 +19,37 @@ pub(crate) enum Format {
 
 /// Says why nothing was done; the exit code is 1.
 pub(crate) fn refused(reason: impl Display) -> ExitCode {
-    eprintln!("rialto: {reason}");
+    use std::io::Write;
+    let _nobody_reads = writeln!(std::io::stderr().lock(), "rialto: {reason}");
     ExitCode::from(1)
 }
 
 /// Says something to people.
 pub(crate) fn say(line: impl Display) {
-    println!("{line}");
+    write(&format!("{line}\n"));
+}
+
+/// Writes to standard output. Nobody reading any more (`| head`) is no error of ours, and must not
+/// end a server.
+fn write(text: &str) {
+    use std::io::Write;
+    let _nobody_reads = std::io::stdout().lock().write_all(text.as_bytes());
 }
 
 /// Shows an answer. A list becomes rows; a single thing becomes lines of `name value`.
 pub(crate) fn show(format: Format, answer: &Value) {
     match (format, answer) {
-        (Format::Json, _) => println!("{answer:#}"),
-        (Format::Table, Value::Array(rows)) => print!("{}", table(rows)),
-        (Format::Csv, Value::Array(rows)) => print!("{}", csv(rows)),
+        (Format::Json, _) => write(&format!("{answer:#}\n")),
+        (Format::Table, Value::Array(rows)) => write(&table(rows)),
+        (Format::Csv, Value::Array(rows)) => write(&csv(rows)),
         (Format::Table, Value::Object(fields)) => {
             let width = fields.keys().map(String::len).max().unwrap_or(0);
             for (name, value) in fields {
-                println!("{name:width$}  {}", cell(value));
+                write(&format!("{name:width$}  {}\n", cell(value)));
             }
         }
-        (Format::Csv, Value::Object(_)) => print!("{}", csv(std::slice::from_ref(answer))),
-        (_, other) => println!("{}", cell(other)),
+        (Format::Csv, Value::Object(_)) => write(&csv(std::slice::from_ref(answer))),
+        (_, other) => write(&format!("{}\n", cell(other))),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::cli::Dev;
 use crate::node::{
-    Health, Limits, ListenerSection, Node, NodeConfig, NodeSection, Protocol, StoreSection,
-    TlsFiles, certificates, wait_for_stop,
+    Health, Limits, ListenerSection, Node, NodeConfig, NodeSection, Protocol, StopSignals,
+    StoreSection, TlsFiles, certificates,
 };
 use crate::output::say;
 use access_listener::TlsMode;
@@ -45,11 +45,12 @@ pub(super) async fn run(dev: Dev) -> Result<()> {
     }
     init_logging(LogFormat::Text, FILTER)?;
     let config = config(&dev)?;
+    let mut signals = StopSignals::note()?;
     let node = Node::start(config).await?;
     node.directory.bootstrap(first_accounts(&dev)?).await?;
     introduce(&dev);
     say("rialto: ready");
-    wait_for_stop().await?;
+    signals.wait().await;
     say("rialto: stopping");
     node.stop().await
 }

@@ -142,12 +142,24 @@ pub(crate) struct ListenerSection {
     pub per_network_max: Option<usize>,
 }
 
+/// How many connections of people may come from one address.
+const PEOPLE_PER_SOURCE_MAX: usize = 1_000;
+
+/// How many connections of people may come from one neighbourhood.
+const PEOPLE_PER_NETWORK_MAX: usize = 4_000;
+
 impl ListenerSection {
     /// What the listener is started with.
     pub(crate) fn config(&self, limits: &Limits) -> ListenerConfig {
         let section = self;
         let mut config = ListenerConfig::new(section.name.clone(), section.address, section.tls);
         config.loopback_exempt = limits.loopback_exempt;
+        if section.protocol != Protocol::Smtp {
+            // The defaults are a receive connector's. People share addresses: a whole office may
+            // be behind one, with several sessions each.
+            config.per_source_max = PEOPLE_PER_SOURCE_MAX;
+            config.per_network_max = PEOPLE_PER_NETWORK_MAX;
+        }
         if let Some(count) = section.connections_max {
             config.connections_max = count;
         }

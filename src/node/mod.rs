@@ -19,6 +19,7 @@ use services::Services;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The administration socket in a node's data directory.
 pub(crate) const SOCKET: &str = "rialto.sock";
@@ -122,17 +123,30 @@ impl Node {
     }
 }
 
-/// Waits until the process is asked to stop (SIGTERM or SIGINT).
-///
-/// # Errors
-/// [`base::Kind::Internal`] if signals cannot be received.
-pub(crate) async fn wait_for_stop() -> Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).map_err(Error::internal)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::internal)?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// The wish of somebody that the process stops (SIGTERM or SIGINT).
+pub(crate) struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    /// From now on the signals are noted instead of ending the process at once; to be called
+    /// before anything is started that must be stopped well.
+    ///
+    /// # Errors
+    /// [`base::Kind::Internal`] if signals cannot be received.
+    pub(crate) fn note() -> Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).map_err(Error::internal)?,
+            interrupt: signal(SignalKind::interrupt()).map_err(Error::internal)?,
+        })
     }
-    Ok(())
+
+    /// Waits for one.
+    pub(crate) async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }

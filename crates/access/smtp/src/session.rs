@@ -257,12 +257,16 @@ impl Session {
         self.envelope.is_none() && self.connection.shutdown().is_cancelled()
     }
 
-    /// Makes a client wait whose last command may have been a guess.
-    pub(crate) async fn tarpit(&self) {
+    /// Makes a client wait whose last command may have been a guess. What it is owed for earlier
+    /// commands does not wait with it: a 250 that comes too late is a message sent twice.
+    pub(crate) async fn tarpit(&mut self) {
         let config = self.config();
         let spared = config.tarpit_spares_loopback && self.connection.peer().ip().is_loopback();
-        if config.tarpit_ms > 0 && !spared {
-            self.clock().sleep(Duration::from_millis(config.tarpit_ms)).await;
+        let wait = Duration::from_millis(config.tarpit_ms);
+        if !wait.is_zero() && !spared {
+            // A connection that fails here fails again at the next reply.
+            let _failed = self.connection.flush().await;
+            self.clock().sleep(wait).await;
         }
     }
 

@@ -1,7 +1,8 @@
 //! Who may do what. The one place where a request meets a right: access crates are never trusted
 //! with it.
 
-use base::{Error, Result};
+use base::{Address, Error, Result};
+use codec_mime::ParsedMessage;
 use contract_directory::{Account, Directory};
 use contract_mailbox::{Principal, Write};
 
@@ -9,6 +10,8 @@ use contract_mailbox::{Principal, Write};
 pub(crate) fn read(owner: &Account, who: Principal) -> Result<()> {
     match who {
         Principal::System => Ok(()),
+        // Sessions that are open when an account is disabled end with their next request.
+        Principal::Account(_) if !owner.enabled => Err(Error::denied("The mailbox is disabled")),
         Principal::Account(account) if account == owner.id => Ok(()),
         Principal::Account(account) if owner.full_access.contains(&account) => Ok(()),
         Principal::Account(_) | Principal::Transport => {
@@ -37,10 +40,32 @@ pub(crate) async fn write(
             match &envelope.sender {
                 Some(from) if directory.may_send_as(&acting, from).await? => Ok(()),
                 Some(from) => Err(Error::denied(format!("No right to send as {from}"))),
-                // Reports under the null sender are the transport service's alone.
-                None => Err(Error::denied("No right to send without a sender")),
+                // Receipts that a mail program writes; they must come from their author.
+                None => may_be_author(directory, &acting, &outgoing.submission.parsed).await,
             }
         }
         _ => read(owner, who),
     }
+}
+
+/// Refuses a message whose From names anybody but the account.
+async fn may_be_author(
+    directory: &dyn Directory,
+    acting: &Account,
+    parsed: &ParsedMessage,
+) -> Result<()> {
+    let mut authors = 0;
+    for author in &parsed.envelope.from {
+        let codec_mime::Address::Mailbox { mailbox, host, .. } = author else { continue };
+        let (local, domain) = (String::from_utf8_lossy(mailbox), String::from_utf8_lossy(host));
+        let from = Address::new(local, domain);
+        if !directory.may_send_as(acting, &from).await? {
+            return Err(Error::denied(format!("No right to send as {from}")));
+        }
+        authors += 1;
+    }
+    if authors == 0 {
+        return Err(Error::denied("A message without a sender needs an author"));
+    }
+    Ok(())
 }

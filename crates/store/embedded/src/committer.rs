@@ -190,12 +190,17 @@ impl Committer {
         Ok(())
     }
 
-    /// Waits until the log has room for a body of this length and enters the next segment if it
+    /// Whether the table file must catch up before more is taken in.
+    fn is_memory_full(&self) -> bool {
+        self.shared.current.memory().1 > self.shared.sizes.memory_bytes_max
+    }
+
+    /// Waits until memory and the log have room for a body of this length and enters the next segment if it
     /// must. Nothing of the group has happened when this fails.
     fn make_room(&mut self, body_bytes: usize) -> StoreResult<()> {
         let record = Writer::record_bytes(body_bytes);
         let roll = self.writer.needs_roll(record);
-        while let Room::Full = self.shared.pool.room(record, roll) {
+        while self.is_memory_full() || matches!(self.shared.pool.room(record, roll), Room::Full) {
             self.shared.health.check()?;
             if self.shared.health.is_full() {
                 return Err(StoreError::OutOfSpace);

@@ -196,7 +196,7 @@ fn refuse_orphaned_log(disk: &dyn Disk, wal_dir: &Path, path: &Path) -> Result<(
 }
 
 /// Readies the log for appending and writes the record with which this start begins: its version
-/// is greater than any given out before, and its sync makes all that was replayed durable.
+/// is greater than any given out before. All that was replayed is durable already.
 fn begin_log(
     env: &Env,
     options: &Options,

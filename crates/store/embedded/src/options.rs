@@ -49,6 +49,10 @@ pub struct Sizes {
     /// The most that is kept in memory for transactions that began before it went into the table
     /// file, in bytes; beyond, transactions may be too old before five seconds have passed.
     pub retired_bytes: usize,
+    /// So much may be in memory in all: what the table file does not have yet, and what replaced
+    /// views keep. Beyond it commits wait for the table file, so that a burst cannot grow the
+    /// process. Must exceed `retired_bytes` and `generation_bytes` together.
+    pub memory_bytes_max: usize,
     /// What commits with `Durability::WithNext` may leave unsynced, in bytes.
     pub unsynced_bytes: u64,
     /// And for how long, in milliseconds.
@@ -66,10 +70,11 @@ impl Default for Sizes {
             checkpoint_ms: 30_000,
             generation_bytes: 4 << 20,
             generation_ms: 1_000,
-            retired_bytes: 32 << 20,
+            retired_bytes: 12 << 20,
+            memory_bytes_max: 32 << 20,
             unsynced_bytes: 1 << 20,
             unsynced_ms: 50,
-            cache_bytes: 32 << 20,
+            cache_bytes: 24 << 20,
         }
     }
 }
@@ -85,6 +90,7 @@ impl Sizes {
             generation_bytes: 16 << 10,
             generation_ms: 20,
             retired_bytes: 1 << 20,
+            memory_bytes_max: 2 << 20,
             unsynced_bytes: 16 << 10,
             unsynced_ms: 20,
             cache_bytes: 1 << 20,

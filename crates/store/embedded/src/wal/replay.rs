@@ -1,4 +1,9 @@
 //! Reading the log back after a crash or an orderly end.
+//!
+//! What is read back is not thereby on the disk. After a failed sync, or a crash between a write
+//! and its sync, the pages may be in the kernel's memory only, and look clean: a later sync of the
+//! file would not write them. So every record that no later record proves durable is written
+//! again, and every segment walked is synced, before anything new is acknowledged ([`harden`]).
 
 use super::Position;
 use super::format::{PAGE, RECORD_HEADER, RecordKind, padded, parse_record};
@@ -57,7 +62,8 @@ pub(crate) fn replay(
         let next_generation = next_generation.max(1);
         return Ok(Replayed { tail: None, live: vec![], free, last: 0, next_generation, bytes: 0 });
     };
-    let mut walk = Walk { segments: by_generation, last, bytes: 0 };
+    let mut walk =
+        Walk { segments: by_generation, last, bytes: 0, durable: last, seen: Vec::new() };
     let mut live = Vec::new();
     let mut at = start;
     let (tail, end) = loop {
@@ -70,6 +76,9 @@ pub(crate) fn replay(
             }
         }
     };
+    for segment in live.iter().chain([&tail]) {
+        harden(segment, &walk)?;
+    }
     free.extend(walk.segments.into_values().map(|segment| (segment.path, segment.file)));
     Ok(Replayed {
         tail: Some((tail, end)),
@@ -79,6 +88,29 @@ pub(crate) fn replay(
         next_generation,
         bytes: walk.bytes,
     })
+}
+
+/// Writes the records of a segment again that are not known to be durable, and syncs it.
+fn harden(segment: &Segment, walk: &Walk) -> Result<()> {
+    let path = &segment.path;
+    let mut bytes = Vec::new();
+    for record in walk.seen.iter().filter(|record| {
+        record.generation == segment.header.generation && record.version > walk.durable
+    }) {
+        bytes.resize(record.bytes, 0);
+        segment.file.read_at(record.offset, &mut bytes).map_err(Error::io(path, "read"))?;
+        segment.file.write_at(record.offset, &bytes).map_err(Error::io(path, "write"))?;
+    }
+    segment.file.sync_data().map_err(Error::io(path, "sync"))
+}
+
+/// Where a record was read.
+struct Seen {
+    generation: u64,
+    offset: u64,
+    bytes: usize,
+    /// Of a group; a record that leads to the next segment counts as newer than any.
+    version: Version,
 }
 
 enum End {
@@ -91,6 +123,9 @@ struct Walk {
     segments: BTreeMap<u64, Segment>,
     last: Version,
     bytes: u64,
+    /// The newest version that some record says was durable when it was written.
+    durable: Version,
+    seen: Vec<Seen>,
 }
 
 impl Walk {
@@ -132,6 +167,16 @@ impl Walk {
             };
             let len = padded(RECORD_HEADER + body.len());
             self.bytes += len as u64;
+            self.durable = self.durable.max(header.durable);
+            self.seen.push(Seen {
+                generation: segment.header.generation,
+                offset: at as u64,
+                bytes: len.min(bytes.len() - at),
+                version: match header.kind {
+                    RecordKind::Roll => Version::MAX,
+                    RecordKind::Group => header.version,
+                },
+            });
             match header.kind {
                 RecordKind::Roll => {
                     let next = body.try_into().map(u64::from_le_bytes);
