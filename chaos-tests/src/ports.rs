@@ -5,7 +5,7 @@ use crate::failure::{Failure, Result};
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The well-known ports of `rialto dev` (interface.md).
+/// The well-known ports of `rialto dev`.
 pub const WELL_KNOWN: [u16; 12] = [25, 587, 465, 143, 993, 110, 995, 80, 443, 4190, 8443, 9090];
 
 /// What a node's ports are apart from those of the one before.

@@ -1,5 +1,5 @@
 //! What was acknowledged is there exactly once, byte for byte; what was not is there once or not at
-//! all; what was never offered or was refused is not there (reliability.md G1 to G3; RFC 5321
+//! all; what was never offered or was refused is not there (RFC 5321
 //! §4.1.1.4 and §6.1: the 250 takes over the responsibility; RFC 9051 §6.3.12 for APPEND).
 
 use super::{Evidence, Violation};

@@ -1,5 +1,5 @@
-//! Between the end of a message and its 250 the store has synced its log (reliability.md G1;
-//! reliability.md §4 of the mutants: skip fsync).
+//! Between the end of a message and its 250 the store has synced its log
+//! (docs/decisions/0003).
 //!
 //! A killed process loses nothing that it has written: the kernel keeps it. So kill -9 cannot show
 //! a missing sync; a power cut would, which `store-embedded`'s tests simulate. For the real binary

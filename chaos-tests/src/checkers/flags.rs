@@ -1,5 +1,5 @@
-//! Flags that a STORE or APPEND was acknowledged for are there, all and no others (RFC 9051 §6.4.6;
-//! reliability.md §1: flags are not second-class, an acknowledged STORE survives like a message).
+//! Flags that a STORE or APPEND was acknowledged for are there, all and no others (RFC 9051 §6.4.6):
+//! an acknowledged STORE survives like a message.
 
 use super::{Evidence, Violation};
 use crate::ledger::{Change, Flags, Place, Shelved};

@@ -1,5 +1,5 @@
 //! A message that a crash met on its way from one folder to another is in exactly one of them (RFC
-//! 6851 §3.3: a failed move leaves the message; reliability.md §4: MOVE is atomic at any snapshot).
+//! 6851 §3.3: a failed move leaves the message).
 
 use super::{Evidence, Violation};
 use crate::ledger::{Change, Place};

@@ -1,5 +1,5 @@
 //! A mailbox's usage is the sum of its messages' sizes: counters and messages change in the same
-//! transaction (design.md §5; reliability.md §4: quota = sum).
+//! transaction.
 
 use super::Violation;
 use crate::failure::{Failure, Result};

@@ -1,5 +1,5 @@
 //! After a crash nothing in the store is damaged, nothing panicked, and the store did not stop
-//! itself (reliability.md G13 and G14; design.md §8).
+//! itself (docs/operations.md).
 
 use super::Violation;
 use crate::failure::Result;

@@ -1,5 +1,5 @@
 //! UIDs are unique, ascending, never used again; UIDVALIDITY stays; UIDNEXT never goes back and is
-//! above every UID; what APPENDUID told is true (RFC 9051 §2.3.1.1, RFC 4315; reliability.md G5).
+//! above every UID; what APPENDUID told is true (RFC 9051 §2.3.1.1, RFC 4315).
 
 use super::{Evidence, Violation};
 use crate::ledger::Place;

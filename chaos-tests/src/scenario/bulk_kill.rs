@@ -1,4 +1,4 @@
-//! `kill -9` in the middle of commands over thousands of messages (design.md §5, bulk): a COPY shows
+//! `kill -9` in the middle of commands over thousands of messages (docs/decisions/0011): a COPY shows
 //! all or nothing at every moment, also while its job goes on after the restart; a MOVE may stop
 //! anywhere, but each message is in exactly one folder.
 

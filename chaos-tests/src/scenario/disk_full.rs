@@ -1,5 +1,5 @@
 //! A full disk refuses mail with a temporary error and goes on serving what is there; when there is
-//! room again, mail flows again, and nothing acknowledged is lost (reliability.md G13; RFC 3463
+//! room again, mail flows again, and nothing acknowledged is lost (RFC 3463
 //! X.3.1). The disk is a small tmpfs, so this needs root.
 
 use super::{gather, liveness, verdict};

@@ -1,5 +1,5 @@
 //! One large message streams through: neither its arrival nor its FETCH may cost memory by its size
-//! (design.md §8: large bodies never travel through inboxes).
+//! (large bodies never travel through inboxes).
 
 use crate::failure::{Failure, Result};
 use crate::fault;

@@ -1,5 +1,5 @@
-//! Clients that drip or never read must cost nobody else anything (attacks.md: slow clients;
-//! design.md §8: bounded queues). Dozens of them hang about while a normal client is served.
+//! Clients that drip or never read must cost nobody else anything: every queue is
+//! bounded. Dozens of them hang about while a normal client is served.
 
 use super::{Tier, liveness};
 use crate::failure::{Failure, Result};

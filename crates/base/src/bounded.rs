@@ -2,7 +2,7 @@
 //!
 //! Whoever is about to hold a message's bytes takes its share first and waits if the budget is
 //! used up; a listener that waits does not read from its socket, so the pressure reaches the
-//! sender (reliability.md 2.13).
+//! sender.
 
 use crate::deadline::Deadline;
 use crate::error::{Error, Kind, Result};

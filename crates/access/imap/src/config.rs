@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// Sessions of one user on one node (exchange.md: 64; Exchange itself has 16).
+/// Sessions of one user on one node (64; Exchange has 16).
 pub const CONNECTIONS_PER_USER_MAX: usize = 64;
 /// Wrong passwords in one connection before it is closed.
 pub const FAILED_LOGINS_MAX: u32 = 3;

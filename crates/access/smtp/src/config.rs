@@ -35,7 +35,7 @@ pub const SUBMISSIONS_PER_MINUTE: u32 = 30;
 /// Memory for the bytes of messages that are coming in, all sessions together. One message uses
 /// less than 1 MB of it, most a few kilobytes.
 pub const MESSAGE_BUFFERS_BYTES: usize = 256 * 1024 * 1024;
-/// Nobody waits longer for an answer that may not come (reliability.md G12).
+/// Nobody waits longer for an answer that may not come.
 pub const COMMIT_TIMEOUT_MS: u64 = 10_000;
 
 /// Whom a listener is for.

@@ -31,7 +31,7 @@ pub struct PopulationOptions {
 }
 
 impl Default for PopulationOptions {
-    /// Inboxes of 64, two minutes, 50,000 actors (reliability.md 2.10, 2.12, 2.13).
+    /// Inboxes of 64, two minutes, 50,000 actors.
     fn default() -> Self {
         Self { inbox_capacity: 64, idle: Duration::from_secs(120), actors_max: 50_000 }
     }

@@ -3,7 +3,7 @@
 //! A peer can make the server hold at most `line + small literals` bytes per command; everything
 //! that recurses or repeats inside a command has its own bound below.
 
-/// Bytes of all lines of one command, literals not counted (`exchange.md` §1: 64 KiB).
+/// Bytes of all lines of one command, literals not counted (64 KiB; Exchange has 10 KiB).
 pub const MAX_LINE_BYTES: usize = 64 * 1024;
 /// Bytes of all buffered literals of one command after authentication. Search strings and mailbox
 /// names are small; a message literal is streamed and does not count.

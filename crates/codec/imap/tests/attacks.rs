@@ -1,4 +1,4 @@
-//! The attack cases of `attacks.md` that concern this crate; 28 is with the values it is about.
+//! The attack cases (docs/testing.md) that concern this crate; 28 is with the values it is about.
 
 use crate::parse;
 use bytes::BytesMut;

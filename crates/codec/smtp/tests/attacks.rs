@@ -1,4 +1,4 @@
-//! The cases of attacks.md that concern this crate and span more than one file; the others stand
+//! The attack cases (docs/testing.md) that concern this crate and span more than one file; the others stand
 //! beside the code (`data.rs`, `stuff.rs`, `bdat.rs`, `address.rs`, `xtext.rs`, `sasl/`).
 
 use bytes::BytesMut;

@@ -1,4 +1,4 @@
-//! The cases of attacks.md that a dialogue as text cannot show: large, long, or many.
+//! The attack cases that a dialogue as text cannot show: large, long, or many.
 
 use crate::world::{World, config, plain, run};
 use access_smtp::{Config, Role};
