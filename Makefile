@@ -4,8 +4,9 @@
 #   make test    every test that fits into a coffee break: crates, faults, real clients
 #   make build   target/release/rialto
 #   make lint    formatting, clippy, the tree's own rules (cargo xtask tidy)
-#   make bench   the benchmarks
+#   make bench   the benchmarks; `make bench-peer` installs what they compare with
 #   make full    the long tiers: more seeds, more faults, fuzzing
+#   make test-fdb  store and services over a real FoundationDB, where one is installed
 #
 # Needs Rust from https://rustup.rs and nothing else that it cannot install itself. Each step says
 # what it does; the first one that fails ends the run.
@@ -31,8 +32,8 @@ ARGS ?=
 SEEDS ?= 200
 FUZZ_SECONDS ?= 60
 
-.PHONY: help run build test lint bench full
-.PHONY: toolchain packages web test-crates test-interop full-crates full-fuzz
+.PHONY: help run build test lint bench bench-peer full
+.PHONY: toolchain packages web test-crates test-stores test-fdb test-interop full-crates full-fuzz
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -45,7 +46,7 @@ run: build
 
 build: toolchain web
 	@printf '\n==> %s\n' 'Building $(RIALTO) (the first time takes some minutes)'
-	$(CARGO) build $(PROFILE)
+	$(CARGO) build $(PROFILE) -p rialto -p fdb-standin
 
 # Pages to embed exist once there is a web/ folder.
 web:
@@ -64,6 +65,12 @@ lint: toolchain
 	$(CARGO) clippy $(PROFILE) --workspace --all-targets -- -D warnings
 	@printf '\n==> %s\n' 'The tree itself: layers, sizes, citations'
 	$(CARGO) xtask tidy
+	@printf '\n==> %s\n' 'Dependencies: licences, bans, sources'
+	@if $(CARGO) deny --version >/dev/null 2>&1; then \
+		$(CARGO) deny --log-level error check --hide-inclusion-graph -A duplicate licenses bans sources; \
+	else \
+		echo 'skipped: needs `cargo install --locked cargo-deny`'; \
+	fi
 
 test: build packages test-crates test-interop
 	@printf '\n==> All tests passed\n'
@@ -73,6 +80,22 @@ test: build packages test-crates test-interop
 test-crates: toolchain
 	@printf '\n==> %s\n' 'Tests of all crates; the last ones start, kill and restart real servers'
 	$(CARGO) test $(PROFILE) --workspace
+	@$(MAKE) --no-print-directory test-stores
+
+# The services once more over the other stores; FoundationDB on its stand-in. Nothing is built.
+test-stores: toolchain
+	@printf '\n==> %s\n' 'The services over the embedded store and over FoundationDB (the stand-in)'
+	CARGO='$(CARGO)' crates/store/testing/services.sh embedded $(PROFILE)
+	CARGO='$(CARGO)' crates/store/testing/services.sh foundationdb $(PROFILE)
+
+# The real FoundationDB: the store's own tests with the vectors, and the services over it. Every
+# test has keys of its own, below `test/`, and removes them.
+test-fdb: toolchain
+	@printf '\n==> %s\n' 'FoundationDB itself: the installed client and the cluster of the cluster file'
+	$(CARGO) run --quiet $(PROFILE) -p store-testing --example cluster_answers
+	RIALTO_FDB_REAL=1 RIALTO_TEST_STORE=foundationdb $(CARGO) test $(PROFILE) \
+		-p store-foundationdb -p store-testing \
+		-p service-directory -p service-mailbox -p service-transport
 
 # Clients from the distribution against a running server.
 test-interop: build packages
@@ -83,7 +106,12 @@ test-interop: build packages
 
 bench: toolchain
 	@printf '\n==> %s\n' 'Benchmarks (RIALTO_BENCH_SCALE=full for the full sizes)'
-	$(CARGO) bench --bench figures -- $(ARGS)
+	@ulimit -n "$$(ulimit -Hn)"; $(CARGO) bench --bench figures -- $(ARGS)
+
+# Postfix and Dovecot from Debian; `make bench` takes them along where they are installed.
+bench-peer:
+	@printf '\n==> %s\n' 'The peer of the benchmarks'
+	@bash benches/peer/install.sh
 
 # ---- the long tiers ------------------------------------------------------------------------
 

@@ -1,5 +1,9 @@
 //! The command line. Nouns and verbs mirror the Exchange cmdlets.
 
+mod store;
+
+pub(crate) use store::{CertificateVerb, StoreCopy, StoreVerb};
+
 use crate::output::Format;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -39,6 +43,12 @@ pub(crate) enum Command {
     /// Messages that wait for delivery
     #[command(subcommand)]
     Queue(QueueVerb),
+    /// The certificate that clients are shown
+    #[command(subcommand)]
+    Certificate(CertificateVerb),
+    /// Where everything is kept: checking it, moving it
+    #[command(subcommand)]
+    Store(StoreVerb),
     /// How a running node is
     Health(Reach),
     /// What administrators changed, newest first
@@ -63,6 +73,13 @@ pub(crate) struct Dev {
     /// Which store
     #[arg(long, value_enum, default_value_t = StoreKind::Embedded)]
     pub store: StoreKind,
+    /// Of FoundationDB: its cluster file; else FDB_CLUSTER_FILE, else the client's default, else a
+    /// stand-in is started (tests and development only)
+    #[arg(long)]
+    pub cluster_file: Option<PathBuf>,
+    /// Of FoundationDB: what all keys begin with
+    #[arg(long, default_value = "rialto-dev/")]
+    pub key_prefix: String,
     /// A deliberate fault, for chaos-tests
     #[cfg(feature = "mutants")]
     #[arg(long, value_enum, hide = true)]
@@ -75,6 +92,8 @@ pub(crate) struct Dev {
 pub(crate) enum StoreKind {
     /// On this machine's disk
     Embedded,
+    /// In a FoundationDB cluster
+    Foundationdb,
 }
 
 /// `rialto config …`.

@@ -64,6 +64,28 @@ pub fn find(mutant: Option<Mutant>) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// The stand-in for FoundationDB: its server and its client library, built if need be.
+///
+/// # Errors
+/// If they cannot be built.
+pub fn find_standin() -> Result<(PathBuf, PathBuf)> {
+    let _one = BUILDING.lock().map_err(|_| Failure::from("a build panicked"))?;
+    let dir = profile_dir()?;
+    if let Some(found) = standin_in(&dir) {
+        return Ok(found);
+    }
+    build_package(&dir, "fdb-standin", &[])?;
+    standin_in(&dir).ok_or_else(|| Failure(format!("no stand-in in {}", dir.display())))
+}
+
+/// `cargo test` puts programs into the folder itself, libraries only into `deps`.
+fn standin_in(dir: &Path) -> Option<(PathBuf, PathBuf)> {
+    let program = dir.join("fdb-standin");
+    let libraries = [dir.to_owned(), dir.join("deps")].map(|dir| dir.join("libfdb_standin.so"));
+    let library = libraries.into_iter().find(|path| path.exists())?;
+    program.exists().then_some((program, library))
+}
+
 fn is_older(path: &Path, than: &Path) -> bool {
     let modified = |path: &Path| fs::metadata(path).and_then(|meta| meta.modified()).ok();
     modified(path).is_none_or(|time| modified(than).is_some_and(|than| time < than))
@@ -77,9 +99,13 @@ fn profile_dir() -> Result<PathBuf> {
 }
 
 fn build(dir: &Path, more: &[&str]) -> Result<()> {
+    build_package(dir, "rialto", more)
+}
+
+fn build_package(dir: &Path, package: &str, more: &[&str]) -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(root).args(["build", "--quiet", "--package", "rialto"]).args(more);
+    cargo.current_dir(root).args(["build", "--quiet", "--package", package]).args(more);
     if dir.ends_with("release") {
         cargo.arg("--release");
     }

@@ -94,7 +94,9 @@ impl Ledger {
     pub fn note_sent(&self, sent: Sent) {
         match &sent.fate {
             Fate::Acknowledged => self.count(),
-            Fate::Refused(text) => self.note_trouble(&format!("{} was refused: {text}", sent.id)),
+            Fate::Refused(text) | Fate::Deferred(text) => {
+                self.note_refused(&format!("{} was refused: {text}", sent.id));
+            }
             Fate::Unknown(text) | Fate::NotOffered(text) => self.note_broken(text),
         }
         hold(&self.sent).push(sent);
@@ -130,12 +132,12 @@ impl Ledger {
         hold(&self.shelves).clone()
     }
 
-    /// From now on (`true`) broken connections are what we asked for.
+    /// From now on (`true`) broken connections and refusals are what we asked for.
     pub fn set_dying(&self, dying: bool) {
         self.dying.store(dying, Ordering::SeqCst);
     }
 
-    /// Whether the node is being killed, so that connections may break.
+    /// Whether the node or its store is being killed, so that connections may break.
     pub fn is_dying(&self) -> bool {
         self.dying.load(Ordering::SeqCst)
     }
@@ -144,6 +146,13 @@ impl Ledger {
     pub fn note_broken(&self, text: &str) {
         if !self.is_dying() {
             self.note_trouble(&format!("a connection broke: {text}"));
+        }
+    }
+
+    /// Notes a refusal: trouble if nobody has taken the node's store away.
+    pub fn note_refused(&self, text: &str) {
+        if !self.is_dying() {
+            self.note_trouble(text);
         }
     }
 

@@ -27,5 +27,6 @@ pub mod random;
 pub mod roundtrip;
 pub mod scenario;
 pub mod smtp;
+pub mod standin;
 pub mod workload;
 pub mod world;

@@ -6,7 +6,11 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The well-known ports of `rialto dev`.
-pub const WELL_KNOWN: [u16; 12] = [25, 587, 465, 143, 993, 110, 995, 80, 443, 4190, 8443, 9090];
+pub const WELL_KNOWN: [u16; 13] =
+    [25, 587, 465, 143, 993, 110, 995, 80, 443, 4190, 8443, 9090, STANDIN];
+
+/// That of the stand-in for FoundationDB.
+pub const STANDIN: u16 = 4500;
 
 /// What a node's ports are apart from those of the one before.
 pub const NODE_STEP: u16 = 1000;

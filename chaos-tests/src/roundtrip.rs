@@ -235,7 +235,7 @@ fn compare(data: &FetchData<'_>, sources: &[Source]) -> Result<usize> {
     let whole = payload("BODY[]")?;
     let at = number_of(whole).ok_or_else(|| Failure::from("no Return-Path of ours"))?;
     let source = sources.get(at).ok_or_else(|| Failure::from("a number we did not send"))?;
-    let sent = source.bytes()?;
+    let sent = shown(&source.bytes()?);
     let wrong = |what: &str| Err(Failure(format!("{}: {what}", source.name())));
     let Some(trace) = whole.strip_suffix(&sent[..]) else {
         return wrong("what was sent is not the end of what came back");
@@ -260,6 +260,12 @@ fn compare(data: &FetchData<'_>, sources: &[Source]) -> Result<usize> {
         }
     }
     Ok(at)
+}
+
+/// A message as FETCH shows it: a literal cannot hold NUL (RFC 3501 §9), so 0x80 stands for it
+/// (docs/standards.md). Every other byte is as it was sent.
+fn shown(sent: &[u8]) -> Vec<u8> {
+    sent.iter().map(|byte| if *byte == 0 { 0x80 } else { *byte }).collect()
 }
 
 fn number_of(whole: &[u8]) -> Option<usize> {

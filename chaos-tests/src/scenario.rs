@@ -20,6 +20,9 @@ pub mod frozen;
 pub mod kill9;
 pub mod large_message;
 pub mod slow_client;
+pub mod store_dead;
+pub mod store_figures;
+pub mod store_trouble;
 
 /// How much of everything: `smoke` fits into minutes on two busy cores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,6 +17,10 @@ pub enum Fate {
     Acknowledged,
     /// The server refused it, with this answer. It must not be there.
     Refused(String),
+    /// The server gave it back after the end of data, to be tried again later (451). It should
+    /// not be there, but where its store answered nothing at all it may be, once
+    /// (docs/decisions/0016).
+    Deferred(String),
     /// The connection died after the end of data was under way: it is there once or not at all.
     Unknown(String),
     /// The connection died before the end of data was written. It must not be there.
@@ -138,6 +142,7 @@ impl SmtpClient {
         }
         match self.reply().await {
             Ok(reply) if reply.code() == 250 => Fate::Acknowledged,
+            Ok(reply) if reply.code() == 451 => Fate::Deferred(shown(&reply)),
             Ok(reply) => Fate::Refused(shown(&reply)),
             Err(error) => Fate::Unknown(error.0),
         }

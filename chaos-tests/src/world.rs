@@ -3,6 +3,7 @@
 //! ```text
 //! target/chaos/NAME-SEED-PID/   data/  what the node keeps (`rialto dev --data`)
 //!                               node-0.log  what it printed, all lives together
+//!                               standin/, standin.log  likewise of the database, if there is one
 //! ```
 //!
 //! The directory stays where a scenario fails and goes where it passes. Nodes are killed by their
@@ -13,6 +14,7 @@ use crate::failure::{Failure, Result};
 use crate::fault;
 use crate::net::{Endpoint, PATIENCE};
 use crate::ports;
+use crate::standin::Standin;
 use rustix::process::Signal;
 use serde_json::Value;
 use std::fs::{self, File, OpenOptions};
@@ -32,6 +34,19 @@ pub const PASSWORD: &str = "rialto-dev";
 /// What a node prints when all listeners accept.
 const READY: &str = "rialto: ready";
 
+/// Where a world keeps its mail.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Store {
+    /// In the node's own directory.
+    #[default]
+    Embedded,
+    /// In FoundationDB, for which a stand-in stands in that belongs to the world: it lives on when
+    /// the node dies, and can be hurt by itself.
+    FoundationDb,
+    /// The same with the stand-in that the node starts itself.
+    OwnStandin,
+}
+
 /// How a world is to be.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -41,6 +56,8 @@ pub struct Options {
     pub seed: u64,
     /// How many mailboxes `user1` … there are besides alice, bob and carol.
     pub mailboxes: u16,
+    /// Where its mail is.
+    pub store: Store,
     /// A deliberate fault.
     pub mutant: Option<Mutant>,
     /// Where the data goes if not into the run's directory.
@@ -57,6 +74,7 @@ pub struct World {
     binary: PathBuf,
     base: u16,
     node: Option<Child>,
+    standin: Option<Standin>,
     passed: bool,
 }
 
@@ -73,8 +91,12 @@ impl World {
         let binary = tokio::task::block_in_place(|| binary::find(options.mutant))?;
         let data = options.data.clone().unwrap_or_else(|| dir.join("data"));
         let base = ports::find_base(1)?;
+        let standin = match options.store {
+            Store::FoundationDb => Some(Standin::start(&dir, base + ports::STANDIN).await?),
+            Store::Embedded | Store::OwnStandin => None,
+        };
         let (node, passed) = (None, false);
-        let mut world = World { options, dir, data, binary, base, node, passed };
+        let mut world = World { options, dir, data, binary, base, node, standin, passed };
         world.boot().await?;
         Ok(world)
     }
@@ -136,6 +158,15 @@ impl World {
         if let Some(mutant) = self.options.mutant {
             command.args(["--mutant", mutant.word()]);
         }
+        if self.options.store != Store::Embedded {
+            command.args(["--store", "foundationdb"]);
+            // Not somebody's real cluster.
+            command.env("FDB_CLUSTER_FILE", self.dir.join("none")).env_remove("RIALTO_FDB_C");
+        }
+        if let Some(standin) = &self.standin {
+            command.arg("--cluster-file").arg(standin.cluster_file());
+            command.env("RIALTO_FDB_C", standin.library());
+        }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(self.open_log()?);
         let mut child = command.kill_on_drop(true).spawn()?;
         let stdout = child.stdout.take().ok_or_else(|| Failure::from("no pipe"))?;
@@ -175,6 +206,69 @@ impl World {
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// The world's own database.
+    ///
+    /// # Errors
+    /// If it has none.
+    pub fn standin(&mut self) -> Result<&mut Standin> {
+        self.standin.as_mut().ok_or_else(|| Failure::from("this world has no stand-in"))
+    }
+
+    /// How the command line names the store.
+    ///
+    /// # Errors
+    /// If it is the stand-in that goes with the node.
+    pub fn store_place(&self) -> Result<String> {
+        match (&self.standin, self.options.store) {
+            (Some(standin), _) => {
+                let file = standin.cluster_file().display().to_string();
+                Ok(format!("foundationdb:{file}?prefix=rialto-dev/"))
+            }
+            (None, Store::Embedded) => Ok(format!("embedded:{}", self.data.display())),
+            (None, _) => Err(Failure::from("nobody serves this store but its node")),
+        }
+    }
+
+    /// Runs a command of `rialto` to its end; what it said.
+    ///
+    /// # Errors
+    /// If it fails, with what it said.
+    pub async fn rialto(&self, arguments: &[&str], patience: Duration) -> Result<String> {
+        let mut command = Command::new(&self.binary);
+        command.args(arguments).kill_on_drop(true);
+        if let Some(standin) = &self.standin {
+            command.env("RIALTO_FDB_C", standin.library());
+        }
+        let output = timeout(patience, command.output()).await??;
+        let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        if output.status.success() {
+            return Ok(said);
+        }
+        let more = String::from_utf8_lossy(&output.stderr).into_owned();
+        Err(Failure(format!("{arguments:?}: {said}\n{more}")))
+    }
+
+    /// Reads and checks everything that is stored, while no node runs.
+    ///
+    /// # Errors
+    /// Everything that is wrong.
+    pub async fn verify_store(&self) -> Result<String> {
+        self.rialto(&["store", "verify", "--store", &self.store_place()?], PATIENCE * 5).await
+    }
+
+    /// Whether the node says that it is ready to serve (`/readyz`).
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub async fn is_ready(&self) -> Result<bool> {
+        let stream = TcpStream::connect(("127.0.0.1", self.base + 9090)).await?;
+        match http_get(stream, "/readyz").await {
+            Ok(_) => Ok(true),
+            Err(error) if error.0.contains(" 503 ") => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// The process id of the node; under a wrapper, that of the wrapper's child.

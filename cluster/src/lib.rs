@@ -6,7 +6,13 @@
 //! lets through what this node owns; links to other nodes will stand behind it.
 
 mod confirm;
+pub mod detect;
 mod installation;
+pub mod link;
+pub mod pki;
+pub mod placement;
+pub mod raft;
+mod renewal;
 mod router;
 mod single;
 mod takeover;

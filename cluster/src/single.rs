@@ -2,15 +2,14 @@
 
 use crate::confirm::Batched;
 use crate::installation::Installation;
+use crate::renewal::{Known, Renewal, Renewing, fenced};
 use crate::takeover::{Takeover, takeover_count};
 use async_trait::async_trait;
 use base::env::Env;
 use base::{BootId, ClusterKey, Error, Kind, NodeId, Result, Slot};
 use contract_control::{Control, Fence, Ownership};
 use contract_store::transact::ATTEMPTS_MAX;
-use contract_store::{
-    Attempt, Body, BodyError, Isolation, Retry, Store, StoreError, Transaction, transact,
-};
+use contract_store::{Isolation, Retry, Store, StoreError, transact};
 use futures::future::BoxFuture;
 use parking_lot::RwLock;
 use std::sync::Arc;
@@ -22,7 +21,7 @@ pub struct SingleNode {
     boot: BootId,
     store: Arc<dyn Store>,
     /// By slot number.
-    fences: RwLock<Vec<Fence>>,
+    fences: RwLock<Vec<Known>>,
     reads: Arc<Batched>,
     lost: Arc<AtomicBool>,
 }
@@ -57,7 +56,7 @@ impl SingleNode {
             installation: taken.installation,
             boot,
             store,
-            fences: RwLock::new(taken.fences),
+            fences: RwLock::new(taken.fences.into_iter().map(Known::new).collect()),
             reads: Batched::new(Box::new(check)),
             lost,
         }))
@@ -68,7 +67,7 @@ impl SingleNode {
         &self.installation
     }
 
-    fn known(&self, slot: Slot) -> Result<Fence> {
+    fn known(&self, slot: Slot) -> Result<Known> {
         if self.lost.load(Ordering::Acquire) {
             return Err(fenced(self.boot));
         }
@@ -95,25 +94,28 @@ impl Control for SingleNode {
     }
 
     fn owner(&self, slot: Slot) -> Option<Ownership> {
-        let fence = self.known(slot).ok()?;
+        let Known { fence, .. } = self.known(slot).ok()?;
         Some(Ownership { node: fence.node, epoch: fence.epoch })
     }
 
     async fn fence(&self, slot: Slot) -> Result<Fence> {
-        self.known(slot)
+        let known = self.known(slot)?;
+        match known.is_in_doubt() {
+            true => self.renew(slot, &known.fence).await,
+            false => Ok(known.fence),
+        }
     }
 
     async fn renew(&self, slot: Slot, old: &Fence) -> Result<Fence> {
         if old.slot != slot {
             return Err(Error::internal(format!("the fence of {} for {slot}", old.slot)));
         }
-        self.known(slot)?;
-        match transact(&self.store, Renewal(*old)).await {
+        let known = self.known(slot)?;
+        let renewing = Renewing::new(&self.fences, slot, &known);
+        let renewal = Renewal { old: *old, always: known.is_in_doubt() };
+        match transact(&self.store, renewal).await {
             Ok(new) => {
-                if let Some(known) = self.fences.write().get_mut(usize::from(slot.number())) {
-                    // Two renewals may come back in either order.
-                    known.renewal = known.renewal.max(new.renewal);
-                }
+                renewing.succeeded(&new);
                 Ok(new)
             }
             Err(error) => {
@@ -132,41 +134,6 @@ impl Control for SingleNode {
 
     fn feature_level(&self) -> u32 {
         self.installation.feature_level
-    }
-}
-
-fn fenced(boot: BootId) -> Error {
-    Error::new(Kind::Fenced, "This mailbox is served elsewhere")
-        .detail(format!("another start has taken over from {boot}"))
-}
-
-/// Raises the renewal of one fence. If it has been raised already (by an earlier attempt, or by
-/// another actor of this boot), that will do: the old fence is shut out.
-struct Renewal(Fence);
-
-impl Body<Fence> for Renewal {
-    fn run<'a>(
-        &'a mut self,
-        tx: &'a dyn Transaction,
-        _attempt: Attempt,
-    ) -> BoxFuture<'a, Result<Fence, BodyError>> {
-        let old = self.0;
-        Box::pin(async move {
-            let key = Fence::key(old.slot);
-            let row = tx.get(&key, Isolation::Serializable).await?;
-            let stored = row.as_deref().map(Fence::decode).transpose()?;
-            match stored {
-                Some(found) if Fence { renewal: old.renewal, ..found } == old => {
-                    if found.renewal > old.renewal {
-                        return Ok(found);
-                    }
-                    let new = Fence { renewal: found.renewal.max(old.renewal) + 1, ..old };
-                    tx.set(&key, &new.encode()?);
-                    Ok(new)
-                }
-                _ => Err(fenced(old.boot).into()),
-            }
-        })
     }
 }
 

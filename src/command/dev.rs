@@ -1,5 +1,8 @@
 //! `rialto dev`: a complete server for a newcomer and for tests, on 127.0.0.1 only.
 
+mod standin;
+mod store;
+
 use crate::cli::Dev;
 use crate::node::{
     Health, Limits, ListenerSection, Node, NodeConfig, NodeSection, Protocol, StopSignals,
@@ -44,20 +47,24 @@ pub(super) async fn run(dev: Dev) -> Result<()> {
         return Err(Error::invalid(format!("--ports: at most {PORTS_MAX}")));
     }
     init_logging(LogFormat::Text, FILTER)?;
-    let config = config(&dev)?;
+    let files = certificates::ensure(&dev.data, DOMAIN)?;
     let mut signals = StopSignals::note()?;
-    let node = Node::start(config).await?;
+    let store = store::choose(&dev).await?;
+    let node = Node::start(config(&dev, files, store.section)).await?;
     node.directory.bootstrap(first_accounts(&dev)?).await?;
-    introduce(&dev);
+    introduce(&dev, &store.words);
     say("rialto: ready");
     signals.wait().await;
     say("rialto: stopping");
-    node.stop().await
+    let stopped = node.stop().await;
+    if let Some(standin) = store.standin {
+        standin.stop().await;
+    }
+    stopped
 }
 
-fn config(dev: &Dev) -> Result<NodeConfig> {
+fn config(dev: &Dev, files: TlsFiles, store: StoreSection) -> NodeConfig {
     let address = |port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, dev.ports + port));
-    let files: TlsFiles = certificates::ensure(&dev.data, DOMAIN)?;
     let listeners = LISTENERS
         .iter()
         .map(|(name, port, protocol, tls)| ListenerSection {
@@ -70,21 +77,22 @@ fn config(dev: &Dev) -> Result<NodeConfig> {
             per_network_max: None,
         })
         .collect();
-    Ok(NodeConfig {
+    NodeConfig {
         node: NodeSection {
             name: "node-0".into(),
             host_name: format!("node-0.{DOMAIN}"),
             data: dev.data.clone(),
         },
-        store: StoreSection { kind: dev.store },
+        store,
         tls: Some(files),
         health: Some(Health { address: address(9090) }),
         // Everybody is on this machine, so limits per source would only be in the way of tests.
         limits: Limits { loopback_exempt: true, submissions_per_minute: None },
         listeners,
+        file: None,
         #[cfg(feature = "mutants")]
         mutant: dev.mutant,
-    })
+    }
 }
 
 /// The people of a new installation.
@@ -112,10 +120,11 @@ fn capitalised(name: &str) -> String {
 }
 
 /// Tells who can sign in where.
-fn introduce(dev: &Dev) {
+fn introduce(dev: &Dev, store: &str) {
     let port = |port: u16| dev.ports + port;
     say("Rialto for trying things out. Everything listens on 127.0.0.1 only.");
     say(format!("  data          {}", dev.data.display()));
+    say(format!("  store         {store}"));
     say(format!("  certificates  signed by {}", dev.data.join(certificates::CA_FILE).display()));
     say(format!("  mailboxes     admin, alice, bob, carol @{DOMAIN}"));
     if dev.mailboxes > 0 {

@@ -1,5 +1,6 @@
 //! What each verb does: one file per noun.
 
+mod certificate;
 mod config;
 mod dev;
 mod domain;
@@ -7,6 +8,7 @@ mod group;
 mod mailbox;
 mod queue;
 mod serve;
+mod store;
 
 use crate::cli::{Arguments, ChangeReach, Command, Reach};
 use crate::client::Client;
@@ -28,6 +30,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         Command::Domain(verb) => domain::run(verb).await,
         Command::Group(verb) => group::run(verb).await,
         Command::Queue(verb) => queue::run(verb).await,
+        Command::Certificate(verb) => certificate::run(verb).await,
+        Command::Store(verb) => store::run(verb).await,
         Command::Health(reach) => ask(&reach, "/api/v1/health").await,
         Command::Audit(reach) => ask(&reach, "/api/v1/audit").await,
     }

@@ -19,7 +19,7 @@ const KEY_FILE: &str = "server.key";
 /// [`base::Kind::Invalid`] if the directory cannot be written.
 pub(crate) fn ensure(data: &Path, domain: &str) -> Result<TlsFiles> {
     let wrong = |error: std::io::Error| Error::invalid(format!("{}: {error}", data.display()));
-    std::fs::create_dir_all(data).map_err(wrong)?;
+    super::data_dir::ensure(data)?;
     let files = TlsFiles { certificate: data.join(CHAIN_FILE), key: data.join(KEY_FILE) };
     if files.certificate.exists() && files.key.exists() && data.join(CA_FILE).exists() {
         return Ok(files);
@@ -63,4 +63,23 @@ fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
     file.write_all(text.as_bytes())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn nobody_else_may_look_at_the_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        let files = ensure(&data, "x.test").unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&data), mode(&files.key)), (0o700, 0o600));
+        let before = std::fs::read(&files.certificate).unwrap();
+        ensure(&data, "x.test").unwrap();
+        assert_eq!(std::fs::read(&files.certificate).unwrap(), before, "it is kept");
+    }
 }

@@ -1,6 +1,7 @@
 //! The bootstrap file: only what must be known before the store can be read. Everything else is
 //! in the store.
 
+use super::store::StorePlace;
 use crate::cli::StoreKind;
 use access_listener::{ListenerConfig, TlsMode};
 use base::{Error, Result};
@@ -27,10 +28,22 @@ pub(crate) struct NodeConfig {
     /// What it listens on.
     #[serde(rename = "listener", default)]
     pub listeners: Vec<ListenerSection>,
+    /// The file that it was read from.
+    #[serde(skip)]
+    pub file: Option<ConfigFile>,
     /// A deliberate fault, for chaos-tests.
     #[cfg(feature = "mutants")]
     #[serde(skip)]
     pub mutant: Option<crate::mutant::Mutant>,
+}
+
+/// A configuration file, to tell where in it something is wrong.
+#[derive(Debug)]
+pub(crate) struct ConfigFile {
+    /// Its name.
+    pub path: PathBuf,
+    /// What it says.
+    pub text: String,
 }
 
 /// `[node]`.
@@ -51,11 +64,20 @@ pub(crate) struct NodeSection {
 pub(crate) struct StoreSection {
     /// Which store.
     pub kind: StoreKind,
+    /// Of FoundationDB: the file that names the coordinators.
+    pub cluster_file: Option<PathBuf>,
+    /// Of FoundationDB: what all keys begin with, so that several installations can share a
+    /// cluster.
+    #[serde(default)]
+    pub key_prefix: String,
+    /// Of FoundationDB: the client library.
+    pub library: Option<PathBuf>,
 }
 
 impl Default for StoreSection {
     fn default() -> Self {
-        Self { kind: StoreKind::Embedded }
+        let (cluster_file, library) = (None, None);
+        Self { kind: StoreKind::Embedded, cluster_file, key_prefix: String::new(), library }
     }
 }
 
@@ -182,67 +204,26 @@ impl NodeConfig {
         let bytes = read(path)?;
         let text = String::from_utf8(bytes)
             .map_err(|_| Error::invalid(format!("{} is not UTF-8", path.display())))?;
-        toml::from_str(&text)
-            .map_err(|error| Error::invalid(format!("{}: {error}", path.display())))
+        let mut config: Self = toml::from_str(&text)
+            .map_err(|error| Error::invalid(format!("{}: {error}", path.display())))?;
+        config.file = Some(ConfigFile { path: path.to_owned(), text });
+        Ok(config)
     }
 
-    /// Checks what a parser cannot: that it makes sense as a whole, and that files are there.
-    ///
-    /// # Errors
-    /// [`base::Kind::Invalid`], naming what is wrong.
-    pub(crate) fn check(&self) -> Result<()> {
-        if let Some(files) = &self.tls {
-            files.read()?;
+    /// Where the store is.
+    pub(crate) fn store_place(&self) -> StorePlace {
+        let StoreSection { kind, cluster_file, key_prefix, library } = &self.store;
+        match kind {
+            StoreKind::Embedded => StorePlace::Embedded { data: self.node.data.clone() },
+            StoreKind::Foundationdb => StorePlace::FoundationDb {
+                cluster_file: cluster_file.clone(),
+                key_prefix: key_prefix.clone(),
+                library: library.clone(),
+            },
         }
-        for (place, listener) in self.listeners.iter().enumerate() {
-            let name = &listener.name;
-            if self.tls.is_none() && listener.tls != TlsMode::None {
-                let text = format!("listener \"{name}\" needs a certificate: add [tls]");
-                return Err(Error::invalid(text));
-            }
-            let earlier = &self.listeners[..place];
-            if earlier.iter().any(|other| other.address == listener.address) {
-                let text = format!("listener \"{name}\": another listens on {}", listener.address);
-                return Err(Error::invalid(text));
-            }
-        }
-        Ok(())
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(|error| Error::invalid(format!("{}: {error}", path.display())))
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    fn check(text: &str, expect: Result<(), &str>) {
-        let path = std::env::temp_dir().join(format!("rialto-{}.toml", std::process::id()));
-        std::fs::write(&path, text).unwrap();
-        let found = NodeConfig::read(&path).and_then(|config| config.check());
-        match (found, expect) {
-            (Ok(()), Ok(())) => {}
-            (Err(error), Err(part)) => {
-                assert!(error.text.contains(part), "{error} does not tell of {part:?}");
-            }
-            (found, expect) => panic!("{found:?} instead of {expect:?}"),
-        }
-    }
-
-    #[test]
-    fn mistakes_are_named_with_their_line() {
-        let node = "[node]\nname = \"n\"\nhost_name = \"h.example\"\ndata = \"/tmp/x\"\n";
-        check(node, Ok(()));
-        check(&format!("{node}speed = 9\n"), Err("line 5"));
-        check("[node]\nname = 1\n", Err("line 2"));
-        let listener = "[[listener]]\nname = \"imaps\"\naddress = \"127.0.0.1:993\"\n\
-                        protocol = \"imap\"\ntls = \"implicit\"\n";
-        check(&format!("{node}{listener}"), Err("needs a certificate"));
-        let plain = listener.replace("implicit", "none");
-        check(&format!("{node}{plain}{plain}"), Err("another listens on"));
-        check(&format!("{node}[tls]\ncertificate=\"/no/c\"\nkey=\"/no/k\"\n"), Err("/no/c"));
-    }
 }

@@ -1,19 +1,28 @@
 //! One node: configuration in, running services out.
 
+mod certificate;
 pub(crate) mod certificates;
+mod check;
 mod config;
+mod control;
+mod data_dir;
 mod housekeeping;
+mod jobs;
 mod services;
+pub(crate) mod store;
 
 pub(crate) use config::{
     Health, Limits, ListenerSection, NodeConfig, NodeSection, Protocol, StoreSection, TlsFiles,
 };
 
 use access_admin::{Admin, health_router, serve_socket, serve_tcp};
-use access_listener::{CancellationToken, Listener, SessionFactory, TlsSettings};
-use base::env::Env;
+use access_listener::{CancellationToken, Listener, SessionFactory};
+use base::env::{DiskLock, Env};
 use base::telemetry::Metrics;
 use base::{Deadline, Error, Result, SessionId};
+use certificate::CertificateKeeper;
+use control::Control;
+use jobs::StoreJobs;
 use service_directory::DirectoryService;
 use services::Services;
 use std::collections::HashMap;
@@ -35,6 +44,7 @@ pub(crate) struct Node {
     listeners: Vec<Listener>,
     health: Arc<access_admin::Health>,
     stopping: CancellationToken,
+    _lock: Box<dyn DiskLock>,
 }
 
 impl Node {
@@ -43,27 +53,45 @@ impl Node {
     /// # Errors
     /// What could not be started, and why.
     pub(crate) async fn start(config: NodeConfig) -> Result<Self> {
-        config.check()?;
-        tracing::info!(node = config.node.name, data = %config.node.data.display(), "starting");
         let env = Env::real();
+        config.check(env.clock.now())?;
+        tracing::info!(node = config.node.name, data = %config.node.data.display(), "starting");
+        data_dir::ensure(&config.node.data)?;
+        let lock = store::lock_data(&config.node.data, &env)?;
         let metrics = Metrics::install()?;
         let services = Services::start(&config, &env).await?;
         let health =
             access_admin::Health::new(vec![services.store_probe()], move || metrics.render());
         let stopping = CancellationToken::new();
-        Self::serve_admin(&config, &env, &services, &health, &stopping).await?;
-        let listeners = Self::listen(&config, &env, &services).await?;
+        let keep = |files| CertificateKeeper::open(files, &env);
+        let certificate = config.tls.clone().map(keep).transpose()?;
+        let jobs = StoreJobs::new(
+            env.clone(),
+            services.backend.clone(),
+            services.gate.clone(),
+            config.store_place(),
+        );
+        let control = Arc::new(Control { certificate: certificate.clone(), jobs });
+        Self::serve_admin(&config, &env, &services, (&health, control), &stopping).await?;
+        let listeners = Self::listen(&config, &env, &services, certificate.as_deref()).await?;
+        if let Some(certificate) = certificate {
+            // A terminal that is closed ends `rialto dev`; a server is told to read anew.
+            let is_server = config.file.is_some();
+            let hangups = is_server.then(|| signal(SignalKind::hangup())).transpose();
+            let hangups = hangups.map_err(Error::internal)?;
+            tokio::spawn(certificate.watch(hangups, stopping.clone()));
+        }
         housekeeping::start(&env, &services, stopping.clone());
         health.set_serving(true);
         let directory = services.directory.clone();
-        Ok(Self { directory, services, listeners, health, stopping })
+        Ok(Self { directory, services, listeners, health, stopping, _lock: lock })
     }
 
     async fn serve_admin(
         config: &NodeConfig,
         env: &Env,
         services: &Services,
-        health: &Arc<access_admin::Health>,
+        (health, control): (&Arc<access_admin::Health>, Arc<Control>),
         stopping: &CancellationToken,
     ) -> Result<()> {
         let admin = Arc::new(Admin {
@@ -72,6 +100,7 @@ impl Node {
             queue: services.transport.clone(),
             mailboxes: services.mailboxes.clone(),
             health: health.clone(),
+            node: control,
             session: SessionId(env.random.u128()),
         });
         let socket = config.node.data.join(SOCKET);
@@ -84,14 +113,13 @@ impl Node {
         Ok(())
     }
 
-    async fn listen(config: &NodeConfig, env: &Env, services: &Services) -> Result<Vec<Listener>> {
-        let tls = match &config.tls {
-            Some(files) => {
-                let (chain, key) = files.read()?;
-                Some(TlsSettings::from_pem(&chain, &key)?)
-            }
-            None => None,
-        };
+    async fn listen(
+        config: &NodeConfig,
+        env: &Env,
+        services: &Services,
+        certificate: Option<&CertificateKeeper>,
+    ) -> Result<Vec<Listener>> {
+        let tls = certificate.map(CertificateKeeper::settings);
         let mut factories: HashMap<Protocol, Arc<dyn SessionFactory>> = HashMap::new();
         let mut listeners = Vec::with_capacity(config.listeners.len());
         for section in &config.listeners {
@@ -110,14 +138,20 @@ impl Node {
     }
 
     /// Drains and stops: no new work, sessions end, actors write what they must, the store closes.
+    /// Sessions that do not end by themselves are ended. Takes at most [`DRAIN_TIME`] and what
+    /// [`Services::stop`] takes.
     ///
     /// # Errors
-    /// What did not end well; everything else has.
+    /// If the store could not be closed well. Actors that are late are no error: what they have
+    /// acknowledged is durable, and what they were doing is done again after the next start.
     pub(crate) async fn stop(self) -> Result<()> {
         self.health.set_serving(false);
         let deadline = Deadline::after(DRAIN_TIME);
         let drains = self.listeners.into_iter().map(|listener| listener.drain(deadline));
-        futures::future::join_all(drains).await;
+        let cut: usize = futures::future::join_all(drains).await.into_iter().sum();
+        if cut > 0 {
+            tracing::warn!(sessions = cut, "sessions did not end in time and were ended");
+        }
         self.stopping.cancel();
         self.services.stop().await
     }

@@ -1,35 +1,37 @@
 //! The services of a node and what they stand on, in the order in which they need one another.
 
+use super::store::{Backend, Opening};
 use super::{NodeConfig, Protocol};
-use crate::cli::StoreKind;
 use access_admin::Probe;
 use access_imap::ImapService;
 use access_listener::SessionFactory;
 use access_smtp::SmtpService;
 use base::env::Env;
 use base::router::{LocalRouter, Router};
-use base::{Deadline, Error, Result};
+use base::{Deadline, Result};
 use cluster::{OwnedRouter, SingleNode};
 use contract_blob::Blobs;
 use contract_control::Control;
-use contract_store::{Isolation, Store};
+use contract_store::Store;
 use service_directory::{DirectoryConfig, DirectoryService};
 use service_mailbox::MailboxService;
 use service_transport::TransportService;
 use std::sync::Arc;
 use std::time::Duration;
 use store_blobs::StoreBlobs;
-use store_embedded::EmbeddedStore;
+use store_copy::GatedStore;
 
 /// How long actors may take to finish when the node stops.
 const STOP_TIME: Duration = Duration::from_secs(10);
 
-/// The store's directory below the data directory.
-const STORE_DIR: &str = "store";
+/// How long the client of a cluster may take to end.
+const CLIENT_STOP_TIME: Duration = Duration::from_secs(5);
 
 /// The running services of a node.
 pub(super) struct Services {
-    pub(super) store: Arc<EmbeddedStore>,
+    pub(super) backend: Backend,
+    /// What everything below stands on: the backend behind a gate that a copy closes.
+    pub(super) gate: Arc<GatedStore>,
     pub(super) blobs: Arc<dyn Blobs>,
     pub(super) directory: Arc<DirectoryService>,
     pub(super) mailboxes: Arc<MailboxService>,
@@ -38,8 +40,14 @@ pub(super) struct Services {
 
 impl Services {
     pub(super) async fn start(config: &NodeConfig, env: &Env) -> Result<Self> {
-        let embedded = open_store(config, env).await?;
-        let store: Arc<dyn Store> = embedded.clone();
+        let opening = Opening {
+            #[cfg(feature = "mutants")]
+            mutant: config.mutant,
+        };
+        let backend = Backend::open(&config.store_place(), opening, env).await?;
+        let gate = backend.gated();
+        let store: Arc<dyn Store> = gate.clone();
+        store_copy::take_into_use(&store).await?;
         let control = SingleNode::start(store.clone(), env).await?;
         let control: Arc<dyn Control> = control;
         let local = Arc::new(LocalRouter::new(false));
@@ -60,6 +68,7 @@ impl Services {
         let mailbox_config =
             config.mutant.map_or(mailbox_config, crate::mutant::Mutant::of_mailboxes);
         let mailboxes = service_mailbox::start(mailbox_config, parts, &local);
+        directory.start_purging(mailboxes.clone());
         let parts = service_transport::Parts {
             env: env.clone(),
             store,
@@ -71,7 +80,7 @@ impl Services {
         };
         let transport_config = service_transport::Config::new(config.node.host_name.clone());
         let transport = service_transport::start(transport_config, parts, &local).await?;
-        Ok(Self { store: embedded, blobs, directory, mailboxes, transport })
+        Ok(Self { backend, gate, blobs, directory, mailboxes, transport })
     }
 
     /// Who speaks a protocol with clients.
@@ -113,48 +122,34 @@ impl Services {
         ))
     }
 
-    /// Whether the store answers.
+    /// Whether the store answers, and may be written.
     pub(super) fn store_probe(&self) -> Probe {
-        let store = self.store.clone();
+        let (backend, gate) = (self.backend.clone(), self.gate.clone());
         Probe::new("store", move || {
-            let store = store.clone();
+            let (backend, gate) = (backend.clone(), gate.clone());
             async move {
-                let tx = store.begin();
-                match tx.get(b"\x00health", Isolation::Snapshot).await {
-                    Ok(_) if store.stats().disk_full => Err("the disk is full".to_owned()),
-                    Ok(_) => Ok(format!("{} commits", store.stats().commits)),
-                    Err(error) => Err(error.to_string()),
+                if gate.is_closed().await {
+                    return Err("writing is stopped: the data moves to another store".to_owned());
                 }
+                backend.answers().await
             }
         })
     }
 
-    /// Stops: queues first, then mailboxes, then the store.
+    /// Stops: queues first, then mailboxes, then the store, then the client of a cluster.
     pub(super) async fn stop(self) -> Result<()> {
         let deadline = Deadline::after(STOP_TIME);
-        let queues = self.transport.stop(deadline).await;
-        let mailboxes = self.mailboxes.stop(deadline).await;
-        let closed = self.store.close().await;
-        queues.and(mailboxes)?;
-        closed.map_err(|error| Error::unavailable(format!("closing the store: {error}")))
-    }
-}
-
-async fn open_store(config: &NodeConfig, env: &Env) -> Result<Arc<EmbeddedStore>> {
-    match config.store.kind {
-        StoreKind::Embedded => {
-            let dir = config.node.data.join(STORE_DIR);
-            let options = store_embedded::Options::new(dir.clone(), env.clone());
-            #[cfg(feature = "mutants")]
-            let options = store_embedded::Options {
-                mutant: config.mutant.and_then(crate::mutant::Mutant::of_store),
-                ..options
-            };
-            let opening = tokio::task::spawn_blocking(move || EmbeddedStore::open(options));
-            let opened = opening.await.map_err(Error::internal)?;
-            opened.map_err(|error| {
-                Error::new(base::Kind::Unavailable, format!("{}: {error}", dir.display()))
-            })
+        for stopped in [self.transport.stop(deadline).await, self.mailboxes.stop(deadline).await] {
+            if let Err(error) = stopped {
+                tracing::warn!(%error, "stopping goes on without");
+            }
         }
+        let closed = self.backend.close().await;
+        // Nobody uses the store any more; a library that does not end must not hold the process.
+        let stopping = tokio::task::spawn_blocking(store_foundationdb::stop);
+        if tokio::time::timeout(CLIENT_STOP_TIME, stopping).await.is_err() {
+            tracing::warn!("FoundationDB's client does not stop; going on without");
+        }
+        closed
     }
 }

@@ -4,6 +4,7 @@ mod citations;
 pub(crate) mod layers;
 mod manifests;
 pub(crate) mod sizes;
+mod unsafety;
 mod words;
 
 use crate::{finding::Finding, tree::Tree};
@@ -15,5 +16,6 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     findings.extend(sizes::check(&tree.sources, &tree.ratchet));
     findings.extend(citations::check(&tree.sources, tree.standards.as_deref()));
     findings.extend(words::check(&tree.sources));
+    findings.extend(unsafety::check(&tree.packages, &tree.sources));
     findings
 }

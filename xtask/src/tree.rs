@@ -73,9 +73,17 @@ fn read_package(root: &Path, package: &cargo_metadata::Package) -> Result<Packag
         name: package.name.to_string(),
         dir: manifest.trim_end_matches("Cargo.toml").trim_end_matches('/').to_owned(),
         manifest,
+        has_workspace_lints: inherits_lints(&text),
         has_description: package.description.as_ref().is_some_and(|text| !text.is_empty()),
         dependencies: dependencies.collect(),
     })
+}
+
+/// Whether a manifest says `[lints]` and below it `workspace = true`.
+fn inherits_lints(manifest: &str) -> bool {
+    let below = manifest.lines().skip_while(|line| line.trim() != "[lints]").skip(1);
+    let mut section = below.take_while(|line| !line.starts_with('['));
+    section.any(|line| line.replace(' ', "") == "workspace=true")
 }
 
 /// The line of a manifest that names a dependency, counted from 1; 1 if there is none.

@@ -33,7 +33,7 @@ fn inbox(user: &str, mailbox: &Mailbox, sent: &[Sent], violations: &mut Vec<Stri
         let found = copies.remove(sent.id.as_str()).unwrap_or_default();
         let (least, most) = match &sent.fate {
             Fate::Acknowledged => (1, 1),
-            Fate::Unknown(_) => (0, 1),
+            Fate::Unknown(_) | Fate::Deferred(_) => (0, 1),
             Fate::NotOffered(_) | Fate::Refused(_) => (0, 0),
         };
         if !(least..=most).contains(&found.len()) {
@@ -116,6 +116,8 @@ mod tests {
         check(Fate::Unknown(String::new()), 0, 0);
         check(Fate::Unknown(String::new()), 1, 0);
         check(Fate::Unknown(String::new()), 2, 1);
+        check(Fate::Deferred(String::new()), 1, 0);
+        check(Fate::Deferred(String::new()), 2, 1);
         check(Fate::NotOffered(String::new()), 0, 0);
         check(Fate::NotOffered(String::new()), 1, 1);
         check(Fate::Refused(String::new()), 1, 1);

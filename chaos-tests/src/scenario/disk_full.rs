@@ -119,7 +119,7 @@ async fn fill(endpoint: &Endpoint, ledger: &Ledger, seed: u64) -> Result<String>
         });
         match fate {
             Fate::Acknowledged => {}
-            Fate::Refused(text) if text.starts_with("4") => return Ok(text),
+            Fate::Refused(text) | Fate::Deferred(text) if text.starts_with("4") => return Ok(text),
             other => return Err(Failure(format!("{id} on a full disk: {other:?}"))),
         }
     }

@@ -11,7 +11,7 @@ use crate::ledger::Ledger;
 use crate::net::PATIENCE;
 use crate::random::Random;
 use crate::workload::{self, Load};
-use crate::world::{Options, World};
+use crate::world::{Options, Store, World};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,6 +32,8 @@ pub struct Plan {
     pub shelvers: u64,
     /// Each round's kill comes after so many acknowledgements at most.
     pub acknowledgements: u64,
+    /// Where the mail is.
+    pub store: Store,
     /// A deliberate fault.
     pub mutant: Option<Mutant>,
 }
@@ -47,8 +49,18 @@ impl Plan {
             senders: tier.pick(8, 16),
             shelvers: tier.pick(4, 8),
             acknowledgements: tier.pick(300, 600),
+            store: Store::Embedded,
             mutant: None,
         }
+    }
+
+    /// The plan over another store: fewer kills, since what is tested is that the node comes back
+    /// to a store that lived on.
+    #[must_use]
+    pub fn over(tier: Tier, seed: u64, store: Store) -> Plan {
+        let name = if store == Store::OwnStandin { "kill9-own" } else { "kill9-fdb" };
+        let rounds = tier.pick(3, 15);
+        Plan { name: name.to_owned(), rounds, store, ..Plan::new(tier, seed) }
     }
 }
 
@@ -90,6 +102,7 @@ pub async fn run(plan: &Plan) -> Result<Figures> {
         seed: plan.seed,
         mailboxes: 5,
         mutant: plan.mutant,
+        store: plan.store,
         ..Options::default()
     })
     .await?;
@@ -113,6 +126,9 @@ pub async fn run(plan: &Plan) -> Result<Figures> {
     let status = fault::terminate(&mut world).await?;
     if !status.success() {
         return Err(Failure(format!("SIGTERM: the node ended with {status}")));
+    }
+    if plan.store == Store::FoundationDb {
+        world.verify_store().await?;
     }
     world.pass();
     Ok(figures)

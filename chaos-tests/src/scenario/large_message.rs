@@ -37,8 +37,8 @@ impl Figures {
     }
 }
 
-/// Runs it twice on one node: the first message also fills the store's cache, which has a bound of
-/// its own; the second shows what a message costs.
+/// Runs it twice on one node: with the first message the store's cache, which has a bound of its
+/// own, fills between arrival and FETCH; with the second it is full.
 ///
 /// # Errors
 /// If the message is not taken or does not come back.

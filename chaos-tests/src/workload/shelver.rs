@@ -72,7 +72,7 @@ impl Shelver<'_> {
         self.ledger.put_shelved(self.number, self.shelved.clone());
         let answer = self.make(&change).await?;
         let answer = answer.ok(&format!("{change:?}")).inspect_err(|error| {
-            self.ledger.note_trouble(&error.0);
+            self.ledger.note_refused(&error.0);
         })?;
         if let (Change::Append(place, id, _), Some(numbers)) =
             (&change, answer.code_numbers("APPENDUID"))

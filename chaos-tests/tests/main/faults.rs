@@ -48,14 +48,15 @@ fn each_message_is_acknowledged_after_a_sync() {
     eprintln!("traced: {:?}", traced.unwrap_or_else(|error| panic!("{error}")));
 }
 
-/// The bound is the one that the benchmarks are held to, for a node whose caches are full.
+/// The bound is the one that the benchmarks are held to, from the first message on.
 #[test]
 fn a_message_of_50_mb_costs_at_most_64_mb() {
     let figures = scenario("large", large_message::run);
     let figures = figures.unwrap_or_else(|error| panic!("{error}"));
     eprintln!("large: {figures:?}");
-    let [_, second] = figures;
-    assert!(second.cost() <= 64 << 20, "{second:?}");
+    for figures in figures {
+        assert!(figures.cost() <= 64 << 20, "{figures:?}");
+    }
 }
 
 #[test]

@@ -4,9 +4,11 @@
 //! only measure each other.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, clippy::disallowed_methods)]
 
+mod cluster_store;
 mod faults;
 mod mutants;
 mod roundtrips;
+mod scan;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -151,6 +151,54 @@ async fn an_unknown_commit_of_a_renewal_is_taken_up() {
     }
 }
 
+/// A renewal of which nobody heard must not shut its own slot out, whenever its commit lands.
+#[tokio::test]
+async fn a_failed_renewal_does_not_fence_its_own_slot() {
+    for lands_first in [true, false] {
+        let store = MemoryStore::default();
+        let node = start(&store, 1).await;
+        let old = node.fence(slot(5)).await.unwrap();
+        store.fail_next_commit(CommitFault::Late);
+        let failed = node.renew(slot(5), &old).await;
+        assert_eq!(failed.map_err(|e| e.kind), Err(Kind::Unavailable));
+        if lands_first {
+            store.land_late_commits();
+        }
+        let fence = node.fence(slot(5)).await.unwrap();
+        store.land_late_commits();
+        write(&store, &fence).await.unwrap();
+        assert_eq!(write(&store, &old).await.map_err(|e| e.kind), Err(Kind::Fenced));
+        // From now on it is answered from memory again.
+        let commits = store.stats().commits;
+        assert_eq!(node.fence(slot(5)).await.unwrap(), fence);
+        assert_eq!(store.stats().commits, commits);
+        assert_eq!(node.renew(slot(5), &old).await.unwrap(), fence, "old ones lead to it");
+    }
+}
+
+#[tokio::test]
+async fn a_renewal_that_was_abandoned_does_not_fence_its_own_slot() {
+    let store = MemoryStore::default();
+    let node = start(&store, 1).await;
+    let old = node.fence(slot(5)).await.unwrap();
+    store.inject(Faults { interleave: 1.0, ..Faults::default() });
+    for polls in 1..12 {
+        let old = node.fence(slot(5)).await.unwrap();
+        {
+            let mut renewal = std::pin::pin!(node.renew(slot(5), &old));
+            for _ in 0..polls {
+                if futures::poll!(renewal.as_mut()).is_ready() {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+        tokio::task::yield_now().await;
+        write(&store, &node.fence(slot(5)).await.unwrap()).await.unwrap();
+    }
+    assert!(node.fence(slot(5)).await.unwrap().renewal > old.renewal, "nothing was renewed");
+}
+
 /// Starts race and the store fails at random: exactly one of them owns everything in the end.
 #[tokio::test]
 async fn of_two_starts_at_once_one_owns_all_slots() {

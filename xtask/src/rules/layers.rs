@@ -7,11 +7,35 @@
 //! A crate's layer is where it stands in the tree. Its normal and build dependencies lie to its
 //! left. Within a layer, contracts may use contracts, and access crates the shared ones below
 //! [`SHARED_ACCESS`]; no other siblings meet. Tests may use what they like.
+//!
+//! Beside the product stand the tools of [`TOOLS`]: they use implementations, and others have them
+//! as dev-dependencies only, so nothing of them is ever in the binary. The bindings of a foreign
+//! library ([`BINDINGS`]) know nothing of ours, and only those named with them know of them.
 
 use crate::finding::Finding;
 
 /// The access crates that other access crates may use.
 const SHARED_ACCESS: [&str; 2] = ["crates/access/listener", "crates/access/http"];
+
+/// The tools beside the product, and which implementations and other tools each may use; all
+/// implementations where `None`.
+const TOOLS: [(&str, Option<&[&str]>); 3] = [
+    ("crates/testworld", None),
+    ("crates/store/fdb-standin", Some(&["crates/store/memory"])),
+    ("crates/store/testing", Some(&STORES)),
+];
+
+/// The stores that tests choose from.
+const STORES: [&str; 4] = [
+    "crates/store/memory",
+    "crates/store/embedded",
+    "crates/store/foundationdb",
+    "crates/store/fdb-standin",
+];
+
+/// Bindings of foreign libraries, and who may name them.
+const BINDINGS: [(&str, &[&str]); 1] =
+    [("crates/store/fdb-sys", &["crates/store/foundationdb", "crates/store/fdb-standin"])];
 
 /// A member of the workspace.
 #[derive(Debug, Clone)]
@@ -22,6 +46,8 @@ pub(crate) struct Package {
     /// The path of its Cargo.toml.
     pub(crate) manifest: String,
     pub(crate) has_description: bool,
+    /// Whether the workspace's lints hold in it.
+    pub(crate) has_workspace_lints: bool,
     /// Those that are folders of this tree.
     pub(crate) dependencies: Vec<Dependency>,
 }
@@ -39,16 +65,24 @@ pub(crate) struct Dependency {
 /// From left to right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Layer {
+    Binding,
     Base,
     Codec,
     Contract,
     Implementation,
+    Tool,
     Source,
     Chaos,
     Xtask,
 }
 
 fn layer(dir: &str) -> Option<Layer> {
+    if TOOLS.iter().any(|(tool, _)| *tool == dir) {
+        return Some(Layer::Tool);
+    }
+    if BINDINGS.iter().any(|(binding, _)| *binding == dir) {
+        return Some(Layer::Binding);
+    }
     let parts: Vec<&str> = dir.split('/').collect();
     match parts.as_slice() {
         [""] => Some(Layer::Source),
@@ -97,7 +131,21 @@ fn why_not(package: &Package, from: Layer, dependency: &Dependency) -> Option<&'
     if to == Layer::Xtask {
         return Some("xtask is a tool, not a library; move the shared code to base");
     }
-    if to < from {
+    let listed = TOOLS.iter().find(|(dir, _)| *dir == package.dir).and_then(|(_, list)| *list);
+    let is_listed = listed.is_some_and(|list| list.contains(&dependency.dir.as_str()));
+    if to == Layer::Tool && !is_listed {
+        return Some("it is a tool beside the product; have it as a dev-dependency only");
+    }
+    if to == Layer::Binding {
+        let users = BINDINGS.iter().find(|(dir, _)| *dir == dependency.dir).map(|(_, users)| users);
+        let may = users.is_some_and(|users| users.contains(&package.dir.as_str()));
+        return (!may).then_some("a foreign library stands behind one store; use the contract");
+    }
+    if from == Layer::Tool && matches!(to, Layer::Implementation | Layer::Tool) {
+        let may = is_listed || (listed.is_none() && to == Layer::Implementation);
+        return (!may).then_some("this tool may use the implementations of its list only");
+    }
+    if to < from || is_listed {
         return None;
     }
     if to > from {
@@ -133,6 +181,7 @@ mod tests {
             dir: from.to_owned(),
             manifest: format!("{from}/Cargo.toml"),
             has_description: true,
+            has_workspace_lints: true,
             dependencies: vec![dependency],
         };
         let findings: Vec<String> =
@@ -194,6 +243,55 @@ mod tests {
         check("crates/service/mailbox", "crates/store/memory", true, None);
         check("crates/codec/imap", "crates/codec/mime", true, None);
         check("xtask", "crates/base", true, Some("xtask depends on nothing"));
+    }
+
+    #[test]
+    fn tools_stand_beside_the_product() {
+        for (from, to, is_dev, words) in [
+            ("crates/testworld", "crates/service/mailbox", false, None),
+            ("crates/testworld", "crates/store/embedded", false, None),
+            ("crates/store/fdb-standin", "crates/store/memory", false, None),
+            ("crates/store/fdb-standin", "crates/contract/store", false, None),
+            ("crates/store/testing", "crates/store/foundationdb", false, None),
+            ("crates/store/testing", "crates/store/fdb-standin", false, None),
+            ("crates/store/testing", "crates/service/mailbox", false, Some("of its list only")),
+            ("crates/service/mailbox", "crates/store/testing", true, None),
+            ("crates/service/mailbox", "crates/store/testing", false, Some("dev-dependency only")),
+            ("crates/store/fdb-standin", "crates/store/embedded", false, Some("of its list only")),
+            ("crates/store/testing", "crates/store/foundationdb", false, None),
+            ("crates/store/testing", "crates/store/fdb-standin", false, None),
+            ("crates/store/testing", "crates/service/mailbox", false, Some("of its list only")),
+            ("crates/store/testing", "crates/testworld", false, Some("as a dev-dependency only")),
+            ("crates/service/mailbox", "crates/store/testing", true, None),
+            ("crates/service/mailbox", "crates/store/testing", false, Some("dev-dependency")),
+            ("crates/access/imap", "crates/testworld", true, None),
+            ("crates/access/imap", "crates/testworld", false, Some("as a dev-dependency only")),
+            ("crates/store/foundationdb", "crates/store/fdb-standin", true, None),
+            (
+                "crates/store/foundationdb",
+                "crates/store/fdb-standin",
+                false,
+                Some("dev-dependency"),
+            ),
+            ("", "crates/store/fdb-standin", false, Some("as a dev-dependency only")),
+            ("chaos-tests", "crates/testworld", false, Some("as a dev-dependency only")),
+            ("crates/testworld", "", false, Some("dependencies go left")),
+        ] {
+            check(from, to, is_dev, words);
+        }
+    }
+
+    #[test]
+    fn bindings_are_known_to_one_store() {
+        for (from, to, words) in [
+            ("crates/store/foundationdb", "crates/store/fdb-sys", None),
+            ("crates/store/fdb-standin", "crates/store/fdb-sys", None),
+            ("crates/store/embedded", "crates/store/fdb-sys", Some("behind one store")),
+            ("", "crates/store/fdb-sys", Some("behind one store")),
+            ("crates/store/fdb-sys", "crates/base", Some("dependencies go left")),
+        ] {
+            check(from, to, false, words);
+        }
     }
 
     #[test]

@@ -32,6 +32,7 @@ mod tests {
             dir: dir.to_owned(),
             manifest: format!("{dir}/Cargo.toml"),
             has_description,
+            has_workspace_lints: true,
             dependencies: Vec::new(),
         };
         let manifests = ["a/Cargo.toml", "b/Cargo.toml", "c/Cargo.toml", "fuzz/Cargo.toml"];

@@ -3,7 +3,7 @@
 //! A file over 600 lines fails, over 400 warns. A function over 70 lines fails unless it is listed
 //! in `xtask/ratchet.txt` with at least its length; then it warns. The list only shrinks: an entry
 //! that is no longer needed, or is too generous, warns. Test code may have long functions (tables),
-//! generated files may have any size.
+//! generated files (the bindings') may have any size.
 
 use crate::{
     finding::Finding,
@@ -179,7 +179,8 @@ mod tests {
             "",
             &["a.rs:601: 601 lines, at most 600; split it by subject"],
         );
-        check("a.rs", &format!("// @generated\n{}", "\n".repeat(601)), "", &[]);
+        let bindings = "crates/store/fdb-sys/src/lib.rs";
+        check(bindings, &format!("// @generated\n{}", "\n".repeat(601)), "", &[]);
     }
 
     #[test]

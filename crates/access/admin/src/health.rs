@@ -10,9 +10,13 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// A check as a boxed function.
 type BoxedProbe = Box<dyn Fn() -> Pin<Box<dyn Future<Output = Finding> + Send>> + Send + Sync>;
+
+/// How long a check may take; one that does not answer has found that something is wrong.
+const CHECK_TIME: Duration = Duration::from_secs(2);
 
 /// What one check found.
 #[derive(Clone, Debug, Serialize)]
@@ -89,7 +93,11 @@ impl Health {
         let finding = Finding { healthy: serving, text: text.to_owned() };
         let mut reports = vec![Report { name: "serving", finding }];
         for probe in &self.probes {
-            let finding = (probe.check)().await;
+            let finding = tokio::time::timeout(CHECK_TIME, (probe.check)()).await;
+            let finding = finding.unwrap_or_else(|_| {
+                let text = format!("no answer within {} s", CHECK_TIME.as_secs());
+                Finding { healthy: false, text }
+            });
             reports.push(Report { name: probe.name, finding });
         }
         reports
@@ -121,4 +129,27 @@ async fn ready(State(health): State<Arc<Health>>) -> impl IntoResponse {
 
 async fn metrics(State(health): State<Arc<Health>>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], (health.metrics)())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn check(probe: Probe, expected: (bool, &str)) {
+        let health = Health::new(vec![probe], String::new);
+        health.set_serving(true);
+        let reports = health.reports().await;
+        let found = reports.iter().map(|r| (r.finding.healthy, r.finding.text.as_str()));
+        assert_eq!(found.collect::<Vec<_>>(), [(true, "all listeners accept"), expected]);
+        let status = ready(State(health)).await.into_response().status();
+        assert_eq!(status == StatusCode::OK, expected.0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_does_not_answer_is_not_ready() {
+        check(Probe::new("a", || async { Ok("well".into()) }), (true, "well")).await;
+        check(Probe::new("a", || async { Err("ill".into()) }), (false, "ill")).await;
+        let slow = Probe::new("a", std::future::pending);
+        check(slow, (false, "no answer within 2 s")).await;
+    }
 }

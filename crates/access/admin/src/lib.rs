@@ -6,9 +6,11 @@
 //! `?what_if=true`: it is checked and described, nothing is done.
 
 pub mod api;
+mod control;
 mod health;
 mod socket;
 
 pub use api::{Admin, router};
+pub use control::{CertificateView, CopyOrder, JobState, NodeControl, StoreJob};
 pub use health::{Health, Probe, health_router};
-pub use socket::{serve_socket, serve_tcp};
+pub use socket::{SOCKET_PATH_BYTES_MAX, check_socket_path, serve_socket, serve_tcp};

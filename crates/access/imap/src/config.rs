@@ -11,13 +11,17 @@ pub const FAILED_LOGINS_MAX: u32 = 3;
 pub const LOGIN_TIMEOUT_MS: u64 = 60 * 1000;
 /// How long a signed-in client may be silent, IDLE among it: the least that RFC 3501 §5.4 allows.
 pub const IDLE_TIMEOUT_MS: u64 = 30 * 60 * 1000;
-/// How long a client may stop in the middle of a command or a message.
+/// How long a client may stop in the middle of a command or a message, and how long a command may
+/// take in all where it does not come at [`COMMAND_BYTES_PER_S_MIN`].
 pub const STALL_TIMEOUT_MS: u64 = 2 * 60 * 1000;
 /// How often a session in IDLE asks although no wake-up came, since wake-ups may be lost.
 pub const IDLE_POLL_MS: u64 = 60 * 1000;
 /// The largest message that APPEND takes.
 pub const MESSAGE_BYTES_MAX: u64 = 50 << 20;
 
+/// A command that takes longer than the stall timeout, such as the APPEND of a large message, must
+/// have come this fast on average: half of what an analogue modem did.
+pub(crate) const COMMAND_BYTES_PER_S_MIN: u64 = 2_000;
 /// Output that is gathered before it is sent.
 pub(crate) const OUTPUT_BYTES: usize = 64 * 1024;
 /// Commands in a row that are no IMAP, from a stranger, before the connection is closed: a browser

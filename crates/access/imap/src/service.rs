@@ -52,6 +52,7 @@ impl SessionFactory for ImapService {
         Bytes::from_static(match reason {
             Refusal::Full => b"* BYE [UNAVAILABLE] Too many connections, try later\r\n",
             Refusal::SourceFull => b"* BYE [LIMIT] Too many connections from your network\r\n",
+            Refusal::Stopping => b"* BYE [UNAVAILABLE] The server stops\r\n",
         })
     }
 }

@@ -10,14 +10,14 @@ use crate::reply::{self, Answer, Ending, Reply, ReplyCode, Stop};
 use crate::service::Shared;
 use crate::state::{State, Stranger};
 use crate::sync::{self, Ask, Manner};
-use crate::wire::{Incoming, Patience, Wire};
+use crate::wire::{Incoming, Patience, Wire, too_slow};
 use access_listener::Connection;
+use access_listener::account::is_still_signed_in;
 use base::{Deadline, Kind};
 use codec_imap::command::append_head;
 use codec_imap::framer::{LiteralOffer, Refused};
 use codec_imap::{Code, Command, CommandBody, ParseError, RawCommand, Status, Tag};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// All that a session is.
 pub(crate) struct Session {
@@ -56,6 +56,12 @@ impl Session {
 
     /// Reads and answers one command.
     async fn step(&mut self) -> Result<(), Ending> {
+        // A stranger who always has a command waiting has no more time than others.
+        if let State::NotAuthenticated(stranger) = &self.state
+            && stranger.deadline.has_passed()
+        {
+            return Err(too_slow());
+        }
         match self.wire.next(self.patience()).await? {
             Incoming::Command(raw) => self.command(&raw).await,
             Incoming::Literal(offer) => self.literal(offer).await,
@@ -63,7 +69,10 @@ impl Session {
             Incoming::Broken(error) if error.is_fatal() => {
                 Err(Ending::bye(None, "Too much that is no command"))
             }
-            Incoming::Broken(error) => self.bad(None, Reply::bad(error.to_string())),
+            Incoming::Broken(error) => {
+                let tag = self.wire.framer.take_broken_tag();
+                self.bad(tag.as_ref(), Reply::bad(error.to_string()))
+            }
         }
     }
 
@@ -72,10 +81,14 @@ impl Session {
         let config = &self.shared.config;
         match &self.state {
             State::NotAuthenticated(stranger) => {
-                let left = stranger.deadline.remaining().max(Duration::from_millis(1));
-                Patience { silence: left, stall: left }
+                let (silence, end) = (stranger.deadline, stranger.deadline);
+                Patience { silence, stall: config.login_timeout(), end }
             }
-            _ => Patience { silence: config.idle_timeout(), stall: config.stall_timeout() },
+            _ => {
+                let silence = Deadline::after(config.idle_timeout());
+                let end = Deadline::after(Deadline::FARTHEST);
+                Patience { silence, stall: config.stall_timeout(), end }
+            }
         }
     }
 
@@ -93,6 +106,9 @@ impl Session {
     }
 
     async fn answer(&mut self, Command { tag, body }: Command) -> Result<(), Ending> {
+        if !matches!(body, CommandBody::Logout) {
+            self.still_signed_in().await?;
+        }
         let (name, begun) = (body.name(), self.shared.env.clock.monotonic());
         let uids = body.is_uid();
         let shows_numbers =
@@ -110,6 +126,18 @@ impl Session {
         let took = self.shared.env.clock.monotonic().saturating_sub(begun);
         metrics::histogram!("rialto_imap_command_seconds", "command" => name).record(took);
         self.finish(Some(&tag), &reply, manner).await
+    }
+
+    /// Ends a session whose account was disabled or removed, or whose password was changed. Where
+    /// nobody can be asked the session goes on: its commands will fail for the same reason.
+    pub(crate) async fn still_signed_in(&self) -> Result<(), Ending> {
+        let Ok(user) = self.state.user() else {
+            return Ok(());
+        };
+        match is_still_signed_in(&*self.shared.directory, &user.account).await {
+            Ok(false) => Err(Ending::bye(None, "Your account has changed, sign in again")),
+            Ok(true) | Err(_) => Ok(()),
+        }
     }
 
     /// Tells what happened meanwhile, then the command's own condition.
@@ -192,6 +220,7 @@ impl Session {
     async fn literal(&mut self, offer: LiteralOffer) -> Result<(), Ending> {
         let head = append_head(self.wire.framer.pending());
         if let (Some((tag, head)), Ok(_)) = (head, self.state.user()) {
+            self.still_signed_in().await?;
             return Box::pin(append::receive(self, &tag, head, offer)).await;
         }
         if self.wire.framer.accept() {

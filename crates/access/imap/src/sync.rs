@@ -8,6 +8,7 @@ use crate::wire::Wire;
 use base::{Error, FolderId, Result, Uid};
 use codec_imap::response::Response;
 use codec_imap::{Code, FetchWriter, Status, StatusResponse};
+use contract_mailbox::FolderInfo;
 
 /// Whether to ask although nobody has called.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -36,6 +37,18 @@ pub(crate) async fn catch_up(user: &User, selected: &mut Selected, ask: Ask) -> 
     if ask == Ask::IfWoken && woken <= selected.followed.max(selected.view.since()) {
         return Ok(());
     }
+    let info = refresh(user, selected).await?;
+    selected.followed = selected.followed.max(woken);
+    match selected.view.arrived() {
+        Some((_, last)) if last >= info.recent_from => {
+            claim(user, selected, info.recent_from).await
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Takes in what happened since the view was last up to date.
+async fn refresh(user: &User, selected: &mut Selected) -> Result<FolderInfo> {
     let delta = user.mailbox.delta(selected.folder, selected.view.since()).await?;
     let info = if delta.complete {
         selected.view.apply(&delta);
@@ -48,13 +61,7 @@ pub(crate) async fn catch_up(user: &User, selected: &mut Selected, ask: Ask) -> 
     if info.uid_validity != selected.uid_validity {
         return Err(Error::not_found("The mailbox"));
     }
-    selected.followed = selected.followed.max(woken);
-    match selected.view.arrived() {
-        Some((_, last)) if last >= info.recent_from => {
-            claim(user, selected, info.recent_from, last).await
-        }
-        _ => Ok(()),
-    }
+    Ok(info)
 }
 
 /// Asks after the session's own change to a folder, if it is the open one: what the session did
@@ -69,10 +76,23 @@ pub(crate) async fn catch_up_own(user: &User, selected: &mut Selected, changed: 
 }
 
 /// Messages that have come are \Recent for the first session that tells of them.
-async fn claim(user: &User, selected: &mut Selected, from: Uid, last: Uid) -> Result<()> {
-    let first =
-        if selected.read_only { from } else { user.mailbox.claim_recent(selected.folder).await? };
-    selected.view.add_recent(first, last);
+///
+/// The claim takes all that have come until then, which may be more than the view has seen: what
+/// came in between is taken in too, or it would be \Recent for nobody. Should another session
+/// claim at the same moment, a message is \Recent for both, which RFC 3501 §2.3.2 prefers.
+async fn claim(user: &User, selected: &mut Selected, from: Uid) -> Result<()> {
+    let mut first = from;
+    if !selected.read_only {
+        first = user.mailbox.claim_recent(selected.folder).await?;
+    }
+    if let Some((_, last)) = selected.view.arrived() {
+        selected.view.add_recent(first, last);
+    }
+    if selected.read_only {
+        return Ok(());
+    }
+    let info = refresh(user, selected).await?;
+    selected.view.add_recent(first, Uid(info.recent_from.0.saturating_sub(1)));
     Ok(())
 }
 

@@ -4,9 +4,10 @@
 //! for input, so a batch of pipelined commands is answered in one write. Neither buffer is kept
 //! while the client is silent.
 
-use crate::config::OUTPUT_BYTES;
+use crate::config::{COMMAND_BYTES_PER_S_MIN, OUTPUT_BYTES};
 use crate::reply::{Ending, Reply};
-use access_listener::Connection;
+use access_listener::{Connection, Pace};
+use base::Deadline;
 use bytes::{Bytes, BytesMut};
 use codec_imap::framer::LiteralOffer;
 use codec_imap::response::{Response, put_continuation};
@@ -19,6 +20,8 @@ pub(crate) struct Wire {
     pub(crate) connection: Connection,
     pub(crate) framer: Framer,
     out: BytesMut,
+    /// Of the command that has begun to come.
+    pace: Option<Pace>,
 }
 
 /// What came next.
@@ -35,17 +38,20 @@ pub(crate) enum Incoming {
 
 impl Wire {
     pub(crate) fn new(connection: Connection) -> Self {
-        Self { connection, framer: Framer::new(Limits::PRE_AUTH), out: BytesMut::new() }
+        Self { connection, framer: Framer::new(Limits::PRE_AUTH), out: BytesMut::new(), pace: None }
     }
 
-    /// The next event, waiting at most `patience` between two pieces of input.
+    /// The next event.
     pub(crate) async fn next(&mut self, patience: Patience) -> Result<Incoming, Ending> {
         loop {
             match self.framer.next(self.connection.input()) {
                 Ok(FrameEvent::NeedMore) => self.fill(patience).await?,
                 Ok(FrameEvent::Literal(offer)) => return Ok(Incoming::Literal(offer)),
                 Ok(FrameEvent::Chunk(chunk)) => return Ok(Incoming::Chunk(chunk)),
-                Ok(FrameEvent::Command(raw)) => return Ok(Incoming::Command(raw)),
+                Ok(FrameEvent::Command(raw)) => {
+                    self.pace = None;
+                    return Ok(Incoming::Command(raw));
+                }
                 Err(error) => return Ok(Incoming::Broken(error)),
             }
         }
@@ -55,6 +61,7 @@ impl Wire {
     pub(crate) async fn line(&mut self, patience: Patience) -> Result<Bytes, Ending> {
         loop {
             if let Some(line) = self.buffered_line()? {
+                self.pace = None;
                 return Ok(line);
             }
             self.fill(patience).await?;
@@ -70,24 +77,42 @@ impl Wire {
     /// Sends what is there to send and waits for more input.
     pub(crate) async fn fill(&mut self, patience: Patience) -> Result<(), Ending> {
         self.flush().await?;
-        let between = self.framer.is_between_commands();
-        let timeout = if between { patience.silence } else { patience.stall };
+        let left = self.due(patience).remaining();
+        if left.is_zero() {
+            return Err(too_slow());
+        }
         let shutdown = self.connection.shutdown().clone();
         let read = tokio::select! {
             biased;
-            read = self.connection.fill(timeout) => read,
             () = shutdown.cancelled() => {
                 return Err(Ending::bye(Some(Code::Unavailable), "Shutting down, come again"));
             }
+            read = self.connection.fill(left) => read,
         };
         match read {
             Ok(0) => Err(Ending::Broken),
-            Ok(_) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                Err(Ending::bye(None, "Autologout, there was nothing to do for too long"))
+            Ok(bytes) => {
+                if let Some(pace) = &mut self.pace {
+                    pace.took(bytes);
+                }
+                Ok(())
             }
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(too_slow()),
             Err(_) => Err(Ending::Broken),
         }
+    }
+
+    /// By when more must have come. Silence is counted from the last command; a command from its
+    /// first byte, so that single bytes buy no time, not even where one is always waiting.
+    fn due(&mut self, patience: Patience) -> Deadline {
+        let has_begun = !self.framer.is_between_commands() || !self.connection.input().is_empty();
+        if !has_begun {
+            self.pace = None;
+            return patience.silence.min(patience.end);
+        }
+        let begin = || Pace::new(patience.stall, COMMAND_BYTES_PER_S_MIN);
+        let pace = self.pace.get_or_insert_with(begin);
+        pace.deadline().within(patience.stall).min(patience.end)
     }
 
     /// Where responses are printed.
@@ -147,8 +172,15 @@ impl Wire {
 /// How long to wait for a client.
 #[derive(Clone, Copy)]
 pub(crate) struct Patience {
-    /// Between commands.
-    pub(crate) silence: Duration,
-    /// Within a command.
+    /// By when the next command must have begun.
+    pub(crate) silence: Deadline,
+    /// How long a command may take, unless it keeps a pace, and how long it may stop.
     pub(crate) stall: Duration,
+    /// By when all must be over.
+    pub(crate) end: Deadline,
+}
+
+/// The end of a client that has used up somebody's patience.
+pub(crate) fn too_slow() -> Ending {
+    Ending::bye(None, "Autologout, there was nothing to do for too long")
 }

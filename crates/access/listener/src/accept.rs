@@ -1,6 +1,6 @@
 //! The accept loop: never ends but on request, and never spins when there are no descriptors.
 
-use crate::admission::Admissions;
+use crate::admission::{Admissions, Refusal};
 use crate::config::ListenerConfig;
 use crate::connection::Connection;
 use crate::session::{Serve, Session, SessionFactory, Work};
@@ -31,6 +31,8 @@ pub(crate) struct Acceptor {
     pub(crate) factory: Arc<dyn SessionFactory>,
     pub(crate) admissions: Arc<Admissions>,
     pub(crate) shutdown: CancellationToken,
+    /// Cancelled when sessions are not waited for any more.
+    pub(crate) cut: CancellationToken,
 }
 
 impl Acceptor {
@@ -104,11 +106,14 @@ impl Acceptor {
             self.shutdown.clone(),
             (self.name.clone(), admission),
         );
+        let connection =
+            connection.with_farewell(self.cut.clone(), self.factory.refusal(Refusal::Stopping));
         let work = Work {
             listener: self.name.clone(),
             connection,
             tls: self.config.tls,
             factory: self.factory.clone(),
+            cut: self.cut.clone(),
         };
         let sent = match base::actor::spawn::<Session>(work, 1).await {
             Ok(session) => session.inbox.try_cast(Serve),

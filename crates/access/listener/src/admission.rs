@@ -17,6 +17,8 @@ pub enum Refusal {
     Full,
     /// The client's address or neighbourhood has as many as it may have.
     SourceFull,
+    /// The server stops, and the session did not end by itself.
+    Stopping,
 }
 
 impl Refusal {
@@ -24,6 +26,7 @@ impl Refusal {
         match self {
             Self::Full => "full",
             Self::SourceFull => "source_full",
+            Self::Stopping => "stopping",
         }
     }
 }

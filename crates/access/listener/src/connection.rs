@@ -10,6 +10,7 @@ use crate::tls::{self, TlsInfo, TlsSettings};
 use base::Deadline;
 use base::env::Stream;
 use bytes::{Buf, Bytes, BytesMut};
+use futures::FutureExt;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
@@ -55,6 +56,8 @@ pub struct Connection {
     handshake_timeout: Duration,
     write_timeout: Duration,
     shutdown: CancellationToken,
+    /// When its session is cut off, and what the client is told then.
+    farewell: Option<(CancellationToken, Bytes)>,
     listener: Option<Place>,
 }
 
@@ -79,6 +82,7 @@ impl Connection {
             handshake_timeout: Duration::from_millis(HANDSHAKE_TIMEOUT_MS),
             write_timeout: Duration::from_millis(WRITE_TIMEOUT_MS),
             shutdown: CancellationToken::new(),
+            farewell: None,
             listener: None,
         }
     }
@@ -94,6 +98,12 @@ impl Connection {
     #[must_use]
     pub fn with_shutdown(mut self, shutdown: CancellationToken) -> Self {
         self.shutdown = shutdown;
+        self
+    }
+
+    /// The same; a session that is cut off says this, if it was not in the middle of something.
+    pub(crate) fn with_farewell(mut self, cut: CancellationToken, words: Bytes) -> Self {
+        self.farewell = Some((cut, words));
         self
     }
 
@@ -285,6 +295,26 @@ impl Connection {
         let _nobody_minds = in_time(Deadline::after(LINGER), goodbye).await;
     }
 
+    /// Tells a client that its session has been cut off, if the socket takes it at once, and not
+    /// into the middle of a reply that was never sent to its end.
+    fn say_farewell(&mut self) {
+        let Some((cut, words)) = &self.farewell else {
+            return;
+        };
+        let whole = self.output.is_empty() && self.output_tail.is_empty() && !self.unflushed;
+        if !cut.is_cancelled() || !whole {
+            return;
+        }
+        if let Some(stream) = &mut self.stream {
+            let saying = async {
+                stream.write_all(words).await?;
+                stream.flush().await?;
+                stream.shutdown().await
+            };
+            let _best_effort = saying.now_or_never();
+        }
+    }
+
     fn seal_tail(&mut self) {
         if !self.output_tail.is_empty() {
             self.output.push_back(std::mem::take(&mut self.output_tail).freeze());
@@ -294,6 +324,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        self.say_farewell();
         if let Some(place) = &self.listener {
             metrics::gauge!("rialto_listener_connections", "listener" => place.listener.clone())
                 .decrement(1.0);

@@ -11,13 +11,18 @@
 //! alone and is counted. [`Listener::drain`] stops accepting, tells the sessions through the token
 //! that each [`Connection::shutdown`] gives out, and waits for them.
 //!
+//! [`Pace`] bounds how long a client may take for what it has begun; [`account`] answers what every
+//! protocol asks about who has signed in.
+//!
 //! [`transcript`] replays `C:`/`S:` dialogues against a session; protocol crates test with it.
 
 mod accept;
+pub mod account;
 mod admission;
 pub mod config;
 mod connection;
 mod listener;
+mod pace;
 mod session;
 mod tls;
 pub mod transcript;
@@ -26,6 +31,7 @@ pub use admission::Refusal;
 pub use config::{ListenerConfig, TlsMode};
 pub use connection::{Connection, READ_BYTES};
 pub use listener::Listener;
+pub use pace::Pace;
 pub use session::SessionFactory;
 pub use tls::{TlsInfo, TlsSettings};
 pub use tokio_util::sync::CancellationToken;

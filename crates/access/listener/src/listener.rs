@@ -10,8 +10,12 @@ use base::env::Env;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+/// How long sessions that are cut off may take to be gone.
+const CUT_TIME: Duration = Duration::from_secs(1);
 
 /// A listening socket with its accept loop. Dropping it stops accepting and asks the sessions to
 /// end, without waiting for them.
@@ -19,6 +23,8 @@ pub struct Listener {
     name: Arc<str>,
     address: SocketAddr,
     shutdown: CancellationToken,
+    /// Cancelled when sessions are not waited for any more.
+    cut: CancellationToken,
     admissions: Arc<Admissions>,
     accepting: JoinHandle<()>,
 }
@@ -44,7 +50,8 @@ impl Listener {
         };
         let socket = env.network.listen(config.address).await?;
         let (name, address) = (Arc::<str>::from(config.name.as_str()), socket.local_address());
-        let (shutdown, admissions) = (CancellationToken::new(), Admissions::new(&config));
+        let (shutdown, cut) = (CancellationToken::new(), CancellationToken::new());
+        let admissions = Admissions::new(&config);
         let acceptor = Acceptor {
             name: name.clone(),
             config,
@@ -53,10 +60,11 @@ impl Listener {
             factory,
             admissions: admissions.clone(),
             shutdown: shutdown.clone(),
+            cut: cut.clone(),
         };
         let accepting = tokio::spawn(acceptor.run(socket));
         tracing::info!(listener = %name, %address, "listening");
-        Ok(Self { name, address, shutdown, admissions, accepting })
+        Ok(Self { name, address, shutdown, cut, admissions, accepting })
     }
 
     /// Its name.
@@ -74,8 +82,8 @@ impl Listener {
         *self.admissions.open().borrow()
     }
 
-    /// Stops accepting, asks the sessions to end and waits for them until the deadline. Gives the
-    /// number of connections that are still open then.
+    /// Stops accepting, asks the sessions to end and waits for them until the deadline. Those that
+    /// are still there then are cut off, and told so if they listen; gives their number.
     pub async fn drain(mut self, deadline: Deadline) -> usize {
         self.shutdown.cancel();
         let ended = async {
@@ -86,6 +94,12 @@ impl Listener {
         };
         let _late = tokio::time::timeout_at(deadline.instant(), ended).await;
         let left = self.connections();
+        if left > 0 {
+            self.cut.cancel();
+            let mut open = self.admissions.open();
+            let gone = open.wait_for(|open| *open == 0);
+            let _the_rest_ends_with_the_process = tokio::time::timeout(CUT_TIME, gone).await;
+        }
         tracing::info!(listener = %self.name, left, "drained");
         left
     }

@@ -13,15 +13,17 @@ use base::actor::{Actor, Context, Next};
 use base::telemetry::Printable;
 use bytes::Bytes;
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 
 /// Speaks one protocol with clients.
 #[async_trait]
 pub trait SessionFactory: Send + Sync + 'static {
-    /// Talks to one client until either side is done. It is never cancelled: a session must keep
-    /// its own time limits and watch [`Connection::shutdown`].
+    /// Talks to one client until either side is done. A session must keep its own time limits and
+    /// watch [`Connection::shutdown`]; it is cancelled only if it does not end by itself when the
+    /// server stops. What it was waiting for then goes on without it or is undone by its owner.
     async fn serve(&self, connection: Connection);
 
-    /// What a client is told that is turned away, in its protocol, in clear; nothing where empty.
+    /// What a client is told that is turned away, in its protocol; nothing where empty.
     fn refusal(&self, reason: Refusal) -> Bytes {
         let _ = reason;
         Bytes::new()
@@ -34,6 +36,8 @@ pub(crate) struct Work {
     pub(crate) connection: Connection,
     pub(crate) tls: TlsMode,
     pub(crate) factory: Arc<dyn SessionFactory>,
+    /// Cancelled when the session is not waited for any more.
+    pub(crate) cut: CancellationToken,
 }
 
 pub(crate) struct Session(Option<Work>);
@@ -52,7 +56,12 @@ impl Actor for Session {
 
     async fn handle(&mut self, _: Serve) -> Result<Next> {
         if let Some(work) = self.0.take() {
-            work.serve().await;
+            let cut = work.cut.clone();
+            tokio::select! {
+                biased;
+                () = work.serve() => {}
+                () = cut.cancelled() => {}
+            }
         }
         Ok(Next::Stop)
     }

@@ -1,20 +1,20 @@
 //! The end of a message: the last checks, the commit, and then 250.
 //!
-//! A commit is never abandoned half-way: it runs as a task of its own, and a client for whom it
-//! takes too long is told to try again, not that it failed. The transport accepts one queue id
-//! once, so a commit of unknown outcome is simply asked for again.
+//! A commit is never cut off half-way. One that takes too long is withdrawn before the client is told
+//! to try again, so that it does not send a message twice. The transport accepts one queue id once,
+//! so a commit of unknown outcome is simply asked for again.
 
+use crate::author::{self, Authorship};
 use crate::config::Role;
 use crate::incoming::{Arrived, Incoming};
 use crate::reply;
-use crate::session::{Draft, Login, Outcome, Session};
+use crate::session::{Draft, Login, Outcome, Pace, Session};
 use crate::trace;
-use base::{Address, Deadline, Error, Kind, QueueId, Result};
+use base::{Deadline, Error, Kind, QueueId, Result};
 use codec_smtp::Reply;
 use contract_blob::{Content, Segment};
-use contract_directory::Account;
 use contract_mailbox::Outgoing;
-use contract_transport::{Envelope, Submission, Transport};
+use contract_transport::{Envelope, Fate, Submission, Transport, commit_by};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,34 +23,44 @@ const RETRY_WAIT: Duration = Duration::from_millis(500);
 
 impl Session {
     /// Takes responsibility for a message that has come whole, or says why not.
-    pub(crate) async fn hand_over(&mut self, draft: Draft, incoming: Incoming) -> Outcome {
-        let arrived = match incoming.arrived() {
-            Ok(arrived) => arrived,
-            Err(refusal) => return Ok(self.refused(refusal)),
-        };
-        let size_bytes = arrived.size_bytes;
-        if let Some(login) = &self.login
-            && let Err(refusal) = self.check_author(&login.account, &draft, &arrived).await
-        {
-            return Ok(self.refused(refusal));
+    pub(crate) async fn hand_over(
+        &mut self,
+        draft: Draft,
+        incoming: Incoming,
+        pace: &Pace,
+    ) -> Outcome {
+        match self.take_over(draft, incoming).await {
+            Ok(queue) => Ok(reply::queued(queue)),
+            Err(refusal) => {
+                self.nuisance.wasted(pace.bytes());
+                Ok(self.refused(refusal))
+            }
         }
+    }
+
+    async fn take_over(&mut self, draft: Draft, incoming: Incoming) -> Result<QueueId, Reply> {
+        let arrived = incoming.arrived()?;
+        let size_bytes = arrived.size_bytes;
+        let authorship = match &self.login {
+            Some(login) => {
+                let authorship = author::read(&arrived.header)?;
+                authorship.check(self, &login.account, draft.sender.as_ref()).await?;
+                authorship
+            }
+            None => Authorship::default(),
+        };
         let started = self.clock().monotonic();
         let recipients = draft.recipients.len();
-        let queue = match self.commit(draft, arrived).await {
-            Ok(queue) => queue,
-            Err(error) => {
-                let refusal = reply::of(&error, "accept");
-                return Ok(self.refused(refusal));
-            }
-        };
+        let committed = self.commit(draft, arrived, &authorship).await;
+        let queue = committed.map_err(|error| reply::of(&error, "accept"))?;
         let took = self.clock().monotonic().saturating_sub(started);
         metrics::histogram!("rialto_smtp_accept_seconds").record(took.as_secs_f64());
         metrics::counter!("rialto_smtp_messages_total", "result" => "accepted").increment(1);
         metrics::counter!("rialto_smtp_message_bytes_total").increment(size_bytes);
         let peer = self.connection.peer();
         tracing::info!(session = %self.id, %queue, %peer, recipients, size_bytes, "accepted");
-        self.accepted_one();
-        Ok(reply::queued(queue))
+        self.nuisance.accepted();
+        Ok(queue)
     }
 
     fn refused(&self, refusal: Reply) -> Reply {
@@ -59,44 +69,15 @@ impl Session {
         refusal
     }
 
-    /// Whoever is named as author of a submitted message must be somebody the account may be
-    /// (RFC 6409 §6.1).
-    async fn check_author(
+    async fn commit(
         &self,
-        account: &Account,
-        draft: &Draft,
-        arrived: &Arrived,
-    ) -> Result<(), Reply> {
-        if arrived.from_fields > 1 {
-            return Err(reply::several_from_fields());
-        }
-        let envelope = &arrived.parsed.envelope;
-        let mut allowed: Vec<Address> = draft.sender.iter().cloned().collect();
-        for author in envelope.from.iter().chain(&envelope.sender) {
-            let codec_mime::Address::Mailbox { .. } = author else {
-                continue;
-            };
-            let email = author.email().unwrap_or_default();
-            let Ok(wire) = codec_smtp::Address::parse(&email, true) else {
-                return Err(reply::cannot_send_as());
-            };
-            let address = crate::command::address(&wire);
-            if allowed.contains(&address) {
-                continue;
-            }
-            match self.shared.directory.may_send_as(account, &address).await {
-                Ok(true) => allowed.push(address),
-                Ok(false) => return Err(reply::cannot_send_as()),
-                Err(error) => return Err(reply::of(&error, "author")),
-            }
-        }
-        Ok(())
-    }
-
-    async fn commit(&self, draft: Draft, arrived: Arrived) -> Result<QueueId> {
+        draft: Draft,
+        arrived: Arrived,
+        authorship: &Authorship,
+    ) -> Result<QueueId> {
         let deadline = Deadline::after(self.config().commit_timeout());
         let queue = arrived.queue;
-        let (submission, _shares) = self.submission(draft, arrived, deadline).await?;
+        let (submission, _shares) = self.submission(draft, arrived, authorship, deadline).await?;
         match &self.login {
             Some(login) => self.submit(login, submission, deadline).await,
             None => {
@@ -111,13 +92,16 @@ impl Session {
         &self,
         draft: Draft,
         arrived: Arrived,
+        authorship: &Authorship,
         deadline: Deadline,
     ) -> Result<(Submission, impl Sized)> {
         let Arrived { queue, accepted, source, trace, mut parsed, .. } = arrived;
         let mut segments = vec![Segment::Inline(trace)];
         if let (Role::Submission, Some(login)) = (self.role, &self.login) {
             let own = (queue, accepted, self.config().host_name.as_str());
-            let added = trace::complete(&mut parsed, login, draft.sender.as_ref(), own);
+            let from = (!authorship.has_from)
+                .then(|| draft.sender.as_ref().unwrap_or(&login.account.address));
+            let added = trace::complete(&mut parsed, login, from, own);
             if !added.is_empty() {
                 parsed = parsed.shifted(added.len() as u64);
                 segments.insert(usize::from(!arrived.begins_blank), Segment::Inline(added));
@@ -152,7 +136,20 @@ impl Session {
         let sent_copy = login.account.smtp_sent_copy;
         let mailbox = login.mailbox.clone();
         let outgoing = Outgoing { submission, sent_copy };
-        to_its_end(deadline, async move { mailbox.submit(outgoing).await }).await
+        let queue = outgoing.submission.queue;
+        let commit = async move { mailbox.submit(outgoing).await };
+        match to_its_end(commit_by(deadline), commit).await {
+            // Before anybody is told to send it again, it must be settled that it was not sent;
+            // what broke down may have committed before. A store that does not answer this in time
+            // either is waited for by the transport, and a late commit taken back.
+            Err(error) if is_unknown(&error) || error.kind == Kind::Internal => {
+                match self.shared.transport.withdraw_by(queue, deadline).await {
+                    Ok(Fate::Accepted) => Ok(queue),
+                    _ => Err(error),
+                }
+            }
+            result => result,
+        }
     }
 }
 
@@ -162,21 +159,20 @@ async fn accept(
     submission: Submission,
     deadline: Deadline,
 ) -> Result<()> {
-    let once = |submission: Submission| {
-        let transport = transport.clone();
-        to_its_end(deadline, async move { transport.accept(submission).await })
-    };
+    let once = |submission: Submission| transport.accept_by(submission, deadline);
     match once(submission.clone()).await {
-        Err(error)
-            if matches!(error.kind, Kind::Unavailable | Kind::Fenced | Kind::Timeout)
-                && deadline.remaining() > RETRY_WAIT =>
-        {
+        Err(error) if is_unknown(&error) && deadline.remaining() > RETRY_WAIT => {
             tracing::debug!(queue = %submission.queue, ?error, "accepting again");
             tokio::time::sleep(RETRY_WAIT).await;
             once(submission).await
         }
         result => result,
     }
+}
+
+/// Whether an error leaves open what was committed.
+fn is_unknown(error: &Error) -> bool {
+    matches!(error.kind, Kind::Unavailable | Kind::Fenced | Kind::Timeout)
 }
 
 /// Waits for a commit at most until the deadline, and lets it go on then.

@@ -16,6 +16,9 @@ pub const HOPS_MAX: usize = 30;
 /// Exchange's TarpitInterval: makes guessing addresses and passwords slow, honest clients hardly
 /// ever meet it.
 pub const TARPIT_MS: u64 = 5_000;
+/// All such waits of a session together: a dozen. An honest envelope with many recipients that are
+/// gone must not be held until its client gives up; guesses behind it are counted as junk instead.
+pub const TARPIT_TOTAL_MS: u64 = 60_000;
 /// Exchange's MaxProtocolErrors.
 pub const PROTOCOL_ERRORS_MAX: u32 = 5;
 /// Exchange's MaxLogonFailures.
@@ -33,7 +36,7 @@ pub const MESSAGE_BYTES_PER_S_MIN: u64 = 2_000;
 /// Exchange allows 5 on client listeners, which a person with a queue of drafts exceeds.
 pub const SUBMISSIONS_PER_MINUTE: u32 = 30;
 /// Memory for the bytes of messages that are coming in, all sessions together. One message uses
-/// less than 1 MB of it, most a few kilobytes.
+/// less than 2 MB of it, most a few kilobytes.
 pub const MESSAGE_BUFFERS_BYTES: usize = 256 * 1024 * 1024;
 /// Nobody waits longer for an answer that may not come.
 pub const COMMIT_TIMEOUT_MS: u64 = 10_000;
@@ -67,6 +70,8 @@ pub struct Config {
     pub hops_max: usize,
     /// The wait before an answer that helps with guessing.
     pub tarpit_ms: u64,
+    /// The longest that a session is made to wait so in all.
+    pub tarpit_total_ms: u64,
     /// Whether clients on the machine itself are spared that wait.
     pub tarpit_spares_loopback: bool,
     /// So many commands that make no sense end the session.
@@ -100,6 +105,7 @@ impl Default for Config {
             header_bytes_max: HEADER_BYTES_MAX,
             hops_max: HOPS_MAX,
             tarpit_ms: TARPIT_MS,
+            tarpit_total_ms: TARPIT_TOTAL_MS,
             tarpit_spares_loopback: false,
             protocol_errors_max: PROTOCOL_ERRORS_MAX,
             logon_failures_max: LOGON_FAILURES_MAX,

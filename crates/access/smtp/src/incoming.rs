@@ -9,16 +9,16 @@ use crate::session::{Draft, Session};
 use crate::trace;
 use base::{ByteBudget, ByteShare, Deadline, QueueId, Timestamp};
 use bytes::Bytes;
-use codec_mime::{Limits, ParsedMessage, Scanner, header};
+use codec_mime::{Limits, ParsedMessage, Scanner};
 use codec_smtp::Reply;
-use contract_blob::{INLINE_BYTES_MAX, Upload};
+use contract_blob::{INLINE_BYTES_MAX, UPLOAD_BYTES_MAX, Upload};
 use contract_transport::Source;
 use parking_lot::Mutex;
 use std::time::Duration;
 
 /// An upload holds at most this much of a message, however large (`contract_blob::Upload`), so
 /// this much of the budget is taken for it.
-const HELD_BYTES_MAX: usize = 3 * INLINE_BYTES_MAX;
+const HELD_BYTES_MAX: usize = 2 * UPLOAD_BYTES_MAX + INLINE_BYTES_MAX;
 
 /// A budget that is used up for so long means overload.
 const BUDGET_WAIT: Duration = Duration::from_secs(10);
@@ -43,6 +43,8 @@ pub(crate) struct Incoming {
     held_bytes: usize,
     size_bytes: u64,
     begins_blank: bool,
+    /// Whether its author will be asked for: the message is submitted.
+    keeps_header: bool,
 }
 
 /// A message that has come whole and was not refused.
@@ -54,8 +56,8 @@ pub(crate) struct Arrived {
     pub(crate) trace: Bytes,
     /// Fits the trace field with the message behind it.
     pub(crate) parsed: ParsedMessage,
-    /// How many From fields it has.
-    pub(crate) from_fields: usize,
+    /// Its header as it was sent, behind ours; of submitted messages only.
+    pub(crate) header: Vec<u8>,
     /// Its first line begins with a blank, so it would become part of a field put in front of it.
     pub(crate) begins_blank: bool,
     /// Everything behind the trace field; `None` for nothing.
@@ -93,6 +95,7 @@ impl Incoming {
             held_bytes: 0,
             size_bytes: 0,
             begins_blank: false,
+            keeps_header: session.login.is_some(),
         }
     }
 
@@ -160,14 +163,13 @@ impl Incoming {
         if let Some(refusal) = self.refusal {
             return Err(refusal);
         }
-        let fields = header::fields(self.scanner.header());
-        let from_fields = fields.filter(|field| field.is(b"From")).count();
+        let header = if self.keeps_header { self.scanner.header().to_vec() } else { Vec::new() };
         Ok(Arrived {
             queue: self.queue,
             accepted: self.accepted,
             source: self.source,
             trace: self.trace,
-            from_fields,
+            header,
             parsed: self.scanner.finish(),
             begins_blank: self.begins_blank,
             upload: self.upload.filter(|_| self.size_bytes > 0),

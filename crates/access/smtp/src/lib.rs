@@ -14,9 +14,11 @@
 //! runs as the listener's session actor and knows contracts only.
 
 mod accept;
+mod author;
 mod command;
 pub mod config;
 mod incoming;
+mod nuisance;
 mod rate;
 mod reply;
 mod service;

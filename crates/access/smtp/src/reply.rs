@@ -65,7 +65,17 @@ pub(crate) fn needs_authenticated_sender() -> Reply {
 
 /// 550: the header is not one that a person can be held to.
 pub(crate) fn several_from_fields() -> Reply {
-    reply(550, 6, 0, "message has more than one From field")
+    reply(550, 6, 0, "message has more than one From or Sender field")
+}
+
+/// 550: readers may disagree on who the author is.
+pub(crate) fn unclear_author() -> Reply {
+    reply(550, 6, 0, "From or Sender field cannot be read")
+}
+
+/// 421: the account was disabled, or its password changed, since the session signed in.
+pub(crate) fn signed_out() -> Reply {
+    reply(421, 7, 0, "your account has changed, sign in again")
 }
 
 /// 552: the header is too large.

@@ -65,7 +65,11 @@ impl SessionFactory for SmtpService {
         Session::new(self.shared.clone(), self.role, connection).run().await;
     }
 
-    fn refusal(&self, _: Refusal) -> Bytes {
-        Reply::too_many_connections(&self.shared.config.host_name).to_bytes()
+    fn refusal(&self, reason: Refusal) -> Bytes {
+        let host = &self.shared.config.host_name;
+        match reason {
+            Refusal::Stopping => Reply::shutting_down(host).to_bytes(),
+            Refusal::Full | Refusal::SourceFull => Reply::too_many_connections(host).to_bytes(),
+        }
     }
 }

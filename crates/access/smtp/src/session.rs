@@ -12,8 +12,10 @@
 
 use crate::command::{self, bdat::Chunked};
 use crate::config::{Config, Role};
+use crate::nuisance::Nuisance;
 use crate::service::Shared;
 use access_listener::Connection;
+pub(crate) use access_listener::Pace;
 use base::env::Clock;
 use base::telemetry::Printable;
 use base::{Address, Deadline, SessionId};
@@ -62,10 +64,9 @@ pub(crate) struct Session {
     pub(crate) chunked: Option<Box<Chunked>>,
     /// 220 to STARTTLS is on its way, a handshake comes next.
     pub(crate) tls_promised: bool,
-    logon_failures: u32,
-    protocol_errors: u32,
-    junk_commands: u32,
-    started: Duration,
+    pub(crate) nuisance: Nuisance,
+    /// Exchange's ConnectionTimeout.
+    until: Deadline,
 }
 
 /// A client that has introduced itself.
@@ -86,12 +87,16 @@ pub(crate) struct Login {
 pub(crate) struct Draft {
     pub(crate) sender: Option<Address>,
     pub(crate) recipients: Vec<Recipient>,
+    /// Recipients that were put off because there were too many.
+    pub(crate) excess: usize,
+    /// Recipients that were named once more.
+    pub(crate) repeated: usize,
 }
 
 impl Session {
     pub(crate) fn new(shared: Arc<Shared>, role: Role, connection: Connection) -> Self {
         let id = SessionId(shared.env.random.u128());
-        let started = shared.env.clock.monotonic();
+        let until = Deadline::after(shared.config.connection_timeout());
         Self {
             shared,
             role,
@@ -103,10 +108,8 @@ impl Session {
             envelope: None,
             chunked: None,
             tls_promised: false,
-            logon_failures: 0,
-            protocol_errors: 0,
-            junk_commands: 0,
-            started,
+            nuisance: Nuisance::default(),
+            until,
         }
     }
 
@@ -144,7 +147,7 @@ impl Session {
 
     async fn dispatch(&mut self, command: Command) -> Outcome {
         if is_junk(&command) {
-            self.junk_commands += 1;
+            self.nuisance.junk();
         }
         match command {
             Command::Ehlo { name } => command::ehlo::extended(self, name),
@@ -170,20 +173,15 @@ impl Session {
     /// Queues a reply and counts it; too many errors end the session.
     pub(crate) fn answer(&mut self, reply: &Reply) -> Result<(), End> {
         self.say(reply);
-        let config = &self.shared.config;
-        let is_error = matches!(reply.code(), 500..=502 | 504 | 555);
-        // Out of order is what a pipelining client meets when MAIL was refused: no error as such.
-        self.junk_commands += u32::from(reply.code() == 503);
-        if is_error || self.junk_commands > config.junk_commands_max {
-            self.protocol_errors += 1;
+        match self.nuisance.replied(reply.code(), &self.shared.config) {
+            true => Err(self.too_much()),
+            false => Ok(()),
         }
-        self.logon_failures += u32::from(reply.code() == 535);
-        if self.protocol_errors >= config.protocol_errors_max
-            || self.logon_failures >= config.logon_failures_max
-        {
-            return Err(End::Say(Reply::too_many_errors(&config.host_name)));
-        }
-        Ok(())
+    }
+
+    /// The end of a session that was too much trouble.
+    pub(crate) fn too_much(&self) -> End {
+        End::Say(Reply::too_many_errors(&self.config().host_name))
     }
 
     /// Queues a reply. The only place that does.
@@ -195,22 +193,24 @@ impl Session {
         self.connection.queue(reply.to_bytes());
     }
 
-    /// The next line, or what is wrong with it. Replies that wait are sent before waiting.
+    /// The next line, or what is wrong with it. Replies that wait are sent before waiting. The
+    /// limits hold for a client that always has bytes waiting, too.
     pub(crate) async fn line(&mut self) -> Result<Result<Bytes, LineError>, End> {
-        let deadline = Deadline::after(self.config().idle_timeout());
+        // A message that comes in chunks has its own pace.
+        let until = self.chunked.as_ref().map_or(self.until, |chunked| chunked.deadline());
+        let deadline = until.within(self.config().idle_timeout());
         loop {
             if self.is_told_to_end() {
                 return Err(End::Say(Reply::shutting_down(&self.config().host_name)));
             }
+            self.rest(until)?;
             match self.framer.next_line(self.connection.input()) {
                 Ok(Some(line)) => return Ok(Ok(line)),
                 Ok(None) => {}
                 Err(error) => return Ok(Err(error)),
             }
             self.connection.flush().await?;
-            let age = self.clock().monotonic().saturating_sub(self.started);
-            let rest = self.config().connection_timeout().saturating_sub(age);
-            let timeout = deadline.remaining().min(rest);
+            let timeout = self.rest(deadline)?;
             let shutdown = self.connection.shutdown().clone();
             let may_end = self.envelope.is_none();
             tokio::select! {
@@ -221,19 +221,37 @@ impl Session {
         }
     }
 
-    /// Waits for more of a message. Replies that wait are sent first: a client may want to know
-    /// of MAIL and RCPT before it sends its chunk.
-    pub(crate) async fn fill_message(&mut self, pace: &mut Pace) -> Result<(), End> {
-        self.connection.flush().await?;
-        let config = self.config();
-        let timeout = config.idle_timeout();
-        let elapsed = self.clock().monotonic().saturating_sub(pace.started);
-        let expected = elapsed.as_secs().saturating_mul(config.message_bytes_per_s_min);
-        if elapsed > config.connection_timeout() && pace.bytes < expected {
-            return Err(End::Say(Reply::timed_out(&config.host_name)));
+    /// What is left until a deadline.
+    fn rest(&self, deadline: Deadline) -> Result<Duration, End> {
+        let rest = deadline.remaining();
+        if rest.is_zero() {
+            return Err(End::Say(Reply::timed_out(&self.config().host_name)));
         }
+        Ok(rest)
+    }
+
+    /// A message begins.
+    pub(crate) fn pace(&self) -> Pace {
+        Pace::new(self.config().connection_timeout(), self.config().message_bytes_per_s_min)
+    }
+
+    /// Waits for more of a message. Replies that wait are sent first: a client may want to know
+    /// of MAIL and RCPT before it sends its chunk. What is `refused` already is only looked
+    /// through for its end, within bounds.
+    pub(crate) async fn fill_message(
+        &mut self,
+        pace: &mut Pace,
+        refused: Option<&Reply>,
+    ) -> Result<(), End> {
+        if let Some(reply) = refused
+            && self.nuisance.would_waste_too_much(pace.bytes(), self.config())
+        {
+            return Err(End::Say(reply.clone()));
+        }
+        self.connection.flush().await?;
+        let timeout = self.rest(pace.deadline().within(self.config().idle_timeout()))?;
         let read = self.connection.fill(timeout).await;
-        pace.bytes += *read.as_ref().unwrap_or(&0) as u64;
+        pace.took(*read.as_ref().unwrap_or(&0));
         self.filled(read)
     }
 
@@ -260,10 +278,12 @@ impl Session {
     /// Makes a client wait whose last command may have been a guess. What it is owed for earlier
     /// commands does not wait with it: a 250 that comes too late is a message sent twice.
     pub(crate) async fn tarpit(&mut self) {
-        let config = self.config();
-        let spared = config.tarpit_spares_loopback && self.connection.peer().ip().is_loopback();
-        let wait = Duration::from_millis(config.tarpit_ms);
-        if !wait.is_zero() && !spared {
+        let config = &self.shared.config;
+        if config.tarpit_spares_loopback && self.connection.peer().ip().is_loopback() {
+            return;
+        }
+        let wait = self.nuisance.tarpit(config);
+        if !wait.is_zero() {
             // A connection that fails here fails again at the next reply.
             let _failed = self.connection.flush().await;
             self.clock().sleep(wait).await;
@@ -276,34 +296,12 @@ impl Session {
         self.chunked = None;
     }
 
-    /// A message was accepted: the client has work for us.
-    pub(crate) fn accepted_one(&mut self) {
-        self.junk_commands = 0;
-    }
-
-    /// Counts a command that led nowhere.
-    pub(crate) fn wasted_one(&mut self) {
-        self.junk_commands += 1;
-    }
-
     pub(crate) fn config(&self) -> &Config {
         &self.shared.config
     }
 
     pub(crate) fn clock(&self) -> &dyn Clock {
         &*self.shared.env.clock
-    }
-}
-
-/// How fast a message comes.
-pub(crate) struct Pace {
-    started: Duration,
-    bytes: u64,
-}
-
-impl Pace {
-    pub(crate) fn new(session: &Session) -> Self {
-        Self { started: session.clock().monotonic(), bytes: 0 }
     }
 }
 

@@ -55,18 +55,17 @@ pub(crate) fn received(
 }
 
 /// Writes what RFC 5322 §3.6 asks for and a submitted message does not have (RFC 6409 §8): From,
-/// Date, Message-ID. `parsed` is told of them, but not of the bytes: that is for
+/// Date, Message-ID. `from` is whom to name where there is no From field. `parsed` is told of them, but not of the bytes: that is for
 /// [`ParsedMessage::shifted`].
 pub(crate) fn complete(
     parsed: &mut ParsedMessage,
     login: &Login,
-    sender: Option<&Address>,
+    from: Option<&Address>,
     (queue, at, host_name): (QueueId, Timestamp, &str),
 ) -> Bytes {
     let mut header = HeaderWriter::new();
     let envelope = &mut parsed.envelope;
-    if envelope.from.is_empty() {
-        let from = sender.unwrap_or(&login.account.address);
+    if let Some(from) = from {
         let name = login.account.display_name.as_str();
         let name = (!name.is_empty()).then_some(name);
         header.addresses("From", &[Mailbox { name, email: &from.to_string() }]);

@@ -4,7 +4,7 @@
 use crate::client::{ResponseReader, ServerResponse};
 use crate::command::{Command, is_append_message};
 use crate::framer::{FrameEvent, Framer, Limits, RawCommand, Refused};
-use crate::value::mutf7;
+use crate::value::{Tag, mutf7};
 use crate::wire::LiteralForm;
 use bytes::BytesMut;
 
@@ -24,6 +24,7 @@ const LARGE: Limits = Limits {
 struct Trace {
     commands: Vec<RawCommand>,
     errors: Vec<&'static str>,
+    broken_tags: Vec<Option<Tag>>,
     streamed: Vec<u8>,
 }
 
@@ -97,6 +98,7 @@ fn trace(data: &[u8], piece_bytes: usize, stream: bool, limits: Limits) -> Trace
                 Err(_) => {
                     trace.streamed.append(&mut streamed);
                     trace.errors.push("error");
+                    trace.broken_tags.push(framer.take_broken_tag());
                 }
             }
         }

@@ -116,8 +116,11 @@ fn attack_25_sequence_sets() {
 
 #[test]
 fn attack_26_sections_and_partials() {
-    let deep = format!("a FETCH 1 BODY[{}1]", "1.".repeat(10_000));
-    assert_eq!(parse(&deep).expect_err("too deep").kind, ParseErrorKind::TooMuch);
+    let path = "1.".repeat(10_000);
+    for item in ["BODY[{}1]", "BODY.PEEK[{}1]", "BODY[{}MIME]", "BODY[{}TEXT]<0.9>", "BODY[{}"] {
+        let deep = format!("a FETCH 1 {}", item.replace("{}", &path));
+        assert_eq!(parse(&deep).expect_err(item).kind, ParseErrorKind::TooMuch, "{item}");
+    }
     assert!(parse("a FETCH 1 BODY[]<0.4294967295>").is_ok());
     assert!(parse("a FETCH 1 BODY[]<9223372036854775807.9223372036854775807>").is_ok());
     for bad in ["9223372036854775808.1", "0.18446744073709551616", "-1.5", "5", "5.", ".5"] {

@@ -73,6 +73,47 @@ fn synchronising_literal_waits_for_the_session() {
 }
 
 #[test]
+fn attack_22_a_command_that_is_given_up_keeps_its_tag() {
+    let check = |input: &[u8], error: FrameError, tag: Option<&str>| {
+        for step in [1, 7, input.len()] {
+            let mut framer = framer();
+            let (mut buffer, mut found) = (BytesMut::new(), Vec::new());
+            for piece in input.chunks(step) {
+                buffer.extend_from_slice(piece);
+                loop {
+                    match framer.next(&mut buffer) {
+                        Ok(FrameEvent::NeedMore) => break,
+                        Ok(FrameEvent::Literal(_)) if found.is_empty() => framer.stream(),
+                        Ok(_) => {}
+                        Err(error) => {
+                            let tag = framer.take_broken_tag().map(|tag| tag.to_string());
+                            found.push((error, tag));
+                        }
+                    }
+                }
+            }
+            assert_eq!(found, [(error, tag.map(str::to_owned))], "in steps of {step}");
+            buffer.extend_from_slice(b"z NOOP\r\n");
+            assert_next_is_noop(&mut framer, &mut buffer);
+        }
+    };
+    let long = |head: &str| [head.as_bytes(), &[b'x'; 70_000], b"\r\n"].concat();
+    check(&long("a1 FETCH "), FrameError::LineTooLong, Some("a1"));
+    check(&long("a1"), FrameError::LineTooLong, None);
+    check(&long("* FETCH "), FrameError::LineTooLong, None);
+    // The rest of a long line is looked through for a literal that comes without being let.
+    let literal = [&long("a2 LOGIN ")[..70_000], b"{9+}\r\nb NOOP\r\n!\r\n"].concat();
+    check(&literal, FrameError::LineTooLong, Some("a2"));
+    // A later line of a command.
+    let later = [b"a3 APPEND INBOX {3+}\r\nabc ", &long("")[..]].concat();
+    check(&later, FrameError::LineTooLong, Some("a3"));
+    check(b"a4 NO\0OP\r\n", FrameError::ControlByte, Some("a4"));
+    check(b"a\x005 NOOP\r\n", FrameError::ControlByte, None);
+    check(b"a6 LOGIN {99999999999999999999}\r\n", FrameError::LiteralSize, Some("a6"));
+    check(b"a7 APPEND INBOX {3+}\r\na\0b\r\n", FrameError::NulInLiteral, Some("a7"));
+}
+
+#[test]
 fn append_is_streamed_in_chunks() {
     let mut framer = framer();
     let mut buffer = BytesMut::from(&b"a APPEND {4}\r\n"[..]);

@@ -5,9 +5,13 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use crate::charset::{self, CharsetDecoder};
+use crate::decode::{self, TransferDecoder, TransferEncoding};
 use crate::header::{self, Keep};
 use crate::message::{ParsedMessage, Part, PartKind, SectionKind};
-use crate::{Address, Limits, Scanner, address, date, encoded_word, filename, message_id, params};
+use crate::{
+    Address, Limits, Scanner, address, author, date, encoded_word, filename, message_id, params,
+};
 
 /// The result is the same for all ways to cut the input, its ranges are sound, and a trace header
 /// in front only shifts it.
@@ -146,6 +150,16 @@ pub fn addresses(data: &[u8]) {
         }
         assert!(!open);
     }
+    // Where there is no doubt about authors the forgiving reader finds the same.
+    if let Some(authors) = author::authors(data) {
+        let (list, _) = address::parse_list(&value, usize::MAX);
+        let found = list.iter().map(|address| match address {
+            Address::Mailbox { mailbox, host, .. } => Some((mailbox, host)),
+            _ => None,
+        });
+        let authors = authors.iter().map(|author| Some((&author.local, &author.domain)));
+        assert!(found.eq(authors), "{}", data.escape_ascii());
+    }
     assert!(message_id::parse_list(&value, 5).len() <= 5);
     let (kind, more) = params::content_type(&value, 5);
     let params = kind.map(|kind| kind.params).unwrap_or_default();
@@ -156,6 +170,35 @@ pub fn addresses(data: &[u8]) {
     params::disposition(&value, 5);
     if let Some(at) = date::parse(&value) {
         assert_eq!(date::parse(date::print(at).as_bytes()), Some(at));
+    }
+}
+
+/// Bodies: in whatever pieces one is decoded, transfer encoding and character set give the same, of
+/// bounded size. The first octet chooses both.
+pub fn bodies(data: &[u8]) {
+    const CHARSETS: [&[u8]; 8] =
+        [b"utf-8", b"utf-7", b"", b"iso-2022-jp", b"gb18030", b"utf-16", b"x-nothing", b"big5"];
+    let Some((&choice, body)) = data.split_first() else {
+        return;
+    };
+    let label = CHARSETS[usize::from(choice) % CHARSETS.len()];
+    let text = charset::to_utf8(label, body);
+    assert!(text.len() <= 3 * body.len() + 3, "text grows");
+    for encoding in [TransferEncoding::Base64, TransferEncoding::QuotedPrintable] {
+        let whole = decode::whole(encoding, body);
+        assert!(whole.len() <= body.len(), "a decoded body is no larger");
+        for size in [1, 2, 3, 7, 64] {
+            let (mut octets, mut decoder) = (Vec::new(), TransferDecoder::new(encoding));
+            body.chunks(size).for_each(|piece| decoder.push(piece, &mut octets));
+            decoder.finish(&mut octets);
+            assert_eq!(octets, whole, "in pieces of {size}");
+        }
+    }
+    for size in [1, 2, 3, 7, 64] {
+        let (mut piecewise, mut decoder) = (String::new(), CharsetDecoder::new(label));
+        body.chunks(size).for_each(|piece| decoder.push(piece, &mut piecewise));
+        decoder.finish(&mut piecewise);
+        assert_eq!(piecewise, text, "in pieces of {size}");
     }
 }
 

@@ -6,11 +6,12 @@ use bytes::Bytes;
 pub(crate) struct Lexer<'a> {
     text: &'a Bytes,
     at: usize,
+    unended: bool,
 }
 
 impl<'a> Lexer<'a> {
     pub(crate) fn new(text: &'a Bytes) -> Self {
-        Lexer { text, at: 0 }
+        Lexer { text, at: 0, unended: false }
     }
 
     pub(crate) fn peek(&self) -> Option<u8> {
@@ -19,6 +20,11 @@ impl<'a> Lexer<'a> {
 
     pub(crate) fn bump(&mut self) {
         self.at = (self.at + 1).min(self.text.len());
+    }
+
+    /// Whether a comment or a quoted string did not end.
+    pub(crate) fn has_unended(&self) -> bool {
+        self.unended
     }
 
     pub(crate) fn position(&self) -> usize {
@@ -71,6 +77,7 @@ impl<'a> Lexer<'a> {
             }
             self.bump();
         }
+        self.unended = true;
         self.since(start)
     }
 
@@ -100,6 +107,7 @@ impl<'a> Lexer<'a> {
             }
             self.bump();
         }
+        self.unended = true;
         unescaped.map_or_else(|| self.text.slice(start..self.at), Bytes::from)
     }
 }

@@ -9,6 +9,7 @@
 //! is linear in the input. What exceeds [`Limits`] is left out and `truncated` says so.
 
 pub mod address;
+pub mod author;
 pub mod build;
 mod captured;
 pub mod charset;

@@ -5,6 +5,8 @@
 //! form a stack; a delimiter line closes all above the multipart it belongs to, innermost first.
 //! The result does not depend on how the octets are cut into chunks.
 
+mod lines;
+
 use std::io::BufRead;
 
 use bytes::Bytes;
@@ -16,6 +18,7 @@ use crate::header::is_blank;
 use crate::limits::{BOUNDARY_BYTES, Limits};
 use crate::message::{ContentType, Envelope, ParsedMessage, Part, PartKind};
 use crate::params;
+use lines::Lines;
 
 /// `--`, a boundary, `--`, CR LF.
 const DELIMITER_BYTES: usize = BOUNDARY_BYTES + 6;
@@ -34,25 +37,6 @@ pub struct Scanner {
     threading: Threading,
     /// The root, once it is closed.
     done: Option<(Part, Envelope)>,
-}
-
-/// Where the octets stand with respect to lines.
-#[derive(Default)]
-struct Lines {
-    /// Octets seen.
-    offset: u64,
-    /// Line feeds seen before the current line.
-    count: u64,
-    /// Where the current line starts.
-    start: u64,
-    /// Octets (0, 1 or 2) of the line end before the current line.
-    last_end: u64,
-    last_byte: u8,
-    /// Whether the current line is looked at, and what of it is held.
-    wanted: bool,
-    held: Vec<u8>,
-    /// Whether octets other than white space did not fit into `held`.
-    cut: bool,
 }
 
 /// A part whose end was not yet seen.
@@ -382,32 +366,6 @@ impl Open {
             self.part.content_type =
                 if self.overfull { ContentType::octet_stream() } else { ContentType::text_plain() };
         }
-    }
-}
-
-impl Lines {
-    fn hold(&mut self, piece: &[u8], most: usize) {
-        let (head, cut) = piece.split_at(piece.len().min(most - self.held.len().min(most)));
-        self.held.extend_from_slice(head);
-        self.cut |= !cut.iter().all(u8::is_ascii_whitespace);
-    }
-
-    /// Moves past `piece`; gives the octets of the line end (1 or 2) where it has one, else 0.
-    fn advance(&mut self, piece: &[u8]) -> u64 {
-        self.offset += piece.len() as u64;
-        let before = std::mem::replace(&mut self.last_byte, piece[piece.len() - 1]);
-        match piece {
-            [.., b'\r', b'\n'] => 2,
-            [b'\n'] if before == b'\r' => 2,
-            [.., b'\n'] => 1,
-            _ => 0,
-        }
-    }
-
-    fn next(&mut self, end: u64) {
-        self.count += 1;
-        self.start = self.offset;
-        self.last_end = end;
     }
 }
 

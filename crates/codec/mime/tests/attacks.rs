@@ -5,7 +5,8 @@ use codec_mime::limits::{
     ADDRESSES, AUTHORS, DEPTH, KEPT_BYTES, PARAMETERS, PARTS, ROOT_HEADER_BYTES,
 };
 use codec_mime::{
-    Limits, ParsedMessage, Part, PartKind, Scanner, encoded_word, filename, fuzzing, header,
+    Limits, ParsedMessage, Part, PartKind, Scanner, SectionKind, encoded_word, filename, fuzzing,
+    header,
 };
 
 /// Parses, and asserts that never more than the budgets was held.
@@ -95,6 +96,23 @@ fn round_trip_on_a_small_stack(message: ParsedMessage) {
         assert_eq!((&back, read), (&message, bytes.len()));
     };
     std::thread::Builder::new().stack_size(1 << 20).spawn(work).unwrap().join().unwrap();
+}
+
+#[test]
+fn attack_26_sections_as_deep_as_one_likes() {
+    let deep = scan(&generate::to_vec(2, Shape::NestedMultiparts { depth: 10_000 }));
+    let mut existing = 0;
+    for levels in [0, 1, 2, DEPTH - 2, DEPTH, 10_000, 1_000_000] {
+        for number in [0, 1, 2, u32::MAX] {
+            for kind in [SectionKind::Whole, SectionKind::Header, SectionKind::Mime] {
+                let Some(range) = deep.section(&vec![number; levels], kind) else { continue };
+                assert!(range.start <= range.end && range.end <= deep.size_bytes);
+                assert!(levels <= DEPTH, "deeper than what was kept");
+                existing += 1;
+            }
+        }
+    }
+    assert!(existing > 0);
 }
 
 #[test]

@@ -13,6 +13,7 @@ proptest! {
         fuzzing::headers(&data);
         fuzzing::addresses(&data);
         fuzzing::rfc2047(&data);
+        fuzzing::bodies(&data);
     }
 
     #[test]
@@ -36,6 +37,14 @@ proptest! {
         )
     ) {
         fuzzing::rfc2047(words.concat().as_bytes());
+    }
+
+    #[test]
+    fn characters_that_matter_in_bodies(
+        choice in any::<u8>(),
+        body in "([a-zA-Z0-9+/=\\-&]|=[0-9A-F]{2}|=?\r\n|\x1b\\$B|[\x00-\x1f]|.){0,80}",
+    ) {
+        fuzzing::bodies(&[&[choice], body.as_bytes()].concat());
     }
 
     #[test]

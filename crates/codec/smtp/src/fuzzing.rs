@@ -7,7 +7,8 @@
 use bytes::{Bytes, BytesMut};
 
 use crate::{
-    Address, Command, DataDecoder, DataStatus, Dialect, DotStuffer, LineFramer, ReplyReader,
+    Address, BdatDecoder, Command, DataDecoder, DataStatus, Dialect, DotStuffer, LineFramer,
+    ReplyReader,
     sasl::{self, Login},
 };
 
@@ -80,6 +81,40 @@ pub fn data_stream(data: &[u8]) {
     let (arrived, end) = decode(&wire, wire.len());
     assert_eq!(end, Some(wire.len()), "the end is at the end");
     assert_eq!(arrived, repaired(&whole), "changed on the way");
+}
+
+/// The message in BDAT chunks: however it is cut into chunks and reads, it arrives as it was sent,
+/// and line ends that stand alone are found. The first byte is the size of the chunks.
+pub fn chunks(data: &[u8]) {
+    let Some((&step, message)) = data.split_first() else {
+        return;
+    };
+    let step = usize::from(step).max(1);
+    let lone = |at: usize| match message[at] {
+        b'\r' => message.get(at + 1) != Some(&b'\n'),
+        b'\n' => at == 0 || message[at - 1] != b'\r',
+        _ => false,
+    };
+    let has_bare = (0..message.len()).any(lone);
+    for (chunk, read) in [(message.len().max(1), step), (step, step.div_ceil(2)), (1, 1)] {
+        let mut decoder = BdatDecoder::new(message.len() as u64);
+        let (mut buffer, mut out) = (BytesMut::new(), Vec::new());
+        for piece in message.chunks(chunk) {
+            assert_eq!(decoder.begin(piece.len() as u64, false), Ok(()));
+            let mut status = DataStatus::More;
+            for bytes in piece.chunks(read) {
+                assert_eq!(status, DataStatus::More, "the end came too early");
+                buffer.extend_from_slice(bytes);
+                status = decoder.decode(&mut buffer, &mut out);
+            }
+            assert_eq!(status, DataStatus::End);
+        }
+        assert_eq!(decoder.begin(0, true), Ok(()));
+        assert_eq!(decoder.decode(&mut buffer, &mut out), DataStatus::End);
+        assert!(buffer.is_empty() && decoder.is_complete());
+        assert_eq!(out.concat(), message, "changed on the way");
+        assert_eq!(decoder.has_bare_line_end(), has_bare, "line ends");
+    }
 }
 
 /// The decoded message, and where in `data` its end was.

@@ -166,6 +166,7 @@ proptest! {
     fn fuzz_functions_hold_on_random_bytes(data in protocol_bytes()) {
         fuzzing::command(&data);
         fuzzing::data_stream(&data);
+        fuzzing::chunks(&data);
         fuzzing::reply(&data);
         fuzzing::address(&data);
         fuzzing::sasl(&data);
@@ -182,5 +183,6 @@ proptest! {
             data.extend_from_slice(end.as_bytes());
         }
         fuzzing::data_stream(&data);
+        fuzzing::chunks(&data);
     }
 }

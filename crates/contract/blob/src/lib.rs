@@ -31,6 +31,10 @@ use std::ops::Range;
 /// committed as chunks first, so that the referring transaction stays small.
 pub const INLINE_BYTES_MAX: usize = 256 * 1024;
 
+/// How much an upload gathers before it commits chunks, in bytes: 50 MB take 70 transactions, each
+/// well below what a store likes best (`contract_store::limits::TRANSACTION_BYTES_GOOD`).
+pub const UPLOAD_BYTES_MAX: usize = 720_000;
+
 /// The name of a blob: a hash of its bytes, keyed for each cluster.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct BlobId(pub [u8; 32]);
@@ -153,6 +157,9 @@ pub struct Collected {
     pub examined: u64,
     /// Blobs and abandoned uploads removed.
     pub removed: u64,
+    /// Rows that could not be read because they are damaged. They, and what they speak for, were
+    /// left where they are; they are met again by every later round.
+    pub damaged: u64,
     /// Whether there are more candidates.
     pub more: bool,
 }
@@ -162,7 +169,7 @@ pub struct Collected {
 #[async_trait]
 pub trait Upload: Send {
     /// Takes the next bytes. May wait for the store; memory use stays below twice
-    /// [`INLINE_BYTES_MAX`] plus a chunk.
+    /// [`UPLOAD_BYTES_MAX`] plus a chunk.
     ///
     /// # Errors
     /// The store's.

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 const FENCE_VERSION: u8 = 1;
 
 /// What a node knows of placement. All answers come from memory but for [`Control::fence`] (the
-/// first time) and [`Control::confirm_reads`].
+/// first time, and after a renewal of which nobody heard) and [`Control::confirm_reads`].
 #[async_trait]
 pub trait Control: Send + Sync + 'static {
     /// This node.

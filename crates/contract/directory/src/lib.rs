@@ -13,6 +13,10 @@ pub use model::*;
 use async_trait::async_trait;
 use base::{AccountId, Address, Result};
 use std::sync::Arc;
+use tokio::sync::watch;
+
+/// How long audit records are kept, in milliseconds (Exchange's admin audit log: 90 days).
+pub const AUDIT_KEEP_MS: i64 = 90 * 24 * 3600 * 1000;
 
 /// Looking people up and letting them in.
 #[async_trait]
@@ -30,6 +34,12 @@ pub trait Directory: Send + Sync + 'static {
     /// # Errors
     /// [`base::Kind::NotFound`].
     async fn account(&self, id: AccountId) -> Result<Arc<Account>>;
+
+    /// Wake-ups for whoever depends on an account while nothing else happens, such as a session in
+    /// IDLE: its owner may be disabled or get a new password. Once woken,
+    /// [`Directory::account`] tells of the change. A wake-up may be needless, and one for a change
+    /// on another node comes as late as the feed is read; nothing is asked of the store for it.
+    fn watch(&self, account: AccountId) -> watch::Receiver<()>;
 
     /// Checks a login name (the primary address, an alias, or the bare name within the default
     /// domain) and a password. Never costs a hash for a password that was verified a short
@@ -96,11 +106,32 @@ pub trait DirectoryAdmin: Send + Sync + 'static {
         change: AccountChange,
     ) -> Result<Arc<Account>>;
 
-    /// Removes an account's entry; its mailbox is swept later. Its id is never used again.
+    /// Removes an account's entry: its addresses are free, it has left all groups, nobody signs
+    /// in. Its mailbox is kept for [`REMOVED_KEEP_MS`] and then purged, see
+    /// [`DirectoryAdmin::removed_accounts`]. Its id is never used again.
     ///
     /// # Errors
-    /// [`base::Kind::NotFound`].
+    /// [`base::Kind::NotFound`]; [`base::Kind::Conflict`] while it is on litigation hold, for a
+    /// mailbox without an account is purged in the end.
     async fn remove_account(&self, actor: &Actor, id: AccountId) -> Result<()>;
+
+    /// Accounts that were removed and whose mailboxes have not been purged, in order of id, from
+    /// just after `after`.
+    ///
+    /// # Errors
+    /// Temporary ones only.
+    async fn removed_accounts(
+        &self,
+        after: Option<AccountId>,
+        limit: usize,
+    ) -> Result<Vec<RemovedAccount>>;
+
+    /// Forgets a removed account, once its mailbox has been purged. What is not there is forgotten
+    /// already.
+    ///
+    /// # Errors
+    /// Temporary ones only.
+    async fn forget_removed(&self, actor: &Actor, id: AccountId) -> Result<()>;
 
     /// Accounts in order of primary address (by domain, then by local part, folded), from just
     /// after `after`.
@@ -138,7 +169,7 @@ pub trait DirectoryAdmin: Send + Sync + 'static {
         change: GroupChange,
     ) -> Result<Arc<Group>>;
 
-    /// Removes a group.
+    /// Removes a group, and its address from the groups that list it.
     ///
     /// # Errors
     /// [`base::Kind::NotFound`].
@@ -151,7 +182,7 @@ pub trait DirectoryAdmin: Send + Sync + 'static {
     /// Temporary ones only.
     async fn list_groups(&self, after: Option<&str>, limit: usize) -> Result<Vec<Arc<Group>>>;
 
-    /// The newest audit records, newest first.
+    /// The newest audit records, newest first. Older ones than [`AUDIT_KEEP_MS`] may be gone.
     ///
     /// # Errors
     /// Temporary ones only.

@@ -68,6 +68,9 @@ pub struct Account {
     pub role: Role,
     /// When it was made.
     pub created: Timestamp,
+    /// How often its password was changed. A session that was begun with another password than
+    /// today's has another number, and ends.
+    pub credentials: u64,
 }
 
 /// What an account may administer. Finer roles come with the admin issue.
@@ -163,6 +166,27 @@ pub struct AccountChange {
     pub litigation_hold: Option<bool>,
     /// The role.
     pub role: Option<Role>,
+}
+
+/// How long the mailbox of a removed account is kept, in milliseconds (Exchange: 30 days).
+pub const REMOVED_KEEP_MS: i64 = 30 * 24 * 3600 * 1000;
+
+/// An account that is gone, and whose mailbox is still there.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RemovedAccount {
+    /// Never used again.
+    pub id: AccountId,
+    /// Its primary address at the end; somebody else may have it by now.
+    pub address: Address,
+    /// When it was removed.
+    pub removed: Timestamp,
+}
+
+impl RemovedAccount {
+    /// From when on its mailbox may be purged.
+    pub fn purge_from(&self) -> Timestamp {
+        self.removed.plus_ms(REMOVED_KEEP_MS)
+    }
 }
 
 /// How unknown addresses of a domain are treated (Exchange: AcceptedDomain DomainType).

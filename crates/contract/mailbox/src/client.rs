@@ -6,7 +6,7 @@ use crate::item::{
     CollectionState, Edited, Item, ItemChange, ItemEdit, NewItem, Permission, Usage,
 };
 use crate::message::{Delivered, Delivery, MessageMeta, NewMessage, Outgoing};
-use crate::request::{Copied, Read, ReadReply, StoreMode, Stored, Write, WriteReply};
+use crate::request::{Copied, MetaPage, Read, ReadReply, StoreMode, Stored, Write, WriteReply};
 use crate::search::Search;
 use crate::uidset::UidSet;
 use crate::{Mailboxes, Principal};
@@ -133,6 +133,10 @@ impl MailboxHandle {
         /// What is needed to answer FETCH.
         meta(folder: FolderId, uids: Vec<Uid>) -> Vec<(Uid, Arc<MessageMeta>)> {
             Read::Meta { folder, uids } => ReadReply::Meta(found) => found
+        }
+        /// The same in pages that are bounded by bytes, see [`Read::MetaPage`].
+        meta_page(folder: FolderId, uids: Vec<Uid>) -> MetaPage {
+            Read::MetaPage { folder, uids } => ReadReply::MetaPage(page) => page
         }
         /// The messages that fulfil a condition.
         search(folder: FolderId, search: Search) -> Vec<Uid> {
@@ -264,6 +268,10 @@ impl MailboxHandle {
         /// Keeps a folder's read state for each user, or for all alike.
         set_read_per_user(folder: FolderId, on: bool) -> () {
             Write::SetReadPerUser { folder, on } => WriteReply::Done => ()
+        }
+        /// Removes the mailbox of an account that is no more.
+        purge() -> () {
+            Write::Purge => WriteReply::Done => ()
         }
     }
 }

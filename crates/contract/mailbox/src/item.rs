@@ -309,3 +309,34 @@ pub struct Permission {
     /// Rights.
     pub rights: u32,
 }
+
+impl Permission {
+    /// Read any item (MS-OXCPERM 2.2.7).
+    pub const READ_ANY: u32 = 0x0001;
+    /// Put items into the folder.
+    pub const CREATE: u32 = 0x0002;
+    /// Change own items. Who made an item is not known, so it gives nothing yet.
+    pub const EDIT_OWNED: u32 = 0x0008;
+    /// Delete own items; as [`Permission::EDIT_OWNED`].
+    pub const DELETE_OWNED: u32 = 0x0010;
+    /// Change any item, its flags among it.
+    pub const EDIT_ANY: u32 = 0x0020;
+    /// Delete any item.
+    pub const DELETE_ANY: u32 = 0x0040;
+    /// Make folders below it.
+    pub const CREATE_SUBFOLDER: u32 = 0x0080;
+    /// Rename, move and remove the folder, read and change its permissions.
+    pub const OWNER: u32 = 0x0100;
+    /// Be named as the folder's contact.
+    pub const CONTACT: u32 = 0x0200;
+    /// See that the folder is there.
+    pub const VISIBLE: u32 = 0x0400;
+    /// Free/busy times.
+    pub const FREE_BUSY_SIMPLE: u32 = 0x0800;
+    /// Free/busy times with subject and place.
+    pub const FREE_BUSY_DETAILED: u32 = 0x1000;
+    /// All of them.
+    pub const ALL: u32 = 0x1ffb;
+    /// What somebody who makes a folder in another's mailbox gets there: all but free/busy.
+    pub const OF_CREATOR: u32 = 0x07fb;
+}

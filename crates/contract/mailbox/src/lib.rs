@@ -27,7 +27,7 @@ pub use folder::{FolderClass, FolderCounts, FolderInfo, FolderKind, SpecialUse, 
 pub use index::{Flags, FolderView, IndexBlock, IndexEntry, Keywords, SystemFlags, ViewDelta};
 pub use item::*;
 pub use message::{Delivered, Delivery, MessageMeta, NewMessage, Outgoing};
-pub use request::{Read, ReadReply, Write, WriteReply};
+pub use request::{MetaPage, Read, ReadReply, Write, WriteReply};
 pub use search::Search;
 pub use uidset::UidSet;
 

@@ -4,6 +4,7 @@ use crate::index::NamedFlags;
 use base::{Address, FolderId, ItemId, QueueId, Timestamp, Uid};
 use codec_mime::ParsedMessage;
 use contract_blob::{Content, Staged};
+use contract_control::Fence;
 use contract_transport::Submission;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -32,13 +33,13 @@ pub struct NewMessage {
     pub received: Option<Timestamp>,
 }
 
-/// A delivery to one recipient of a queued message. Its dedupe key is (queue, recipient,
-/// generation): the same delivery is made once, however often it is asked for.
+/// A delivery of a queued message to one mailbox. Its dedupe key is (queue, mailbox, generation):
+/// a mailbox gets one copy, however often it is asked for and by whatever addresses.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Delivery {
     /// Which message.
     pub queue: QueueId,
-    /// To which address, after resolving and expanding.
+    /// To which address, after resolving and expanding; for traces, the mailbox is named apart.
     pub recipient: Address,
     /// Raised when an administrator resubmits.
     pub generation: u32,
@@ -53,6 +54,10 @@ pub struct Delivery {
     /// Whether this is the last thing to be done for the message: then the same transaction also
     /// ends the queue entry.
     pub ends_queue_entry: bool,
+    /// The fence of the queue that the message stands in: nothing is delivered and no entry ended
+    /// for an owner that has lost the queue, nor for a message that has left it. `None` for a
+    /// message that stands in no queue; then nothing is checked.
+    pub queue_fence: Option<Fence>,
 }
 
 /// What became of a delivery.

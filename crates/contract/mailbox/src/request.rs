@@ -13,8 +13,12 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// The most messages that one [`Read::Meta`] asks for.
+/// The most messages that one [`Read::Meta`] or [`Read::MetaPage`] asks for.
 pub const META_MAX: usize = 256;
+
+/// How many bytes of stored structures one answer brings together, but for one message alone: a
+/// structure is some 3 kB as a rule and 5 MB at most.
+pub const META_REPLY_BYTES_MAX: usize = 1_000_000;
 
 /// A question to a mailbox.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,7 +38,9 @@ pub enum Read {
         /// Changes after this one.
         since: Change,
     },
-    /// What is needed to answer FETCH of these messages; unknown UIDs are left out.
+    /// What is needed to answer FETCH of these messages; unknown UIDs are left out. Refused with
+    /// [`base::Kind::Limit`] where several of them are larger than [`META_REPLY_BYTES_MAX`]
+    /// together: ask for fewer, or with [`Read::MetaPage`].
     Meta {
         /// Which folder.
         folder: FolderId,
@@ -92,6 +98,14 @@ pub enum Read {
     },
     /// A folder's permissions.
     Permissions(FolderId),
+    /// As [`Read::Meta`], in pages: as many from the first UID on as fit into an answer, at least
+    /// one, and where to go on.
+    MetaPage {
+        /// Which folder.
+        folder: FolderId,
+        /// At most [`META_MAX`].
+        uids: Vec<Uid>,
+    },
 }
 
 /// The answer to a [`Read`], in the same order.
@@ -123,6 +137,17 @@ pub enum ReadReply {
     ReadBy(UidSet),
     /// To [`Read::Permissions`].
     Permissions(Vec<Permission>),
+    /// To [`Read::MetaPage`].
+    MetaPage(MetaPage),
+}
+
+/// A part of what was asked for, in order of UID.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MetaPage {
+    /// What was found.
+    pub found: Vec<(Uid, Arc<MessageMeta>)>,
+    /// Ask again for those from this UID on; `None` if that was all.
+    pub next: Option<Uid>,
 }
 
 /// How [`Write::Store`] changes flags.
@@ -298,6 +323,11 @@ pub enum Write {
         /// For each user.
         on: bool,
     },
+    /// Removes the whole mailbox of an account that the directory no longer has, and gives up its
+    /// blobs; only for [`crate::Principal::System`]. Refused with [`base::Kind::CannotChange`]
+    /// while there is the account. Can be asked for again at any time: it goes on where it
+    /// stopped, and is done at once where there is nothing.
+    Purge,
 }
 
 /// Source and target UIDs of a copy or move, in order of source UID (RFC 4315 COPYUID).

@@ -4,6 +4,7 @@
 //! behaviour of the real database can be compared directly. What a caller must know is
 //! [`StoreError::retry`].
 
+use bytes::Bytes;
 use thiserror::Error as ThisError;
 
 /// The result of a store operation.
@@ -69,10 +70,22 @@ pub enum StoreError {
     /// No room on the disk. Nothing was written; reads go on.
     #[error("no space left on the device")]
     OutOfSpace,
-    /// The store has stopped for good: a sync failed, a checksum is wrong, it was closed. The text
-    /// says what and where.
+    /// What is stored for this key cannot be trusted: its checksum is wrong. Everything else is
+    /// served as before; a range can be read on from behind the key.
+    #[error("the row with key {} is damaged: {what}", key.escape_ascii())]
+    Damaged {
+        /// The damaged row; empty where it is not even known which rows it concerns.
+        key: Bytes,
+        /// How it shows.
+        what: String,
+    },
+    /// The store has stopped for good: a sync failed, it was closed. The text says what and where.
     #[error("the store has stopped: {0}")]
     Stopped(String),
+    /// Writing is stopped for a while, on purpose; reading goes on. Nothing was written, and nothing
+    /// of the commit can land. The text says why.
+    #[error("writing is stopped: {0}")]
+    Closed(String),
     /// Any other code of a backend.
     #[error("store error {0}")]
     Other(i32),
@@ -118,7 +131,7 @@ impl StoreError {
             Self::TooManyWatches => 1032,
             Self::Unreadable => 1036,
             Self::Locked => 1038,
-            Self::OutOfSpace | Self::Stopped(_) => 1510,
+            Self::OutOfSpace | Self::Damaged { .. } | Self::Stopped(_) | Self::Closed(_) => 1510,
             Self::KeyOutsideLegalRange => 2004,
             Self::InvertedRange => 2005,
             Self::UsedDuringCommit => 2017,
@@ -163,7 +176,13 @@ impl From<StoreError> for base::Error {
             StoreError::OutOfSpace => {
                 Self::new(base::Kind::OutOfSpace, "Insufficient system storage").detail(error)
             }
+            StoreError::Damaged { .. } => Self::corrupt(error),
             StoreError::Stopped(_) => Self::unavailable(error),
+            // Not "unavailable": that would leave whoever asked in doubt about what he has written.
+            StoreError::Closed(_) => {
+                let text = "Nothing can be changed for a while; reading goes on";
+                Self::new(base::Kind::Overloaded, text).detail(error)
+            }
             other if other.retry() != Retry::Never => Self::unavailable(error),
             _ => Self::internal(format!("store: {error}")),
         }

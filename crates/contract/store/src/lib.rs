@@ -29,7 +29,7 @@ pub mod transact;
 
 pub use error::{Retry, StoreError, StoreResult};
 pub use range::{KeyRange, KeySelector, KeyValue, Page, RangeRead};
-pub use transact::{Attempt, Body, BodyError, transact, transact_once};
+pub use transact::{Attempt, Body, BodyError, body, transact, transact_once};
 
 use async_trait::async_trait;
 use bytes::Bytes;

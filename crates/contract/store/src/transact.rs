@@ -55,6 +55,61 @@ where
     }
 }
 
+/// Makes a body of some state and a closure that works on it:
+///
+/// ```
+/// # use contract_store::{Isolation, Store, StoreResult, body, transact};
+/// # async fn rename(store: &std::sync::Arc<dyn Store>, key: &[u8]) -> base::Result<bool> {
+/// let renamed = body(key.to_vec(), |key, tx, _attempt| {
+///     Box::pin(async move {
+///         let there = tx.get(key, Isolation::Serializable).await?.is_some();
+///         tx.set(key, b"renamed");
+///         Ok(there)
+///     })
+/// });
+/// transact(store, renamed).await
+/// # }
+/// ```
+///
+/// The state is what the body may borrow: it runs once per attempt, and nothing of an attempt may
+/// outlive it.
+pub fn body<S, T, F>(state: S, run: F) -> impl Body<T>
+where
+    S: Send,
+    F: for<'a> FnMut(
+            &'a mut S,
+            &'a dyn Transaction,
+            Attempt,
+        ) -> BoxFuture<'a, Result<T, BodyError>>
+        + Send,
+{
+    Closure { state, run }
+}
+
+struct Closure<S, F> {
+    state: S,
+    run: F,
+}
+
+impl<S, T, F> Body<T> for Closure<S, F>
+where
+    S: Send,
+    F: for<'a> FnMut(
+            &'a mut S,
+            &'a dyn Transaction,
+            Attempt,
+        ) -> BoxFuture<'a, Result<T, BodyError>>
+        + Send,
+{
+    fn run<'a>(
+        &'a mut self,
+        tx: &'a dyn Transaction,
+        attempt: Attempt,
+    ) -> BoxFuture<'a, Result<T, BodyError>> {
+        (self.run)(&mut self.state, tx, attempt)
+    }
+}
+
 /// Why a body stopped: the store failed, or the work itself refuses.
 #[derive(Debug, Clone)]
 pub enum BodyError {

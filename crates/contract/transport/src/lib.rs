@@ -10,15 +10,27 @@
 pub mod rows;
 
 use async_trait::async_trait;
-use base::{AccountId, Address, QueueId, Result, Timestamp};
+use base::deadline::with_deadline;
+use base::{AccountId, Address, Deadline, Error, QueueId, Result, Timestamp};
 use codec_mime::ParsedMessage;
 use contract_blob::{Content, Staged};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The most recipients of one envelope.
 pub const RECIPIENTS_MAX: usize = 1_000;
+
+/// The most time that is kept for withdrawing. What is left of ten seconds outlasts a recovery of
+/// the store of eight.
+const WITHDRAW_TIME: Duration = Duration::from_secs(1);
+
+/// The most messages that one page of [`QueueAdmin::list`] names.
+pub const QUEUE_LIST_MAX: usize = 1_000;
+
+/// How far [`QueueAdmin::count`] counts.
+pub const QUEUE_COUNT_MAX: u64 = 100_000;
 
 /// The largest message by default, in bytes.
 pub const MESSAGE_BYTES_MAX: u64 = 50 * 1024 * 1024;
@@ -102,18 +114,68 @@ pub struct Submission {
     pub parsed: Arc<ParsedMessage>,
 }
 
+/// By when a commit must be there, so that there is time to withdraw it before the deadline:
+/// [`Transport::withdraw`] gets a quarter of the time, at most a second.
+pub fn commit_by(deadline: Deadline) -> Deadline {
+    let remaining = deadline.remaining();
+    Deadline::after(remaining - (remaining / 4).min(WITHDRAW_TIME))
+}
+
 /// Accepting mail.
 #[async_trait]
 pub trait Transport: Send + Sync + 'static {
     /// Takes responsibility for a message: when this returns, it is durable. One transaction.
-    /// Repeating it with the same queue id is accepting once.
+    /// Repeating it with the same queue id is accepting once, even after the message has been
+    /// delivered and forgotten.
     ///
     /// # Errors
-    /// [`base::Kind::OutOfSpace`], [`base::Kind::Unavailable`]: nothing was accepted.
+    /// [`base::Kind::OutOfSpace`]: nothing was accepted. [`base::Kind::Overloaded`]: it was
+    /// withdrawn. [`base::Kind::Unavailable`]: nobody knows; [`Transport::withdraw`] finds out.
     async fn accept(&self, submission: Submission) -> Result<()>;
+
+    /// As [`Transport::accept`], with an answer by the deadline. A commit that takes longer is
+    /// withdrawn, so that whoever is told to try again does not get the message twice.
+    ///
+    /// # Errors
+    /// As [`Transport::accept`], and [`base::Kind::Timeout`]: it is not accepted and will not be.
+    /// Only where the store answers neither the commit nor the withdrawal in time does nobody know
+    /// yet; then what lands late is taken back before anybody has begun with it, as far as this
+    /// process lives on.
+    async fn accept_by(&self, submission: Submission, deadline: Deadline) -> Result<()> {
+        with_deadline(deadline, self.accept(submission)).await
+    }
+
+    /// Settles whether a message is accepted: if its commit has not landed, it never will. For a
+    /// commit of unknown outcome, a client's submission among them, before anybody is told to try
+    /// again. One transaction.
+    ///
+    /// # Errors
+    /// [`base::Kind::Unavailable`]: still nobody knows.
+    async fn withdraw(&self, queue: QueueId) -> Result<Fate> {
+        Err(Error::unavailable(format!("{queue} cannot be withdrawn here")))
+    }
+
+    /// As [`Transport::withdraw`], with an answer by the deadline, for whoever tells a client then
+    /// to try again. A withdrawal that takes longer goes on all the same, and what turns out to
+    /// have landed is taken back unless somebody has begun with it, as far as this process lives on.
+    ///
+    /// # Errors
+    /// [`base::Kind::Timeout`], [`base::Kind::Unavailable`]: nobody knows yet.
+    async fn withdraw_by(&self, queue: QueueId, deadline: Deadline) -> Result<Fate> {
+        with_deadline(deadline, self.withdraw(queue)).await
+    }
 
     /// Tells the slot's owner that a submission row was committed. Never blocks; may be lost.
     fn hint(&self, hint: QueueHint);
+}
+
+/// What [`Transport::withdraw`] found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Fate {
+    /// It had been accepted: it is on its way, or delivered already.
+    Accepted,
+    /// It is not accepted and will never be.
+    Withdrawn,
 }
 
 /// "There is something in your slot", with what need not be read again.
@@ -206,13 +268,18 @@ pub struct QueuedMessage {
 /// Seeing and steering the queue.
 #[async_trait]
 pub trait QueueAdmin: Send + Sync + 'static {
-    /// Queued messages in order of acceptance, from just after `after`.
+    /// Queued messages in order of acceptance, from just after `after`; at most
+    /// [`QUEUE_LIST_MAX`]. Read in several short transactions, so a message that ends meanwhile
+    /// may be missing or listed. Costs a read for each slot that has messages, and is otherwise
+    /// independent of the queue's length.
     ///
     /// # Errors
     /// Temporary ones only.
     async fn list(&self, after: Option<QueueId>, limit: usize) -> Result<Vec<QueuedMessage>>;
 
-    /// How many messages wait (snapshot).
+    /// How many messages wait. Counts in several short transactions, at most up to
+    /// [`QUEUE_COUNT_MAX`], which therefore means "so many or more". It costs reading them: a
+    /// question for people, not for a metric.
     ///
     /// # Errors
     /// Temporary ones only.

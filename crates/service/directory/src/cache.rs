@@ -9,6 +9,7 @@
 use crate::config::{CACHED_GROUPS, GROUP_CACHED_MEMBERS_MAX};
 use crate::names::Name;
 use crate::rows::{Changed, Target};
+use crate::watch::Watchers;
 use base::AccountId;
 use contract_directory::{Account, Group, GroupId};
 use parking_lot::Mutex;
@@ -85,6 +86,8 @@ struct Inner {
 pub(crate) struct Cache {
     inner: Mutex<Inner>,
     stale_after_ms: u64,
+    /// Woken after what they watch was dropped.
+    pub(crate) watchers: Watchers,
 }
 
 impl Cache {
@@ -98,7 +101,7 @@ impl Cache {
             verified: Recent::new(accounts),
             default_domain: None,
         };
-        Self { inner: Mutex::new(inner), stale_after_ms }
+        Self { inner: Mutex::new(inner), stale_after_ms, watchers: Watchers::default() }
     }
 
     /// Taken before a read of the store whose result is to be kept.
@@ -106,8 +109,17 @@ impl Cache {
         Ticket(self.inner.lock().drops)
     }
 
-    /// Forgets what was changed.
+    /// Forgets what was changed, then wakes those who watch it.
     pub(crate) fn drop_changed(&self, changed: &[Changed]) {
+        self.forget(changed);
+        for change in changed {
+            if let Changed::Account(id) = change {
+                self.watchers.wake(*id);
+            }
+        }
+    }
+
+    fn forget(&self, changed: &[Changed]) {
         let mut inner = self.inner.lock();
         inner.drops += 1;
         for change in changed {
@@ -124,8 +136,13 @@ impl Cache {
         }
     }
 
-    /// Forgets everything.
+    /// Forgets everything and wakes everybody.
     pub(crate) fn clear(&self) {
+        self.forget_all();
+        self.watchers.wake_all();
+    }
+
+    fn forget_all(&self) {
         let mut inner = self.inner.lock();
         inner.drops += 1;
         inner.names.clear();

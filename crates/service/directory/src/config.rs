@@ -20,7 +20,9 @@ pub struct DirectoryConfig {
     /// How long feed entries are kept, in milliseconds. A node that was away for longer forgets
     /// its caches.
     pub feed_window_ms: u64,
-    /// How often old feed entries are removed, in milliseconds.
+    /// How long audit records are kept, in milliseconds.
+    pub audit_keep_ms: i64,
+    /// How often old feed entries and audit records are removed, in milliseconds.
     pub trim_interval_ms: u64,
     /// How long a verified password is good for without a new hash, in milliseconds.
     pub verified_ttl_ms: u64,
@@ -37,6 +39,7 @@ impl Default for DirectoryConfig {
             poll_ms: 5_000,
             stale_after_ms: 15_000,
             feed_window_ms: 60 * 60 * 1_000,
+            audit_keep_ms: contract_directory::AUDIT_KEEP_MS,
             trim_interval_ms: 10 * 60 * 1_000,
             verified_ttl_ms: 15 * 60 * 1_000,
             throttle: ThrottleConfig::default(),
@@ -88,9 +91,15 @@ pub(crate) const GRANTS_MAX: usize = 1_000;
 /// The most members of one group; larger ones are built by nesting.
 pub(crate) const GROUP_MEMBERS_MAX: usize = 10_000;
 
-/// The most members that one change adds or removes: keeps the transaction below 10 MB even with
-/// the longest addresses.
+/// The most members that one change adds or removes …
 pub(crate) const GROUP_CHANGE_MAX: usize = 5_000;
+/// … of at most so many bytes of addresses. Each byte stands in a member's row, its value and its
+/// index row, and in what conflict detection keeps of them, seven times in all: this keeps the
+/// transaction below 10 MB.
+pub(crate) const GROUP_CHANGE_BYTES: usize = 1_000_000;
+
+/// How many groups one transaction takes somebody out of.
+pub(crate) const LEAVE_CHUNK: usize = 1_000;
 
 /// How deep groups may be nested where mail is expanded.
 pub(crate) const EXPAND_DEPTH_MAX: usize = 20;

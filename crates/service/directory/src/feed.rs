@@ -1,4 +1,4 @@
-//! Following the feed of changes, and trimming it.
+//! Following the feed of changes.
 //!
 //! Every change writes a feed row under a versionstamp and the same stamp into the head. A node
 //! watches the head; when it wakes up (or the poll comes round) it reads the rows after its
@@ -12,23 +12,15 @@ use crate::rows::{FeedRow, Row};
 use crate::service::Shared;
 use crate::telemetry;
 use base::{Error, Kind, Result};
-use bytes::Bytes;
 use contract_store::{
-    AtomicOp, Attempt, Body, BodyError, Isolation, KeyRange, KeySelector, RangeRead, StoreResult,
-    Transaction, Versionstamp, Watch, transact,
+    Isolation, KeyRange, KeySelector, RangeRead, StoreResult, Transaction, Versionstamp, Watch,
 };
 use futures::FutureExt;
-use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How many feed rows are read at a time.
 const READ_ROWS: usize = 200;
-/// How many feed rows one transaction trims.
-const TRIM_ROWS: usize = 500;
-/// Operation markers are needed while a change is being retried, so for seconds; kept for a day,
-/// because the clocks of the nodes may differ.
-const MARKER_KEEP_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// Follows the feed for ever.
 pub(crate) async fn follow(shared: Arc<Shared>) {
@@ -54,11 +46,11 @@ pub(crate) async fn follow(shared: Arc<Shared>) {
 }
 
 /// A store that is away is not ours to report; anything else needs a person.
-fn report(error: &Error, what: &str) {
+pub(crate) fn report(error: &Error, what: &str) {
     if error.is_temporary() && error.kind != Kind::Corrupt {
-        tracing::debug!(%error, what, "the directory feed");
+        tracing::debug!(%error, what, "the directory in the background");
     } else {
-        tracing::warn!(%error, what, "the directory feed");
+        tracing::warn!(%error, what, "the directory in the background");
     }
 }
 
@@ -127,82 +119,6 @@ async fn stamp(tx: &dyn Transaction, key: &[u8]) -> StoreResult<Versionstamp> {
     Ok(value.and_then(|bytes| bytes[..].try_into().ok()).unwrap_or_default())
 }
 
-/// Trims the feed for ever, each node in its own rhythm.
-pub(crate) async fn trim_regularly(shared: Arc<Shared>) {
-    loop {
-        let interval_ms = shared.config.trim_interval_ms;
-        let jitter_ms = shared.env.random.below(interval_ms / 4 + 1);
-        shared.env.clock.sleep(Duration::from_millis(interval_ms + jitter_ms)).await;
-        loop {
-            match trim(&shared).await {
-                Ok(TRIM_ROWS) => {}
-                Ok(_) => break,
-                Err(error) => {
-                    report(&error, "trimming the directory feed");
-                    break;
-                }
-            }
-        }
-    }
-}
-
-/// Removes up to [`TRIM_ROWS`] rows that are older than the window; tells how many.
-async fn trim(shared: &Shared) -> Result<usize> {
-    let now_ms = shared.env.clock.now().unix_ms;
-    let window_ms = i64::try_from(shared.config.feed_window_ms).unwrap_or(i64::MAX);
-    let markers_ms = now_ms.saturating_sub(MARKER_KEEP_MS).max(0);
-    transact(
-        &shared.store,
-        Trim {
-            before_ms: now_ms.saturating_sub(window_ms),
-            markers: keys::markers_before((markers_ms as u128) << 80),
-        },
-    )
-    .await
-}
-
-struct Trim {
-    before_ms: i64,
-    markers: KeyRange,
-}
-
-/// May run twice: it removes what is old, and the mark only rises.
-impl Body<usize> for Trim {
-    fn run<'a>(
-        &'a mut self,
-        tx: &'a dyn Transaction,
-        _: Attempt,
-    ) -> BoxFuture<'a, Result<usize, BodyError>> {
-        self.remove_old(tx).boxed()
-    }
-}
-
-impl Trim {
-    async fn remove_old(&self, tx: &dyn Transaction) -> Result<usize, BodyError> {
-        tx.set_batch_priority();
-        tx.clear_range(&self.markers);
-        let range = keys::feed();
-        let page =
-            tx.get_range(&RangeRead::all(&range).limit(TRIM_ROWS), Isolation::Snapshot).await?;
-        let mut last: Option<Bytes> = None;
-        let mut count = 0;
-        for row in &page.rows {
-            if FeedRow::from_bytes(&row.key, &row.value)?.at_ms >= self.before_ms {
-                break;
-            }
-            last = Some(row.key.clone());
-            count += 1;
-        }
-        if let Some(last) = last {
-            let stamp = keys::feed_stamp(&last)
-                .ok_or_else(|| Error::corrupt(format!("key {}", last.escape_ascii())))?;
-            tx.clear_range(&KeyRange::new(range.begin, KeyRange::single(&last).end));
-            tx.atomic(AtomicOp::ByteMax, keys::TRIMMED, &stamp);
-        }
-        Ok(count)
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -236,6 +152,12 @@ mod tests {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new(env.clock.clone(), &*env.random));
         let writer = DirectoryService::start(config(), store.clone(), env.clone());
         let follower = Shared::new(config(), store, env.clone());
+        let account = alice(&writer).await;
+        (writer, follower, account)
+    }
+
+    /// The first domain and the first account.
+    async fn alice(writer: &DirectoryService) -> Arc<Account> {
         let domain =
             Domain { name: "x.test".into(), kind: DomainKind::Authoritative, default: true };
         writer.create_domain(&Actor::System, domain).await.unwrap();
@@ -247,8 +169,7 @@ mod tests {
             quota: None,
             role: Role::None,
         };
-        let account = writer.create_account(&Actor::System, new).await.unwrap();
-        (writer, follower, account)
+        writer.create_account(&Actor::System, new).await.unwrap()
     }
 
     async fn disable(writer: &DirectoryService, account: &Account) {
@@ -315,18 +236,7 @@ mod tests {
             store.set_watches_max(0);
             let a = DirectoryService::start(config(), store.clone(), env.clone());
             let b = DirectoryService::start(config(), store.clone(), env.clone());
-            let domain =
-                Domain { name: "x.test".into(), kind: DomainKind::Authoritative, default: true };
-            a.create_domain(&Actor::System, domain).await.unwrap();
-            let new = NewAccount {
-                address: Address::new("alice", "x.test"),
-                display_name: String::new(),
-                password: None,
-                kind: AccountKind::User,
-                quota: None,
-                role: Role::None,
-            };
-            let account = a.create_account(&Actor::System, new).await.unwrap();
+            let account = alice(&a).await;
             env.clock.sleep(Duration::from_secs(6)).await;
             assert!(is_there(&b.shared, &account).await);
             let begun = store.stats().begun;

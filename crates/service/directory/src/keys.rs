@@ -9,6 +9,7 @@
 //! C/g <group id>              group                C/i                  next id
 //! C/m <group id> <domain> 0 <local>   member       C/r <account id>     administrators
 //! C/o <domain> 0 <local>      groups in order      C/x <account id>     removed accounts
+//! C/y <domain> 0 <local> 0 <group id>   the groups that list an address
 //! ```
 //!
 //! Ids are big-endian u64, stamps are the store's ten-byte versionstamps.
@@ -26,6 +27,8 @@ pub(crate) const NEXT_ID: &[u8] = b"C/i";
 const NAME: &[u8] = b"C/n";
 const DOMAIN: &[u8] = b"C/d";
 const MEMBER: &[u8] = b"C/m";
+const MEMBERSHIP: &[u8] = b"C/y";
+const REMOVED: &[u8] = b"C/x";
 const GROUP_ORDER: &[u8] = b"C/o";
 const ADMINISTRATOR: &[u8] = b"C/r";
 const MARKER: &[u8] = b"C/h";
@@ -41,7 +44,15 @@ pub(crate) fn password(id: AccountId) -> Bytes {
 }
 
 pub(crate) fn removed(id: AccountId) -> Bytes {
-    KeyBuilder::new(b"C/x").u64(id.0).build()
+    KeyBuilder::new(REMOVED).u64(id.0).build()
+}
+
+pub(crate) fn all_removed() -> KeyRange {
+    KeyRange::prefix(REMOVED)
+}
+
+pub(crate) fn removed_id(key: &[u8]) -> Option<AccountId> {
+    Some(AccountId(u64::from_be_bytes(key.strip_prefix(REMOVED)?.try_into().ok()?)))
 }
 
 pub(crate) fn administrator(id: AccountId) -> Bytes {
@@ -98,6 +109,25 @@ pub(crate) fn member(id: GroupId, name: &Name) -> Bytes {
 
 pub(crate) fn members(id: GroupId) -> KeyRange {
     KeyRange::prefix(&KeyBuilder::new(MEMBER).u64(id.0).build())
+}
+
+fn memberships_prefix(name: &Name) -> KeyBuilder {
+    KeyBuilder::new(MEMBERSHIP).text(name.domain.as_bytes()).text(name.local.as_bytes())
+}
+
+/// That a group lists an address.
+pub(crate) fn membership(name: &Name, id: GroupId) -> Bytes {
+    memberships_prefix(name).u64(id.0).build()
+}
+
+/// The groups that list an address.
+pub(crate) fn memberships(name: &Name) -> KeyRange {
+    KeyRange::prefix(&memberships_prefix(name).build())
+}
+
+pub(crate) fn membership_group(key: &[u8]) -> Option<GroupId> {
+    let (_, id) = key.split_last_chunk()?;
+    Some(GroupId(u64::from_be_bytes(*id)))
 }
 
 /// The marker of one operation: time in milliseconds (48 bits), then random, so that old ones

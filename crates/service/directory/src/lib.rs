@@ -4,7 +4,10 @@
 //!
 //! ```text
 //! change/*  one transaction: rows + audit record + feed row + operation marker   (run.rs)
+//! trim      feed entries and audit records that have had their time go
+//! purge     mailboxes of accounts removed long ago are purged
 //! feed      one watch per node on the feed's head; what it names leaves the caches
+//! watch     and wakes the sessions that wait for news of an account
 //! resolve   exact name → account or group; positives from the cache, negatives from the store
 //! login/*   verified-password cache → throttle → argon2id on its own threads
 //! ```
@@ -26,13 +29,17 @@ mod feed;
 mod keys;
 mod list;
 mod login;
+pub mod moving;
 mod names;
+mod purge;
 mod read;
 mod resolve;
 mod rows;
 mod service;
 mod telemetry;
+mod trim;
 mod validate;
+mod watch;
 
 pub use bootstrap::Bootstrap;
 pub use config::{DirectoryConfig, HashParameters};

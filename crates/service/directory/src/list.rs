@@ -4,11 +4,11 @@ use crate::config::AUDIT_LIST_MAX;
 use crate::keys;
 use crate::names::Name;
 use crate::read::{ReadResult, Reader, view};
-use crate::rows::{AuditRow, DomainRow, NameRow, Row, Target};
+use crate::rows::{AuditRow, DomainRow, NameRow, RemovedRow, Row, Target};
 use crate::service::Shared;
 use base::{AccountId, Address, Error, Result};
 use bytes::Bytes;
-use contract_directory::{Account, AuditRecord, Domain, Group, GroupId};
+use contract_directory::{Account, AuditRecord, Domain, Group, GroupId, RemovedAccount};
 use contract_store::KeyRange;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use std::sync::Arc;
@@ -128,6 +128,32 @@ async fn next_group(reader: Reader<'_>, range: KeyRange) -> ReadResult<Listed<Gr
 pub(crate) async fn group(shared: &Shared, id: GroupId) -> Result<Arc<Group>> {
     let found = view(&shared.store, |reader| async move { reader.group(id).await }.boxed()).await?;
     found.map(Arc::new).ok_or_else(|| Error::not_found(format!("group {}", id.0)))
+}
+
+/// Removed accounts in order of id.
+pub(crate) async fn removed(
+    shared: &Shared,
+    after: Option<AccountId>,
+    limit: usize,
+) -> Result<Vec<RemovedAccount>> {
+    let mut range = keys::all_removed();
+    if let Some(after) = after {
+        range.begin = KeyRange::single(&keys::removed(after)).end;
+    }
+    if limit == 0 {
+        return Ok(Vec::new());
+    }
+    let rows = view(&shared.store, |reader| {
+        let range = range.clone();
+        async move { reader.rows(&range, limit.min(PAGE_ROWS), false).await }.boxed()
+    })
+    .await?;
+    let removed = rows.iter().map(|row| {
+        let id = keys::removed_id(&row.key)
+            .ok_or_else(|| Error::corrupt(format!("key {}", row.key.escape_ascii())))?;
+        Ok(RemovedRow::from_bytes(&row.key, &row.value)?.removed(id))
+    });
+    removed.collect()
 }
 
 /// The newest audit records.

@@ -6,7 +6,8 @@
 use base::{AccountId, Address, Error, Result, Timestamp, wire};
 use bytes::Bytes;
 use contract_directory::{
-    Account, AccountKind, Actor, AuditRecord, Domain, DomainKind, Group, GroupId, Quota, Role,
+    Account, AccountKind, Actor, AuditRecord, Domain, DomainKind, Group, GroupId, Quota,
+    RemovedAccount, Role,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -60,9 +61,31 @@ pub(crate) struct AccountRow {
     litigation_hold: bool,
     role: Role,
     created_ms: i64,
+    /// Only in version 2, which is written where it is not 0.
+    #[serde(skip)]
+    credentials: u64,
 }
 
-impl Row for AccountRow {}
+/// Version 2 of an account is version 1 with how often the password was changed behind it.
+const ACCOUNT_VERSION: u8 = 2;
+
+impl Row for AccountRow {
+    fn to_bytes(&self) -> Result<Bytes> {
+        match self.credentials {
+            0 => wire::encode_row(VERSION, self),
+            changes => wire::encode_row(ACCOUNT_VERSION, &(self, changes)),
+        }
+    }
+
+    fn from_bytes(key: &[u8], bytes: &[u8]) -> Result<Self> {
+        let row = match bytes.first() {
+            Some(&ACCOUNT_VERSION) => wire::decode_row(ACCOUNT_VERSION, bytes)
+                .map(|(row, credentials): (Self, u64)| Self { credentials, ..row }),
+            _ => wire::decode_row(VERSION, bytes),
+        };
+        row.map_err(|e| Error::corrupt(format!("row {}: {e}", key.escape_ascii())))
+    }
+}
 
 impl From<&Account> for AccountRow {
     fn from(a: &Account) -> Self {
@@ -81,6 +104,7 @@ impl From<&Account> for AccountRow {
             litigation_hold: a.litigation_hold,
             role: a.role,
             created_ms: a.created.unix_ms,
+            credentials: a.credentials,
         }
     }
 }
@@ -103,6 +127,7 @@ impl From<AccountRow> for Account {
             litigation_hold: row.litigation_hold,
             role: row.role,
             created: Timestamp { unix_ms: row.created_ms },
+            credentials: row.credentials,
         }
     }
 }
@@ -242,8 +267,8 @@ impl Row for NextIdRow {}
 /// An account that is gone; its mailbox remains to be swept.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct RemovedRow {
-    pub(crate) address: AddressParts,
-    pub(crate) at_ms: i64,
+    address: AddressParts,
+    at_ms: i64,
 }
 
 impl Row for RemovedRow {}
@@ -251,6 +276,11 @@ impl Row for RemovedRow {}
 impl RemovedRow {
     pub(crate) fn new(account: &Account, at: Timestamp) -> Self {
         Self { address: parts(&account.address), at_ms: at.unix_ms }
+    }
+
+    pub(crate) fn removed(self, id: AccountId) -> RemovedAccount {
+        let removed = Timestamp { unix_ms: self.at_ms };
+        RemovedAccount { id, address: address(self.address), removed }
     }
 }
 
@@ -265,6 +295,13 @@ pub(crate) struct AuditRow {
 }
 
 impl Row for AuditRow {}
+
+impl AuditRow {
+    /// Whether it was written before a moment.
+    pub(crate) fn is_before(&self, ms: i64) -> bool {
+        self.at_ms < ms
+    }
+}
 
 impl From<AuditRecord> for AuditRow {
     fn from(record: AuditRecord) -> Self {
@@ -301,6 +338,7 @@ mod tests {
             litigation_hold: true,
             role: Role::OrganizationManagement,
             created: Timestamp { unix_ms: 5 },
+            credentials: 0,
         };
         let bytes = AccountRow::from(&account).to_bytes().unwrap();
         let golden = b"\x01\x07\x02\x01R\x03x.t\x01\x01b\x03x.t\x03R\xc3\xb6\x01\
@@ -308,6 +346,12 @@ mod tests {
         assert_eq!(bytes.escape_ascii().to_string(), golden.escape_ascii().to_string());
         let back = Account::from(AccountRow::from_bytes(b"k", &bytes).unwrap());
         assert_eq!(back, account);
+        // Version 2 puts one number behind it.
+        let changed = Account { credentials: 3, ..account };
+        let later = AccountRow::from(&changed).to_bytes().unwrap();
+        assert_eq!((later[0], &later[1..later.len() - 1]), (2, &bytes[1..]));
+        assert_eq!(later.last(), Some(&3));
+        assert_eq!(Account::from(AccountRow::from_bytes(b"k", &later).unwrap()), changed);
     }
 
     #[test]

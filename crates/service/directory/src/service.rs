@@ -1,19 +1,20 @@
 //! The service: what its parts share, its background tasks, and the two contracts it keeps.
 
 use crate::cache::Cache;
-use crate::change::{self, account_create, account_remove, account_update, domain, group};
+use crate::change::{account_create, account_remove, account_update, domain, group};
 use crate::config::DirectoryConfig;
 use crate::login::Login;
-use crate::{account, expand, feed, list, login, resolve};
+use crate::{account, expand, feed, list, login, resolve, trim};
 use async_trait::async_trait;
 use base::env::Env;
 use base::{AccountId, Address, Result};
 use contract_directory::{
     Account, AccountChange, Actor, AuditRecord, Directory, DirectoryAdmin, Domain, Expansion,
-    Group, GroupChange, GroupId, LoginAttempt, NewAccount, NewGroup, Resolved,
+    Group, GroupChange, GroupId, LoginAttempt, NewAccount, NewGroup, RemovedAccount, Resolved,
 };
 use contract_store::Store;
 use std::sync::Arc;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// What all parts of the service use.
@@ -54,7 +55,7 @@ impl DirectoryService {
         let shared = Shared::new(config, store, env);
         let tasks = vec![
             tokio::spawn(feed::follow(shared.clone())),
-            tokio::spawn(feed::trim_regularly(shared.clone())),
+            tokio::spawn(trim::trim_regularly(shared.clone())),
         ];
         Arc::new(Self { shared, tasks })
     }
@@ -78,6 +79,10 @@ impl Directory for DirectoryService {
 
     async fn account(&self, id: AccountId) -> Result<Arc<Account>> {
         account::account(&self.shared, id).await
+    }
+
+    fn watch(&self, account: AccountId) -> watch::Receiver<()> {
+        self.shared.cache.watchers.watch(account)
     }
 
     async fn authenticate(&self, attempt: &LoginAttempt) -> Result<Arc<Account>> {
@@ -119,7 +124,19 @@ impl DirectoryAdmin for DirectoryService {
     }
 
     async fn remove_account(&self, actor: &Actor, id: AccountId) -> Result<()> {
-        change::run(&self.shared, actor, &account_remove::RemoveAccount { id }).await.map(|_| ())
+        account_remove::remove(&self.shared, actor, id).await
+    }
+
+    async fn removed_accounts(
+        &self,
+        after: Option<AccountId>,
+        limit: usize,
+    ) -> Result<Vec<RemovedAccount>> {
+        list::removed(&self.shared, after, limit).await
+    }
+
+    async fn forget_removed(&self, actor: &Actor, id: AccountId) -> Result<()> {
+        account_remove::forget(&self.shared, actor, id).await
     }
 
     async fn list_accounts(&self, after: Option<&str>, limit: usize) -> Result<Vec<Arc<Account>>> {

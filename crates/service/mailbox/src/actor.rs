@@ -1,12 +1,15 @@
 //! The mailbox actor: the one writer of a mailbox, and the keeper of its cache.
 //!
-//! Writes run one after another. Short reads run between them; long ones (search, bodies'
-//! structures, whole items) run beside the actor, on the state of their moment.
+//! Writes run one after another; those over many messages in chunks, with others in between
+//! (`job`); deliveries that wait together (`gather`). Questions are answered at once where the cache has the answer; what reads rows runs
+//! beside the actor, on the state of its moment.
 
 use crate::authorise;
 use crate::cache::Cache;
 use crate::context::Context;
-use crate::read::{self, Reader};
+use crate::gather::Gathered;
+use crate::job::{Call, Running};
+use crate::read::Reader;
 use crate::retry::Attempts;
 use crate::rows::keys::Keys;
 use crate::sweep;
@@ -15,6 +18,7 @@ use base::{AccountId, CommandId, Kind, Result, Timestamp};
 use contract_control::Fence;
 use contract_mailbox::{Principal, Read, ReadReply, Write, WriteReply};
 use contract_store::{StoreResult, Transaction};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// What a mailbox actor is sent.
@@ -25,6 +29,8 @@ pub(crate) enum Message {
     Write { who: Principal, command: CommandId, request: Write, reply: Reply<WriteReply> },
     /// Housekeeping is due.
     Sweep,
+    /// What is under way goes on; from the actor to itself.
+    Continue,
 }
 
 /// What a mailbox actor is started with.
@@ -42,9 +48,21 @@ pub(crate) struct MailboxActor {
     pub(crate) cache: Cache,
     /// What is not known, see [`Doubt`].
     pub(crate) doubt: Doubt,
+    /// The command over many messages that is under way.
+    pub(crate) job: Option<Running>,
+    /// Commands that wait for its end.
+    pub(crate) waiting: VecDeque<Call>,
+    /// Deliveries that wait to be made together, see `gather`.
+    pub(crate) gathered: VecDeque<Gathered>,
+    /// Whether [`Message::Continue`] is on its way.
+    pub(crate) queued: bool,
+    /// How many messages were handled while it could not be sent.
+    pub(crate) skipped: u32,
+    /// Where housekeeping goes on.
+    pub(crate) sweep_from: sweep::Place,
     /// Housekeeping that failed is not tried again before.
     sweep_after: Timestamp,
-    inbox: Inbox<Message>,
+    pub(crate) inbox: Inbox<Message>,
 }
 
 /// What an actor must find out before it goes on. See `drive`.
@@ -68,11 +86,27 @@ impl Actor for MailboxActor {
         let keys = Keys(account);
         let fence = context.control.fence(context.control.slot_of_account(account)).await?;
         let cache = crate::activate::load_or_create(&context, &fence, account).await?;
-        let doubt = Doubt { job: true, ..Doubt::default() };
-        let sweep_after = Timestamp::default();
-        let inbox = actor.inbox();
-        let mut mailbox = Self { context, account, keys, fence, cache, doubt, sweep_after, inbox };
-        mailbox.settle().await?;
+        let mut mailbox = Self {
+            context,
+            account,
+            keys,
+            fence,
+            cache,
+            doubt: Doubt { job: true, ..Doubt::default() },
+            job: None,
+            waiting: VecDeque::new(),
+            gathered: VecDeque::new(),
+            queued: false,
+            skipped: 0,
+            sweep_from: sweep::Place::default(),
+            sweep_after: Timestamp::default(),
+            inbox: actor.inbox(),
+        };
+        if let Err(error) = mailbox.settle().await {
+            // A job that cannot be read is no reason not to show the mail.
+            tracing::error!(mailbox = %account, %error, "there may be an unfinished job");
+        }
+        mailbox.keep_going().await;
         if sweep::is_due(&mailbox) {
             // A full inbox means that there is other work; the next change will do.
             let _not_now = mailbox.inbox.try_cast(Message::Sweep);
@@ -88,15 +122,23 @@ impl Actor for MailboxActor {
             Message::Read { reply, .. } if reply.is_abandoned() => false,
             Message::Write { reply, .. } if reply.is_abandoned() => false,
             Message::Read { who, request, reply } => self.on_read(who, request, reply).await,
+            Message::Write {
+                who: Principal::Transport,
+                request: Write::Deliver(delivery),
+                reply,
+                ..
+            } => self.gather(Gathered { delivery, reply }).await,
             Message::Write { who, command, request, reply } => {
-                let result = self.write(who, command, &request).await;
-                let fenced = is_fenced(&result);
-                reply.send(result);
-                // A mailbox that is always in use would never come to it by being activated.
-                fenced || sweep::is_due(self) && self.sweep().await
+                let fenced = self.deliver().await;
+                self.on_write(Call { who, command, request, reply }).await || fenced
             }
-            Message::Sweep => self.sweep().await,
+            Message::Sweep => self.deliver().await || self.sweep().await,
+            Message::Continue => {
+                self.queued = false;
+                self.go_on().await
+            }
         };
+        let fenced = fenced || self.keep_going().await;
         Ok(if fenced { Next::Stop } else { Next::Continue })
     }
 }
@@ -107,9 +149,10 @@ fn is_fenced<T>(result: &Result<T>) -> bool {
 
 impl MailboxActor {
     /// Does the housekeeping; says whether the mailbox is served elsewhere now.
-    async fn sweep(&mut self) -> bool {
+    pub(crate) async fn sweep(&mut self) -> bool {
         let now = self.context.env.clock.now();
-        if now < self.sweep_after {
+        // A job comes first; its end brings the housekeeping with it.
+        if now < self.sweep_after || self.job.is_some() {
             return false;
         }
         let result = sweep::run(self).await;
@@ -126,8 +169,7 @@ impl MailboxActor {
     }
 
     async fn on_read(&mut self, who: Principal, request: Read, reply: Reply<ReadReply>) -> bool {
-        let prepared = self.prepare_read(who).await;
-        let reader = match prepared {
+        let reader = match self.prepare_read(who, &request).await {
             Ok(reader) => reader,
             Err(error) => {
                 let fenced = error.kind == Kind::Fenced;
@@ -135,11 +177,16 @@ impl MailboxActor {
                 return fenced;
             }
         };
-        if !read::is_long(&request) {
-            let result = reader.answer(request).await;
-            let fenced = is_fenced(&result);
-            reply.send(result);
-            return fenced;
+        match reader.at_once(&request) {
+            Ok(None) => {}
+            Ok(Some(answer)) => {
+                reply.send(Ok(answer));
+                return false;
+            }
+            Err(error) => {
+                reply.send(Err(error));
+                return false;
+            }
         }
         // The read version is taken here, between two writes, so that the reader's folders and
         // rows are of one moment.
@@ -156,23 +203,25 @@ impl MailboxActor {
             // The semaphore is never closed.
             let Ok(_place) = places.acquire_owned().await else { return };
             if !reply.is_abandoned() {
-                reply.send(reader.answer_long(request, tx).await);
+                reply.send(reader.answer(request, tx).await);
             }
         });
         false
     }
 
-    async fn prepare_read(&mut self, who: Principal) -> Result<Reader> {
+    async fn prepare_read(&mut self, who: Principal, request: &Read) -> Result<Reader> {
         let owner = self.context.directory.account(self.account).await?;
-        authorise::read(&owner, who)?;
+        authorise::open(&owner, who)?;
         if let Err(error) = self.settle().await {
-            // A job that cannot be finished now (a full disk) does not keep anybody from reading.
+            // A job that cannot be found now does not keep anybody from reading.
             if self.doubt.suspect || self.doubt.stale || error.kind == Kind::Fenced {
                 return Err(error);
             }
         }
         self.context.control.confirm_reads().await?;
-        Ok(Reader::new(self, who))
+        let reader = Reader::new(self, &owner, who);
+        reader.may(request)?;
+        Ok(reader)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::content;
 use crate::message::{self, Touch, Transfer};
-use crate::rows::{self, ChangeRow, ChangeState, ItemRow, Milestones};
+use crate::rows::{ChangeRow, ChangeState, ItemRow, Milestones};
 use crate::unit::Unit;
 use base::{Error, FolderId, ItemId, Result, Timestamp};
 use contract_mailbox::Flags;
@@ -11,6 +11,7 @@ use contract_store::{BodyError, Isolation, RangeRead};
 
 /// Puts an item into `row.folder`, under `row.change`.
 pub(crate) fn enter(unit: &mut Unit<'_>, item: ItemId, row: &ItemRow) -> Result<()> {
+    unit.check_free(row.folder)?;
     let change = row.change;
     message::write_item(unit, item, row)?;
     unit.tx.set(&unit.keys.associated(row.folder, item), b"");
@@ -25,11 +26,10 @@ pub(crate) fn enter(unit: &mut Unit<'_>, item: ItemId, row: &ItemRow) -> Result<
 
 /// Takes an item out of its folder and leaves a tombstone.
 fn leave(unit: &mut Unit<'_>, item: ItemId, row: &ItemRow) -> Result<()> {
+    unit.check_free(row.folder)?;
     unit.tx.clear(&unit.keys.associated(row.folder, item));
-    unit.tx.clear(&unit.keys.change(row.folder, row.change));
-    let change = unit.next_change();
     let tombstone = ChangeRow { item, uid: None, href: row.href(), state: ChangeState::Gone };
-    unit.tx.set(&unit.keys.change(row.folder, change), &rows::encode(&tombstone)?);
+    let change = message::bury(unit, row.folder, row.change, &tombstone)?;
     message::clear_names(unit, row.folder, item, row);
     let folder = unit.folder_mut(row.folder)?;
     let counts = &mut folder.info.counts;
@@ -71,7 +71,7 @@ pub(crate) async fn purge(
     row: &ItemRow,
 ) -> Result<(), BodyError> {
     leave(unit, item, row)?;
-    content::purge(unit, item, row).await
+    content::purge(unit.tx, unit.keys, unit.blobs, item, row).await
 }
 
 /// Writes a changed item, whose size may have been another, under a new change number.
@@ -82,6 +82,7 @@ pub(crate) async fn restamp(
     row: &mut ItemRow,
     touch: Touch,
 ) -> Result<(), BodyError> {
+    unit.check_free(old.folder)?;
     let step = message::read_change(unit.tx, unit.keys, old.folder, old.change).await?;
     let mut milestones = message::here(&step)?;
     row.change = unit.next_change();

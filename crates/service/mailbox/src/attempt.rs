@@ -2,12 +2,12 @@
 
 use crate::actor::MailboxActor;
 use crate::rows::ResultRow;
-use crate::unit::{Draft, Unit};
+use crate::unit::{self, Draft, Unit};
 use crate::write::bulk::{self, Ending, Progress};
-use crate::write::{self, Step, deliver, undo};
-use base::CommandId;
+use crate::write::{self, Step, undo};
+use base::{CommandId, FolderId, Kind};
 use contract_directory::Account;
-use contract_mailbox::{Delivered, Principal, Write, WriteReply};
+use contract_mailbox::{Principal, Write, WriteReply};
 use contract_store::{Attempt, Body, BodyError, Isolation, Transaction};
 use futures::future::BoxFuture;
 
@@ -20,6 +20,13 @@ pub(crate) enum Outcome {
         /// What the cache must learn.
         draft: Draft,
     },
+    /// It is finished, and there was nothing to change: nothing was written.
+    Unchanged {
+        /// Its answer.
+        reply: WriteReply,
+    },
+    /// It has to wait for the job under way; nothing was written.
+    MustWait,
     /// A chunk of it is.
     Advanced {
         /// How far it is.
@@ -42,6 +49,25 @@ pub(crate) enum Outcome {
     CacheIsOld,
 }
 
+/// What keeps a command from going ahead.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Busy {
+    /// A folder that the job under way is filling, unseen.
+    pub(crate) reserved: Option<FolderId>,
+    /// Whether a command that takes more than one transaction must wait.
+    pub(crate) no_job: bool,
+}
+
+/// What is stored of a command's end.
+enum Marker {
+    /// Nothing.
+    New,
+    /// Its answer.
+    Answered(WriteReply),
+    /// The answer to a later one: the session has given it up, and nobody wants its answer.
+    Past,
+}
+
 /// The body of a command's transaction.
 pub(crate) struct WriteBody<'s> {
     pub(crate) mailbox: &'s MailboxActor,
@@ -50,6 +76,7 @@ pub(crate) struct WriteBody<'s> {
     pub(crate) command: CommandId,
     pub(crate) request: &'s Write,
     pub(crate) progress: &'s Progress,
+    pub(crate) busy: Busy,
 }
 
 impl Body<Outcome> for WriteBody<'_> {
@@ -73,8 +100,9 @@ impl WriteBody<'_> {
         );
         fence?;
         let cache_is_old = summary?.as_ref() != Some(&self.mailbox.cache.summary_row);
-        if let Some(reply) = marker? {
-            self.end_again(tx).await?;
+        let marker = marker?;
+        let wanted = !matches!(marker, Marker::Past);
+        if let Marker::Answered(reply) = marker {
             return Ok(Outcome::Before { reply, cache_is_old });
         }
         let steps = self.progress.steps;
@@ -88,20 +116,35 @@ impl WriteBody<'_> {
         if cache_is_old {
             return Ok(Outcome::CacheIsOld);
         }
-        self.work(tx).await
+        match self.work(tx, wanted).await {
+            Err(BodyError::Refused(error)) if error == unit::reserved() => {
+                tx.reset();
+                Ok(Outcome::MustWait)
+            }
+            other => other,
+        }
     }
 
-    async fn work(&self, tx: &dyn Transaction) -> Result<Outcome, BodyError> {
+    /// Does the work; keeps the answer if it is still wanted.
+    async fn work(&self, tx: &dyn Transaction, wanted: bool) -> Result<Outcome, BodyError> {
         let Self { mailbox, owner, who, command, request, .. } = *self;
         let mut progress = self.progress.clone();
         let mut unit = Unit::new(tx, &mailbox.context, owner, who, &mailbox.cache);
+        unit.reserved = self.busy.reserved;
         let step = match progress.ending {
             Ending::Forward => write::run(&mut unit, request, &mut progress).await?,
             Ending::Undo => undo::step(&mut unit, &mut progress).await?,
-            Ending::Publish => undo::publish(&mut unit, &mut progress),
+            Ending::Publish => undo::publish(&mut unit, &mut progress)?,
         };
         let (keys, now) = (unit.keys, unit.now);
         match step {
+            Step::More if self.busy.no_job && progress.steps == 0 => {
+                tx.reset();
+                Ok(Outcome::MustWait)
+            }
+            Step::Finished(reply) if progress.steps == 0 && is_idle(request, &unit) => {
+                Ok(Outcome::Unchanged { reply })
+            }
             Step::More => {
                 progress.steps += 1;
                 bulk::write(tx, keys, command, who, request, &progress)?;
@@ -111,7 +154,7 @@ impl WriteBody<'_> {
                 if progress.steps > 0 {
                     bulk::clear(tx, keys);
                 }
-                if progress.ending == Ending::Forward && !matches!(request, Write::Deliver(_)) {
+                if progress.ending == Ending::Forward && wanted {
                     let row = ResultRow::encode(command, now, &reply)?;
                     tx.set(&keys.result(command.session), &row);
                 }
@@ -120,31 +163,28 @@ impl WriteBody<'_> {
         }
     }
 
-    /// The stored answer, if this very command (or delivery) has been finished before.
-    async fn marker(&self, tx: &dyn Transaction) -> Result<Option<WriteReply>, BodyError> {
+    /// The stored answer, if this very command has been finished before.
+    async fn marker(&self, tx: &dyn Transaction) -> Result<Marker, BodyError> {
         if self.progress.ending != Ending::Forward {
-            return Ok(None);
+            return Ok(Marker::New);
         }
         let keys = self.mailbox.keys;
-        if let Write::Deliver(delivery) = self.request {
-            #[cfg(feature = "mutants")]
-            if self.mailbox.context.config.without_dedupe {
-                return Ok(None);
-            }
-            let made = deliver::was_made(tx, keys, delivery).await?;
-            return Ok(made.then_some(WriteReply::Delivered(Delivered::Before)));
-        }
         let key = keys.result(self.command.session);
         let row = tx.get(&key, Isolation::Serializable).await?;
-        Ok(ResultRow::answer(row.as_deref(), self.command)?)
+        match ResultRow::answer(row.as_deref(), self.command) {
+            Ok(Some(reply)) => Ok(Marker::Answered(reply)),
+            Ok(None) => Ok(Marker::New),
+            Err(error) if self.progress.steps > 0 && error.kind == Kind::Invalid => {
+                Ok(Marker::Past)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
+}
 
-    /// A delivery that was made before may have been asked for again as the last of its message:
-    /// then the queue entry still has to be ended.
-    async fn end_again(&self, tx: &dyn Transaction) -> Result<(), BodyError> {
-        let Write::Deliver(delivery) = self.request else { return Ok(()) };
-        let context = &self.mailbox.context;
-        let slot = context.control.slot_of_queue(delivery.queue);
-        deliver::end_queue_entry(tx, &*context.blobs, slot, delivery).await
-    }
+/// Whether a command, which is finished, has found nothing to do and need not be kept. SELECT is
+/// to cost no commit where nothing is \Recent. Of other commands even that is kept: one that comes
+/// again late, after others of its session, must not find something to do.
+fn is_idle(request: &Write, unit: &Unit<'_>) -> bool {
+    matches!(request, Write::ClaimRecent(_)) && unit.is_untouched()
 }

@@ -36,16 +36,22 @@ impl Cache {
     /// Loads a mailbox; `None` if it has never been used.
     pub(crate) async fn load(tx: &dyn Transaction, keys: Keys) -> Result<Option<Self>, BodyError> {
         let serializable = Isolation::Serializable;
-        let Some(summary_row) = tx.get(&keys.summary(), serializable).await? else {
+        let (summary_key, keywords_key) = (keys.summary(), keys.keywords());
+        let (folder_range, subscription_range) = (keys.folders(), keys.subscriptions());
+        let (summary_row, keywords, folder_rows, subscriptions) = futures::try_join!(
+            tx.get(&summary_key, serializable),
+            tx.get(&keywords_key, serializable),
+            all_rows(tx, &folder_range, serializable),
+            all_rows(tx, &subscription_range, serializable),
+        )?;
+        let Some(summary_row) = summary_row else {
             return Ok(None);
         };
-        let keywords = tx.get(&keys.keywords(), serializable).await?;
         let mut folders = BTreeMap::new();
-        for row in all_rows(tx, &keys.folders(), serializable).await? {
+        for row in folder_rows {
             let folder: FolderRow = rows::decode(&row.value, "folder")?;
             folders.insert(folder.info.id, folder);
         }
-        let subscriptions = all_rows(tx, &keys.subscriptions(), serializable).await?;
         Ok(Some(Self {
             summary: rows::decode(&summary_row, "summary")?,
             summary_row,

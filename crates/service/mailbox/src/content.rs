@@ -1,11 +1,12 @@
 //! What items hold: their trees and blobs, copied, taken hold of and given up as one.
 
+use crate::rows::keys::Keys;
 use crate::rows::{ItemExtra, ItemRow, pieces, tree};
 use crate::unit::Unit;
 use base::ItemId;
-use contract_blob::{BlobId, Holder, Staged};
+use contract_blob::{BlobId, Blobs, Holder, Staged};
 use contract_mailbox::{Attachment, PredecessorList};
-use contract_store::{BodyError, Isolation};
+use contract_store::{BodyError, Isolation, Transaction};
 
 /// Takes hold of a blob, staged or stored.
 pub(crate) async fn hold(
@@ -67,32 +68,45 @@ async fn copy_tree(unit: &Unit<'_>, from: ItemId, to: ItemId) -> Result<(), Body
 }
 
 /// Removes an item's row and tree, and gives up what it holds.
-pub(crate) async fn purge(unit: &Unit<'_>, item: ItemId, row: &ItemRow) -> Result<(), BodyError> {
-    let holder = unit.keys.holder(item);
-    unit.tx.clear(&unit.keys.item(item));
+pub(crate) async fn purge(
+    tx: &dyn Transaction,
+    keys: Keys,
+    blobs: &dyn Blobs,
+    item: ItemId,
+    row: &ItemRow,
+) -> Result<(), BodyError> {
+    let holder = keys.holder(item);
+    tx.clear(&keys.item(item));
     for id in &row.blobs {
-        unit.blobs.release(unit.tx, *id, &holder);
+        blobs.release(tx, *id, &holder);
     }
     let Some(extra) = row.extra.as_ref().filter(|extra| extra.has_tree) else {
         return Ok(());
     };
     for id in &extra.bag_blobs {
-        unit.blobs.release(unit.tx, *id, &holder);
+        blobs.release(tx, *id, &holder);
     }
-    pieces::clear(unit.tx, &unit.keys.bag(item));
-    let serializable = Isolation::Serializable;
-    let attachments = tree::read_attachments(unit.tx, unit.keys, item, serializable).await?;
-    for attachment in &attachments {
-        release_attachment(unit, item, attachment);
+    pieces::clear(tx, &keys.bag(item));
+    if extra.attachments == 0 {
+        return Ok(());
     }
-    unit.tx.clear_range(&unit.keys.attachments(item));
+    for attachment in tree::read_attachments(tx, keys, item, Isolation::Serializable).await? {
+        release_attachment(tx, keys, blobs, item, &attachment);
+    }
+    tx.clear_range(&keys.attachments(item));
     Ok(())
 }
 
 /// Gives up the blobs of one attachment.
-pub(crate) fn release_attachment(unit: &Unit<'_>, item: ItemId, attachment: &Attachment) {
-    let holder = unit.keys.attachment_holder(item, attachment.number);
+pub(crate) fn release_attachment(
+    tx: &dyn Transaction,
+    keys: Keys,
+    blobs: &dyn Blobs,
+    item: ItemId,
+    attachment: &Attachment,
+) {
+    let holder = keys.attachment_holder(item, attachment.number);
     for id in tree::attachment_blobs(attachment) {
-        unit.blobs.release(unit.tx, id, &holder);
+        blobs.release(tx, id, &holder);
     }
 }

@@ -28,6 +28,11 @@ pub struct Config {
     /// How many messages one transaction of a bulk command changes at most; the more, the larger
     /// the transaction (some 5 kB a message), the fewer, the more transactions.
     pub chunk_messages: usize,
+    /// For how long a client's state of a folder stays one from which it can be told what has gone,
+    /// in milliseconds.
+    pub history_ms: i64,
+    /// Of how many removed messages a folder remembers that at most, whatever their age.
+    pub tombstones_max: u32,
     /// A deliberate fault for chaos-tests: delivers without looking whether it was done before. Not
     /// there in production builds.
     #[cfg(feature = "mutants")]
@@ -35,7 +40,8 @@ pub struct Config {
 }
 
 impl Default for Config {
-    /// Two minutes, 50,000 mailboxes, 64 reads, 14 days, 500 messages.
+    /// Two minutes, 50,000 mailboxes, 64 reads, 14 days, 500 messages; 90 days or 10,000 of what
+    /// has gone from a folder.
     fn default() -> Self {
         Self {
             idle: std::time::Duration::from_secs(120),
@@ -44,6 +50,8 @@ impl Default for Config {
             reads_at_once: 64,
             recoverable_ms: 14 * 24 * 3600 * 1000,
             chunk_messages: crate::write::bulk::CHUNK,
+            history_ms: 90 * 24 * 3600 * 1000,
+            tombstones_max: 10_000,
             #[cfg(feature = "mutants")]
             without_dedupe: false,
         }

@@ -1,52 +1,69 @@
-//! Running a command to its end, whatever the store answers: over reloads, unknown outcomes, and
-//! jobs that were left behind.
+//! Running a command, whatever the store answers: over reloads, unknown outcomes, and jobs that
+//! were left behind.
 //!
 //! An error never leaves the actor with a wrong picture: what it does not know is noted as a
 //! [`Doubt`](crate::actor::Doubt) and found out before the next request ([`MailboxActor::settle`]).
-//! A job (see `write::bulk`) is always finished before anything else changes the mailbox, because
-//! a COPY in progress has put messages where the next new ones would go.
+//! A job (see `write::bulk`) that was left is taken up again before the next change, which may
+//! have to wait for it: a COPY in progress has put messages where the next new ones would go.
 //!
 //! A step of a job may be refused for good: the quota was lowered, a row is damaged. Then the job
 //! ends: what a COPY has put is taken back, or, where even that is refused, shown as it is. So a
 //! job can never keep a mailbox from being activated, but as long as the store is away.
 
 use crate::actor::MailboxActor;
-use crate::attempt::{Outcome, WriteBody};
+use crate::attempt::{Busy, Outcome, WriteBody};
 use crate::authorise;
+use crate::job::Running;
+use crate::retry::{self, GivenUp};
 use crate::write::bulk::{self, Progress};
 use base::router::Parcel;
-use base::{Blame, Change, CommandId, Error, Kind, Result};
+use base::{Change, CommandId, Error, Kind, Result};
 use contract_directory::Account;
 use contract_mailbox::{Principal, Write, WriteReply};
-use contract_store::transact;
 use contract_transport::{QueueCall, QueueHint};
 use std::sync::Arc;
 
 /// How often a command is tried again when the cache turns out to be old. Twice means that
 /// somebody else writes under our fence: a bug.
-const RELOADS_MAX: u32 = 3;
+pub(crate) const RELOADS_MAX: u32 = 3;
 
 /// A command, and who wants it.
 #[derive(Clone, Copy)]
-struct Task<'t> {
-    owner: &'t Account,
-    who: Principal,
-    command: CommandId,
-    request: &'t Write,
+pub(crate) struct Task<'t> {
+    pub(crate) owner: &'t Account,
+    pub(crate) who: Principal,
+    pub(crate) command: CommandId,
+    pub(crate) request: &'t Write,
 }
 
-/// How driving a command ended.
-enum Driven {
-    /// It is done.
+/// What became of a change that was asked for.
+pub(crate) enum Written {
+    /// It is made.
+    Done(WriteReply),
+    /// It is a job, and its first transaction is committed.
+    Begun(Progress),
+    /// It is the job that is under way.
+    Joins,
+    /// It has not begun and cannot before the job under way has ended.
+    MustWait,
+}
+
+/// How a transaction of a command ended.
+pub(crate) enum Driven {
+    /// The command is done.
     Done(WriteReply),
     /// It was refused, and has left nothing behind that must not be seen.
     Refused(Error),
+    /// It goes on from here; it is being taken back if there is an error.
+    Goes(Progress, Option<Error>),
+    /// It has not begun and must wait.
+    MustWait,
     /// It has not begun: the cache does not know what is stored.
     CacheIsOld,
 }
 
 /// Whether an error says nothing about the command itself: the same will do at another time.
-fn is_passing(error: &Error) -> bool {
+pub(crate) fn is_passing(error: &Error) -> bool {
     matches!(
         error.kind,
         Kind::Unavailable | Kind::Fenced | Kind::Timeout | Kind::Overloaded | Kind::OutOfSpace
@@ -54,49 +71,70 @@ fn is_passing(error: &Error) -> bool {
 }
 
 impl MailboxActor {
-    /// Runs a command to its end.
+    /// Runs a command to its end, or to the end of its first transaction. `in_turn` says that
+    /// nobody has waited longer to begin a job.
     pub(crate) async fn write(
         &mut self,
         who: Principal,
         command: CommandId,
         request: &Write,
-    ) -> Result<WriteReply> {
+        in_turn: bool,
+    ) -> Result<Written> {
         let owner = self.context.directory.account(self.account).await?;
-        authorise::write(&*self.context.directory, &owner, who, request).await?;
+        authorise::write(&self.context, &owner, who, request).await?;
         let task = Task { owner: &owner, who, command, request };
         for _ in 0..=RELOADS_MAX {
             self.settle().await?;
-            match self.drive(task, Progress::default()).await? {
-                Driven::Done(reply) => return Ok(reply),
+            if self.job.as_ref().is_some_and(|job| job.is(who, command)) {
+                return Ok(Written::Joins);
+            }
+            let busy = Busy {
+                reserved: self.job.as_ref().and_then(Running::hidden),
+                no_job: self.job.is_some() || !in_turn,
+            };
+            match self.step(task, &Progress::default(), busy).await? {
+                Driven::Done(reply) => return Ok(Written::Done(reply)),
                 Driven::Refused(error) => return Err(error),
+                Driven::Goes(progress, _) => return Ok(Written::Begun(progress)),
+                Driven::MustWait => return Ok(Written::MustWait),
                 Driven::CacheIsOld => self.doubt.stale = true,
             }
         }
         Err(Error::internal("somebody else writes under this fence"))
     }
 
-    /// Finds out what is in doubt: shuts out a commit that may still land, reads the cache again,
-    /// finishes the job that waits.
+    /// Finds out what is in doubt, and takes up the job that was left.
     ///
     /// # Errors
     /// Passing ones; the doubt stays.
     pub(crate) async fn settle(&mut self) -> Result<()> {
-        for _ in 0..=RELOADS_MAX {
-            if self.doubt.suspect {
-                let slot = self.fence.slot;
-                self.fence = self.context.control.renew(slot, &self.fence).await?;
-                self.doubt.suspect = false;
-                self.doubt.stale = true;
+        self.refresh().await?;
+        if self.doubt.job && self.job.is_none() {
+            let load = bulk::Load(self.keys);
+            if let Some(job) = contract_store::transact(&self.context.store, load).await? {
+                tracing::info!(mailbox = %self.account, command = %job.command, "finishing a job");
+                self.job = Some(Running::found(job));
             }
-            if self.doubt.stale {
-                self.reload().await?;
-            }
-            if !self.doubt.job {
-                return Ok(());
-            }
-            self.finish_job().await?;
         }
-        Err(Error::internal("somebody else writes under this fence"))
+        self.doubt.job = false;
+        Ok(())
+    }
+
+    /// Shuts out a commit that may still land, and reads the cache again.
+    ///
+    /// # Errors
+    /// Passing ones; the doubt stays.
+    pub(crate) async fn refresh(&mut self) -> Result<()> {
+        if self.doubt.suspect {
+            let slot = self.fence.slot;
+            self.fence = self.context.control.renew(slot, &self.fence).await?;
+            self.doubt.suspect = false;
+            self.doubt.stale = true;
+        }
+        if self.doubt.stale {
+            self.reload().await?;
+        }
+        Ok(())
     }
 
     /// Reads the cache again after it missed a commit, and wakes those who wait for news.
@@ -111,98 +149,76 @@ impl MailboxActor {
         Ok(())
     }
 
-    /// Finishes the bulk command that was left, by the last owner or after an error.
-    async fn finish_job(&mut self) -> Result<()> {
-        if let Some(job) = transact(&self.context.store, bulk::Load(self.keys)).await? {
-            tracing::info!(mailbox = %self.account, command = %job.command, "finishing a job");
-            let owner = self.context.directory.account(self.account).await?;
-            let (who, command) = (job.principal, job.command);
-            let task = Task { owner: &owner, who, command, request: &job.request };
-            match self.drive(task, job.progress).await? {
-                Driven::Done(_) | Driven::Refused(_) => {}
-                Driven::CacheIsOld => {
-                    self.doubt.stale = true;
-                    return Ok(());
-                }
-            }
-        }
-        self.doubt.job = false;
-        Ok(())
-    }
-
-    /// Runs a command from where it is, one transaction after another.
-    async fn drive(&mut self, task: Task<'_>, mut progress: Progress) -> Result<Driven> {
+    /// Runs one transaction of a command from where it is.
+    pub(crate) async fn step(
+        &mut self,
+        task: Task<'_>,
+        progress: &Progress,
+        busy: Busy,
+    ) -> Result<Driven> {
         let Task { owner, who, command, request } = task;
-        let mut refusal = None;
-        loop {
-            let body =
-                WriteBody { mailbox: self, owner, who, command, request, progress: &progress };
-            match transact(&self.context.store, body).await {
-                Ok(Outcome::Applied { reply, draft }) => {
-                    let change = draft.apply(&mut self.cache);
-                    self.context.wakeups.publish(self.account, change);
-                    self.after(request);
-                    return Ok(refusal.map_or(Driven::Done(reply), Driven::Refused));
-                }
-                Ok(Outcome::Advanced { progress: next, draft }) => {
-                    let change = draft.apply(&mut self.cache);
-                    self.context.wakeups.publish(self.account, change);
-                    progress = next;
-                }
-                Ok(Outcome::Before { reply, cache_is_old }) => {
-                    if cache_is_old {
-                        self.after(request);
-                        // It is done whether or not the cache can be read now.
-                        self.doubt.stale = true;
-                        let _later = self.reload().await;
-                    }
-                    return Ok(Driven::Done(reply));
-                }
-                Ok(Outcome::Elsewhere(stored)) => {
-                    self.reload().await?;
-                    progress = Progress { incomplete: true, ..stored };
-                }
-                Ok(Outcome::Ended) => {
-                    self.reload().await?;
-                    let error = refusal.unwrap_or_else(|| Error::internal("a job has gone"));
-                    return Ok(Driven::Refused(error));
-                }
-                Ok(Outcome::CacheIsOld) => return Ok(Driven::CacheIsOld),
-                Err(error) => {
-                    let error = self.failed(error, &mut progress)?;
-                    if progress.steps == 0 {
-                        return Ok(Driven::Refused(error));
-                    }
-                    refusal.get_or_insert(error);
-                }
+        let body = WriteBody { mailbox: self, owner, who, command, request, progress, busy };
+        match retry::transact(&self.context.store, body).await {
+            Ok(Outcome::Applied { reply, draft }) => {
+                let change = draft.apply(&mut self.cache);
+                self.context.wakeups.publish(self.account, change);
+                self.after(request);
+                Ok(Driven::Done(reply))
             }
+            Ok(Outcome::Unchanged { reply }) => Ok(Driven::Done(reply)),
+            Ok(Outcome::Advanced { progress, draft }) => {
+                let change = draft.apply(&mut self.cache);
+                self.context.wakeups.publish(self.account, change);
+                Ok(Driven::Goes(progress, None))
+            }
+            Ok(Outcome::Before { reply, cache_is_old }) => {
+                if cache_is_old {
+                    self.after(request);
+                    // It is done whether or not the cache can be read now.
+                    self.doubt.stale = true;
+                    let _later = self.reload().await;
+                }
+                Ok(Driven::Done(reply))
+            }
+            Ok(Outcome::Elsewhere(stored)) => {
+                self.reload().await?;
+                Ok(Driven::Goes(Progress { incomplete: true, ..stored }, None))
+            }
+            Ok(Outcome::Ended) => {
+                self.reload().await?;
+                Ok(Driven::Refused(Error::internal("a job has gone")))
+            }
+            Ok(Outcome::MustWait) => Ok(Driven::MustWait),
+            Ok(Outcome::CacheIsOld) => Ok(Driven::CacheIsOld),
+            Err(given_up) => self.failed(given_up, progress),
         }
     }
 
     /// What becomes of a command after an error: a passing one is given back, and what it leaves
     /// in doubt noted; after any other, a job goes over to its ending.
-    fn failed(&mut self, error: Error, progress: &mut Progress) -> Result<Error> {
-        let unknown = error.blame() == Blame::Server && error.kind != Kind::Fenced;
+    fn failed(&mut self, given_up: GivenUp, progress: &Progress) -> Result<Driven> {
+        let error = self.doubt(given_up);
         if is_passing(&error) {
-            self.doubt.suspect |= unknown;
-            self.doubt.job |= progress.steps > 0;
             return Err(error);
         }
         if progress.steps == 0 {
-            self.doubt.suspect |= unknown;
-            return Ok(error);
+            return Ok(Driven::Refused(error));
         }
         tracing::error!(mailbox = %self.account, %error, ending = ?progress.ending, "a job ends");
         match progress.ending.next() {
-            Some(ending) => {
-                progress.ending = ending;
-                Ok(error)
-            }
-            None => {
-                self.doubt.suspect = true;
-                Err(error)
-            }
+            Some(ending) => Ok(Driven::Goes(Progress { ending, ..progress.clone() }, Some(error))),
+            None => Err(error),
         }
+    }
+
+    /// Notes what a transaction has left in doubt; gives the reason why it was given up.
+    pub(crate) fn doubt(&mut self, given_up: GivenUp) -> Error {
+        let GivenUp { error, unknown, late } = given_up;
+        if error.kind != Kind::Fenced {
+            self.doubt.suspect |= late;
+            self.doubt.stale |= unknown;
+        }
+        error
     }
 
     /// What follows a commit without being part of it.

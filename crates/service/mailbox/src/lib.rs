@@ -3,8 +3,9 @@
 //!
 //! - [`MailboxService`] is what callers hold: it names the owner and asks through the router.
 //! - [`start`] registers the host that serves this node's mailboxes.
-//! - `actor` runs commands and reads; `attempt` is one transaction of a command; `unit` its
-//!   changes; `write/` and `read/` one file per request; `rows/` what is stored and where.
+//! - `actor` runs commands and reads, `job` those that take many transactions; `attempt` is one
+//!   transaction of a command; `unit` its changes; `write/` and `read/` one file per request;
+//!   `authorise` says who may; `rows/` what is stored and where.
 
 mod activate;
 mod actor;
@@ -12,10 +13,14 @@ mod associated;
 mod attempt;
 mod authorise;
 mod cache;
+mod compact;
 mod content;
 mod context;
 mod drive;
+mod gather;
+mod job;
 mod message;
+mod purge;
 mod read;
 mod retry;
 mod rows;
@@ -30,7 +35,7 @@ mod write;
 
 pub use context::Config;
 pub use service::{MailboxService, Parts, start};
-pub use verify::{Report, verify};
+pub use verify::{Report, next_mailbox, verify};
 
 use base::QueueId;
 use base::router::{ServiceId, Target};

@@ -1,10 +1,10 @@
 //! Finding messages in a folder's index by UID.
 
-use crate::rows;
 use crate::unit::Unit;
+use crate::write::bulk::Progress;
 use base::{FolderId, Uid};
 use contract_mailbox::{IndexBlock, IndexEntry, UidSet};
-use contract_store::{BodyError, Isolation, RangeRead};
+use contract_store::BodyError;
 use std::sync::Arc;
 
 /// The messages of a folder that are in the set and after a UID, in order, at most `limit`, and
@@ -21,14 +21,30 @@ pub(crate) async fn select(
     between(unit, folder, uids, begin, end, limit).await
 }
 
-/// The messages that an unfinished bulk copy has put behind a folder's end, as [`select`].
-pub(crate) async fn select_hidden(
+/// The next messages of a command over many, as [`select`]: of those that the folder had when the
+/// command began.
+pub(crate) async fn select_next(
     unit: &mut Unit<'_>,
     folder: FolderId,
+    uids: &UidSet,
+    progress: &mut Progress,
+    limit: usize,
+) -> Result<(Vec<IndexEntry>, bool), BodyError> {
+    let visible = unit.visible_end(folder)?;
+    let end = visible.min(*progress.until.get_or_insert(visible));
+    let begin = Uid(progress.after.0.saturating_add(1));
+    between(unit, folder, uids, begin, end, limit).await
+}
+
+/// The messages of a folder from one UID up to (not including) another, as [`select`], whether or
+/// not they are to be seen.
+pub(crate) async fn select_from(
+    unit: &mut Unit<'_>,
+    folder: FolderId,
+    begin: Uid,
     end: Uid,
     limit: usize,
 ) -> Result<(Vec<IndexEntry>, bool), BodyError> {
-    let begin = unit.visible_end(folder)?;
     between(unit, folder, &UidSet::all(), begin, end, limit).await
 }
 
@@ -43,6 +59,7 @@ async fn between(
 ) -> Result<(Vec<IndexEntry>, bool), BodyError> {
     let mut found = Vec::new();
     let mut block: Option<Arc<IndexBlock>> = None;
+    let end_number = end.0.saturating_sub(1) / IndexBlock::UIDS;
     for (first, last) in uids.ranges() {
         let first = (*first).max(begin.0);
         let last = (*last).min(end.0.saturating_sub(1));
@@ -55,10 +72,13 @@ async fn between(
             let known = block.take().filter(|block| block.number >= number);
             let next = match known {
                 Some(block) => block,
-                None => match next_block(unit, folder, number, end).await? {
-                    Some(block) => block,
-                    None => return Ok((found, false)),
-                },
+                None => {
+                    let many = limit > 1 && last_number > number;
+                    match unit.next_block(folder, number, end_number, many).await? {
+                        Some(block) => block,
+                        None => return Ok((found, false)),
+                    }
+                }
             };
             for entry in &next.entries {
                 if entry.uid.0 < first || entry.uid.0 > last {
@@ -74,35 +94,4 @@ async fn between(
         }
     }
     Ok((found, false))
-}
-
-/// The first block from a number on that can hold a UID before `end`.
-async fn next_block(
-    unit: &Unit<'_>,
-    folder: FolderId,
-    number: u32,
-    end: Uid,
-) -> Result<Option<Arc<IndexBlock>>, BodyError> {
-    if let Some(block) = unit.known_block(folder, number) {
-        return Ok(Some(block));
-    }
-    let mut range = unit.keys.blocks_from(folder, number);
-    let last = end.0.saturating_sub(1) / IndexBlock::UIDS;
-    range.end = unit.keys.block(folder, last.saturating_add(1));
-    let mut next = Some(RangeRead::all(&range).limit(1));
-    let mut stored = None;
-    while let Some(read) = next {
-        let page = unit.tx.get_range(&read, Isolation::Serializable).await?;
-        if let Some(row) = page.rows.first() {
-            stored = Some(rows::decode_block(&row.value)?);
-            break;
-        }
-        next = read.after(&page);
-    }
-    // What this command has changed so far is not in the store's rows yet.
-    let before = stored.as_ref().map_or(last, |block| block.number);
-    if let Some(drafted) = unit.drafted_block(folder, number, before) {
-        return Ok(Some(drafted));
-    }
-    Ok(stored.map(Arc::new))
 }

@@ -2,6 +2,7 @@
 
 use crate::actor::{Args, MailboxActor, Message};
 use crate::context::{Config, Context};
+use crate::purge;
 use crate::wakeups::Wakeups;
 use async_trait::async_trait;
 use base::actor::{Population, PopulationOptions};
@@ -93,7 +94,8 @@ pub fn start(config: Config, parts: Parts, local: &LocalRouter) -> Arc<MailboxSe
         move |account: &AccountId| Args { context: context.clone(), account: *account }
     };
     let population = Population::new(options, args);
-    local.register(ServiceId::MAILBOX, Arc::new(MailboxHost { population: population.clone() }));
+    let host = MailboxHost { context: context.clone(), population: population.clone() };
+    local.register(ServiceId::MAILBOX, Arc::new(host));
     Arc::new(MailboxService { context, population })
 }
 
@@ -148,7 +150,8 @@ impl Mailboxes for MailboxService {
             | Write::DeleteFolder(_)
             | Write::SetRead { .. }
             | Write::DeleteItems { .. }
-            | Write::CreateSearchFolder { .. } => LONG_REQUEST_TIME,
+            | Write::CreateSearchFolder { .. }
+            | Write::Purge => LONG_REQUEST_TIME,
             _ => REQUEST_TIME,
         };
         match self.ask(mailbox, Request::Write { who, command, request }, time).await? {
@@ -164,6 +167,7 @@ impl Mailboxes for MailboxService {
 
 /// Serves the mailboxes that this node owns.
 struct MailboxHost {
+    context: Arc<Context>,
     population: Population<AccountId, MailboxActor>,
 }
 
@@ -177,6 +181,11 @@ impl Host for MailboxHost {
             Request::Read { who, request } => {
                 let message = |reply| Message::Read { who, request, reply };
                 Answer::Read(self.population.call(&account, message, deadline).await?)
+            }
+            // The account is gone, and with it what an actor is started from.
+            Request::Write { who, request: Write::Purge, .. } => {
+                purge::run(&self.context, account, who).await?;
+                Answer::Write(WriteReply::Done)
             }
             Request::Write { who, command, request } => {
                 let message = |reply| Message::Write { who, command, request, reply };

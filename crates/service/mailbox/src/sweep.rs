@@ -1,15 +1,21 @@
 //! Housekeeping of one mailbox, once a day while it is in use: results and dedupe rows that have
-//! had their time, and removed items that can no longer be recovered.
+//! had their time, removed items that can no longer be recovered, and what nobody needs to know
+//! any more of what has gone.
 
 use crate::actor::MailboxActor;
 use crate::associated;
+use crate::compact::{self, Keep};
+use crate::context::Config;
+use crate::retry;
 use crate::rows;
 use crate::rows::ResultRow;
 use crate::unit::Unit;
 use crate::write::deliver::DEDUPE_MS;
-use base::{FolderId, Kind, Result, SessionId, Timestamp, Uid};
+use base::{FolderId, Result, SessionId, Timestamp, Uid};
+use bytes::Bytes;
 use contract_mailbox::{IndexEntry, Principal, SpecialUse, UidSet};
-use contract_store::{Attempt, Body, BodyError, Isolation, RangeRead, Transaction, transact};
+use contract_store::{Attempt, Body, BodyError, Isolation, KeyRange, RangeRead, Transaction};
+use contract_transport::rows as queue_rows;
 use futures::future::BoxFuture;
 
 /// How often it runs, in milliseconds.
@@ -25,6 +31,10 @@ pub(crate) const AGAIN_MS: i64 = 10 * 60 * 1000;
 /// How many answers one run looks at.
 const RESULTS_AT_ONCE: usize = 500;
 
+/// How many dedupe rows one transaction looks at, and how many queue entries at once for them.
+const DELIVERIES_AT_ONCE: usize = 500;
+const LOOKUPS_AT_ONCE: usize = 64;
+
 /// How many messages one transaction purges.
 const CHUNK: usize = 200;
 
@@ -38,21 +48,23 @@ pub(crate) fn is_due(mailbox: &MailboxActor) -> bool {
 /// so that the mailbox can serve others in between.
 pub(crate) async fn run(mailbox: &mut MailboxActor) -> Result<bool> {
     mailbox.settle().await?;
+    if mailbox.job.is_some() {
+        return Ok(false);
+    }
     let owner = mailbox.context.directory.account(mailbox.account).await?;
     let body = Sweep { mailbox, owner: &owner };
-    let swept = match transact(&mailbox.context.store, body).await {
+    let swept = match retry::transact(&mailbox.context.store, body).await {
         Ok(swept) => swept,
-        Err(error) => {
-            mailbox.doubt.suspect |= error.kind != Kind::Fenced;
-            return Err(error);
-        }
+        Err(given_up) => return Err(mailbox.doubt(given_up)),
     };
-    let Some((draft, more)) = swept else {
+    let Some((draft, next)) = swept else {
         // An attempt of ours whose outcome was unknown, as a rule. Look what is left to do.
         mailbox.doubt.stale = true;
         return Ok(is_due(mailbox));
     };
     draft.apply(&mut mailbox.cache);
+    let more = next.is_some();
+    mailbox.sweep_from = next.unwrap_or_default();
     Ok(more)
 }
 
@@ -61,8 +73,18 @@ struct Sweep<'s> {
     owner: &'s contract_directory::Account,
 }
 
-/// What the cache must learn, and whether there is more; `None` if the cache is old.
-type Swept = Option<(crate::unit::Draft, bool)>;
+/// Where housekeeping goes on.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Place {
+    /// Dedupe rows before this key have been looked at.
+    deliveries: Bytes,
+    /// The history of folders before this one has been.
+    folder: FolderId,
+}
+
+/// What the cache must learn, and, if there is more to do, where to go on; `None` if the cache is
+/// old.
+type Swept = Option<(crate::unit::Draft, Option<Place>)>;
 
 impl Body<Swept> for Sweep<'_> {
     fn run<'a>(
@@ -85,22 +107,62 @@ impl Sweep<'_> {
         let mut unit =
             Unit::new(tx, &mailbox.context, self.owner, Principal::System, &mailbox.cache);
         let now = unit.now;
-        tx.clear_range(&unit.keys.deliveries_before(now.plus_ms(-DEDUPE_MS)));
-        let more = if unit.on_hold {
+        let mut place = mailbox.sweep_from.clone();
+        let more = if forget_deliveries(&unit, now.plus_ms(-DEDUPE_MS), &mut place).await? {
+            true
+        } else if unit.on_hold {
             false
         } else {
             let limit = now.plus_ms(-mailbox.context.config.recoverable_ms);
             purge_expired(&mut unit, limit).await?
         };
-        if !more {
-            let from = SessionId(u128::from(mailbox.context.env.random.u64()) << 64);
-            forget_results(&unit, from, now.plus_ms(-RESULTS_MS)).await?;
+        if more {
+            return Ok(Some((unit.flush()?, Some(place))));
         }
-        if !more {
-            unit.summary().swept = now;
+        let Config { history_ms, tombstones_max, .. } = mailbox.context.config;
+        let keep = Keep { history_ms, tombstones_max };
+        if let Some(next) = compact::run(&mut unit, place.folder, keep).await? {
+            place.folder = next;
+            return Ok(Some((unit.flush()?, Some(place))));
         }
-        Ok(Some((unit.flush()?, more)))
+        let from = SessionId(u128::from(mailbox.context.env.random.u64()) << 64);
+        forget_results(&unit, from, now.plus_ms(-RESULTS_MS)).await?;
+        unit.summary().swept = now;
+        Ok(Some((unit.flush()?, None)))
     }
+}
+
+/// Removes the dedupe rows of messages accepted before a moment, but for those that are in the
+/// queue still, from a place on and a chunk at a time; answers whether there are more.
+async fn forget_deliveries(
+    unit: &Unit<'_>,
+    before: Timestamp,
+    place: &mut Place,
+) -> Result<bool, BodyError> {
+    let mut range = unit.keys.deliveries_before(before);
+    if place.deliveries >= range.end {
+        return Ok(false);
+    }
+    range.begin = range.begin.max(place.deliveries.clone());
+    let read = RangeRead::all(&range).limit(DELIVERIES_AT_ONCE);
+    let page = unit.tx.get_range(&read, Isolation::Snapshot).await?;
+    for rows in page.rows.chunks(LOOKUPS_AT_ONCE) {
+        let queued = rows.iter().map(|row| async {
+            let Some(queue) = unit.keys.delivered(&row.key) else { return Ok(None) };
+            let entry = queue_rows::entry_key(unit.queue_slot(queue), queue);
+            unit.tx.get(&entry, Isolation::Snapshot).await
+        });
+        let queued = futures::future::try_join_all(queued).await?;
+        for (row, _) in rows.iter().zip(queued).filter(|(_, entry)| entry.is_none()) {
+            unit.tx.clear(&row.key);
+        }
+    }
+    // Those that stay must not keep those behind them from being looked at.
+    place.deliveries = match page.rows.last() {
+        Some(last) if page.more => KeyRange::single(&last.key).end,
+        _ => range.end,
+    };
+    Ok(page.more)
 }
 
 /// Removes answers that nobody asks for any more. Looks at a bounded number, from a random place
@@ -182,6 +244,7 @@ async fn expired_items(
 /// Removes what is left of an emptied folder: its row and its history.
 fn forget_folder(unit: &mut Unit<'_>, folder: FolderId) {
     unit.tx.clear_range(&unit.keys.history(folder));
+    unit.tx.clear_range(&unit.keys.tombstones(folder));
     unit.tx.clear_range(&unit.keys.collections(folder));
     unit.tx.clear_range(&unit.keys.read_by_all(folder));
     unit.remove_folder(folder);

@@ -6,20 +6,29 @@
 //! transaction at once. Nothing of it reaches the cache before the commit has succeeded
 //! ([`Draft::apply`]), so an attempt that fails leaves no trace.
 
+mod draft;
+mod index;
+
+pub(crate) use draft::Draft;
+pub(crate) use index::{Hidden, reserved};
+
+use crate::authorise::{self, Standing};
 use crate::cache::Cache;
 use crate::context::Context;
 use crate::rows::keys::Keys;
-use crate::rows::{self, FolderRow, Summary};
-use base::{Change, Error, FolderId, ItemId, Kind, QueueId, Result, Slot, Timestamp, Uid};
-use bytes::Bytes;
+use crate::rows::{FolderRow, Summary};
+use base::{Change, Error, FolderId, ItemId, Kind, QueueId, Result, Slot, Timestamp};
 use contract_blob::Blobs;
 use contract_control::Control;
 use contract_directory::{Account, Quota};
 use contract_mailbox::index::NamedFlags;
-use contract_mailbox::{Flags, FolderInfo, IndexBlock, IndexEntry, Keywords, Principal};
-use contract_store::{BodyError, Isolation, Transaction};
-use std::collections::BTreeMap;
+use contract_mailbox::{Flags, FolderInfo, IndexBlock, Keywords, Principal};
+use contract_store::Transaction;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// The longest name of a keyword, in bytes.
+const KEYWORD_BYTES_MAX: usize = 255;
 
 /// What a command may use: the transaction, the mailbox as it was, and the world around.
 pub(crate) struct Unit<'a> {
@@ -35,23 +44,19 @@ pub(crate) struct Unit<'a> {
     pub(crate) chunk: usize,
     /// Whether nothing may be purged.
     pub(crate) on_hold: bool,
+    /// What the principal is to this mailbox.
+    pub(crate) standing: Standing,
+    /// A folder that a COPY in progress is filling, unless this is that COPY.
+    pub(crate) reserved: Option<FolderId>,
+    /// A folder whose new messages search folders do not show yet, because nobody may see them.
+    pub(crate) unseen: Option<FolderId>,
     control: &'a dyn Control,
     cache: &'a Cache,
     draft: Draft,
-    /// A folder whose row is not written yet, because its new messages must not be seen
-    /// (see `write::bulk`).
-    hidden: Option<FolderId>,
-}
-
-/// What a command has changed.
-#[derive(Debug)]
-pub(crate) struct Draft {
-    summary: Summary,
-    summary_row: Bytes,
-    folders: BTreeMap<FolderId, Option<FolderRow>>,
-    blocks: BTreeMap<(FolderId, u32), Arc<IndexBlock>>,
-    keywords: Option<Keywords>,
-    subscriptions: BTreeMap<String, bool>,
+    /// Index blocks that were read and not changed so far.
+    read: BTreeMap<(FolderId, u32), Arc<IndexBlock>>,
+    /// Of this folder all blocks from one number up to another are in `read`, drafted, or absent.
+    scanned: Option<(FolderId, u32, u32)>,
 }
 
 impl<'a> Unit<'a> {
@@ -81,10 +86,14 @@ impl<'a> Unit<'a> {
             quota: owner.quota,
             chunk: context.config.chunk_messages.max(1),
             on_hold: owner.litigation_hold,
+            standing: Standing::of(owner, principal),
+            reserved: None,
+            unseen: None,
             control: &*context.control,
             cache,
             draft,
-            hidden: None,
+            read: BTreeMap::new(),
+            scanned: None,
         }
     }
 
@@ -193,6 +202,7 @@ impl<'a> Unit<'a> {
 
     /// Forgets what was drafted of a folder's index, which the caller clears.
     pub(crate) fn forget_blocks(&mut self, id: FolderId) {
+        self.read.retain(|(folder, _), _| *folder != id);
         self.draft.blocks.retain(|(folder, _), _| *folder != id);
     }
 
@@ -201,114 +211,23 @@ impl<'a> Unit<'a> {
         self.draft.folders.insert(id, None);
     }
 
+    /// The subscriptions before the command.
+    pub(crate) fn subscriptions(&self) -> &BTreeSet<String> {
+        &self.cache.subscriptions
+    }
+
     /// Subscribes to a path, or ends that.
     pub(crate) fn subscribe(&mut self, path: String, on: bool) {
         self.draft.subscriptions.insert(path, on);
     }
 
-    /// Keeps a folder's row from being written, so that what is added to it stays unseen;
-    /// [`Unit::hidden_row`] gives what was not written.
-    pub(crate) fn hide(&mut self, id: FolderId) {
-        self.hidden = Some(id);
-    }
-
-    /// The row that [`Unit::hide`] keeps back, if the command changed it.
-    pub(crate) fn hidden_row(&self) -> Option<&FolderRow> {
-        self.draft.folders.get(&self.hidden?)?.as_ref()
-    }
-
-    /// An index block; an empty one where there is none.
-    pub(crate) async fn block(
-        &mut self,
-        folder: FolderId,
-        number: u32,
-    ) -> Result<&mut IndexBlock, BodyError> {
-        let key = (folder, number);
-        if !self.draft.blocks.contains_key(&key) {
-            let block = match self.cache.blocks.get(&key) {
-                Some(block) => block.clone(),
-                None => {
-                    let row = self.keys.block(folder, number);
-                    Arc::new(match self.tx.get(&row, Isolation::Serializable).await? {
-                        Some(row) => rows::decode_block(&row)?,
-                        None => IndexBlock { number, entries: Vec::new() },
-                    })
-                }
-            };
-            self.draft.blocks.insert(key, block);
-        }
-        let block = self.draft.blocks.entry(key).or_default();
-        Ok(Arc::make_mut(block))
-    }
-
-    /// A block that this command has drafted or the cache holds; to be read only. A block that is
-    /// known to be absent is an empty one.
-    pub(crate) fn known_block(&self, folder: FolderId, number: u32) -> Option<Arc<IndexBlock>> {
-        let key = (folder, number);
-        self.draft.blocks.get(&key).or_else(|| self.cache.blocks.get(&key)).cloned()
-    }
-
-    /// The first block that this command has drafted, between two numbers (both included).
-    pub(crate) fn drafted_block(
-        &self,
-        folder: FolderId,
-        first: u32,
-        last: u32,
-    ) -> Option<Arc<IndexBlock>> {
-        let mut drafted = self.draft.blocks.range((folder, first)..=(folder, last.max(first)));
-        drafted.next().map(|(_, block)| block.clone())
-    }
-
-    /// The UID from which on nothing of a folder is to be seen: messages of an unfinished bulk
-    /// copy may stand there.
-    pub(crate) fn visible_end(&self, folder: FolderId) -> Result<Uid> {
-        match self.cache.folders.get(&folder) {
-            Some(row) => Ok(row.info.uid_next),
-            None => Ok(self.folder(folder)?.info.uid_next),
-        }
-    }
-
-    /// Puts an entry into the index, in place of an earlier one of that UID.
-    pub(crate) async fn put_entry(
-        &mut self,
-        folder: FolderId,
-        entry: IndexEntry,
-    ) -> Result<(), BodyError> {
-        let block = self.block(folder, entry.uid.0 / IndexBlock::UIDS).await?;
-        match block.entries.binary_search_by_key(&entry.uid, |known| known.uid) {
-            Ok(place) => block.entries[place] = entry,
-            Err(place) => block.entries.insert(place, entry),
-        }
-        Ok(())
-    }
-
-    /// A message's entry; it must be there.
-    pub(crate) async fn entry(&self, folder: FolderId, uid: Uid) -> Result<IndexEntry, BodyError> {
-        let number = uid.0 / IndexBlock::UIDS;
-        let block = match self.known_block(folder, number) {
-            Some(block) => Some(block),
-            None => {
-                let key = self.keys.block(folder, number);
-                let row = self.tx.get(&key, Isolation::Serializable).await?;
-                row.map(|row| rows::decode_block(&row).map(Arc::new)).transpose()?
-            }
-        };
-        let found = block.and_then(|block| {
-            let place = block.entries.binary_search_by_key(&uid, |entry| entry.uid).ok()?;
-            Some(block.entries[place])
-        });
-        found.ok_or_else(|| Error::corrupt(format!("{uid} of {folder} is not in the index")).into())
-    }
-
-    /// Takes an entry out of the index.
-    pub(crate) async fn remove_entry(
-        &mut self,
-        folder: FolderId,
-        uid: Uid,
-    ) -> Result<Option<IndexEntry>, BodyError> {
-        let block = self.block(folder, uid.0 / IndexBlock::UIDS).await?;
-        let place = block.entries.binary_search_by_key(&uid, |known| known.uid);
-        Ok(place.ok().map(|place| block.entries.remove(place)))
+    /// Refuses a principal that has not all of these rights in a folder (see
+    /// [`contract_mailbox::Permission`]).
+    ///
+    /// # Errors
+    /// [`Kind::Denied`]; [`Kind::NotFound`].
+    pub(crate) fn require(&self, folder: FolderId, rights: u32) -> Result<()> {
+        authorise::check(self.standing, &self.folder(folder)?.permissions, rights)
     }
 
     /// Flags with keywords as bits; new names get bits.
@@ -322,6 +241,10 @@ impl<'a> Unit<'a> {
             if let Some(bit) = known.bit(name) {
                 flags.keywords |= bit;
                 continue;
+            }
+            if name.is_empty() || name.len() > KEYWORD_BYTES_MAX {
+                let text = format!("A keyword has 1 to {KEYWORD_BYTES_MAX} bytes");
+                return Err(Error::new(Kind::Limit, text));
             }
             let mut known = known.clone();
             if known.0.len() >= Keywords::COUNT_MAX {
@@ -348,79 +271,5 @@ impl<'a> Unit<'a> {
             Some(keywords) => Arc::new(keywords.clone()),
             None => self.cache.keywords.clone(),
         }
-    }
-
-    /// Writes what has changed to the transaction; the last step before the commit.
-    ///
-    /// # Errors
-    /// [`Kind::Internal`] if a row cannot be encoded.
-    pub(crate) fn flush(mut self) -> Result<Draft> {
-        self.draft.summary.writes += 1;
-        self.draft.summary_row = rows::encode(&self.draft.summary)?;
-        self.tx.set(&self.keys.summary(), &self.draft.summary_row);
-        for (id, row) in &self.draft.folders {
-            match row {
-                _ if self.hidden == Some(*id) => {}
-                Some(row) => self.tx.set(&self.keys.folder(*id), &rows::encode(row)?),
-                None => self.tx.clear(&self.keys.folder(*id)),
-            }
-        }
-        if let Some(hidden) = self.hidden {
-            self.draft.folders.remove(&hidden);
-        }
-        for ((folder, number), block) in &self.draft.blocks {
-            let key = self.keys.block(*folder, *number);
-            if block.entries.is_empty() {
-                self.tx.clear(&key);
-            } else {
-                self.tx.set(&key, &rows::encode(&**block)?);
-            }
-        }
-        if let Some(keywords) = &self.draft.keywords {
-            self.tx.set(&self.keys.keywords(), &rows::encode(keywords)?);
-        }
-        for (path, on) in &self.draft.subscriptions {
-            let key = self.keys.subscription(path);
-            if *on { self.tx.set(&key, b"") } else { self.tx.clear(&key) }
-        }
-        Ok(self.draft)
-    }
-}
-
-impl Draft {
-    /// Brings the cache up to what has been committed; answers the newest change number.
-    pub(crate) fn apply(self, cache: &mut Cache) -> Change {
-        cache.summary = self.summary;
-        cache.summary_row = self.summary_row;
-        if !self.folders.is_empty() {
-            let folders = Arc::make_mut(&mut cache.folders);
-            for (id, row) in self.folders {
-                match &row {
-                    Some(row) if row.search.is_some() => cache.searches.insert(id),
-                    _ => cache.searches.remove(&id),
-                };
-                match row {
-                    Some(row) => folders.insert(id, row),
-                    None => folders.remove(&id),
-                };
-            }
-        }
-        for ((folder, _), block) in self.blocks {
-            cache.remember_block(folder, block);
-        }
-        if let Some(keywords) = self.keywords {
-            cache.keywords = Arc::new(keywords);
-        }
-        if !self.subscriptions.is_empty() {
-            let subscriptions = Arc::make_mut(&mut cache.subscriptions);
-            for (path, on) in self.subscriptions {
-                if on {
-                    subscriptions.insert(path)
-                } else {
-                    subscriptions.remove(&path)
-                };
-            }
-        }
-        Change(cache.summary.next_change.saturating_sub(1))
     }
 }

@@ -1,5 +1,10 @@
-//! A world of one node: memory store, blobs, directory, mailboxes. Everything is encoded on its
-//! way through the router, as it would be between nodes.
+//! A world of one node: a store, blobs, directory, mailboxes. Everything is encoded on its way
+//! through the router, as it would be between nodes.
+//!
+//! The store is the one that `RIALTO_TEST_STORE` names (`store_testing`), by default the one in
+//! memory. All tests see it as the contract does, but for those that make it fail or count what it
+//! does ([`World::memory`]): these begin with [`in_memory`] and are passed over with any other
+//! store.
 
 use base::env::Env;
 use base::router::{LocalRouter, Router};
@@ -22,6 +27,8 @@ use service_mailbox::{Config, MailboxService, Parts};
 use std::sync::Arc;
 use store_blobs::StoreBlobs;
 use store_memory::{Faults, MemoryStore};
+use store_testing::TestStore;
+pub(crate) use store_testing::in_memory;
 
 /// The domain of every account.
 pub(crate) const DOMAIN: &str = "rialto.test";
@@ -29,7 +36,9 @@ pub(crate) const DOMAIN: &str = "rialto.test";
 /// One node over one store. [`World::node`] starts another on the same store, which takes over.
 pub(crate) struct World {
     pub(crate) env: Env,
-    pub(crate) store: MemoryStore,
+    pub(crate) store: Arc<dyn Store>,
+    /// The same, where it is the one in memory.
+    memory: Option<MemoryStore>,
     pub(crate) blobs: Arc<dyn Blobs>,
     pub(crate) directory: Arc<DirectoryService>,
     pub(crate) config: Config,
@@ -50,45 +59,62 @@ pub(crate) fn run<T, F: Future<Output = T>>(seed: u64, test: impl FnOnce(World) 
     Universe::run(seed, async |env| test(World::new(env, Config::default()).await).await)
 }
 
+/// As [`run`], with mailboxes served in another manner.
+pub(crate) fn run_with<T, F: Future<Output = T>>(
+    seed: u64,
+    config: Config,
+    test: impl FnOnce(World) -> F,
+) -> T {
+    Universe::run(seed, async |env| test(World::new(env, config).await).await)
+}
+
 impl World {
     /// A world without accounts and without faults.
     pub(crate) async fn new(env: Env, config: Config) -> Self {
-        let store = MemoryStore::new(env.clock.clone(), &*env.random);
-        let dynamic: Arc<dyn Store> = Arc::new(store.clone());
-        let blobs: Arc<dyn Blobs> =
-            Arc::new(StoreBlobs::open(dynamic.clone(), &env).await.unwrap());
+        let TestStore { dynamic, memory } = store_testing::open(&env);
+        Self { memory, ..Self::over(env, config, dynamic).await }
+    }
+
+    /// A world over a given store.
+    pub(crate) async fn over(env: Env, config: Config, store: Arc<dyn Store>) -> Self {
+        let blobs: Arc<dyn Blobs> = Arc::new(StoreBlobs::open(store.clone(), &env).await.unwrap());
         let directory =
-            DirectoryService::start(DirectoryConfig::default(), dynamic.clone(), env.clone());
+            DirectoryService::start(DirectoryConfig::default(), store.clone(), env.clone());
         let domain = Domain { name: DOMAIN.into(), kind: DomainKind::Authoritative, default: true };
         directory.create_domain(&Actor::System, domain).await.unwrap();
-        let node = start(&env, &dynamic, &blobs, &directory, config).await;
-        let faults = Mutex::new(Faults::default());
-        Self { env, store, blobs, directory, config, node, accounts: Mutex::default(), faults }
+        let node = start(&env, &store, &blobs, &directory, config).await;
+        let (accounts, faults) = (Mutex::default(), Mutex::default());
+        Self { env, store, memory: None, blobs, directory, config, node, accounts, faults }
+    }
+
+    /// The store in memory, to be made to fail, or asked what it has done; only in tests that
+    /// begin with [`in_memory`].
+    pub(crate) fn memory(&self) -> &MemoryStore {
+        self.memory.as_ref().expect("a test that begins with in_memory")
     }
 
     /// Starts another node on the same store, which takes over every slot.
     pub(crate) async fn another_node(&self) -> Node {
-        let store: Arc<dyn Store> = Arc::new(self.store.clone());
-        start(&self.env, &store, &self.blobs, &self.directory, self.config).await
+        start(&self.env, &self.store, &self.blobs, &self.directory, self.config).await
     }
 
     /// Makes the store fail at random from now on.
     pub(crate) fn inject(&self, faults: Faults) {
         *self.faults.lock() = faults;
-        self.store.inject(faults);
+        self.memory().inject(faults);
     }
 
     /// Does something while the store does not fail.
     pub(crate) async fn quietly<T>(&self, what: impl AsyncFnOnce() -> T) -> T {
-        self.store.inject(Faults::default());
+        let Some(memory) = &self.memory else { return what().await };
+        memory.inject(Faults::default());
         let result = what().await;
-        self.store.inject(*self.faults.lock());
+        memory.inject(*self.faults.lock());
         result
     }
 
     /// Makes an account; the store does not fail meanwhile.
     pub(crate) async fn account(&self, name: &str) -> AccountId {
-        self.store.inject(Faults::default());
         let new = NewAccount {
             address: Address::new(name, DOMAIN),
             display_name: String::new(),
@@ -97,17 +123,18 @@ impl World {
             quota: None,
             role: Role::None,
         };
-        let account = self.directory.create_account(&Actor::System, new).await.unwrap();
-        self.store.inject(*self.faults.lock());
+        let create = async || self.directory.create_account(&Actor::System, new).await.unwrap();
+        let account = self.quietly(create).await;
         self.accounts.lock().push(account.id);
         account.id
     }
 
     /// Changes an account; the store does not fail meanwhile.
     pub(crate) async fn change_account(&self, account: AccountId, change: AccountChange) {
-        self.store.inject(Faults::default());
-        self.directory.update_account(&Actor::System, account, change).await.unwrap();
-        self.store.inject(*self.faults.lock());
+        let update = async || {
+            self.directory.update_account(&Actor::System, account, change).await.unwrap();
+        };
+        self.quietly(update).await;
     }
 
     /// A new session of the owner.

@@ -1,20 +1,20 @@
 //! The queue of one slot: which messages wait there, and which are being worked on.
 //!
 //! The actor decides; rounds run beside it, each message at most once at a time, and report back.
-//! Everything it knows stands in rows, so it may be unloaded and started anew at any time.
+//! Everything it knows stands in rows, so it may be unloaded and started anew at any time; it
+//! remembers little more than when each message is due (`messages`).
 
 use crate::context::{Claim, Context};
+use crate::messages::{Fresh, Messages};
 use crate::round::{Left, Work};
 use crate::state::State;
 use crate::{admin, settle};
 use base::actor::{Actor, Context as ActorContext, Inbox, Next, Reply};
-use base::{Deadline, Error, Kind, QueueId, Result, Slot, Timestamp};
-use codec_mime::ParsedMessage;
+use base::{Deadline, Error, Kind, QueueId, Result, Slot};
 use contract_control::Fence;
 use contract_store::{Attempt, Body, BodyError, Isolation, RangeRead, Transaction, transact};
 use contract_transport::{QueueCall, QueueEntry, QueueHint, rows};
-use futures::future::BoxFuture;
-use std::collections::BTreeMap;
+use futures::future::{BoxFuture, try_join_all};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,11 +22,17 @@ use std::time::Duration;
 /// slot is read again at the next wake-up.
 const REPORT_TIME: Duration = Duration::from_secs(60);
 
-/// How soon a slot is looked at again after something went wrong with the store, in milliseconds.
+/// How soon a slot is looked at again after something went wrong with the store, in milliseconds;
+/// twice as long after each further time, to [`AGAIN_MS_MAX`].
 const AGAIN_MS: i64 = 1_000;
 
-/// How many entries one transaction reads.
+/// The longest wait of [`AGAIN_MS`].
+const AGAIN_MS_MAX: i64 = 60_000;
+
+/// Of how many messages one transaction reads the states.
 const PAGE: usize = 200;
+
+const DAMAGED: &str = "a queued message is damaged and set aside";
 
 /// What a queue actor is sent.
 pub(crate) enum Message {
@@ -50,16 +56,9 @@ pub(crate) struct QueueActor {
     pub(crate) slot: Slot,
     pub(crate) fence: Fence,
     inbox: Inbox<Message>,
-    pub(crate) messages: BTreeMap<QueueId, Tracked>,
-}
-
-/// One message of the slot.
-pub(crate) struct Tracked {
-    pub(crate) entry: Arc<QueueEntry>,
-    parsed: Option<Arc<ParsedMessage>>,
-    pub(crate) state: State,
-    /// Whether a round is working on it; the state is old then.
-    pub(crate) working: bool,
+    pub(crate) messages: Messages,
+    /// How often in a row something went wrong.
+    errors: u32,
 }
 
 impl Actor for QueueActor {
@@ -70,8 +69,8 @@ impl Actor for QueueActor {
     async fn start(args: Args, actor: &ActorContext<Message>) -> Result<Self> {
         let Args { context, slot } = args;
         let fence = context.control.fence(slot).await?;
-        let messages = BTreeMap::new();
-        let mut queue = Self { context, slot, fence, inbox: actor.inbox(), messages };
+        let messages = Messages::default();
+        let mut queue = Self { context, slot, fence, inbox: actor.inbox(), messages, errors: 0 };
         queue.read_slot().await?;
         queue.start_due();
         Ok(queue)
@@ -85,11 +84,15 @@ impl Actor for QueueActor {
                 reply.send(result);
                 if fenced { Err(Error::new(Kind::Fenced, "")) } else { Ok(()) }
             }
-            Message::Ended { queue, left } => self.ended(queue, left).await,
+            Message::Ended { queue, left } => self.ended(queue, left),
             Message::Crashed { queue } => self.crashed(queue).await,
         };
         match result {
-            Err(error) if error.kind == Kind::Fenced => Ok(Next::Stop),
+            Err(error) if error.kind == Kind::Fenced => {
+                // If the slot is still this node's (its fence was renewed), the next life goes on.
+                self.look_again();
+                Ok(Next::Stop)
+            }
             Err(error) => {
                 tracing::warn!(slot = %self.slot, %error, "a queue must be looked at again");
                 self.look_again();
@@ -107,7 +110,8 @@ impl QueueActor {
     async fn call(&mut self, call: QueueCall) -> Result<()> {
         match call {
             QueueCall::Hint(hint) => {
-                self.take(hint);
+                let QueueHint { queue, entry, parsed } = hint;
+                self.messages.hint(queue, Fresh { entry, parsed });
                 Ok(())
             }
             QueueCall::Wake => self.read_slot().await,
@@ -119,35 +123,15 @@ impl QueueActor {
         }
     }
 
-    /// Takes a message that has just been accepted, without reading it.
-    fn take(&mut self, hint: QueueHint) {
-        self.messages.entry(hint.queue).or_insert_with(|| Tracked {
-            entry: hint.entry,
-            parsed: Some(hint.parsed),
-            state: State::default(),
-            working: false,
-        });
-    }
-
     /// Brings what is known up to what is stored, but for messages that are being worked on.
     async fn read_slot(&mut self) -> Result<()> {
         let mut after = None;
         loop {
-            let body = ReadEntries { slot: self.slot, after };
+            let body = ReadStates { slot: self.slot, after };
             let (page, last) = transact(&self.context.store, body).await?;
             after = last;
-            for (entry, state) in page {
-                let known = self.messages.get_mut(&entry.queue);
-                match known {
-                    Some(tracked) if tracked.working => {}
-                    Some(tracked) => tracked.state = state,
-                    None => {
-                        let entry = Arc::new(entry);
-                        let tracked =
-                            Tracked { entry: entry.clone(), parsed: None, state, working: false };
-                        self.messages.insert(entry.queue, tracked);
-                    }
-                }
+            for (queue, state) in page {
+                self.messages.note(queue, &state);
             }
             if after.is_none() {
                 return Ok(());
@@ -155,48 +139,32 @@ impl QueueActor {
         }
     }
 
-    /// Starts a round for every message that has something due, and notes the next moment.
+    /// Starts rounds for messages that have something due, and notes the next moment.
     fn start_due(&mut self) {
         let now = self.context.env.clock.now();
-        let mut next: Option<Timestamp> = None;
-        let mut due = Vec::new();
-        for (queue, tracked) in self.messages.iter().filter(|(_, tracked)| !tracked.working) {
-            match tracked.state.due() {
-                Some(moment) if moment <= now => due.push(*queue),
-                Some(moment) => next = Some(next.map_or(moment, |known| known.min(moment))),
-                None => {}
-            }
+        while let Some((queue, fresh)) = self.messages.begin(now) {
+            self.start_round(queue, fresh);
         }
-        for queue in due {
-            self.start_round(queue);
-        }
-        if let Some(moment) = next {
+        // What is due and not begun will be when one of the rounds has ended.
+        if let Some(moment) = self.messages.next_due().filter(|moment| *moment > now) {
             self.context.due.wake_at(self.slot, moment);
         }
     }
 
-    fn start_round(&mut self, queue: QueueId) {
-        let Some(tracked) = self.messages.get_mut(&queue) else { return };
+    fn start_round(&mut self, queue: QueueId, fresh: Option<Box<Fresh>>) {
         let Some(claim) = Claim::take(&self.context, queue) else {
             // A round of an earlier life of this queue is still at it.
-            self.look_again();
+            let soon = self.context.env.clock.now().plus_ms(AGAIN_MS);
+            self.messages.rest(queue, Some(soon));
             return;
         };
-        tracked.working = true;
-        let work = Work {
-            context: self.context.clone(),
-            slot: self.slot,
-            fence: self.fence,
-            entry: tracked.entry.clone(),
-            parsed: tracked.parsed.clone(),
-            state: tracked.state.clone(),
-        };
+        let (context, slot, fence) = (self.context.clone(), self.slot, self.fence);
         let (inbox, rounds) = (self.inbox.clone(), self.context.rounds.clone());
         tokio::spawn(async move {
             // The semaphore is never closed.
             let Ok(place) = rounds.acquire_owned().await else { return };
             let round = tokio::spawn(async move {
-                let left = work.run().await;
+                let left = work(context, slot, fence, queue, fresh).await;
                 drop(claim);
                 left
             });
@@ -219,24 +187,22 @@ impl QueueActor {
         });
     }
 
-    async fn ended(&mut self, queue: QueueId, left: Left) -> Result<()> {
+    fn ended(&mut self, queue: QueueId, left: Left) -> Result<()> {
+        if !matches!(left, Left::Unknown(_)) {
+            self.errors = 0;
+        }
         match left {
             Left::Nothing => {
-                self.messages.remove(&queue);
+                self.messages.forget(queue);
                 Ok(())
             }
             Left::More(state) => {
-                if let Some(tracked) = self.messages.get_mut(&queue) {
-                    tracked.state = state;
-                    tracked.working = false;
-                    // It may wait for days: what was found in it is found again when needed.
-                    tracked.parsed = None;
-                }
+                self.messages.rest(queue, state.due());
                 Ok(())
             }
             Left::Unknown(error) => {
                 // What is stored may be ahead of what is known: forget it and read again.
-                self.messages.remove(&queue);
+                self.messages.forget(queue);
                 Err(error)
             }
         }
@@ -244,14 +210,12 @@ impl QueueActor {
 
     /// Counts a crash; after the second the message is set aside.
     async fn crashed(&mut self, queue: QueueId) -> Result<()> {
-        let Some(tracked) = self.messages.get_mut(&queue) else { return Ok(()) };
-        tracked.working = false;
-        let mut state = tracked.state.clone();
+        self.messages.forget(queue);
+        let (context, slot, fence) = (&self.context, self.slot, &self.fence);
+        let Some((entry, mut state)) = load(context, slot, queue).await? else { return Ok(()) };
         state.head.crashes += 1;
         let poison = state.is_poison();
         tracing::error!(%queue, crashes = state.head.crashes, poison, "a message crashed its round");
-        let entry = tracked.entry.clone();
-        let (context, slot, fence) = (&self.context, self.slot, &self.fence);
         let settled = settle::write_down(context, slot, fence, &entry, state, Vec::new()).await?;
         self.settled(queue, settled);
         Ok(())
@@ -260,65 +224,134 @@ impl QueueActor {
     /// Takes over what was written down for a message.
     pub(crate) fn settled(&mut self, queue: QueueId, settled: settle::Settled) {
         match settled {
-            settle::Settled::Gone => {
-                self.messages.remove(&queue);
-            }
-            settle::Settled::Kept(state) => {
-                if let Some(tracked) = self.messages.get_mut(&queue) {
-                    tracked.state = state;
-                }
-            }
+            settle::Settled::Gone => self.messages.forget(queue),
+            settle::Settled::Kept(state) => self.messages.rest(queue, state.due()),
             settle::Settled::Elsewhere => {
-                self.messages.remove(&queue);
+                self.messages.forget(queue);
                 self.look_again();
             }
         }
     }
 
-    fn look_again(&self) {
-        let soon = self.context.env.clock.now().plus_ms(AGAIN_MS);
+    fn look_again(&mut self) {
+        let wait_ms = (AGAIN_MS << self.errors.min(10)).min(AGAIN_MS_MAX);
+        self.errors = self.errors.saturating_add(1);
+        let soon = self.context.env.clock.now().plus_ms(wait_ms);
         self.context.due.wake_at(self.slot, soon);
     }
 }
 
-/// Reads a page of a slot's entries with their states.
-pub(crate) struct ReadEntries {
-    pub(crate) slot: Slot,
-    pub(crate) after: Option<QueueId>,
+/// One round of work on a message that is due.
+async fn work(
+    context: Arc<Context>,
+    slot: Slot,
+    fence: Fence,
+    queue: QueueId,
+    fresh: Option<Box<Fresh>>,
+) -> Left {
+    let (entry, parsed, state) = match fresh {
+        Some(fresh) => (fresh.entry, Some(fresh.parsed), State::default()),
+        None => match load(&context, slot, queue).await {
+            Ok(Some((entry, state))) => (Arc::new(entry), None, state),
+            Ok(None) => return Left::Nothing,
+            Err(error) => return Left::Unknown(error),
+        },
+    };
+    let now = context.env.clock.now();
+    if state.due().is_none_or(|due| due > now) {
+        return Left::More(state);
+    }
+    Work { context, slot, fence, entry, parsed, state }.run().await
 }
 
-/// Entries with their states, in order of acceptance, and the last one looked at; none at the end.
-type Entries = (Vec<(QueueEntry, State)>, Option<QueueId>);
+/// What is stored of a message; `None` if it has left the queue, or its rows are damaged.
+///
+/// # Errors
+/// The store's.
+pub(crate) async fn load(
+    context: &Context,
+    slot: Slot,
+    queue: QueueId,
+) -> Result<Option<(QueueEntry, State)>> {
+    transact(&context.store, Load { slot, queue }).await
+}
 
-impl Body<Entries> for ReadEntries {
+struct Load {
+    slot: Slot,
+    queue: QueueId,
+}
+
+impl Body<Option<(QueueEntry, State)>> for Load {
     fn run<'a>(
         &'a mut self,
         tx: &'a dyn Transaction,
         _attempt: Attempt,
-    ) -> BoxFuture<'a, Result<Entries, BodyError>> {
+    ) -> BoxFuture<'a, Result<Option<(QueueEntry, State)>, BodyError>> {
+        Box::pin(async move {
+            let key = rows::entry_key(self.slot, self.queue);
+            match tx.get(&key, Isolation::Serializable).await? {
+                Some(first) => read_message(tx, self.slot, self.queue, &first).await,
+                None => Ok(None),
+            }
+        })
+    }
+}
+
+/// Reads the states of a page of a slot's messages.
+struct ReadStates {
+    slot: Slot,
+    after: Option<QueueId>,
+}
+
+/// States in order of acceptance, and the last message looked at; none at the end.
+type States = (Vec<(QueueId, State)>, Option<QueueId>);
+
+impl Body<States> for ReadStates {
+    fn run<'a>(
+        &'a mut self,
+        tx: &'a dyn Transaction,
+        _attempt: Attempt,
+    ) -> BoxFuture<'a, Result<States, BodyError>> {
         Box::pin(self.read(tx))
     }
 }
 
-impl ReadEntries {
-    async fn read(&self, tx: &dyn Transaction) -> Result<Entries, BodyError> {
+impl ReadStates {
+    async fn read(&self, tx: &dyn Transaction) -> Result<States, BodyError> {
         let mut range = rows::slot_entries(self.slot);
         if let Some(after) = self.after {
             let next = QueueId(after.0.saturating_add(1));
             range.begin = rows::entry_key(self.slot, next);
         }
-        let (mut found, mut last) = (Vec::new(), None);
+        let mut queues = Vec::new();
         let mut next = Some(RangeRead::all(&range).limit(PAGE));
         while let Some(read) = next {
             let page = tx.get_range(&read, Isolation::Snapshot).await?;
             next = read.after(&page);
-            for row in &page.rows {
-                let Some((slot, queue)) = rows::parse_entry_key(&row.key) else { continue };
-                last = Some(queue);
-                found.extend(read_message(tx, slot, queue, &row.value).await?);
-            }
+            let keys = page.rows.iter().map(|row| rows::parse_entry_key(&row.key));
+            queues.extend(keys.flatten().map(|(_, queue)| queue));
         }
-        Ok((found, last))
+        let states = queues.iter().map(|queue| self.state(tx, *queue));
+        let states = try_join_all(states).await?;
+        let last = queues.last().copied();
+        let found = queues.into_iter().zip(states);
+        Ok((found.filter_map(|(queue, state)| Some((queue, state?))).collect(), last))
+    }
+
+    /// A message's state; `None` if it is damaged, which must not keep the others from flowing.
+    async fn state(
+        &self,
+        tx: &dyn Transaction,
+        queue: QueueId,
+    ) -> Result<Option<State>, BodyError> {
+        match State::load(tx, self.slot, queue).await {
+            Ok(state) => Ok(Some(state)),
+            Err(BodyError::Refused(error)) if error.kind == Kind::Corrupt => {
+                tracing::error!(slot = %self.slot, %queue, %error, "{DAMAGED}");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -337,7 +370,7 @@ pub(crate) async fn read_message(
     match read.await {
         Ok(message) => Ok(Some(message)),
         Err(BodyError::Refused(error)) if error.kind == Kind::Corrupt => {
-            tracing::error!(%slot, %queue, %error, "a queued message is damaged and set aside");
+            tracing::error!(%slot, %queue, %error, "{DAMAGED}");
             Ok(None)
         }
         Err(error) => Err(error),

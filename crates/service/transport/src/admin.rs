@@ -1,19 +1,22 @@
 //! What an administrator may do to a queued message.
 
-use crate::actor::QueueActor;
+use crate::actor::{QueueActor, load};
 use crate::bounce;
+use crate::context::Claim;
 use crate::settle::{self, Settled};
 use crate::state::State;
 use crate::targets::Failure;
 use base::{Error, Kind, QueueId, Result, Timestamp};
 use contract_transport::{QueueEntry, QueuedMessage, RecipientState};
-use std::sync::Arc;
 
 /// Lets a message go on now: waits are over, it is neither suspended nor poison any more.
 pub(crate) async fn retry(actor: &mut QueueActor, queue: QueueId) -> Result<()> {
     change(actor, queue, |state| {
         state.head.suspended = false;
         state.head.crashes = 0;
+        if let Some(put_off) = &mut state.head.put_off {
+            put_off.next_attempt = Timestamp::default();
+        }
         for waiting in &mut state.waiting {
             waiting.next_attempt = Timestamp::default();
         }
@@ -32,13 +35,13 @@ pub(crate) async fn remove(
     queue: QueueId,
     tell_sender: bool,
 ) -> Result<()> {
-    let (entry, mut state) = idle(actor, queue).await?;
+    let (entry, mut state, _claim) = idle(actor, queue).await?;
     let mut reports = Vec::new();
     if tell_sender {
         let failures = undelivered(&entry, &state);
         reports.extend(bounce::failed(&actor.context, &entry, &failures).await?);
     }
-    state.head.cursor = None;
+    state.head.resolved();
     state.waiting.clear();
     let (context, slot, fence) = (&actor.context, actor.slot, &actor.fence);
     let settled = settle::write_down(context, slot, fence, &entry, state, reports).await?;
@@ -50,7 +53,7 @@ async fn change(
     queue: QueueId,
     change: impl FnOnce(&mut State),
 ) -> Result<()> {
-    let (entry, mut state) = idle(actor, queue).await?;
+    let (entry, mut state, _claim) = idle(actor, queue).await?;
     change(&mut state);
     let (context, slot, fence) = (&actor.context, actor.slot, &actor.fence);
     let settled = settle::write_down(context, slot, fence, &entry, state, Vec::new()).await?;
@@ -68,15 +71,18 @@ fn take_over(actor: &mut QueueActor, queue: QueueId, settled: Settled) -> Result
     done
 }
 
-/// A message that nobody is working on.
-async fn idle(actor: &QueueActor, queue: QueueId) -> Result<(Arc<QueueEntry>, State)> {
-    match actor.messages.get(&queue) {
-        None => Err(Error::not_found(format!("The queued message {queue}"))),
-        Some(tracked) if tracked.working => {
-            Err(Error::new(Kind::Conflict, "The message is being delivered at this moment"))
-        }
-        Some(tracked) => Ok((tracked.entry.clone(), tracked.state.clone())),
-    }
+/// A message that nobody is working on, and nobody will while the claim is held.
+async fn idle(actor: &QueueActor, queue: QueueId) -> Result<(QueueEntry, State, Claim)> {
+    let claim = match actor.messages.is_working(queue) {
+        true => None,
+        false => Claim::take(&actor.context, queue),
+    };
+    let text = "The message is being delivered at this moment";
+    let claim = claim.ok_or_else(|| Error::new(Kind::Conflict, text))?;
+    let found = load(&actor.context, actor.slot, queue).await?;
+    let (entry, state) =
+        found.ok_or_else(|| Error::not_found(format!("The queued message {queue}")))?;
+    Ok((entry, state, claim))
 }
 
 /// The recipients that have not got it.
@@ -111,8 +117,12 @@ pub(crate) fn describe(entry: &QueueEntry, state: &State) -> QueuedMessage {
     if let Some(cursor) = state.head.cursor {
         let unresolved = entry.envelope.recipients.iter().skip(cursor.recipient);
         recipients.extend(unresolved.map(|recipient| {
-            let next_attempt = entry.accepted;
-            let state = RecipientState::Waiting { attempts: 0, next_attempt, last_error: None };
+            let put_off = state.head.put_off.as_ref();
+            let state = RecipientState::Waiting {
+                attempts: put_off.map_or(0, |put_off| put_off.attempts),
+                next_attempt: put_off.map_or(entry.accepted, |put_off| put_off.next_attempt),
+                last_error: put_off.map(|put_off| put_off.last_error.clone()),
+            };
             (recipient.address.clone(), state)
         }));
     }

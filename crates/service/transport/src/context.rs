@@ -2,12 +2,13 @@
 
 use base::env::Env;
 use base::router::{Router, ServiceId, Target};
-use base::{CommandId, QueueId, SessionId, Slot};
+use base::{CommandId, Deadline, Kind, QueueId, Result, SessionId, Slot};
 use contract_blob::Blobs;
 use contract_control::Control;
 use contract_directory::Directory;
 use contract_mailbox::Mailboxes;
 use contract_store::Store;
+use contract_transport::QueueCall;
 use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -16,6 +17,9 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use crate::due::Due;
+
+/// How long a slot's owner may take to answer an administrator or a wake-up.
+const CALL_TIME: Duration = Duration::from_secs(10);
 
 /// How the transport service works on a node.
 #[derive(Clone, Debug)]
@@ -100,6 +104,20 @@ impl Context {
     /// A new queue id.
     pub(crate) fn new_queue_id(&self) -> QueueId {
         QueueId::new(self.env.clock.now(), self.env.random.u128())
+    }
+
+    /// Asks the owner of a slot; once more if it had an old fence, for then it begins anew.
+    ///
+    /// # Errors
+    /// The owner's; [`Kind::Timeout`] if it does not answer in [`CALL_TIME`].
+    pub(crate) async fn ask(&self, slot: Slot, call: QueueCall) -> Result<()> {
+        let (target, deadline) = (self.target(slot), Deadline::after(CALL_TIME));
+        match self.router.ask(target, call.clone(), deadline).await {
+            Err(error) if error.kind == Kind::Fenced => {
+                self.router.ask(target, call, deadline).await
+            }
+            result => result,
+        }
     }
 
     /// Where the owner of a message's slot is reached.

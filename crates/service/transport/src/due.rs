@@ -38,12 +38,12 @@ impl Due {
         self.changed.notify_one();
     }
 
-    /// Takes the slots whose moment has come, and tells the next moment.
-    pub(crate) fn take(&self, now: Timestamp) -> (Vec<Slot>, Option<Timestamp>) {
+    /// Takes slots whose moment has come, at most `max`, and tells the next moment.
+    pub(crate) fn take(&self, now: Timestamp, max: usize) -> (Vec<Slot>, Option<Timestamp>) {
         let mut times = self.times.lock();
         let mut slots = Vec::new();
         while let Some((moment, slot)) = times.in_order.first().copied() {
-            if moment > now {
+            if moment > now || slots.len() >= max {
                 return (slots, Some(moment));
             }
             times.in_order.pop_first();
@@ -73,8 +73,10 @@ mod tests {
         due.wake_at(slot(2), at(30));
         due.wake_at(slot(1), at(20));
         due.wake_at(slot(1), at(90));
-        assert_eq!(due.take(at(10)), (vec![], Some(at(20))));
-        assert_eq!(due.take(at(30)), (vec![slot(1), slot(2)], None));
-        assert_eq!(due.take(at(100)), (vec![], None));
+        assert_eq!(due.take(at(10), 9), (vec![], Some(at(20))));
+        assert_eq!(due.take(at(30), 1), (vec![slot(1)], Some(at(30))));
+        assert_eq!(due.take(at(30), 0), (vec![], Some(at(30))));
+        assert_eq!(due.take(at(30), 9), (vec![slot(2)], None));
+        assert_eq!(due.take(at(100), 9), (vec![], None));
     }
 }

@@ -1,27 +1,31 @@
 //! The transport service: accepting mail on any node, and one actor per slot that categorises and
 //! delivers what was accepted.
 //!
-//! - [`TransportService::accept`](contract_transport::Transport::accept) is one transaction; the
-//!   message is durable when it returns.
+//! - `accept` is one transaction; the message is durable when it returns, and an answer is there
+//!   by the deadline.
 //! - `actor` owns the queue of one slot and starts rounds; `round` resolves, expands and delivers;
 //!   `settle` writes down what came of it; `bounce` tells the sender; `retry` decides when to try
-//!   again; `due` wakes the slots that have something to do later; `admin` is what an
-//!   administrator may do.
+//!   again; `due` and `wake` wake the slots that have something to do later; `admin` is what an
+//!   administrator may do, `list` what is there to be seen.
 //!
 //! Inside the cluster delivery is exactly once: the mailbox keeps a dedupe row for each delivery,
 //! so a round may be repeated at any time, by any owner.
 
+mod accept;
 mod actor;
 mod admin;
 mod bounce;
 mod context;
 mod due;
+mod list;
+mod messages;
 mod retry;
 mod round;
 mod service;
 mod settle;
 mod state;
 mod targets;
+mod wake;
 
 pub use context::Config;
 pub use service::{Parts, TransportService, start};

@@ -1,4 +1,8 @@
-//! When a recipient is tried again: a pure decision.
+//! When a recipient is tried again, and when no more: pure decisions.
+//!
+//! That a message is old is not enough to give it up: after a long downtime everything is old, and
+//! the store, the directory and the mailboxes come back one after the other. So a message expires
+//! only after a series of attempts that was not interrupted.
 
 use base::Timestamp;
 
@@ -10,6 +14,17 @@ const FIRST_WAITS_MS: [i64; 4] = [1_000, 5_000, 20_000, 60_000];
 /// Every wait after those, in milliseconds.
 const LATER_WAIT_MS: i64 = 5 * 60 * 1000;
 
+/// So late, in milliseconds, an attempt shows that nothing was tried for a while.
+const INTERRUPTED_MS: i64 = 10 * 60 * 1000;
+
+/// How many attempts a series has at least, however old the message: they take an hour.
+const ATTEMPTS_MIN: u32 = 16;
+
+/// How many attempts of the series there were before one that is made now and was due at `due`.
+pub(crate) fn attempts_before(attempts: u32, due: Timestamp, now: Timestamp) -> u32 {
+    if now >= due.plus_ms(INTERRUPTED_MS) { 0 } else { attempts }
+}
+
 /// When to try again after the given number of failed attempts; `None` once the message has
 /// expired.
 pub(crate) fn next_attempt(
@@ -18,7 +33,7 @@ pub(crate) fn next_attempt(
     attempts: u32,
     expiry_ms: i64,
 ) -> Option<Timestamp> {
-    if now >= accepted.plus_ms(expiry_ms) {
+    if attempts >= ATTEMPTS_MIN && now >= accepted.plus_ms(expiry_ms) {
         return None;
     }
     let place = usize::try_from(attempts.saturating_sub(1)).unwrap_or(usize::MAX);
@@ -41,6 +56,20 @@ mod tests {
         check(26_000, 4, Some(86_000));
         check(86_000, 5, Some(386_000));
         check(86_000, 500, Some(386_000));
-        check(10_000_000, 6, None);
+        check(10_000_000, 15, Some(10_300_000));
+        check(9_999_999, 16, Some(10_299_999));
+        check(10_000_000, 16, None);
+    }
+
+    #[test]
+    fn a_series_that_was_interrupted_begins_anew() {
+        let at = |unix_ms| Timestamp { unix_ms };
+        let check = |attempts, due, now, expect| {
+            assert_eq!(attempts_before(attempts, at(due), at(now)), expect);
+        };
+        check(7, 1_000, 1_000, 7);
+        check(7, 1_000, 600_999, 7);
+        check(7, 1_000, 601_000, 0);
+        check(7, i64::MIN, 1_000, 0);
     }
 }

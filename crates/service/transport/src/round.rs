@@ -2,10 +2,10 @@
 
 use crate::context::Context;
 use crate::settle::{self, Settled};
-use crate::state::{State, Waiting, reason};
+use crate::state::{PutOff, State, Waiting, reason};
 use crate::targets::{self, Failure, Found, Piece, Target};
 use crate::{admin, retry};
-use base::{Error, Kind, Result, Slot};
+use base::{Address, Error, Kind, Result, Slot, Timestamp};
 use codec_mime::{Limits, ParsedMessage, Scanner};
 use contract_control::Fence;
 use contract_mailbox::{Delivered, Delivery, Principal, Write, WriteReply};
@@ -42,46 +42,58 @@ enum Outcome {
     Later(Target, String),
 }
 
+/// What a round has to write down: what is left to do, and who will never get the message.
+struct Report {
+    state: State,
+    failures: Vec<Failure>,
+}
+
 impl Work {
     /// Runs until nothing is due any more.
     pub(crate) async fn run(mut self) -> Left {
         loop {
             match self.step().await {
-                Ok(Left::More(state)) if state.head.cursor.is_some() => self.state = state,
-                Ok(left) => return left,
-                Err(error) if self.is_hopeless(&error) => {
-                    return self.give_up(&error).await.unwrap_or_else(Left::Unknown);
+                Ok(Left::More(state)) if state.head.cursor.is_some() && !state.is_put_off() => {
+                    self.state = state;
                 }
+                Ok(left) => return left,
                 Err(error) => return Left::Unknown(error),
             }
         }
     }
 
-    /// Whether trying again cannot help: the error is permanent (a group that cannot be expanded),
-    /// or the message has expired while the same error came again and again.
-    fn is_hopeless(&self, error: &Error) -> bool {
-        if error.kind == Kind::Fenced {
-            return false;
-        }
+    /// One piece: resolve, deliver, settle.
+    async fn step(&mut self) -> Result<Left> {
         let now = self.context.env.clock.now();
-        !error.is_temporary() || now >= self.entry.accepted.plus_ms(self.context.config.expiry_ms)
-    }
-
-    /// Tells the sender that nothing more will be done for the message, and ends it.
-    async fn give_up(&mut self, error: &Error) -> Result<Left> {
-        tracing::warn!(queue = %self.entry.queue, %error, "a message is given up");
-        let mut failures = admin::undelivered(&self.entry, &self.state);
-        for failure in &mut failures {
-            failure.status = "5.4.6";
-            failure.text = error.text.to_string();
+        let mut report = Report { state: self.state.clone(), failures: Vec::new() };
+        let targets = self.take_due(now, &mut report).await?;
+        // Only for a message without a state: whoever has written one is to end it.
+        let ends_entry = self.state.is_new() && targets.len() == 1 && report.is_empty();
+        if self.deliver_all(targets, ends_entry, now, &mut report).await {
+            return Ok(Left::Nothing);
         }
-        let mut state = State { head: self.state.head.clone(), waiting: Vec::new() };
-        state.head.cursor = None;
-        self.settle(state, failures).await
+        self.settle(report).await
     }
 
-    async fn settle(&self, state: State, failures: Vec<Failure>) -> Result<Left> {
-        Ok(match settle::settle(self, state, failures).await? {
+    /// Writes down what came of a step. What can never be written down is given up: what is left
+    /// to do becomes failures.
+    async fn settle(&self, report: Report) -> Result<Left> {
+        let Report { state, failures } = report;
+        let settled = match settle::settle(self, state.clone(), &failures).await {
+            Err(error) if error.kind != Kind::Fenced && !error.is_temporary() => {
+                tracing::warn!(queue = %self.entry.queue, %error, "a message is given up");
+                let mut all = admin::undelivered(&self.entry, &state);
+                for failure in &mut all {
+                    (failure.status, failure.text) = ("5.3.0", error.text.to_string());
+                }
+                all.extend(failures);
+                let mut ended = State { head: state.head, waiting: Vec::new() };
+                ended.head.resolved();
+                settle::settle(self, ended, &all).await?
+            }
+            settled => settled?,
+        };
+        Ok(match settled {
             Settled::Gone => Left::Nothing,
             Settled::Kept(state) => Left::More(state),
             Settled::Elsewhere => {
@@ -90,77 +102,132 @@ impl Work {
         })
     }
 
-    /// One piece: resolve, deliver, settle.
-    async fn step(&mut self) -> Result<Left> {
-        let now = self.context.env.clock.now();
-        let Piece { targets, mut failures, next } = self.take_due().await?;
-        let parsed = self.parsed().await?;
-        let is_whole = next.is_none() && self.state.waiting.is_empty() && failures.is_empty();
-        // Only for a message without a state: whoever has written one is to end it.
-        let is_new = self.state.head.token == 0;
-        let ends_entry = is_new && is_whole && targets.len() == 1;
-        let mut waiting = std::mem::take(&mut self.state.waiting);
+    /// Takes what is due out of the report's state: the next piece of unresolved recipients, or
+    /// those whose wait is over. Who cannot be resolved now goes back to wait.
+    async fn take_due(&self, now: Timestamp, report: &mut Report) -> Result<Vec<Target>> {
+        let resolves = self.state.resolving_due().is_some_and(|due| due <= now);
+        if let Some(cursor) = self.state.head.cursor.filter(|_| resolves) {
+            return match targets::next_piece(&self.context, &self.entry, cursor).await {
+                Ok(Piece { targets, failures, next }) => {
+                    (report.state.head.cursor, report.state.head.put_off) = (next, None);
+                    report.failures = failures;
+                    Ok(targets)
+                }
+                Err(error) if error.kind == Kind::Fenced => Err(error),
+                Err(error) => {
+                    self.put_off(now, &error, report);
+                    Ok(Vec::new())
+                }
+            };
+        }
+        let (due, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut report.state.waiting)
+            .into_iter()
+            .partition(|waiting| waiting.next_attempt <= now);
+        report.state.waiting = waiting;
+        let mut targets = Vec::new();
+        for waiting in due {
+            let Waiting { address, recipient, attempts, next_attempt, .. } = waiting;
+            let attempts = retry::attempts_before(attempts, next_attempt, now);
+            match targets::resolve(&self.context, &address, recipient).await {
+                Ok(Found::Mailbox(target)) => targets.push(Target { attempts, ..target }),
+                Ok(Found::Nobody(failure)) => report.failures.push(failure),
+                Err(error) if error.kind == Kind::Fenced => return Err(error),
+                Err(error) if !error.is_temporary() => {
+                    report.failures.push(targets::unresolvable(&address, recipient, &error));
+                }
+                Err(error) => {
+                    let failed = (address, recipient, attempts);
+                    self.try_later(failed, reason(&error.text), now, report);
+                }
+            }
+        }
+        Ok(targets)
+    }
+
+    /// Resolving has failed: it goes on later, or the message has expired for all who are not
+    /// resolved.
+    fn put_off(&self, now: Timestamp, error: &Error, report: &mut Report) {
+        let before = self.state.head.put_off.as_ref();
+        let before = before.map(|old| retry::attempts_before(old.attempts, old.next_attempt, now));
+        let attempts = before.unwrap_or_default() + 1;
+        tracing::info!(queue = %self.entry.queue, attempts, %error, "recipients cannot be resolved");
+        let expiry_ms = self.context.config.expiry_ms;
+        let head = &mut report.state.head;
+        match retry::next_attempt(self.entry.accepted, now, attempts, expiry_ms) {
+            Some(next_attempt) => {
+                let last_error = reason(&error.text);
+                head.put_off = Some(PutOff { attempts, next_attempt, last_error });
+            }
+            None => {
+                let unresolved = State { head: head.clone(), waiting: Vec::new() };
+                head.resolved();
+                for failure in admin::undelivered(&self.entry, &unresolved) {
+                    let Failure { address, recipient, .. } = failure;
+                    report.failures.push(expired(address, recipient, &error.text));
+                }
+            }
+        }
+    }
+
+    /// Delivers to all of `targets`; answers whether that has ended the message's entry.
+    async fn deliver_all(
+        &mut self,
+        targets: Vec<Target>,
+        ends_entry: bool,
+        now: Timestamp,
+        report: &mut Report,
+    ) -> bool {
+        if targets.is_empty() {
+            return false;
+        }
+        let parsed = match self.parsed().await {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                tracing::warn!(queue = %self.entry.queue, %error, "a message cannot be read");
+                for Target { address, recipient, attempts, .. } in targets {
+                    let failed = (address, recipient, attempts);
+                    self.try_later(failed, reason(&error.text), now, report);
+                }
+                return false;
+            }
+        };
         let at_once = self.context.config.deliveries_at_once.max(1);
         let mut outcomes = futures::stream::iter(targets)
             .map(|target| self.deliver(target, &parsed, ends_entry))
             .buffer_unordered(at_once);
         while let Some(outcome) = outcomes.next().await {
             match outcome {
-                Outcome::Delivered(Delivered::New { .. }) if ends_entry => {
-                    return Ok(Left::Nothing);
-                }
+                Outcome::Delivered(Delivered::New { .. }) if ends_entry => return true,
                 Outcome::Delivered(_) => {}
-                Outcome::Failed(failure) => failures.push(failure),
-                Outcome::Later(target, text) => {
-                    let attempts = target.attempts + 1;
-                    let accepted = self.entry.accepted;
-                    let expiry_ms = self.context.config.expiry_ms;
-                    let Target { address, recipient, .. } = target;
-                    match retry::next_attempt(accepted, now, attempts, expiry_ms) {
-                        Some(next_attempt) => waiting.push(Waiting {
-                            address,
-                            recipient,
-                            attempts,
-                            next_attempt,
-                            last_error: text,
-                        }),
-                        None => failures.push(Failure {
-                            address,
-                            recipient,
-                            status: "4.4.7",
-                            text: format!("Delivery was tried until the message expired: {text}"),
-                        }),
-                    }
+                Outcome::Failed(failure) => report.failures.push(failure),
+                Outcome::Later(Target { address, recipient, attempts, .. }, text) => {
+                    self.try_later((address, recipient, attempts), text, now, report);
                 }
             }
         }
-        drop(outcomes);
-        let mut state = State { head: self.state.head.clone(), waiting };
-        state.head.cursor = next;
-        self.settle(state, failures).await
+        false
     }
 
-    /// What is due: the next piece of unresolved recipients, or those whose wait is over.
-    async fn take_due(&mut self) -> Result<Piece> {
-        if let Some(cursor) = self.state.head.cursor {
-            return targets::next_piece(&self.context, &self.entry, cursor).await;
+    /// An attempt has failed: there will be another one, or the message has expired. What has
+    /// failed is the address, through which recipient, and how many attempts there were before.
+    fn try_later(
+        &self,
+        (address, recipient, attempts): (Address, usize, u32),
+        last_error: String,
+        now: Timestamp,
+        report: &mut Report,
+    ) {
+        let (attempts, accepted) = (attempts + 1, self.entry.accepted);
+        match retry::next_attempt(accepted, now, attempts, self.context.config.expiry_ms) {
+            Some(next_attempt) => report.state.waiting.push(Waiting {
+                address,
+                recipient,
+                attempts,
+                next_attempt,
+                last_error,
+            }),
+            None => report.failures.push(expired(address, recipient, &last_error)),
         }
-        let now = self.context.env.clock.now();
-        let mut piece = Piece::default();
-        let (due, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut self.state.waiting)
-            .into_iter()
-            .partition(|waiting| waiting.next_attempt <= now);
-        self.state.waiting = waiting;
-        for waiting in due {
-            let Waiting { address, recipient, attempts, .. } = &waiting;
-            match targets::resolve(&self.context, address, *recipient).await? {
-                Found::Mailbox(target) => {
-                    piece.targets.push(Target { attempts: *attempts, ..target });
-                }
-                Found::Nobody(failure) => piece.failures.push(failure),
-            }
-        }
-        Ok(piece)
     }
 
     async fn deliver(
@@ -178,6 +245,7 @@ impl Work {
             parsed: parsed.clone(),
             accepted: self.entry.accepted,
             ends_queue_entry,
+            queue_fence: Some(self.fence),
         };
         let request = Write::Deliver(Box::new(delivery));
         let command = self.context.next_command();
@@ -241,6 +309,18 @@ impl Work {
         self.parsed = Some(parsed.clone());
         Ok(parsed)
     }
+}
+
+impl Report {
+    /// Whether nothing is left to do but the deliveries of this step, and nobody to be told.
+    fn is_empty(&self) -> bool {
+        self.state.is_finished() && self.failures.is_empty()
+    }
+}
+
+fn expired(address: Address, recipient: usize, text: &str) -> Failure {
+    let text = format!("Delivery was tried until the message expired: {text}");
+    Failure { address, recipient, status: "4.4.7", text }
 }
 
 /// The status that a failed delivery is bounced with; `None` where it is worth another attempt.

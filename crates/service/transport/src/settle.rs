@@ -8,8 +8,9 @@ use crate::targets::Failure;
 use base::router::Parcel;
 use base::{QueueId, Result, Slot, Timestamp};
 use contract_control::Fence;
-use contract_store::{Attempt, Body, BodyError, Isolation, Transaction, transact};
-use contract_transport::{QueueCall, QueueEntry, QueueHint, Submission, rows};
+use contract_store::{Attempt, Body, BodyError, Transaction, transact};
+use contract_transport::rows::{self, Ended};
+use contract_transport::{QueueCall, QueueEntry, QueueHint, Submission};
 use futures::future::BoxFuture;
 use std::sync::Arc;
 
@@ -27,14 +28,10 @@ pub(crate) enum Settled {
 ///
 /// # Errors
 /// [`base::Kind::Fenced`] if the slot is somebody else's by now; the store's.
-pub(crate) async fn settle(
-    work: &Work,
-    mut state: State,
-    failures: Vec<Failure>,
-) -> Result<Settled> {
+pub(crate) async fn settle(work: &Work, mut state: State, failures: &[Failure]) -> Result<Settled> {
     let context = &work.context;
     let mut reports = Vec::new();
-    reports.extend(bounce::failed(context, &work.entry, &failures).await?);
+    reports.extend(bounce::failed(context, &work.entry, failures).await?);
     let now = context.env.clock.now();
     if is_delay_due(context, &work.entry, &state, now) {
         state.head.delay_told = true;
@@ -121,8 +118,7 @@ impl WriteDown<'_> {
     async fn write(&self, tx: &dyn Transaction, attempt: Attempt) -> Result<Written, BodyError> {
         let queue: QueueId = self.entry.queue;
         self.fence.check(tx).await?;
-        let key = rows::entry_key(self.slot, queue);
-        if tx.get(&key, Isolation::Serializable).await?.is_none() {
+        if !rows::is_queued(tx, self.slot, queue).await? {
             // After an unknown commit that was to end the message, it was this very one.
             let ours = attempt.maybe_committed && self.state.is_finished();
             return Ok(if ours { Written::Now } else { Written::Gone });
@@ -139,7 +135,8 @@ impl WriteDown<'_> {
             rows::write(tx, &*self.context.blobs, slot, report, self.now).await?;
         }
         if self.state.is_finished() {
-            rows::finish(tx, &*self.context.blobs, self.slot, queue, &self.entry.content);
+            let (blobs, content) = (&*self.context.blobs, &self.entry.content);
+            rows::finish(tx, blobs, self.slot, queue, content, Ended::Finished);
         } else {
             self.state.save(tx, self.slot, queue)?;
         }

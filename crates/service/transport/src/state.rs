@@ -10,8 +10,11 @@ use contract_store::{Isolation, KeyRange, Transaction};
 use contract_transport::rows;
 use serde::{Deserialize, Serialize};
 
-/// The version byte of the rows.
+/// The version byte of the rows of waiting recipients.
 const VERSION: u8 = 1;
+
+/// The version byte of the head.
+const HEAD_VERSION: u8 = 2;
 
 /// How many recipients one round resolves.
 pub(crate) const PIECE: usize = 500;
@@ -38,6 +41,8 @@ pub(crate) struct Head {
     pub(crate) token: u128,
     /// Where resolving goes on; `None` when all recipients have been resolved.
     pub(crate) cursor: Option<Cursor>,
+    /// Resolving failed and goes on later.
+    pub(crate) put_off: Option<PutOff>,
     /// An administrator holds it back.
     pub(crate) suspended: bool,
     /// How many rounds crashed.
@@ -53,11 +58,19 @@ impl Default for Head {
         Self {
             token: 0,
             cursor: Some(Cursor::default()),
+            put_off: None,
             suspended: false,
             crashes: 0,
             delay_told: false,
             pieces: 0,
         }
+    }
+}
+
+impl Head {
+    /// Nothing is left to be resolved.
+    pub(crate) fn resolved(&mut self) {
+        (self.cursor, self.put_off) = (None, None);
     }
 }
 
@@ -68,6 +81,17 @@ pub(crate) struct Cursor {
     pub(crate) recipient: usize,
     /// Where in that recipient's group.
     pub(crate) member: u64,
+}
+
+/// What is known of attempts to resolve that failed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct PutOff {
+    /// Attempts so far.
+    pub(crate) attempts: u32,
+    /// Not before.
+    pub(crate) next_attempt: Timestamp,
+    /// Why the last one failed.
+    pub(crate) last_error: String,
 }
 
 /// A recipient that could not be delivered to yet.
@@ -99,15 +123,30 @@ impl State {
         self.head.cursor.is_none() && self.waiting.is_empty()
     }
 
+    /// Whether resolving failed and goes on later.
+    pub(crate) fn is_put_off(&self) -> bool {
+        self.head.put_off.is_some()
+    }
+
+    /// Whether nobody has written anything down yet.
+    pub(crate) fn is_new(&self) -> bool {
+        self.head.token == 0
+    }
+
     /// When there is something to do; `None` while it is set aside.
     pub(crate) fn due(&self) -> Option<Timestamp> {
         if self.head.suspended || self.is_poison() {
             return None;
         }
-        if self.head.cursor.is_some() {
-            return Some(Timestamp { unix_ms: i64::MIN });
-        }
-        self.waiting.iter().map(|waiting| waiting.next_attempt).min()
+        let waiting = self.waiting.iter().map(|waiting| waiting.next_attempt);
+        waiting.chain(self.resolving_due()).min()
+    }
+
+    /// When resolving goes on; `None` when all recipients have been resolved.
+    pub(crate) fn resolving_due(&self) -> Option<Timestamp> {
+        self.head.cursor?;
+        let put_off = self.head.put_off.as_ref();
+        Some(put_off.map_or(Timestamp { unix_ms: i64::MIN }, |put_off| put_off.next_attempt))
     }
 
     /// Reads a message's state; the initial one where there are no rows.
@@ -118,7 +157,7 @@ impl State {
     ) -> Result<Self, contract_store::BodyError> {
         let head = tx.get(&piece_key(slot, queue, 0), Isolation::Serializable).await?;
         let Some(head) = head else { return Ok(Self::default()) };
-        let head: Head = wire::decode_row(VERSION, &head)?;
+        let head: Head = wire::decode_row(HEAD_VERSION, &head)?;
         let mut waiting = Vec::new();
         for piece in 1..=head.pieces {
             match tx.get(&piece_key(slot, queue, piece), Isolation::Serializable).await? {
@@ -142,7 +181,7 @@ impl State {
             tx.set(&piece_key(slot, queue, number), &wire::encode_row(VERSION, piece)?);
         }
         let head = Head { pieces: count, ..self.head.clone() };
-        tx.set(&piece_key(slot, queue, 0), &wire::encode_row(VERSION, &head)?);
+        tx.set(&piece_key(slot, queue, 0), &wire::encode_row(HEAD_VERSION, &head)?);
         Ok(())
     }
 }

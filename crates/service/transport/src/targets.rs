@@ -2,10 +2,13 @@
 
 use crate::context::Context;
 use crate::state::{Cursor, PIECE};
-use base::{AccountId, Address, Result};
+use base::{AccountId, Address, Error, Result};
 use contract_directory::Resolved;
 use contract_transport::QueueEntry;
 use std::collections::HashSet;
+
+/// How many members of a group are looked up at once.
+const LOOKUPS_AT_ONCE: usize = 32;
 
 /// A mailbox that is to get the message.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -45,10 +48,11 @@ pub(crate) struct Piece {
     pub(crate) next: Option<Cursor>,
 }
 
-/// Resolves the next recipients of a message, at most [`PIECE`].
+/// Resolves the next recipients of a message, at most [`PIECE`]. What can never be resolved is a
+/// failure; before what cannot be resolved now the piece ends, unless it would be empty.
 ///
 /// # Errors
-/// Temporary ones of the directory; nothing has been done then.
+/// Temporary ones of the directory.
 pub(crate) async fn next_piece(
     context: &Context,
     entry: &QueueEntry,
@@ -62,24 +66,57 @@ pub(crate) async fn next_piece(
             piece.next = Some(cursor);
             return Ok(piece);
         }
-        let resolved = context.directory.resolve(&recipient.address).await?;
-        if let Resolved::Group(group) = &resolved {
-            let members = context.directory.expand(group.id, cursor.member, room).await?;
-            for member in &members.members {
-                let found = resolve(context, member, cursor.recipient).await?;
-                piece.take(found, &mut seen);
+        let next = match look_up(context, &recipient.address, cursor, room).await {
+            Ok((found, next)) => {
+                found.into_iter().for_each(|found| piece.take(found, &mut seen));
+                next
             }
-            if let Some(member) = members.next {
-                cursor.member = member;
-                continue;
+            Err(error) if !error.is_temporary() => {
+                piece.failures.push(unresolvable(&recipient.address, cursor.recipient, &error));
+                None
             }
-        } else {
-            let found = single(resolved, &recipient.address, cursor.recipient);
-            piece.take(found, &mut seen);
-        }
-        cursor = Cursor { recipient: cursor.recipient + 1, member: 0 };
+            Err(error) if piece.targets.is_empty() && piece.failures.is_empty() => {
+                return Err(error);
+            }
+            Err(_) => {
+                piece.next = Some(cursor);
+                return Ok(piece);
+            }
+        };
+        cursor = match next {
+            Some(member) => Cursor { member, ..cursor },
+            None => Cursor { recipient: cursor.recipient + 1, member: 0 },
+        };
     }
     Ok(piece)
+}
+
+/// What one recipient of the envelope comes to, at most `room` members of a group and where the
+/// next ones begin.
+async fn look_up(
+    context: &Context,
+    address: &Address,
+    cursor: Cursor,
+    room: usize,
+) -> Result<(Vec<Found>, Option<u64>)> {
+    let resolved = context.directory.resolve(address).await?;
+    let Resolved::Group(group) = &resolved else {
+        return Ok((vec![single(resolved, address, cursor.recipient)], None));
+    };
+    let members = context.directory.expand(group.id, cursor.member, room).await?;
+    let mut found = Vec::new();
+    for some in members.members.chunks(LOOKUPS_AT_ONCE) {
+        let lookups: Vec<_> =
+            some.iter().map(|member| resolve(context, member, cursor.recipient)).collect();
+        found.extend(futures::future::try_join_all(lookups).await?);
+    }
+    Ok((found, members.next))
+}
+
+/// The failure of an address that the directory will never resolve.
+pub(crate) fn unresolvable(address: &Address, recipient: usize, error: &Error) -> Failure {
+    let (address, text) = (address.clone(), error.text.to_string());
+    Failure { address, recipient, status: "5.4.6", text }
 }
 
 /// Resolves one address, which is no group any more.

@@ -6,14 +6,14 @@
 //! done again, so no commit waits for the disk.
 
 use crate::Shared;
+use crate::over_damage::{Head, head};
 use crate::rows::{self, Manifest, UploadId};
 use base::{Result, Timestamp, wire};
 use contract_blob::{BlobId, Collected};
 use contract_store::{
-    Attempt, Body, BodyError, Durability, Isolation, KeyRange, KeyValue, RangeRead, Transaction,
+    Body, BodyError, Durability, Isolation, KeyRange, RangeRead, StoreError, Transaction, body,
     transact,
 };
-use futures::future::BoxFuture;
 
 /// Candidates in one transaction: few enough that a conflict costs little.
 const BATCH: usize = 32;
@@ -31,7 +31,7 @@ pub(crate) async fn collect(shared: &Shared, limit: usize) -> Result<Collected> 
         let mut left = limit.max(1);
         loop {
             let round = Round { list, limit: left.min(BATCH), now: shared.clock.now() };
-            let done = transact(&shared.store, round).await?;
+            let done = transact(&shared.store, run(round)).await?;
             for id in &done.cleared {
                 shared.manifests.remove(*id);
             }
@@ -39,6 +39,7 @@ pub(crate) async fn collect(shared: &Shared, limit: usize) -> Result<Collected> 
                 all.examined += done.examined;
                 all.removed += done.removed;
             }
+            all.damaged += done.damaged;
             left = left.saturating_sub(done.examined as usize);
             if !done.more || left == 0 {
                 all.more |= done.more;
@@ -68,57 +69,77 @@ struct Round {
 struct Done {
     examined: u64,
     removed: u64,
+    damaged: u64,
     more: bool,
     cleared: Vec<BlobId>,
 }
 
-impl Body<Done> for Round {
-    fn run<'a>(
-        &'a mut self,
-        tx: &'a dyn Transaction,
-        _attempt: Attempt,
-    ) -> BoxFuture<'a, Result<Done, BodyError>> {
+impl Done {
+    /// What is damaged is passed over: it must not hold up the others.
+    fn new(found: &Head) -> Self {
+        for key in &found.damaged {
+            tracing::error!(key = %key.escape_ascii(), "a damaged row is left where it is");
+        }
+        Self { more: found.more, damaged: found.damaged.len() as u64, ..Self::default() }
+    }
+}
+
+/// What was found about a blob that may be nobody's any more.
+enum Look {
+    /// Or gone already.
+    Held,
+    Abandoned(Manifest),
+    /// It cannot be known, so it is left where it is.
+    Damaged,
+}
+
+fn run(round: Round) -> impl Body<Done> {
+    body(round, |round, tx, _| {
         Box::pin(async move {
             tx.set_batch_priority();
             tx.set_durability(Durability::WithNext);
-            match self.list {
-                List::Candidates => self.candidates(tx).await,
-                List::Leases => self.leases(tx).await,
-                List::Doomed => self.doomed(tx).await,
+            match round.list {
+                List::Candidates => round.candidates(tx).await,
+                List::Leases => round.leases(tx).await,
+                List::Doomed => round.doomed(tx).await,
             }
         })
-    }
+    })
 }
 
 impl Round {
     async fn candidates(&self, tx: &dyn Transaction) -> Result<Done, BodyError> {
-        let (found, more) = self.head(tx, &rows::candidates_until(self.now)).await?;
-        let mut done = Done { more, ..Done::default() };
-        let looks = found.iter().map(|row| async move {
-            let Some(id) = rows::blob_of_candidate(&row.key) else {
-                return Ok(None);
-            };
-            Ok::<_, BodyError>(abandoned(tx, id).await?.map(|manifest| (id, manifest)))
+        let found = head(tx, &rows::candidates_until(self.now), self.limit).await?;
+        let mut done = Done::new(&found);
+        let looks = found.rows.iter().map(|row| async move {
+            match rows::blob_of_candidate(&row.key) {
+                Some(id) => Ok(Some((id, look(tx, id).await?))),
+                None => Ok::<_, BodyError>(None),
+            }
         });
         let looks = futures::future::try_join_all(looks).await?;
-        for (row, look) in found.iter().zip(looks) {
+        for (row, look) in found.rows.iter().zip(looks) {
             done.examined += 1;
             tx.clear(&row.key);
-            // Two candidates of one batch may name the same blob.
-            if let Some((id, manifest)) = look.filter(|(id, _)| !done.cleared.contains(id)) {
-                tx.clear(&rows::manifest_key(id));
-                manifest.upload().doom(tx, manifest.chunk_count)?;
-                done.removed += 1;
-                done.cleared.push(id);
+            match look {
+                // Two candidates of one batch may name the same blob.
+                Some((id, Look::Abandoned(manifest))) if !done.cleared.contains(&id) => {
+                    tx.clear(&rows::manifest_key(id));
+                    manifest.upload().doom(tx, manifest.chunk_count)?;
+                    done.removed += 1;
+                    done.cleared.push(id);
+                }
+                Some((_, Look::Damaged)) => done.damaged += 1,
+                _ => {}
             }
         }
         Ok(done)
     }
 
     async fn leases(&self, tx: &dyn Transaction) -> Result<Done, BodyError> {
-        let (found, more) = self.head(tx, &rows::leases_until(self.now)).await?;
-        let mut done = Done { more, ..Done::default() };
-        for row in &found {
+        let found = head(tx, &rows::leases_until(self.now), self.limit).await?;
+        let mut done = Done::new(&found);
+        for row in &found.rows {
             done.examined += 1;
             // Whoever turns the lease into a manifest meanwhile must win or fail, not both.
             tx.add_read_conflict(&KeyRange::single(&row.key))?;
@@ -132,10 +153,10 @@ impl Round {
     }
 
     async fn doomed(&self, tx: &dyn Transaction) -> Result<Done, BodyError> {
-        let (found, more) = self.head(tx, &rows::doomed()).await?;
-        let mut done = Done { more, ..Done::default() };
+        let found = head(tx, &rows::doomed(), self.limit).await?;
+        let mut done = Done::new(&found);
         let mut chunks = 0u32;
-        for row in &found {
+        for row in &found.rows {
             if chunks >= CLEARED_CHUNKS_MAX {
                 done.more = true;
                 break;
@@ -151,44 +172,32 @@ impl Round {
         }
         Ok(done)
     }
-
-    /// The first rows of a list, and whether there are more. Read without conflicts: others add
-    /// to the list all the time.
-    async fn head(
-        &self,
-        tx: &dyn Transaction,
-        list: &KeyRange,
-    ) -> Result<(Vec<KeyValue>, bool), BodyError> {
-        let mut found = Vec::new();
-        let mut next = Some(RangeRead::all(list).limit(self.limit));
-        let mut more = false;
-        while let Some(read) = next {
-            let page = tx.get_range(&read, Isolation::Snapshot).await?;
-            next = read.after(&page);
-            more = page.more;
-            found.extend(page.rows);
-        }
-        Ok((found, more))
-    }
 }
 
-/// The manifest of a blob that nobody holds. Reads references and manifest with conflicts.
-async fn abandoned(tx: &dyn Transaction, id: BlobId) -> Result<Option<Manifest>, BodyError> {
+/// Whether a blob is nobody's. Reads references and manifest with conflicts.
+async fn look(tx: &dyn Transaction, id: BlobId) -> Result<Look, BodyError> {
     let first = RangeRead::all(&rows::references(id)).limit(1);
     let mut next = Some(first);
     while let Some(read) = next {
-        let page = tx.get_range(&read, Isolation::Serializable).await?;
+        let page = match tx.get_range(&read, Isolation::Serializable).await {
+            Err(error @ StoreError::Damaged { .. }) => return Ok(damaged(id, &error)),
+            page => page?,
+        };
         if !page.rows.is_empty() {
-            return Ok(None);
+            return Ok(Look::Held);
         }
         next = read.after(&page);
     }
     match rows::manifest(tx, id, Isolation::Serializable).await {
-        Err(BodyError::Refused(error)) => {
-            // What cannot be read cannot be cleared safely, and must not hold up the others.
-            tracing::error!(%error, "a blob that nobody holds is left where it is");
-            Ok(None)
-        }
-        other => other,
+        Ok(manifest) => Ok(manifest.map_or(Look::Held, Look::Abandoned)),
+        // What cannot be read cannot be cleared safely, and must not hold up the others.
+        Err(BodyError::Refused(error)) => Ok(damaged(id, &error)),
+        Err(BodyError::Store(error @ StoreError::Damaged { .. })) => Ok(damaged(id, &error)),
+        Err(error) => Err(error),
     }
+}
+
+fn damaged(id: BlobId, error: &dyn std::fmt::Display) -> Look {
+    tracing::error!(blob = ?id, %error, "a blob that may be nobody's is left where it is");
+    Look::Damaged
 }

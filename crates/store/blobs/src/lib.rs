@@ -18,7 +18,9 @@
 mod cache;
 mod chunk;
 mod collect;
+mod held;
 mod hold;
+mod over_damage;
 mod read;
 mod rows;
 mod scrub;
@@ -32,8 +34,7 @@ use base::env::{Clock, Env, Random};
 use bytes::Bytes;
 use cache::ManifestCache;
 use contract_blob::{BlobId, Blobs, ByteStream, Collected, Holder, Staged, Upload};
-use contract_store::{Attempt, Body, BodyError, Isolation, Store, Transaction, transact};
-use futures::future::BoxFuture;
+use contract_store::{Body, BodyError, Isolation, Store, Transaction, body, transact};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -61,7 +62,23 @@ impl StoreBlobs {
     pub async fn open(store: Arc<dyn Store>, env: &Env) -> Result<Self> {
         let mut drawn = [0; 32];
         env.random.fill(&mut drawn);
-        let hash_key = transact(&store, FindKey { drawn }).await?;
+        let hash_key = transact(&store, find_key(drawn)).await?;
+        Ok(Self::new(store, env, hash_key))
+    }
+
+    /// Opens the blobs of a store without writing anything; `None` if none was ever stored, or the
+    /// key of their names is lost.
+    ///
+    /// # Errors
+    /// As [`StoreBlobs::open`].
+    pub async fn open_existing(store: Arc<dyn Store>, env: &Env) -> Result<Option<Self>> {
+        let key =
+            body((), |(), tx, _| Box::pin(async move { read_key(tx, Isolation::Snapshot).await }));
+        let hash_key = transact(&store, key).await?;
+        Ok(hash_key.map(|hash_key| Self::new(store, env, hash_key)))
+    }
+
+    fn new(store: Arc<dyn Store>, env: &Env, hash_key: [u8; 32]) -> Self {
         let shared = Shared {
             store,
             clock: env.clock.clone(),
@@ -70,7 +87,7 @@ impl StoreBlobs {
             stripe: env.random.u64() as u16,
             manifests: ManifestCache::default(),
         };
-        Ok(Self { shared: Arc::new(shared) })
+        Self { shared: Arc::new(shared) }
     }
 }
 
@@ -123,26 +140,25 @@ impl Shared {
 }
 
 /// Reads the hash key, or writes the one that was drawn.
-struct FindKey {
-    drawn: [u8; 32],
-}
-
-impl Body<[u8; 32]> for FindKey {
-    fn run<'a>(
-        &'a mut self,
-        tx: &'a dyn Transaction,
-        _attempt: Attempt,
-    ) -> BoxFuture<'a, Result<[u8; 32], BodyError>> {
+fn find_key(drawn: [u8; 32]) -> impl Body<[u8; 32]> {
+    body(drawn, |drawn, tx, _| {
         Box::pin(async move {
-            let key = rows::hash_key();
-            match tx.get(&key, Isolation::Serializable).await? {
-                Some(row) => Ok(base::wire::decode_row(rows::VERSION, &row)?),
+            match read_key(tx, Isolation::Serializable).await? {
+                Some(key) => Ok(key),
                 None => {
-                    let row: Bytes = base::wire::encode_row(rows::VERSION, &self.drawn)?;
-                    tx.set(&key, &row);
-                    Ok(self.drawn)
+                    let row: Bytes = base::wire::encode_row(rows::VERSION, drawn)?;
+                    tx.set(&rows::hash_key(), &row);
+                    Ok(*drawn)
                 }
             }
         })
-    }
+    })
+}
+
+async fn read_key(
+    tx: &dyn Transaction,
+    isolation: Isolation,
+) -> Result<Option<[u8; 32]>, BodyError> {
+    let row = tx.get(&rows::hash_key(), isolation).await?;
+    Ok(row.map(|row| base::wire::decode_row(rows::VERSION, &row)).transpose()?)
 }

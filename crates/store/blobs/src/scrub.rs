@@ -1,14 +1,11 @@
 //! Checking that stored blobs are what their names say.
 
+use crate::over_damage::{Head, head};
 use crate::{StoreBlobs, read, rows};
 use base::{Error, Kind, Result};
-use bytes::Bytes;
 use contract_blob::BlobId;
-use contract_store::{
-    Attempt, Body, BodyError, Isolation, KeyRange, RangeRead, Transaction, transact,
-};
+use contract_store::{Body, Isolation, KeyRange, body, transact};
 use futures::TryStreamExt;
-use futures::future::BoxFuture;
 
 /// What one round of scrubbing found.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -31,7 +28,7 @@ impl StoreBlobs {
     /// [`Kind::Corrupt`] naming the blob and the chunk, [`Kind::NotFound`] if there is no such
     /// blob; the store's.
     pub async fn verify(&self, id: BlobId) -> Result<u64> {
-        let size_bytes = transact(&self.shared.store, Size(id)).await?;
+        let size_bytes = transact(&self.shared.store, size(id)).await?;
         let mut bytes = read::stream(self.shared.clone(), id, 0..size_bytes);
         let mut hasher = self.shared.hasher();
         while let Some(piece) = bytes.try_next().await? {
@@ -48,9 +45,17 @@ impl StoreBlobs {
     /// # Errors
     /// The store's. Damage is not an error here but a finding.
     pub async fn scrub(&self, after: Option<BlobId>, limit: usize) -> Result<Scrubbed> {
-        let (ids, more) = transact(&self.shared.store, Names { after, limit }).await?;
-        let next = ids.last().copied().filter(|_| more);
+        let found = transact(&self.shared.store, manifests(after, limit)).await?;
+        let ids: Vec<_> =
+            found.rows.iter().filter_map(|row| rows::blob_of_manifest(&row.key)).collect();
+        let next = ids.last().copied().filter(|_| found.more);
         let mut scrubbed = Scrubbed { next, ..Scrubbed::default() };
+        for id in found.damaged.iter().filter_map(|key| rows::blob_of_manifest(key)) {
+            let error = Error::corrupt(format!("{id:?}: the manifest cannot be read"));
+            tracing::error!(%error, "a damaged blob");
+            scrubbed.examined += 1;
+            scrubbed.damaged.push((id, error));
+        }
         for id in ids {
             match self.verify(id).await {
                 Ok(bytes) => {
@@ -72,52 +77,27 @@ impl StoreBlobs {
 }
 
 /// Reads the size of a blob.
-struct Size(BlobId);
-
-impl Body<u64> for Size {
-    fn run<'a>(
-        &'a mut self,
-        tx: &'a dyn Transaction,
-        _attempt: Attempt,
-    ) -> BoxFuture<'a, Result<u64, BodyError>> {
+fn size(id: BlobId) -> impl Body<u64> {
+    body(id, |id, tx, _| {
         Box::pin(async move {
-            match rows::manifest(tx, self.0, Isolation::Snapshot).await? {
+            match rows::manifest(tx, *id, Isolation::Snapshot).await? {
                 Some(manifest) => Ok(manifest.size_bytes),
-                None => Err(crate::hold::gone(self.0).into()),
+                None => Err(crate::hold::gone(*id).into()),
             }
         })
+    })
+}
+
+/// Reads the manifests of some blobs, in order.
+fn manifests(after: Option<BlobId>, limit: usize) -> impl Body<Head> {
+    let mut range = KeyRange::prefix(b"BM");
+    if let Some(id) = after {
+        range.begin = KeyRange::single(&rows::manifest_key(id)).end;
     }
-}
-
-/// Reads the names of some blobs, in order.
-struct Names {
-    after: Option<BlobId>,
-    limit: usize,
-}
-
-impl Body<(Vec<BlobId>, bool)> for Names {
-    fn run<'a>(
-        &'a mut self,
-        tx: &'a dyn Transaction,
-        _attempt: Attempt,
-    ) -> BoxFuture<'a, Result<(Vec<BlobId>, bool), BodyError>> {
+    body((range, limit), |(range, limit), tx, _| {
         Box::pin(async move {
             tx.set_batch_priority();
-            let KeyRange { begin, end } = KeyRange::prefix(b"BM");
-            let begin: Bytes = match self.after {
-                Some(id) => KeyRange::single(&rows::manifest_key(id)).end,
-                None => begin,
-            };
-            let (mut ids, mut more) = (Vec::new(), false);
-            let mut next =
-                Some(RangeRead::all(&KeyRange::new(begin, end)).limit(self.limit.max(1)));
-            while let Some(read) = next {
-                let page = tx.get_range(&read, Isolation::Snapshot).await?;
-                next = read.after(&page);
-                more = page.more;
-                ids.extend(page.rows.iter().filter_map(|row| rows::blob_of_manifest(&row.key)));
-            }
-            Ok((ids, more))
+            Ok(head(tx, range, *limit).await?)
         })
-    }
+    })
 }

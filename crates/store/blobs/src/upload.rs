@@ -1,18 +1,17 @@
 //! An upload in progress.
 //!
 //! Up to [`INLINE_BYTES_MAX`] bytes stay in memory and are written by the transaction that refers
-//! to them. Beyond that, chunks are committed whenever so much has come together, each batch in a
-//! transaction of a quarter of a megabyte that checks the lease. Only the last batch waits for the
-//! disk: batches become durable in order.
+//! to them. Of more, chunks are committed whenever [`UPLOAD_BYTES_MAX`] have come together, each
+//! batch in a transaction that checks the lease. Only the last batch waits for the disk: batches
+//! become durable in order.
 
 use crate::rows::UploadId;
 use crate::{Shared, chunk};
 use async_trait::async_trait;
 use base::{Error, Result};
 use bytes::{Buf, Bytes, BytesMut};
-use contract_blob::{BlobId, INLINE_BYTES_MAX, Place, Staged, Upload};
-use contract_store::{Attempt, Body, BodyError, Durability, Isolation, Transaction, transact};
-use futures::future::BoxFuture;
+use contract_blob::{BlobId, INLINE_BYTES_MAX, Place, Staged, UPLOAD_BYTES_MAX, Upload};
+use contract_store::{Body, Durability, Isolation, body, transact};
 use std::sync::Arc;
 
 pub(crate) struct StoreUpload {
@@ -84,7 +83,7 @@ impl StoreUpload {
                 .ok_or_else(|| Error::invalid("The blob is too large"))?;
         }
         self.failed = true;
-        transact(&self.shared.store, batch).await?;
+        transact(&self.shared.store, write(batch)).await?;
         self.failed = false;
         Ok(())
     }
@@ -99,7 +98,7 @@ impl Upload for StoreUpload {
         self.hasher.update(&bytes);
         self.size_bytes += bytes.len() as u64;
         while !bytes.is_empty() {
-            let room = INLINE_BYTES_MAX - self.held_bytes();
+            let room = UPLOAD_BYTES_MAX - self.held_bytes();
             if room == 0 {
                 self.commit(false).await?;
                 continue;
@@ -117,16 +116,15 @@ impl Upload for StoreUpload {
         if self.failed {
             return Err(Error::unavailable("an earlier write of this upload failed"));
         }
+        if self.committed.is_some() || self.held_bytes() > INLINE_BYTES_MAX {
+            self.commit(true).await?;
+        }
         let place = match &self.committed {
             None if self.single.is_empty() => {
                 Place::Inline(std::mem::take(&mut self.buffer).freeze())
             }
             None => Place::Inline(std::mem::take(&mut self.single)),
-            Some(Committed { upload, .. }) => {
-                let upload = upload.0;
-                self.commit(true).await?;
-                Place::Uploaded { upload }
-            }
+            Some(Committed { upload, .. }) => Place::Uploaded { upload: upload.0 },
         };
         let id = BlobId(*self.hasher.finalize().as_bytes());
         metrics::counter!("rialto_blob_uploaded_bytes_total").increment(self.size_bytes);
@@ -142,27 +140,23 @@ struct Batch {
     rows: Vec<(Bytes, Bytes)>,
 }
 
-impl Body<()> for Batch {
-    fn run<'a>(
-        &'a mut self,
-        tx: &'a dyn Transaction,
-        _attempt: Attempt,
-    ) -> BoxFuture<'a, Result<(), BodyError>> {
+fn write(batch: Batch) -> impl Body<()> {
+    body(batch, |batch, tx, _| {
         Box::pin(async move {
-            let lease = self.upload.lease_key();
-            if self.first {
+            let lease = batch.upload.lease_key();
+            if batch.first {
                 tx.set(&lease, &[crate::rows::VERSION]);
             } else if tx.get(&lease, Isolation::Serializable).await?.is_none() {
                 // The upload took longer than its lease; its chunks are being cleared.
                 return Err(Error::unavailable("the lease of an upload ran out").into());
             }
-            for (key, row) in &self.rows {
+            for (key, row) in &batch.rows {
                 tx.set(key, row);
             }
-            if !self.last {
+            if !batch.last {
                 tx.set_durability(Durability::WithNext);
             }
             Ok(())
         })
-    }
+    })
 }

@@ -2,15 +2,15 @@
 //! checkpoints, and readies log segments for use.
 //!
 //! ```text
-//! freeze    active generation → frozen            8 MB or a second
+//! freeze    active generation → frozen            2 MB or a second
 //! apply     oldest frozen → table file            one redb commit, not durable
 //! checkpoint                                      a durable one: 32 MB of log or 30 s
 //! recycle   segments before the checkpoint → ready
 //! ```
 //!
 //! Non-durable redb commits cost no sync; a crash undoes them and the log brings them back. When
-//! this thread falls behind, the log fills up and commits wait: memory stays bounded by the log
-//! and by what replaced views may keep (`Sizes::retired_bytes`).
+//! this thread falls behind, the log fills up and commits wait: memory stays bounded
+//! by `Sizes::unapplied_bytes_max` and by what replaced views may keep.
 
 use crate::error::{Error, Result};
 use crate::health::Full;
@@ -19,7 +19,7 @@ use crate::table::file::TableFile;
 use crate::table::generation::Last;
 use crate::wal::Position;
 use crate::wal::segment::{Segment, create, prepare};
-use base::env::{DiskFile, DiskLock, Env};
+use base::env::{DiskFile, Env};
 use contract_store::Version;
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -61,8 +61,6 @@ pub(crate) struct Applier {
     pub(crate) pending: Option<Last>,
     pub(crate) last_freeze: Duration,
     pub(crate) last_checkpoint: Duration,
-    /// Held until the thread has ended.
-    pub(crate) lock: Box<dyn DiskLock>,
 }
 
 impl Spares {
@@ -109,9 +107,6 @@ impl Applier {
             self.finish();
         }
         self.shared.current.expire_all();
-        let Self { file, lock, .. } = self;
-        drop(file);
-        drop(lock);
     }
 
     fn turn(&mut self) {
@@ -119,13 +114,13 @@ impl Applier {
             return;
         }
         let now = self.shared.env.clock.monotonic();
-        self.shared.current.expire(now, self.shared.sizes.retired_bytes);
+        self.expire(now);
         self.ready_segments();
         let sizes = self.shared.sizes;
         let due =
             now.saturating_sub(self.last_freeze) >= Duration::from_millis(sizes.generation_ms);
-        let log_full = self.log_since_checkpoint() >= sizes.checkpoint_bytes;
-        if due || log_full || self.shared.current.active_bytes() >= sizes.generation_bytes {
+        if due || self.is_log_long() || self.shared.current.active_bytes() >= sizes.generation_bytes
+        {
             self.shared.current.freeze(now);
             self.last_freeze = now;
         }
@@ -135,6 +130,11 @@ impl Applier {
         self.ready_segments();
     }
 
+    fn expire(&self, now: Duration) {
+        let sizes = &self.shared.sizes;
+        self.shared.current.expire(now, sizes.retired_spare_bytes, sizes.retired_bytes_max);
+    }
+
     fn stop(&self, error: &Error) {
         self.shared.health.stop(format!("applying the log: {error}"));
         if let Err(stopped) = self.shared.health.check() {
@@ -142,8 +142,13 @@ impl Applier {
         }
     }
 
-    fn log_since_checkpoint(&self) -> u64 {
-        self.shared.pool.used_bytes()
+    /// Whether the log calls for a checkpoint: much is in it, or its segments are used up, which
+    /// may be earlier where large transactions did not fit into the rest of one.
+    fn is_log_long(&self) -> bool {
+        let (pool, sizes) = (&self.shared.pool, &self.shared.sizes);
+        let spare = pool.ready_count() + self.spares.files.len();
+        let used_up = spare == 0 && self.spares.count >= sizes.segments();
+        used_up || pool.used_bytes() >= sizes.checkpoint_bytes
     }
 
     /// Applies what is frozen, then makes a checkpoint if one is due.
@@ -154,15 +159,15 @@ impl Applier {
             self.file.write(Some(&generation), applied, false)?;
             self.pending = Some(last);
             let now = self.shared.env.clock.monotonic();
-            let current = &self.shared.current;
-            current.applied(self.file.snapshot()?, last.version, now);
-            current.expire(now, self.shared.sizes.retired_bytes);
+            self.shared.current.applied(self.file.snapshot()?, last.version, now);
+            drop(generation);
+            self.expire(now);
+            // Commits may be waiting for memory.
+            self.shared.pool.notify();
         }
-        let sizes = self.shared.sizes;
         let age = self.shared.env.clock.monotonic().saturating_sub(self.last_checkpoint);
-        if age >= Duration::from_millis(sizes.checkpoint_ms)
-            || self.log_since_checkpoint() >= sizes.checkpoint_bytes
-        {
+        let due = age >= Duration::from_millis(self.shared.sizes.checkpoint_ms);
+        if due || self.is_log_long() {
             self.checkpoint()?;
         }
         Ok(())

@@ -16,10 +16,11 @@ use crate::group::{self, Prepared};
 use crate::queue::{Next, Work};
 use crate::shared::{Shared, count};
 use crate::table::generation::{Effect, Last};
-use crate::wal::format::begin_record;
+use crate::wal::format::restart_record;
 use crate::wal::pool::Room;
 use crate::wal::writer::Writer;
 use crate::window::ConflictWindow;
+use bytes::Bytes;
 use contract_store::rules::CommitRequest;
 use contract_store::rules::stamp::versionstamp;
 use contract_store::{Durability, StoreError, StoreResult, Version, Versionstamp};
@@ -29,6 +30,14 @@ use std::time::Duration;
 /// How often a full log is looked at again while it stays full.
 const FULL_POLL: Duration = Duration::from_millis(20);
 
+/// So much memory stays with the buffer for records.
+const BUFFER_KEPT_BYTES: usize = 512 << 10;
+
+/// Values of this size are copied into memory of the committer's own, in bytes. An allocator keeps
+/// apart what each thread has allocated, and keeps much of it: what all threads of a large machine
+/// have written would stay in memory as often as there are threads.
+const COPIED_BYTES: usize = 4 << 10;
+
 /// See the module's words.
 pub(crate) struct Committer {
     shared: Arc<Shared>,
@@ -36,6 +45,8 @@ pub(crate) struct Committer {
     window: ConflictWindow,
     /// The last version given to a group, whether or not it came to be.
     version: Version,
+    /// For the record that is being written.
+    buffer: Vec<u8>,
     /// When the oldest unsynced record was written.
     unsynced_since: Option<Duration>,
     #[cfg(any(test, feature = "mutants"))]
@@ -60,6 +71,7 @@ impl Committer {
             writer,
             window: ConflictWindow::new(version),
             version,
+            buffer: Vec::new(),
             unsynced_since: None,
             #[cfg(any(test, feature = "mutants"))]
             mutant: None,
@@ -192,11 +204,11 @@ impl Committer {
 
     /// Whether the table file must catch up before more is taken in.
     fn is_memory_full(&self) -> bool {
-        self.shared.current.memory().1 > self.shared.sizes.memory_bytes_max
+        self.shared.current.unapplied_bytes() > self.shared.sizes.unapplied_bytes_max
     }
 
-    /// Waits until memory and the log have room for a body of this length and enters the next segment if it
-    /// must. Nothing of the group has happened when this fails.
+    /// Waits until memory and the log have room for a body of this length and enters the next
+    /// segment if it must. Nothing of the group has happened when this fails.
     fn make_room(&mut self, body_bytes: usize) -> StoreResult<()> {
         let record = Writer::record_bytes(body_bytes);
         let roll = self.writer.needs_roll(record);
@@ -215,11 +227,21 @@ impl Committer {
         let Some(next) = self.shared.pool.take() else {
             return Err(StoreError::OutOfSpace);
         };
-        match self.writer.roll(next) {
+        if let Err(error) = self.writer.append_roll(&next) {
+            self.shared.pool.put_back(next);
+            return Err(if error.is_full_disk() {
+                StoreError::OutOfSpace
+            } else {
+                self.stop(&error)
+            });
+        }
+        match self.writer.enter(next) {
             Ok(left) => {
                 self.shared.pool.put_live(left);
                 count(&self.shared.counters.syncs, 1);
                 self.unsynced_since = None;
+                // Another segment must be readied, or a checkpoint made that gives one back.
+                self.shared.bell.ring();
                 Ok(())
             }
             Err(error) => Err(self.stop(&error)),
@@ -227,15 +249,17 @@ impl Committer {
     }
 
     fn write(&mut self, group: &Group, bytes: usize) -> StoreResult<Last> {
-        let mut buffer = begin_record(bytes);
-        group::encode(&group.effect, &mut buffer);
-        match self.writer.append(group.version, &mut buffer) {
+        restart_record(&mut self.buffer, bytes);
+        group::encode(&group.effect, &mut self.buffer);
+        match self.writer.append(group.version, &mut self.buffer) {
             Ok(()) => {}
             Err(error) if error.is_full_disk() => return Err(StoreError::OutOfSpace),
             Err(error) => return Err(self.stop(&error)),
         }
-        count(&self.shared.counters.log_bytes, buffer.len() as u64);
-        let written = self.shared.pool.add_bytes(buffer.len() as u64);
+        let len = self.buffer.len() as u64;
+        self.buffer.shrink_to(BUFFER_KEPT_BYTES);
+        count(&self.shared.counters.log_bytes, len);
+        let written = self.shared.pool.add_bytes(len);
         if group.sync {
             self.sync()?;
         } else if self.unsynced_since.is_none() {
@@ -244,7 +268,12 @@ impl Committer {
         Ok(Last { version: group.version, position: self.writer.position(), written })
     }
 
-    fn publish(&mut self, group: Group, last: Last) {
+    fn publish(&mut self, mut group: Group, last: Last) {
+        for value in group.effect.keys.values_mut().flatten() {
+            if value.len() >= COPIED_BYTES {
+                *value = Bytes::copy_from_slice(value);
+            }
+        }
         let now = self.shared.env.clock.monotonic();
         self.shared.current.publish(&group.effect, last, now);
         let commits = group.accepted.len() as u64;

@@ -38,14 +38,6 @@ pub enum Error {
         /// How it shows.
         what: String,
     },
-    /// A row's checksum is wrong.
-    #[error("the row with key {key} is damaged: {what}")]
-    DamagedRow {
-        /// The key, in hexadecimal.
-        key: String,
-        /// How it shows.
-        what: &'static str,
-    },
     /// The directory holds something else, or a format of another version.
     #[error("{}: {what}", path.display())]
     Unusable {
@@ -70,14 +62,19 @@ impl Error {
 
     /// Whether the cause is a full disk.
     pub(crate) fn is_full_disk(&self) -> bool {
-        matches!(self, Self::Io { cause, .. } if cause.kind() == io::ErrorKind::StorageFull)
+        matches!(self, Self::Io { cause, .. } if is_full(cause))
     }
+}
+
+/// Whether it says that there is no room: the disk is full, or the owner's quota is used up.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 impl From<Error> for base::Error {
     fn from(error: Error) -> Self {
         match &error {
-            Error::Damaged { .. } | Error::DamagedRow { .. } => Self::corrupt(error),
+            Error::Damaged { .. } => Self::corrupt(error),
             _ if error.is_full_disk() => {
                 Self::new(base::Kind::OutOfSpace, "Insufficient system storage").detail(error)
             }

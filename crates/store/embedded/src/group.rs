@@ -144,11 +144,10 @@ fn put(buffer: &mut Vec<u8>, bytes: &[u8]) {
 /// # Errors
 /// What is wrong with it.
 pub(crate) fn decode(body: &[u8]) -> Result<Effect, String> {
-    // One copy, of which keys and values are slices.
-    let mut body = Bytes::copy_from_slice(body);
+    let mut body = body;
     let mut effect = Effect::default();
-    while !body.is_empty() {
-        let kind = body.split_to(1)[0];
+    while let Some((&kind, rest)) = body.split_first() {
+        body = rest;
         let first = take(&mut body)?;
         match kind {
             SET => {
@@ -168,15 +167,15 @@ pub(crate) fn decode(body: &[u8]) -> Result<Effect, String> {
     Ok(effect)
 }
 
-fn take(body: &mut Bytes) -> Result<Bytes, String> {
+/// Each key and value is a piece of memory of its own: slices of the body would keep all of it
+/// as long as the last of them.
+fn take(body: &mut &[u8]) -> Result<Bytes, String> {
     let short = || "an entry reaches beyond its record".to_string();
-    let length = body.split_at_checked(4).ok_or_else(short)?.0.try_into().map(u32::from_le_bytes);
-    let length = length.map_err(|_| short())? as usize;
-    if body.len() - 4 < length {
-        return Err(short());
-    }
-    let mut bytes = body.split_to(4 + length);
-    Ok(bytes.split_off(4))
+    let (length, rest) = body.split_first_chunk().ok_or_else(short)?;
+    let length = u32::from_le_bytes(*length) as usize;
+    let (bytes, rest) = rest.split_at_checked(length).ok_or_else(short)?;
+    *body = rest;
+    Ok(Bytes::copy_from_slice(bytes))
 }
 
 #[cfg(test)]

@@ -46,6 +46,7 @@ pub use options::Mutant;
 pub use options::{Options, Sizes};
 
 use applier::Ending;
+use base::env::DiskLock;
 use bytes::Bytes;
 use contract_store::{Store, Transaction};
 use open::{Opened, open};
@@ -72,6 +73,8 @@ pub struct EmbeddedStore {
 struct Threads {
     committer: JoinHandle<()>,
     applier: JoinHandle<()>,
+    /// Held until both have ended, however they ended.
+    lock: Box<dyn DiskLock>,
 }
 
 /// What a store has done since it was opened, and how large it is now.
@@ -115,7 +118,7 @@ impl EmbeddedStore {
     /// [`Error::InUse`] if another process has it open; [`Error::Damaged`] where durable bytes
     /// are damaged; others as they say.
     pub fn open(options: Options) -> Result<Arc<Self>> {
-        let Opened { shared, ending, committer, applier, replayed_bytes } = open(&options)?;
+        let Opened { shared, ending, committer, applier, lock, replayed_bytes } = open(&options)?;
         #[cfg(any(test, feature = "mutants"))]
         let committer = committer.with_mutant(options.mutant);
         let dir = &options.dir;
@@ -124,10 +127,11 @@ impl EmbeddedStore {
             Ok(applier) => applier,
             Err(error) => {
                 shared.queue.close();
+                let _ = committer.join();
                 return Err(error);
             }
         };
-        let threads = Mutex::new(Some(Threads { committer, applier }));
+        let threads = Mutex::new(Some(Threads { committer, applier, lock }));
         Ok(Arc::new(Self { shared, ending, threads, replayed_bytes }))
     }
 
@@ -150,7 +154,7 @@ impl EmbeddedStore {
     /// What happened so far, and sizes.
     pub fn stats(&self) -> Stats {
         let counters = &self.shared.counters;
-        let (generations, memory_bytes) = self.shared.current.memory();
+        let memory = self.shared.current.memory();
         Stats {
             commits: counters.commits.load(Ordering::Relaxed),
             groups: counters.groups.load(Ordering::Relaxed),
@@ -161,8 +165,8 @@ impl EmbeddedStore {
             full_waits: counters.full_waits.load(Ordering::Relaxed),
             log_used_bytes: self.shared.pool.used_bytes(),
             replayed_bytes: self.replayed_bytes,
-            generations,
-            memory_bytes,
+            generations: memory.generations,
+            memory_bytes: memory.unapplied_bytes + memory.retired_bytes,
             queued: self.shared.queue.len(),
             watches: self.shared.watches.len(),
             disk_full: self.shared.health.is_full(),
@@ -213,12 +217,14 @@ impl Drop for EmbeddedStore {
 fn end(shared: &Shared, ending: &Ending, threads: Threads, orderly: bool) {
     shared.queue.close();
     shared.health.begin_closing();
+    let Threads { committer, applier, lock } = threads;
     // A thread that panicked has stopped the store already.
-    let _ = threads.committer.join();
+    let _ = committer.join();
     ending.orderly.store(orderly, Ordering::SeqCst);
     ending.now.store(true, Ordering::SeqCst);
     shared.bell.ring();
-    let _ = threads.applier.join();
+    let _ = applier.join();
+    drop(lock);
     shared.health.close();
     if let Err(stopped) = shared.health.check() {
         shared.watches.fail_all(&stopped);

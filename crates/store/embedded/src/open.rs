@@ -8,7 +8,7 @@
 
 use crate::applier::{Applier, Ending, Spares, beginning};
 use crate::committer::Committer;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, is_full};
 use crate::group;
 use crate::health::Health;
 use crate::options::Options;
@@ -40,6 +40,8 @@ pub(crate) struct Opened {
     pub(crate) ending: Arc<Ending>,
     pub(crate) committer: Committer,
     pub(crate) applier: Applier,
+    /// To be held until all else has ended.
+    pub(crate) lock: Box<dyn DiskLock>,
     /// Bytes of log that were read.
     pub(crate) replayed_bytes: u64,
 }
@@ -49,7 +51,7 @@ pub(crate) fn open(options: &Options) -> Result<Opened> {
     let Options { dir, env, sizes, .. } = options;
     let disk = &*env.disk;
     let wal_dir = dir.join("wal");
-    disk.create_dir_all(&wal_dir).map_err(Error::io(&wal_dir, "create"))?;
+    make_dirs(disk, &wal_dir)?;
     let lock = take_lock(disk, dir)?;
     let health = Arc::new(Health::default());
     let (mut file, meta) = open_table(env, dir, &wal_dir, sizes.cache_bytes, &health)?;
@@ -100,10 +102,26 @@ pub(crate) fn open(options: &Options) -> Result<Opened> {
         pending: None,
         last_freeze: now,
         last_checkpoint: now,
-        lock,
     };
     let committer = Committer::new(shared.clone(), writer);
-    Ok(Opened { shared, ending, committer, applier, replayed_bytes: bytes })
+    Ok(Opened { shared, ending, committer, applier, lock, replayed_bytes: bytes })
+}
+
+/// Makes a directory with what is missing above it, each name durable in the one above.
+fn make_dirs(disk: &dyn Disk, dir: &Path) -> Result<()> {
+    let named = dir.ancestors().filter(|part| !part.as_os_str().is_empty());
+    let missing: Vec<&Path> = named.take_while(|part| !disk.exists(part)).collect();
+    disk.create_dir_all(dir).map_err(Error::io(dir, "create"))?;
+    for parent in missing.into_iter().filter_map(parent) {
+        disk.sync_dir(parent).map_err(Error::io(parent, "sync"))?;
+    }
+    Ok(())
+}
+
+/// The directory that holds the name of another one; `None` for the root.
+fn parent(path: &Path) -> Option<&Path> {
+    let parent = path.parent()?;
+    Some(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
 }
 
 fn number(path: &Path) -> Option<u64> {
@@ -118,9 +136,7 @@ fn take_lock(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn DiskLock>> {
             let text = format!("{:<20}\n", std::process::id());
             let file = disk.open(&path, true).map_err(Error::io(&path, "open"))?;
             match file.write_at(0, text.as_bytes()) {
-                Err(error) if error.kind() != io::ErrorKind::StorageFull => {
-                    Err(Error::io(&path, "write")(error))
-                }
+                Err(error) if !is_full(&error) => Err(Error::io(&path, "write")(error)),
                 // On a full disk only the message to a second process suffers.
                 _ => Ok(lock),
             }
@@ -177,8 +193,12 @@ fn make_table(
     drop(file);
     disk.rename(&unfinished, path).map_err(Error::io(path, "rename"))?;
     disk.sync_dir(dir).map_err(Error::io(dir, "sync"))?;
-    if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        disk.sync_dir(parent).map_err(Error::io(parent, "sync"))?;
+    // Directories that somebody made for us a moment ago may not be durable either. Those that we
+    // may not even open are not ours to care for.
+    for above in std::iter::successors(parent(dir), |dir| parent(dir)) {
+        if let Err(error) = disk.sync_dir(above) {
+            tracing::debug!(%error, dir = %above.display(), "not synced");
+        }
     }
     Ok(())
 }
@@ -219,7 +239,9 @@ fn begin_log(
     let mut writer = Writer::new(segment, offset, last);
     let record = Writer::record_bytes(0);
     if writer.needs_roll(record) {
-        pool.put_live(writer.roll(spares.ready_one(env, segment_bytes)?)?);
+        let next = spares.ready_one(env, segment_bytes)?;
+        writer.append_roll(&next)?;
+        pool.put_live(writer.enter(next)?);
     }
     writer.append(first, &mut begin_record(0))?;
     writer.sync()?;

@@ -46,13 +46,16 @@ pub struct Sizes {
     pub generation_bytes: usize,
     /// After so long it is handed over anyhow, in milliseconds.
     pub generation_ms: u64,
-    /// The most that is kept in memory for transactions that began before it went into the table
-    /// file, in bytes; beyond, transactions may be too old before five seconds have passed.
-    pub retired_bytes: usize,
-    /// So much may be in memory in all: what the table file does not have yet, and what replaced
-    /// views keep. Beyond it commits wait for the table file, so that a burst cannot grow the
-    /// process. Must exceed `retired_bytes` and `generation_bytes` together.
-    pub memory_bytes_max: usize,
+    /// So much stays in memory after it went into the table file, for whoever may still choose to
+    /// read a version of before, in bytes. What is beyond goes unless a transaction reads it.
+    pub retired_spare_bytes: usize,
+    /// The most that stays for transactions that do read it, in bytes; beyond, they may be too
+    /// old before five seconds have passed.
+    pub retired_bytes_max: usize,
+    /// So much may be in memory that the table file does not have yet, in bytes. Beyond it
+    /// commits wait for the table file, so that a burst cannot grow the process. Must exceed
+    /// `generation_bytes`.
+    pub unapplied_bytes_max: usize,
     /// What commits with `Durability::WithNext` may leave unsynced, in bytes.
     pub unsynced_bytes: u64,
     /// And for how long, in milliseconds.
@@ -68,13 +71,14 @@ impl Default for Sizes {
             log_bytes_max: 64 << 20,
             checkpoint_bytes: 32 << 20,
             checkpoint_ms: 30_000,
-            generation_bytes: 4 << 20,
+            generation_bytes: 2 << 20,
             generation_ms: 1_000,
-            retired_bytes: 12 << 20,
-            memory_bytes_max: 32 << 20,
+            retired_spare_bytes: 2 << 20,
+            retired_bytes_max: 12 << 20,
+            unapplied_bytes_max: 8 << 20,
             unsynced_bytes: 1 << 20,
             unsynced_ms: 50,
-            cache_bytes: 24 << 20,
+            cache_bytes: 16 << 20,
         }
     }
 }
@@ -89,8 +93,9 @@ impl Sizes {
             checkpoint_ms: 200,
             generation_bytes: 16 << 10,
             generation_ms: 20,
-            retired_bytes: 1 << 20,
-            memory_bytes_max: 2 << 20,
+            retired_spare_bytes: 256 << 10,
+            retired_bytes_max: 1 << 20,
+            unapplied_bytes_max: 1 << 20,
             unsynced_bytes: 16 << 10,
             unsynced_ms: 20,
             cache_bytes: 1 << 20,

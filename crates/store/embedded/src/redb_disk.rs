@@ -7,6 +7,7 @@
 //!
 //! A failed sync is final: the store stops.
 
+use crate::error::is_full;
 use crate::health::{Full, Health};
 use base::env::DiskFile;
 use parking_lot::Mutex;
@@ -44,10 +45,6 @@ impl fmt::Debug for RedbDisk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("RedbDisk")
     }
-}
-
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 impl RedbDisk {

@@ -9,7 +9,7 @@ use contract_store::rules::{
     CommitRequest, Mutation, RecentWrites, Snapshot, WatchRequest, atomic, stamp,
 };
 use contract_store::{Durability, KeyRange, Page, StoreError, StoreResult, Version, Versionstamp};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// How long versions stay readable.
@@ -42,6 +42,8 @@ pub(crate) struct Engine {
     pub(crate) script: VecDeque<CommitFault>,
     pub(crate) dice: Dice,
     late: Vec<CommitRequest>,
+    /// Rows whose values cannot be read until they are written anew.
+    pub(crate) damaged: BTreeSet<Bytes>,
     pub(crate) stats: StoreStats,
 }
 
@@ -60,6 +62,7 @@ impl Engine {
             script: VecDeque::new(),
             dice: Dice::new(seed),
             late: Vec::new(),
+            damaged: BTreeSet::new(),
             stats: StoreStats::default(),
         }
     }
@@ -92,7 +95,7 @@ impl Engine {
         } else {
             None
         };
-        View { rows: &self.rows, version, problem }
+        View { rows: &self.rows, damaged: &self.damaged, version, problem }
     }
 
     fn is_too_old(&self, version: Version, since: Duration, now: Duration) -> bool {
@@ -161,6 +164,13 @@ impl Engine {
                 return Err(StoreError::Conflict);
             }
         }
+        for mutation in &request.mutations {
+            if let Mutation::Atomic(_, key, _) = mutation
+                && self.damaged.contains(key)
+            {
+                return Err(damaged(key));
+            }
+        }
         self.apply(request, now)
     }
 
@@ -180,6 +190,8 @@ impl Engine {
             watched.append(&mut self.watches.keys_in(range));
         }
         for mutation in mutations {
+            let written = mutation.written();
+            self.damaged.retain(|key| !written.contains(key));
             self.mutate(mutation, version);
         }
         for key in watched {
@@ -276,6 +288,7 @@ impl Engine {
 /// One version of the rows; every read fails where the version cannot be read.
 pub(crate) struct View<'a> {
     rows: &'a Mvcc,
+    damaged: &'a BTreeSet<Bytes>,
     version: Version,
     problem: Option<StoreError>,
 }
@@ -289,11 +302,22 @@ impl View<'_> {
 impl Snapshot for View<'_> {
     fn get(&self, key: &[u8]) -> StoreResult<Option<Bytes>> {
         self.readable()?;
-        Ok(self.rows.get(key, self.version))
+        match self.damaged.get(key) {
+            Some(key) => Err(damaged(key)),
+            None => Ok(self.rows.get(key, self.version)),
+        }
     }
 
     fn scan(&self, range: &KeyRange, reverse: bool, rows: usize) -> StoreResult<Page> {
         self.readable()?;
-        Ok(self.rows.scan(range, reverse, rows, self.version))
+        let page = self.rows.scan(range, reverse, rows, self.version);
+        match page.rows.iter().find(|row| self.damaged.contains(&row.key)) {
+            Some(row) => Err(damaged(&row.key)),
+            None => Ok(page),
+        }
     }
+}
+
+fn damaged(key: &Bytes) -> StoreError {
+    StoreError::Damaged { key: key.clone(), what: "as the test wishes".into() }
 }

@@ -78,14 +78,16 @@ pub struct StoreStats {
 
 /// A small seeded generator (SplitMix64): deterministic, not for secrets.
 #[derive(Debug)]
-pub(crate) struct Dice(u64);
+pub struct Dice(u64);
 
 impl Dice {
-    pub(crate) fn new(seed: u64) -> Self {
+    /// The sequence of a seed.
+    pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub(crate) fn u64(&mut self) -> u64 {
+    /// The next number.
+    pub fn u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -94,13 +96,13 @@ impl Dice {
     }
 
     /// A number below `bound`.
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+    pub fn below(&mut self, bound: u64) -> u64 {
         ((u128::from(self.u64()) * u128::from(bound)) >> 64) as u64
     }
 
     /// Whether something of this probability happens. Takes nothing from the sequence where it
     /// never does, so that a new kind of fault does not change old runs.
-    pub(crate) fn happens(&mut self, probability: f64) -> bool {
+    pub fn happens(&mut self, probability: f64) -> bool {
         probability > 0.0 && (self.u64() >> 11) as f64 / ((1_u64 << 53) as f64) < probability
     }
 }

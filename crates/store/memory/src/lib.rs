@@ -16,6 +16,8 @@
 //! seed on a single-threaded runtime gives the same [`StoreStats::trace`].
 //!
 //! [`MemoryStore::inject`] makes it fail at random, [`MemoryStore::fail_next_commit`] on command.
+//!
+//! [`parts`] are for the stand-in for FoundationDB, which keeps its rows in the same way.
 
 mod clock;
 mod engine;
@@ -28,3 +30,10 @@ mod watch;
 pub use clock::ManualClock;
 pub use faults::{CommitFault, Faults, StoreStats};
 pub use store::MemoryStore;
+
+/// What another simulation of a store can be built from.
+pub mod parts {
+    pub use crate::faults::Dice;
+    pub use crate::mvcc::Mvcc;
+    pub use crate::watch::Watches;
+}

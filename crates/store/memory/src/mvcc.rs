@@ -10,7 +10,7 @@ type History = Vec<(Version, Option<Bytes>)>;
 
 /// All rows in all versions that may still be read.
 #[derive(Debug, Default)]
-pub(crate) struct Mvcc {
+pub struct Mvcc {
     rows: BTreeMap<Bytes, History>,
     /// Keys that hold something superseded, and since which version, in order.
     garbage: VecDeque<(Version, Bytes)>,
@@ -21,18 +21,13 @@ fn at(history: &History, version: Version) -> Option<&Bytes> {
 }
 
 impl Mvcc {
-    pub(crate) fn get(&self, key: &[u8], version: Version) -> Option<Bytes> {
+    /// A key's value as of `version`.
+    pub fn get(&self, key: &[u8], version: Version) -> Option<Bytes> {
         at(self.rows.get(key)?, version).cloned()
     }
 
     /// The first `rows` rows of a range as of `version`.
-    pub(crate) fn scan(
-        &self,
-        range: &KeyRange,
-        reverse: bool,
-        rows: usize,
-        version: Version,
-    ) -> Page {
+    pub fn scan(&self, range: &KeyRange, reverse: bool, rows: usize, version: Version) -> Page {
         if range.is_empty() {
             return Page::default();
         }
@@ -51,7 +46,7 @@ impl Mvcc {
     }
 
     /// Writes (`None` removes) a key at a version not less than any before.
-    pub(crate) fn write(&mut self, key: &Bytes, value: Option<Bytes>, version: Version) {
+    pub fn write(&mut self, key: &Bytes, value: Option<Bytes>, version: Version) {
         let Some(history) = self.rows.get_mut(key) else {
             if value.is_some() {
                 self.rows.insert(key.clone(), vec![(version, value)]);
@@ -68,7 +63,7 @@ impl Mvcc {
     }
 
     /// Removes all rows of a range.
-    pub(crate) fn clear_range(&mut self, range: &KeyRange, version: Version) {
+    pub fn clear_range(&mut self, range: &KeyRange, version: Version) {
         let page = self.scan(range, false, usize::MAX, Version::MAX);
         for row in page.rows {
             self.write(&row.key, None, version);
@@ -76,7 +71,7 @@ impl Mvcc {
     }
 
     /// Forgets what nobody may read any more: versions before `floor`.
-    pub(crate) fn prune(&mut self, floor: Version) {
+    pub fn prune(&mut self, floor: Version) {
         while let Some((_, key)) = self.garbage.pop_front_if(|(since, _)| *since <= floor) {
             let Some(history) = self.rows.get_mut(&key) else {
                 continue;
@@ -90,7 +85,7 @@ impl Mvcc {
     }
 
     /// Loses everything written after `version`, as a crash does.
-    pub(crate) fn lose_after(&mut self, version: Version) {
+    pub fn lose_after(&mut self, version: Version) {
         self.rows.retain(|_, history| {
             history.retain(|(written, _)| *written <= version);
             !history.is_empty()

@@ -5,6 +5,7 @@ use crate::engine::Engine;
 use crate::faults::{CommitFault, Faults, StoreStats};
 use crate::transaction::MemoryTransaction;
 use base::env::{Clock, Random};
+use bytes::Bytes;
 use contract_store::{Store, Transaction};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -57,6 +58,12 @@ impl MemoryStore {
     pub fn land_late_commits(&self) {
         let now = self.shared.clock.monotonic();
         self.shared.engine.lock().land_all(now);
+    }
+
+    /// Damages the value of a key, as a bad disk does: who reads it gets
+    /// [`contract_store::StoreError::Damaged`] until it is written anew.
+    pub fn damage(&self, key: &[u8]) {
+        self.shared.engine.lock().damaged.insert(Bytes::copy_from_slice(key));
     }
 
     /// Crashes and restarts: what was committed [`contract_store::Durability::WithNext`] and had

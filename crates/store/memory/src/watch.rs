@@ -8,14 +8,14 @@ use std::ops::Bound;
 
 /// All watches that wait for a change.
 #[derive(Debug, Default)]
-pub(crate) struct Watches {
+pub struct Watches {
     by_key: BTreeMap<Bytes, Vec<WatchRequest>>,
     count: usize,
 }
 
 impl Watches {
     /// Takes a committed watch; fires it at once if the value differs already.
-    pub(crate) fn register(&mut self, watch: WatchRequest, now: Option<&Bytes>, max: usize) {
+    pub fn register(&mut self, watch: WatchRequest, now: Option<&Bytes>, max: usize) {
         if watch.expected.as_ref() != now {
             fire(watch);
             return;
@@ -32,7 +32,7 @@ impl Watches {
     }
 
     /// The watched keys in a range that was written.
-    pub(crate) fn keys_in(&self, range: &KeyRange) -> Vec<Bytes> {
+    pub fn keys_in(&self, range: &KeyRange) -> Vec<Bytes> {
         if self.by_key.is_empty() || range.is_empty() {
             return Vec::new();
         }
@@ -41,7 +41,7 @@ impl Watches {
     }
 
     /// Fires the watches of a key whose value is now `now`.
-    pub(crate) fn changed(&mut self, key: &Bytes, now: Option<&Bytes>) {
+    pub fn changed(&mut self, key: &Bytes, now: Option<&Bytes>) {
         let Some(watches) = self.by_key.remove(key) else {
             return;
         };
@@ -54,8 +54,13 @@ impl Watches {
         }
     }
 
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
     /// How many wait.
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.count
     }
 

@@ -1,8 +1,8 @@
 //! `/api/v1/domains`: New-, Get-, Remove-AcceptedDomain.
 
-use super::{Admin, Answer, Options, would};
+use super::{Admin, Answer, Asked, would};
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::Path;
 use base::{Error, Kind};
 use contract_directory::{Actor, Domain, DomainKind};
 use serde::Deserialize;
@@ -24,41 +24,33 @@ fn view(domain: &Domain) -> Value {
     json!({ "name": domain.name, "kind": domain.kind, "default": domain.default })
 }
 
-pub(super) async fn list(State(admin): State<Arc<Admin>>) -> Answer {
-    let domains = admin.directory.domains().await?;
+pub(super) async fn list(asked: Asked) -> Answer {
+    let domains = asked.admin.directory.domains().await?;
     Ok(Json(Value::Array(domains.iter().map(|domain| view(domain)).collect())))
 }
 
-pub(super) async fn create(
-    State(admin): State<Arc<Admin>>,
-    Query(options): Query<Options>,
-    Json(new): Json<New>,
-) -> Answer {
+pub(super) async fn create(asked: Asked, Json(new): Json<New>) -> Answer {
     let New { name, kind, default } = new;
     let name = name.to_lowercase();
-    if options.what_if {
-        if find(&admin, &name).await?.is_some() {
+    if asked.what_if() {
+        if find(&asked.admin, &name).await?.is_some() {
             return Err(Error::new(Kind::AlreadyExists, format!("{name} exists already")).into());
         }
         return would(format!("accept mail for {name}"));
     }
     let domain = Domain { name, kind, default };
-    let domain = admin.changes.create_domain(&Actor::Operator, domain).await?;
+    let domain = asked.admin.changes.create_domain(&Actor::Operator, domain).await?;
     Ok(Json(view(&domain)))
 }
 
-pub(super) async fn remove(
-    State(admin): State<Arc<Admin>>,
-    Path(name): Path<String>,
-    Query(options): Query<Options>,
-) -> Answer {
-    if options.what_if {
-        return match find(&admin, &name).await? {
+pub(super) async fn remove(asked: Asked, Path(name): Path<String>) -> Answer {
+    if asked.what_if() {
+        return match find(&asked.admin, &name).await? {
             Some(domain) => would(format!("accept no more mail for {}", domain.name)),
             None => Err(Error::not_found(format!("The accepted domain {name}")).into()),
         };
     }
-    admin.changes.remove_domain(&Actor::Operator, &name).await?;
+    asked.admin.changes.remove_domain(&Actor::Operator, &name).await?;
     Ok(Json(json!({ "removed": name })))
 }
 

@@ -1,13 +1,12 @@
 //! `/api/v1/groups`: New-, Get-, Set-, Remove-DistributionGroup and its members.
 
-use super::{Admin, Answer, Options, check_free, find_group, parse_address, would};
+use super::{Answer, Asked, check_free, find_group, parse_address, would};
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::Path;
 use base::{Address, Error};
 use contract_directory::{Actor, Group, GroupChange, NewGroup};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::sync::Arc;
 
 /// What a new group is made from.
 #[derive(Deserialize)]
@@ -50,23 +49,19 @@ fn addresses(texts: &[String]) -> Result<Vec<Address>, Error> {
     texts.iter().map(|text| parse_address(text)).collect()
 }
 
-pub(super) async fn list(
-    State(admin): State<Arc<Admin>>,
-    Query(options): Query<Options>,
-) -> Answer {
+pub(super) async fn list(asked: Asked) -> Answer {
+    let Asked { admin, options } = asked;
     let groups = admin.changes.list_groups(options.after.as_deref(), options.limit()).await?;
     Ok(Json(Value::Array(groups.iter().map(|group| view(group)).collect())))
 }
 
-pub(super) async fn show(State(admin): State<Arc<Admin>>, Path(address): Path<String>) -> Answer {
+pub(super) async fn show(asked: Asked, Path(address): Path<String>) -> Answer {
+    let admin = asked.admin;
     Ok(Json(view(&*find_group(&admin, &address).await?)))
 }
 
-pub(super) async fn create(
-    State(admin): State<Arc<Admin>>,
-    Query(options): Query<Options>,
-    Json(new): Json<New>,
-) -> Answer {
+pub(super) async fn create(asked: Asked, Json(new): Json<New>) -> Answer {
+    let Asked { admin, options } = asked;
     let address = parse_address(&new.address)?;
     let members = addresses(&new.members)?;
     if options.what_if {
@@ -80,11 +75,11 @@ pub(super) async fn create(
 }
 
 pub(super) async fn change(
-    State(admin): State<Arc<Admin>>,
+    asked: Asked,
     Path(address): Path<String>,
-    Query(options): Query<Options>,
     Json(change): Json<Change>,
 ) -> Answer {
+    let Asked { admin, options } = asked;
     let group = find_group(&admin, &address).await?;
     let (add, remove) = (addresses(&change.add)?, addresses(&change.remove)?);
     if options.what_if {
@@ -97,11 +92,8 @@ pub(super) async fn change(
     Ok(Json(view(&group)))
 }
 
-pub(super) async fn remove(
-    State(admin): State<Arc<Admin>>,
-    Path(address): Path<String>,
-    Query(options): Query<Options>,
-) -> Answer {
+pub(super) async fn remove(asked: Asked, Path(address): Path<String>) -> Answer {
+    let Asked { admin, options } = asked;
     let group = find_group(&admin, &address).await?;
     if options.what_if {
         return would(format!("remove the group {}", group.address));

@@ -1,10 +1,8 @@
 //! `/api/v1/mailboxes`: New-, Get-, Set-, Remove-Mailbox.
 
-use super::{
-    Admin, Answer, Options, check_free, find_account, find_accounts, parse_address, would,
-};
+use super::{Admin, Answer, Asked, check_free, find_account, find_accounts, parse_address, would};
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::Path;
 use base::Error;
 use contract_directory::{
     Account, AccountChange, AccountKind, Actor, NewAccount, Quota, Role, Secret,
@@ -12,7 +10,6 @@ use contract_directory::{
 use contract_mailbox::{MailboxHandle, Principal};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::sync::Arc;
 
 /// What a new mailbox is made from.
 #[derive(Deserialize)]
@@ -81,15 +78,14 @@ fn view(account: &Account) -> Value {
     })
 }
 
-pub(super) async fn list(
-    State(admin): State<Arc<Admin>>,
-    Query(options): Query<Options>,
-) -> Answer {
+pub(super) async fn list(asked: Asked) -> Answer {
+    let Asked { admin, options } = asked;
     let accounts = admin.changes.list_accounts(options.after.as_deref(), options.limit()).await?;
     Ok(Json(Value::Array(accounts.iter().map(|account| view(account)).collect())))
 }
 
-pub(super) async fn show(State(admin): State<Arc<Admin>>, Path(address): Path<String>) -> Answer {
+pub(super) async fn show(asked: Asked, Path(address): Path<String>) -> Answer {
+    let admin = asked.admin;
     let account = find_account(&admin, &address).await?;
     let mailboxes = admin.mailboxes.clone();
     let handle = MailboxHandle::new(mailboxes, account.id, Principal::System, admin.session);
@@ -99,11 +95,8 @@ pub(super) async fn show(State(admin): State<Arc<Admin>>, Path(address): Path<St
     Ok(Json(shown))
 }
 
-pub(super) async fn create(
-    State(admin): State<Arc<Admin>>,
-    Query(options): Query<Options>,
-    Json(new): Json<New>,
-) -> Answer {
+pub(super) async fn create(asked: Asked, Json(new): Json<New>) -> Answer {
+    let Asked { admin, options } = asked;
     let address = parse_address(&new.address)?;
     if options.what_if {
         check_free(&admin, &address).await?;
@@ -122,11 +115,11 @@ pub(super) async fn create(
 }
 
 pub(super) async fn change(
-    State(admin): State<Arc<Admin>>,
+    asked: Asked,
     Path(address): Path<String>,
-    Query(options): Query<Options>,
     Json(change): Json<Change>,
 ) -> Answer {
+    let Asked { admin, options } = asked;
     let account = find_account(&admin, &address).await?;
     let change = resolve(&admin, change).await?;
     if options.what_if {
@@ -166,11 +159,8 @@ async fn resolve(admin: &Admin, change: Change) -> Result<AccountChange, Error> 
     })
 }
 
-pub(super) async fn remove(
-    State(admin): State<Arc<Admin>>,
-    Path(address): Path<String>,
-    Query(options): Query<Options>,
-) -> Answer {
+pub(super) async fn remove(asked: Asked, Path(address): Path<String>) -> Answer {
+    let Asked { admin, options } = asked;
     let account = find_account(&admin, &address).await?;
     if options.what_if {
         return would(format!("remove the mailbox {}", account.address));

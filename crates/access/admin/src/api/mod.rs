@@ -3,13 +3,16 @@
 mod domains;
 mod groups;
 mod mailboxes;
+mod node;
 mod queue;
 
+use crate::control::NodeControl;
 use crate::health::Health;
 use axum::Json;
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{FromRequestParts, Query};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use base::{AccountId, Address, Error, Kind, SessionId};
@@ -30,8 +33,10 @@ pub struct Admin {
     pub queue: Arc<dyn QueueAdmin>,
     /// Mailboxes, for their sizes.
     pub mailboxes: Arc<dyn Mailboxes>,
-    /// This node.
+    /// How this node is.
     pub health: Arc<Health>,
+    /// What it can do itself.
+    pub node: Arc<dyn NodeControl>,
     /// Names this service's reads.
     pub session: SessionId,
 }
@@ -55,17 +60,22 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/queue/{id}", axum::routing::delete(queue::remove))
         .route("/api/v1/queue/{id}/retry", post(queue::retry))
         .route("/api/v1/queue/{id}/suspend", post(queue::suspend))
+        .route("/api/v1/certificate", get(node::certificate))
+        .route("/api/v1/certificate/reload", post(node::reload_certificate))
+        .route("/api/v1/store", get(node::store_job))
+        .route("/api/v1/store/copy", post(node::copy_store))
+        .route("/api/v1/store/verify", post(node::verify_store))
         .route("/api/v1/audit", get(audit))
         .route("/api/v1/health", get(health))
         .with_state(admin)
 }
 
-async fn health(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
-    Json(admin.health.reports().await)
+async fn health(asked: Asked) -> impl IntoResponse {
+    Json(asked.admin.health.reports().await)
 }
 
-async fn audit(State(admin): State<Arc<Admin>>) -> Answer {
-    let records = admin.changes.audit(100).await?;
+async fn audit(asked: Asked) -> Answer {
+    let records = asked.admin.changes.audit(100).await?;
     let view = |record: &contract_directory::AuditRecord| {
         json!({
             "at_unix_ms": record.at.unix_ms,
@@ -97,6 +107,31 @@ struct Options {
 impl Options {
     fn limit(&self) -> usize {
         self.limit.unwrap_or(1_000).min(10_000)
+    }
+}
+
+/// A request: what it is to be done with, and the options it was asked with.
+struct Asked {
+    admin: Arc<Admin>,
+    options: Options,
+}
+
+impl Asked {
+    fn what_if(&self) -> bool {
+        self.options.what_if
+    }
+}
+
+impl FromRequestParts<Arc<Admin>> for Asked {
+    type Rejection = Response;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        admin: &Arc<Admin>,
+    ) -> Result<Self, Self::Rejection> {
+        let query = Query::from_request_parts(parts, admin).await;
+        let Query(options) = query.map_err(IntoResponse::into_response)?;
+        Ok(Self { admin: admin.clone(), options })
     }
 }
 

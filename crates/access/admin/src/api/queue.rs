@@ -1,12 +1,11 @@
 //! `/api/v1/queue`: Get-Message, Retry-Queue, Suspend-Message, Remove-Message.
 
-use super::{Admin, Answer, Options, would};
+use super::{Answer, Asked, would};
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::Path;
 use base::{Error, QueueId};
 use contract_transport::{QueuedMessage, RecipientState};
 use serde_json::{Value, json};
-use std::sync::Arc;
 
 fn parse(text: &str) -> Result<QueueId, Error> {
     QueueId::parse(text)
@@ -37,50 +36,45 @@ fn view(message: &QueuedMessage) -> Value {
     })
 }
 
-pub(super) async fn list(
-    State(admin): State<Arc<Admin>>,
-    Query(options): Query<Options>,
-) -> Answer {
-    let after = options.after.as_deref().map(parse).transpose()?;
-    let messages = admin.queue.list(after, options.limit()).await?;
+pub(super) async fn list(asked: Asked) -> Answer {
+    let after = asked.options.after.as_deref().map(parse).transpose()?;
+    let messages = asked.admin.queue.list(after, asked.options.limit()).await?;
     Ok(Json(Value::Array(messages.iter().map(view).collect())))
 }
 
-pub(super) async fn retry(
-    State(admin): State<Arc<Admin>>,
-    Path(id): Path<String>,
-    Query(options): Query<Options>,
-) -> Answer {
+pub(super) async fn retry(asked: Asked, Path(id): Path<String>) -> Answer {
     let queue = parse(&id)?;
-    if options.what_if {
-        return would(format!("try to deliver {queue} now"));
+    if asked.what_if() {
+        return would_with(&asked, queue, format!("try to deliver {queue} now")).await;
     }
-    admin.queue.retry(queue).await?;
+    asked.admin.queue.retry(queue).await?;
     Ok(Json(json!({ "retried": queue.to_string() })))
 }
 
-pub(super) async fn suspend(
-    State(admin): State<Arc<Admin>>,
-    Path(id): Path<String>,
-    Query(options): Query<Options>,
-) -> Answer {
+pub(super) async fn suspend(asked: Asked, Path(id): Path<String>) -> Answer {
     let queue = parse(&id)?;
-    if options.what_if {
-        return would(format!("hold {queue} back"));
+    if asked.what_if() {
+        return would_with(&asked, queue, format!("hold {queue} back")).await;
     }
-    admin.queue.suspend(queue).await?;
+    asked.admin.queue.suspend(queue).await?;
     Ok(Json(json!({ "suspended": queue.to_string() })))
 }
 
-pub(super) async fn remove(
-    State(admin): State<Arc<Admin>>,
-    Path(id): Path<String>,
-    Query(options): Query<Options>,
-) -> Answer {
+pub(super) async fn remove(asked: Asked, Path(id): Path<String>) -> Answer {
     let queue = parse(&id)?;
-    if options.what_if {
-        return would(format!("remove {queue} from the queue"));
+    if asked.what_if() {
+        return would_with(&asked, queue, format!("remove {queue} from the queue")).await;
     }
-    admin.queue.remove(queue, options.tell_sender).await?;
+    asked.admin.queue.remove(queue, asked.options.tell_sender).await?;
     Ok(Json(json!({ "removed": queue.to_string() })))
+}
+
+/// What would be done with a message, if it is there.
+async fn would_with(asked: &Asked, queue: QueueId, what: String) -> Answer {
+    let before = queue.0.checked_sub(1).map(QueueId);
+    let next = asked.admin.queue.list(before, 1).await?;
+    if next.first().is_none_or(|message| message.queue != queue) {
+        return Err(Error::not_found(format!("The message {queue}")).into());
+    }
+    would(what)
 }

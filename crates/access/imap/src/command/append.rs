@@ -6,16 +6,16 @@
 //! the one transaction that files it, so a client that vanishes half-way leaves nothing but chunks
 //! under a lease (attack 30).
 
-use super::{failed, no_such, tree, unexpected};
+use super::{failed, no_such, tree, unexpected, write_into};
 use crate::flags;
 use crate::reply::{self, Answer, Ending, Reply, ReplyCode, Stop};
 use crate::session::Session;
 use crate::sync::{self, Manner};
 use crate::wire::Incoming;
-use base::{Error, FolderId, Kind, Timestamp};
+use base::{Error, FolderId, Timestamp};
 use codec_imap::command::{Append, AppendHead};
 use codec_imap::framer::LiteralOffer;
-use codec_imap::{Code, Command, CommandBody, FrameError, IdRange, Tag};
+use codec_imap::{Code, Command, CommandBody, IdRange, Tag};
 use codec_mime::{Limits, ParsedMessage, Scanner};
 use contract_blob::{Content, Staged, Upload};
 use contract_mailbox::index::NamedFlags;
@@ -141,13 +141,9 @@ async fn stream(session: &mut Session) -> Result<(Staged, ParsedMessage), Stop> 
             Incoming::Broken(error) if error.is_fatal() => {
                 return Err(Ending::bye(None, "Too much that is no command").into());
             }
-            Incoming::Broken(error) => return Err(broken(error)),
+            Incoming::Broken(error) => return Err(Reply::bad(error.to_string()).into()),
         }
     }
-}
-
-fn broken(error: FrameError) -> Stop {
-    Reply::bad(error.to_string()).into()
 }
 
 async fn finish(
@@ -178,23 +174,16 @@ async fn file(
         received: prepared.received,
     };
     let request = Write::Append { folder: prepared.folder, messages: vec![message] };
-    let appended = match user.mailbox.write(request).await {
-        // The mailbox was deleted while the message came.
-        Err(error) if error.kind == Kind::NotFound => {
-            return Err(reply::of_target_error(&error).into());
-        }
-        Err(error) => return Err(failed("APPEND", error)),
-        Ok(appended) => appended,
-    };
+    let appended = write_into(user, "APPEND", prepared.folder, request).await?;
     if let Ok((user, selected)) = session.state.selected() {
         sync::catch_up_own(user, selected, prepared.folder).await;
     }
     match appended {
-        WriteReply::Appended { uid_validity, uids } => {
+        Some(WriteReply::Appended { uid_validity, uids }) => {
             let uids = uids.iter().map(|uid| IdRange { first: uid.0, last: uid.0 }).collect();
             Ok(Reply::ok("Appended").code(ReplyCode::AppendUid { uid_validity, uids }))
         }
-        WriteReply::LookAgain => Ok(Reply::ok("Appended")),
-        _ => unexpected("APPEND"),
+        None => Ok(Reply::ok("Appended")),
+        Some(_) => unexpected("APPEND"),
     }
 }

@@ -26,10 +26,11 @@ fn of(session: &Session) -> Vec<Capability> {
         Capability::SaslIr,
         Capability::Id,
         Capability::Enable,
+        // Others show it to strangers too, and clients choose by it before they sign in.
+        Capability::Idle,
     ];
     if !matches!(session.state, State::NotAuthenticated(_)) {
         found.extend([
-            Capability::Idle,
             Capability::Namespace,
             Capability::Children,
             Capability::ListExtended,

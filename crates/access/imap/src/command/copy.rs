@@ -1,6 +1,6 @@
 //! COPY (RFC 3501 §6.4.7) and MOVE (RFC 6851), with COPYUID (RFC 4315 §3).
 
-use super::{failed, no_such, tree, unexpected, write};
+use super::{failed, no_such, tree, unexpected, write_into};
 use crate::reply::{self, Answer, Reply, ReplyCode, Stop};
 use crate::selection::Selection;
 use crate::session::Session;
@@ -37,7 +37,7 @@ pub(crate) async fn run(session: &mut Session, command: Copy, how: How) -> Answe
         How::Copy => ("COPY", Write::Copy { from, uids, to }),
         How::Move => ("MOVE", Write::Move { from, uids, to }),
     };
-    let copied = match write(user, name, request).await? {
+    let copied = match write_into(user, name, to, request).await? {
         Some(WriteReply::Copied(copied)) => copied,
         None => {
             sync::catch_up(user, selected, Ask::Always)

@@ -1,6 +1,7 @@
 //! FETCH and UID FETCH (RFC 3501 §6.4.5).
 //!
-//! Messages go in batches: one question for the structures of a batch, one change that sets \Seen
+//! Messages go in batches: one question for the structures of a batch (more where they are large,
+//! so that few are in memory), one change that sets \Seen
 //! where a body is shown, then the responses in order. FLAGS, UID, INTERNALDATE and RFC822.SIZE
 //! come from the view and ask nobody. Bytes of the next few messages are read while the present
 //! one is sent; pieces above `FETCH_AHEAD_BYTES` are streamed, so memory stays bounded whatever
@@ -26,6 +27,7 @@ use codec_imap::Code;
 use codec_imap::command::{Fetch, FetchItem};
 use contract_mailbox::MessageMeta;
 use futures::StreamExt;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// What a FETCH asks for.
@@ -64,13 +66,15 @@ pub(crate) async fn run(session: &mut Session, command: Fetch) -> Answer {
     let plan = Arc::new(Plan::new(command.items, command.uid, selected.read_only));
     let batch = if plan.sets_seen { FETCH_SEEN_BATCH } else { FETCH_BATCH };
     let mut rows = selection.rows();
-    let mut missing = Missing::default();
+    let (mut waiting, mut missing) = (VecDeque::new(), Missing::default());
     loop {
-        let batch: Vec<usize> = rows.by_ref().take(batch).collect();
-        if batch.is_empty() {
+        if waiting.is_empty() {
+            waiting.extend(rows.by_ref().take(batch));
+        }
+        if waiting.is_empty() {
             break;
         }
-        let targets = prepare::batch(session, &plan, batch, &mut missing).await?;
+        let targets = prepare::batch(session, &plan, &mut waiting, &mut missing).await?;
         show(session, &plan, targets, &mut missing).await?;
     }
     match missing {

@@ -5,13 +5,13 @@ use super::failed;
 use crate::reply::{Answer, Reply, Stop};
 use crate::session::Session;
 use crate::state::{State, User};
+use access_listener::account::may_act_as;
 use base::telemetry::Printable;
 use base::{Error, Kind, SessionId};
 use codec_imap::command::Login;
 use codec_imap::{Code, Limits};
-use contract_directory::{Account, LoginAttempt, Secret};
+use contract_directory::{LoginAttempt, Secret};
 use contract_mailbox::{MailboxHandle, Principal};
-use std::sync::Arc;
 
 /// The longest login name and password that are looked at, in bytes.
 const NAME_BYTES_MAX: usize = 512;
@@ -61,7 +61,9 @@ pub(crate) async fn sign_in(session: &mut Session, claim: Claim) -> Answer {
         }
         Err(error) => return Err(failed("LOGIN", error)),
     };
-    if claim.acting_as.is_some_and(|name| !is_own_name(&name, &claim.login, &account)) {
+    let acting_as = claim.acting_as.as_deref();
+    let may = may_act_as(&*shared.directory, &account, &claim.login, acting_as).await;
+    if !may.map_err(|error| failed("LOGIN", error))? {
         let text = "You may open your own mailbox only";
         return Err(Reply::no(Code::AuthorizationFailed, text).into());
     }
@@ -80,12 +82,6 @@ pub(crate) async fn sign_in(session: &mut Session, claim: Claim) -> Answer {
     session.state = State::Authenticated(Box::new(User { account, mailbox, wake, _place: place }));
     session.wire.framer.set_limits(Limits::AUTHENTICATED);
     Ok(Reply::ok("Signed in").code(capability::code(session)))
-}
-
-/// Whether an authorization identity names the one who signed in.
-fn is_own_name(name: &str, login: &str, account: &Arc<Account>) -> bool {
-    let own = account.addresses().any(|address| address.folded() == name.to_lowercase());
-    own || name.eq_ignore_ascii_case(login)
 }
 
 /// One answer for an unknown name, a wrong password and a disabled account.

@@ -32,7 +32,7 @@ pub(crate) mod unselect;
 use crate::reply::{self, Answer, Stop};
 use crate::state::User;
 use crate::tree::Tree;
-use base::{Error, Kind};
+use base::{Error, FolderId, Kind};
 use codec_imap::MailboxName;
 use contract_mailbox::{Write, WriteReply};
 
@@ -65,6 +65,28 @@ async fn write(
         Ok(reply) => Ok(Some(reply)),
         Err(error) => Err(failed(command, error)),
     }
+}
+
+/// The same for a change that puts messages `into` a folder. One that was deleted a moment ago may
+/// be made anew by the client (RFC 3501 §6.4.7); where it is there, something else is missing.
+async fn write_into(
+    user: &User,
+    command: &'static str,
+    into: FolderId,
+    request: Write,
+) -> Result<Option<WriteReply>, Stop> {
+    let error = match user.mailbox.write(request).await {
+        Ok(WriteReply::LookAgain) => return Ok(None),
+        Ok(reply) => return Ok(Some(reply)),
+        Err(error) => error,
+    };
+    if error.kind == Kind::NotFound
+        && let Err(gone) = user.mailbox.folder(into).await
+        && gone.kind == Kind::NotFound
+    {
+        return Err(reply::of_target_error(&error).into());
+    }
+    Err(failed(command, error))
 }
 
 /// An answer of the wrong kind.

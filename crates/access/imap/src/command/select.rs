@@ -1,7 +1,7 @@
 //! SELECT (RFC 3501 §6.3.1), and opening for EXAMINE.
 
 use super::{failed, no_such, tree};
-use crate::reply::{Answer, Reply, ReplyCode};
+use crate::reply::{self, Answer, Reply, ReplyCode};
 use crate::session::Session;
 use crate::state::Selected;
 use crate::sync::put_flags;
@@ -34,6 +34,11 @@ pub(crate) async fn open(session: &mut Session, name: &MailboxName, read_only: b
         match user.mailbox.claim_recent(folder).await {
             Ok(first) => recent_from = Some(first),
             Err(error) if error.kind == Kind::Denied => read_only = true,
+            // Reading goes on where nothing can be written now. What may have been told to nobody
+            // yet counts as recent (RFC 3501 §2.3.2), as for EXAMINE.
+            Err(error) if matches!(error.kind, Kind::Unavailable | Kind::Overloaded) => {
+                reply::log("SELECT", &error);
+            }
             Err(error) => return Err(failed("SELECT", error)),
         }
     }

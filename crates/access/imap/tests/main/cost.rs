@@ -31,13 +31,14 @@ fn requests_do_not_grow_with_messages() {
         check(&world, client, "SEARCH UNSEEN SMALLER 100", &["Delta"]).await;
         check(&world, client, "SEARCH SUBJECT x", &["Delta", "Search"]).await;
         // A question for each 256 structures.
-        let envelopes = check(&world, client, "FETCH 1:* ENVELOPE", &["Meta", "Meta"]).await;
+        let envelopes =
+            check(&world, client, "FETCH 1:* ENVELOPE", &["MetaPage", "MetaPage"]).await;
         assert_eq!(envelopes, MESSAGES);
         let headers = "UID FETCH 1:* BODY.PEEK[HEADER.FIELDS (Subject)]";
-        assert_eq!(check(&world, client, headers, &["Meta", "Meta"]).await, MESSAGES);
+        assert_eq!(check(&world, client, headers, &["MetaPage", "MetaPage"]).await, MESSAGES);
         // One change, whose result is known without reading it again.
-        check(&world, client, "FETCH 1:10 BODY[]", &["Meta", "Store"]).await;
-        check(&world, client, "FETCH 1:10 BODY[]", &["Meta"]).await;
+        check(&world, client, "FETCH 1:10 BODY[]", &["MetaPage", "Store"]).await;
+        check(&world, client, "FETCH 1:10 BODY[]", &["MetaPage"]).await;
         check(&world, client, "STORE 1:* +FLAGS (\\Flagged)", &["Store"]).await;
         check(&world, client, "STORE 1:* FLAGS.SILENT (\\Deleted)", &["Store"]).await;
         // The mailbox changed; the session asks how once.

@@ -5,6 +5,8 @@ mod attacks;
 mod client;
 mod concurrency;
 mod cost;
+mod floods;
+mod limits;
 mod sessions;
 mod support;
 mod transcripts;

@@ -6,18 +6,24 @@ use access_imap::{Config, ImapService};
 use access_listener::{CancellationToken, Connection, SessionFactory, TlsSettings};
 use async_trait::async_trait;
 use base::env::Env;
-use base::env::sim::test_seed;
+use base::env::sim::{SimClock, test_seed};
 use base::router::{LocalRouter, Router};
 use base::universe::Universe;
-use base::{AccountId, Address, Change, CommandId, Error, Uid};
+use base::{AccountId, Address, Change, CommandId, Error, SessionId, Uid};
 use cluster::SingleNode;
-use contract_blob::{BlobId, Blobs, ByteStream, Collected, Holder, Staged, Upload};
+use contract_blob::{
+    BlobId, Blobs, ByteStream, Collected, Content, Holder, LEASE_MS, Staged, Upload,
+};
 use contract_control::Control;
 use contract_directory::{
-    AccountKind, Actor, Directory, DirectoryAdmin, Domain, DomainKind, NewAccount, Role, Secret,
+    AccountKind, Actor, Directory, DirectoryAdmin, Domain, DomainKind, NewAccount, Resolved, Role,
+    Secret,
 };
-use contract_mailbox::{Mailboxes, Principal, Read, ReadReply, Write, WriteReply};
-use contract_store::{BodyError, Store, Transaction};
+use contract_mailbox::index::NamedFlags;
+use contract_mailbox::{
+    MailboxHandle, Mailboxes, NewMessage, Principal, Read, ReadReply, SpecialUse, Write, WriteReply,
+};
+use contract_store::{BodyError, Isolation, KeyRange, RangeRead, Store, Transaction};
 use futures::{StreamExt, TryStreamExt};
 use parking_lot::Mutex;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
@@ -40,12 +46,16 @@ const PIPE_BYTES: usize = 16 * 1024;
 
 pub(crate) struct World {
     pub(crate) env: Env,
+    /// For tests that set it.
+    clock: Option<SimClock>,
     pub(crate) store: MemoryStore,
     /// How the way to the mailboxes is bad.
     pub(crate) trouble: Arc<Trouble>,
     /// Bytes that sessions have read from the blob store.
     pub(crate) read_bytes: Arc<AtomicU64>,
     pub(crate) directory: Arc<DirectoryService>,
+    mailboxes: Arc<dyn Mailboxes>,
+    blobs: Arc<dyn Blobs>,
     pub(crate) service: Arc<ImapService>,
     pub(crate) shutdown: CancellationToken,
     tls: Option<Arc<TlsSettings>>,
@@ -58,8 +68,9 @@ pub(crate) fn run<F: Future<Output = ()>>(test: impl FnOnce(Arc<World>) -> F) {
 
 /// The same with settings of the test's own.
 pub(crate) fn run_with<F: Future<Output = ()>>(config: Config, test: impl FnOnce(Arc<World>) -> F) {
-    Universe::run(test_seed(), async |env| {
-        test(Arc::new(World::new(env, config, None).await)).await
+    Universe::simulate(test_seed(), async |simulation| {
+        let world = World::new(simulation.env(), config, None).await;
+        test(Arc::new(World { clock: Some(simulation.clock.clone()), ..world })).await
     });
 }
 
@@ -82,17 +93,21 @@ impl World {
         };
         let mailboxes = service_mailbox::start(service_mailbox::Config::default(), parts, &router);
         let read_bytes = Arc::new(AtomicU64::new(0));
-        let counted = Arc::new(Counted { blobs, read_bytes: read_bytes.clone() });
+        let counted = Arc::new(Counted { blobs: blobs.clone(), read_bytes: read_bytes.clone() });
         let trouble = Arc::new(Trouble::default());
-        let mailboxes = Arc::new(Troubled { mailboxes, trouble: trouble.clone() });
-        let service = ImapService::new(config, env.clone(), directory.clone(), mailboxes, counted);
+        let troubled =
+            Arc::new(Troubled { mailboxes: mailboxes.clone(), trouble: trouble.clone() });
+        let service = ImapService::new(config, env.clone(), directory.clone(), troubled, counted);
         let shutdown = CancellationToken::new();
         Self {
             env,
+            clock: None,
             store,
             trouble,
             read_bytes,
             directory,
+            mailboxes,
+            blobs,
             service: Arc::new(service),
             shutdown,
             tls,
@@ -111,6 +126,55 @@ impl World {
         let service = self.service.clone();
         tokio::spawn(async move { service.serve(connection).await });
         client
+    }
+
+    /// Whose account a name is.
+    pub(crate) async fn account(&self, user: &str) -> AccountId {
+        match self.directory.resolve(&Address::new(user, "rialto.test")).await.unwrap() {
+            Resolved::Account(account) => account.id,
+            other => panic!("{user}: {other:?}"),
+        }
+    }
+
+    /// How many rows the blob store has.
+    pub(crate) async fn blob_rows(&self) -> usize {
+        let tx = self.store.begin();
+        let mut rows = 0;
+        // Chunks, leases, and what is to be looked at or removed.
+        for prefix in [b"BD", b"BL", b"BC", b"BX"] {
+            let mut next = Some(RangeRead::all(&KeyRange::prefix(prefix)));
+            while let Some(read) = next {
+                let page = tx.get_range(&read, Isolation::Snapshot).await.unwrap();
+                next = read.after(&page);
+                rows += page.rows.len();
+            }
+        }
+        rows
+    }
+
+    /// Removes what nobody holds any more, two leases later.
+    pub(crate) async fn collect(&self) {
+        self.clock.as_ref().unwrap().step_ms(2 * LEASE_MS);
+        while self.blobs.collect(1_000).await.unwrap().more {}
+    }
+
+    /// Puts a message into somebody's Inbox, whatever bytes it has.
+    pub(crate) async fn file(&self, user: &str, bytes: &[u8]) {
+        let mut upload = self.blobs.upload();
+        upload.write(bytes.to_vec().into()).await.unwrap();
+        let staged = upload.finish().await.unwrap();
+        let message = NewMessage {
+            content: Content::of(&staged),
+            staged: vec![staged],
+            parsed: Arc::new(codec_mime::parse(bytes)),
+            flags: NamedFlags::default(),
+            received: None,
+        };
+        let (id, session) = (self.account(user).await, SessionId(self.env.random.u128()));
+        let mailbox =
+            MailboxHandle::new(self.mailboxes.clone(), id, Principal::Account(id), session);
+        let inbox = SpecialUse::Inbox.folder_id();
+        mailbox.append(inbox, vec![message]).await.unwrap();
     }
 
     /// A client that has signed in.
@@ -138,21 +202,58 @@ pub(crate) struct Trouble {
     pub(crate) damaged_uid: AtomicU32,
     /// Structures of more messages than this are too large together; 0 for no limit.
     pub(crate) metas_max: AtomicUsize,
+    /// Changes of this name wait, and tell that they do.
+    gate: watch::Sender<Gate>,
     /// The requests that were made since the test looked last, by name.
     requests: Mutex<Vec<String>>,
 }
 
+/// What a gate does to changes of one name.
+#[derive(Clone, Copy, Default)]
+struct Gate {
+    name: &'static str,
+    waiting: usize,
+}
+
 impl Trouble {
+    /// Makes the next changes of this name wait until the gate is opened.
+    pub(crate) fn close_gate(&self, name: &'static str) {
+        self.gate.send_replace(Gate { name, waiting: 0 });
+    }
+
+    /// Waits until somebody waits at the gate.
+    pub(crate) async fn somebody_waits(&self) {
+        self.gate.subscribe().wait_for(|gate| gate.waiting > 0).await.unwrap();
+    }
+
+    /// Lets everybody through.
+    pub(crate) fn open_gate(&self) {
+        self.gate.send_replace(Gate::default());
+    }
+
+    async fn pass(&self, name: String) {
+        let closed = |gate: &Gate| !gate.name.is_empty() && name == gate.name;
+        if closed(&self.gate.borrow()) {
+            self.gate.send_modify(|gate| gate.waiting += 1);
+            self.gate.subscribe().wait_for(|gate| !closed(gate)).await.unwrap();
+        }
+    }
+
     fn note(&self, request: &dyn Debug) {
-        let name = format!("{request:?}");
-        let end = name.find(|c: char| !c.is_alphanumeric()).unwrap_or(name.len());
-        self.requests.lock().push(name[..end].to_owned());
+        self.requests.lock().push(name(request));
     }
 
     /// The requests since the last call.
     pub(crate) fn requests(&self) -> Vec<String> {
         std::mem::take(&mut self.requests.lock())
     }
+}
+
+/// A request's name.
+fn name(request: &dyn Debug) -> String {
+    let text = format!("{request:?}");
+    let end = text.find(|c: char| !c.is_alphanumeric()).unwrap_or(text.len());
+    text[..end].to_owned()
 }
 
 struct Troubled {
@@ -169,7 +270,7 @@ impl Mailboxes for Troubled {
         request: Read,
     ) -> base::Result<ReadReply> {
         self.trouble.note(&request);
-        if let Read::Meta { uids, .. } = &request {
+        if let Read::MetaPage { uids, .. } = &request {
             let max = self.trouble.metas_max.load(Ordering::SeqCst);
             if max > 0 && uids.len() > max {
                 return Err(Error::internal("too large to be encoded"));
@@ -189,6 +290,7 @@ impl Mailboxes for Troubled {
         request: Write,
     ) -> base::Result<WriteReply> {
         self.trouble.note(&request);
+        self.trouble.pass(name(&request)).await;
         self.mailboxes.write(mailbox, who, command, request).await
     }
 

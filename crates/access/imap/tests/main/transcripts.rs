@@ -53,6 +53,7 @@ transcripts! {
     attack_14_sasl
     attack_21_other_protocols
     attack_22_literal_sizes
+    attack_22_long_commands
     attack_23_pre_auth_literals
     attack_24_nesting
     attack_25_sequence_sets

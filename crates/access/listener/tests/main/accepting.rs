@@ -1,6 +1,7 @@
 //! Accept loops: service, limits, descriptors, drain.
 
 use crate::support::{MINUTE, Shouting};
+use access_listener::config::PER_NETWORK_MAX;
 use access_listener::transcript::{Player, Transcript};
 use access_listener::{Listener, ListenerConfig, TlsMode};
 use async_trait::async_trait;
@@ -12,6 +13,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+use tokio::io::AsyncReadExt;
 
 const ADDRESS: &str = "10.0.0.1:25";
 
@@ -74,6 +76,37 @@ fn attack_17_connections_over_a_limit_are_told_and_closed() {
 }
 
 #[test]
+fn attack_17_ten_thousand_connections_from_one_neighbourhood() {
+    Universe::simulate(test_seed(), async |world| {
+        let listener = start(&at(&world, 1), config()).await;
+        let mut open = Vec::new();
+        for host in 0..=255 {
+            let client = world.env_at(IpAddr::from([192, 0, 2, host]), &SimDisk::default());
+            for _ in 0..40 {
+                open.push(connect(&client).await);
+            }
+            // What waits to be accepted is bounded, too.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(listener.connections(), PER_NETWORK_MAX);
+        // Others are served as if nothing were.
+        play(&at(&world, 2), "S: hello\nC: a\nS: A\nC: quit\n! closed").await.unwrap();
+        let (mut served, mut refused) = (0, 0);
+        for mut stream in open {
+            let mut said = [0; 32];
+            match stream.read(&mut said).await {
+                Ok(read) if said[..read].starts_with(b"hello") => served += 1,
+                Ok(read) if said[..read].starts_with(b"no: SourceFull") => refused += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!((served, refused), (PER_NETWORK_MAX, 10_240 - PER_NETWORK_MAX));
+        tokio::time::sleep(MINUTE).await;
+        assert_eq!(listener.connections(), 0, "places come back");
+    });
+}
+
+#[test]
 fn drain_refuses_new_connections_and_waits_for_sessions() {
     Universe::simulate(test_seed(), async |world| {
         let listener = start(&at(&world, 1), config()).await;
@@ -88,6 +121,36 @@ fn drain_refuses_new_connections_and_waits_for_sessions() {
         polite.await.unwrap().unwrap();
         let refused = client.network.connect(ADDRESS.parse().unwrap()).await;
         assert_eq!(refused.err().map(|e| e.kind()), Some(io::ErrorKind::ConnectionRefused));
+        drop(silent);
+    });
+}
+
+/// Sessions that wait for something that never comes are cut off at the deadline: those who listen
+/// are told why, and nobody gets the beginning of a reply that has no end.
+#[test]
+fn drain_ends_sessions_that_do_not_end() {
+    Universe::simulate(test_seed(), async |world| {
+        let listener = start(&at(&world, 1), config()).await;
+        let client = at(&world, 2);
+        let mut players = Vec::new();
+        for script in [
+            "S: hello\nC: stuck\nS: no: Stopping\n! closed",
+            "S: hello\nC: half\n! closed",
+            "S: hello\nS: bye\n! closed",
+        ] {
+            let (script, player) =
+                (Transcript::parse(script).unwrap(), Player::new(connect(&client).await));
+            players.push(tokio::spawn(async move { player.play(&script).await }));
+        }
+        let silent = connect(&client).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let began = client.clock.monotonic();
+        assert_eq!(listener.drain(Deadline::after(MINUTE)).await, 2);
+        let took = client.clock.monotonic() - began;
+        assert!(took < MINUTE + Duration::from_secs(2), "{took:?}");
+        for player in players {
+            player.await.unwrap().unwrap();
+        }
         drop(silent);
     });
 }

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 
-/// Says `hello`, echoes lines in capitals; `starttls`, `info`, `panic`, `quit` do what they say.
+/// Says `hello`, echoes lines in capitals; `starttls`, `info`, `panic`, `stuck`,
+/// `half`, `quit` do what they say.
 /// Ends with `bye` on shutdown.
 pub(crate) struct Shouting;
 
@@ -26,6 +27,11 @@ impl SessionFactory for Shouting {
                 match &line[..] {
                     b"quit\r\n" => return connection.close().await,
                     b"panic\r\n" => panic!("as asked"),
+                    b"stuck\r\n" => std::future::pending().await,
+                    b"half\r\n" => {
+                        connection.queue(Bytes::from_static(b"half of "));
+                        std::future::pending().await
+                    }
                     b"info\r\n" => {
                         let text = format!("{:?}\r\n", connection.tls_info().map(|i| i.version));
                         connection.queue(text.into());

@@ -6,11 +6,12 @@
 use crate::config::Role;
 use crate::reply;
 use crate::session::{End, Login, Outcome, Session};
-use base::Kind;
+use access_listener::account::may_act_as;
 use base::telemetry::Printable;
+use base::{Error, Kind, Result};
 use codec_smtp::Reply;
 use codec_smtp::sasl::{self, Credentials, LoginStep, SaslError, Secret};
-use contract_directory::LoginAttempt;
+use contract_directory::{Account, LoginAttempt};
 use contract_mailbox::{MailboxHandle, Principal};
 use std::sync::Arc;
 
@@ -83,10 +84,7 @@ async fn ask(session: &mut Session, challenge: &str) -> Result<Result<Secret, Sa
 }
 
 async fn sign_in(session: &mut Session, credentials: &Credentials) -> Outcome {
-    let result = match attempt(session, credentials) {
-        Some(attempt) => session.shared.directory.authenticate(&attempt).await,
-        None => Err(base::Error::new(Kind::BadCredentials, "acting for others is not offered")),
-    };
+    let result = check(session, credentials).await;
     let label = match &result {
         Ok(_) => "ok",
         Err(error) if error.kind == Kind::BadCredentials => "wrong",
@@ -118,18 +116,21 @@ async fn sign_in(session: &mut Session, credentials: &Credentials) -> Outcome {
     }
 }
 
-/// `None` for somebody who wants to act for somebody else, which the name and password of one
-/// person do not allow.
-fn attempt(session: &Session, credentials: &Credentials) -> Option<LoginAttempt> {
+/// The account, if name and password are right and nobody wants to act for somebody else, which
+/// the name and password of one person do not allow.
+async fn check(session: &Session, credentials: &Credentials) -> Result<Arc<Account>> {
     let Credentials { authzid, authcid, password } = credentials;
-    if authzid.as_ref().is_some_and(|authzid| !authzid.eq_ignore_ascii_case(authcid)) {
-        return None;
-    }
     let password = String::from_utf8_lossy(password.expose()).into_owned();
-    Some(LoginAttempt {
+    let attempt = LoginAttempt {
         login: authcid.clone(),
         password: contract_directory::Secret(password),
         source: session.connection.peer().ip(),
         protocol: "smtp",
-    })
+    };
+    let directory = &*session.shared.directory;
+    let account = directory.authenticate(&attempt).await?;
+    match may_act_as(directory, &account, authcid, authzid.as_deref()).await? {
+        true => Ok(account),
+        false => Err(Error::new(Kind::BadCredentials, "acting for others is not offered")),
+    }
 }

@@ -1,10 +1,12 @@
 //! BDAT (RFC 3030): the message in counted chunks.
 //!
 //! The bytes of a chunk are on their way when the command is read, so they are taken whatever the
-//! reply will be; a chunk larger than any message ends the session instead.
+//! reply will be; a chunk larger than any message ends the session instead, and so does one too
+//! much that is taken for nothing.
 
 use crate::incoming::Incoming;
 use crate::session::{End, Outcome, Pace, Session};
+use base::Deadline;
 use bytes::Bytes;
 use codec_smtp::{BdatDecoder, BdatError, DataStatus, Reply};
 
@@ -13,6 +15,13 @@ pub(crate) struct Chunked {
     decoder: BdatDecoder,
     incoming: Incoming,
     pace: Pace,
+}
+
+impl Chunked {
+    /// By when more of it must come.
+    pub(crate) fn deadline(&self) -> Deadline {
+        self.pace.deadline()
+    }
 }
 
 pub(crate) async fn run(session: &mut Session, size_bytes: u64, last: bool) -> Outcome {
@@ -27,15 +36,18 @@ pub(crate) async fn run(session: &mut Session, size_bytes: u64, last: bool) -> O
     }
     if let Some(refusal) = out_of_place {
         drain(session, size_bytes).await?;
-        session.wasted_one();
+        session.nuisance.junk();
         return Ok(refusal);
+    }
+    if session.nuisance.would_waste_too_much(0, session.config()) {
+        return Err(session.too_much());
     }
     let mut chunked = match (session.chunked.take(), &session.envelope) {
         (Some(chunked), _) => chunked,
         (None, Some(draft)) => Box::new(Chunked {
             decoder: BdatDecoder::new(limit_bytes),
             incoming: Incoming::begin(session, draft),
-            pace: Pace::new(session),
+            pace: session.pace(),
         }),
         (None, None) => return Ok(Reply::bad_sequence("send MAIL and RCPT first")),
     };
@@ -47,12 +59,19 @@ pub(crate) async fn run(session: &mut Session, size_bytes: u64, last: bool) -> O
             return Err(End::Say(Reply::bad_sequence(error.to_string())));
         }
     }
+    if let Some(refusal) = chunked.incoming.refusal()
+        && session
+            .nuisance
+            .would_waste_too_much(chunked.pace.bytes().saturating_add(size_bytes), session.config())
+    {
+        return Err(End::Say(refusal.clone()));
+    }
     read_chunk(session, &mut chunked).await?;
     if !chunked.decoder.is_complete() {
         let reply = chunked.incoming.refusal().cloned();
         session.chunked = Some(chunked);
         if let Some(refusal) = reply {
-            session.wasted_one();
+            session.nuisance.junk();
             return Ok(refusal);
         }
         return Ok(Reply::chunk_ok(size_bytes));
@@ -68,12 +87,12 @@ async fn read_chunk(session: &mut Session, chunked: &mut Chunked) -> Result<(), 
         if status == DataStatus::End {
             return Ok(());
         }
-        session.fill_message(&mut chunked.pace).await?;
+        session.fill_message(&mut chunked.pace, chunked.incoming.refusal()).await?;
     }
 }
 
 async fn complete(session: &mut Session, chunked: Chunked) -> Outcome {
-    let Chunked { decoder, mut incoming, .. } = chunked;
+    let Chunked { decoder, mut incoming, pace } = chunked;
     let Some(draft) = session.envelope.take() else {
         return Ok(Reply::bad_sequence("send MAIL and RCPT first"));
     };
@@ -84,12 +103,16 @@ async fn complete(session: &mut Session, chunked: Chunked) -> Outcome {
         // A stored message always ends its last line; DATA cannot send one that does not.
         incoming.take(&mut vec![Bytes::from_static(b"\r\n")]).await;
     }
-    session.hand_over(draft, incoming).await
+    session.hand_over(draft, incoming, &pace).await
 }
 
 /// Reads past a chunk that belongs to nothing.
 async fn drain(session: &mut Session, size_bytes: u64) -> Result<(), End> {
-    let (mut left, mut pace) = (size_bytes, Pace::new(session));
+    if session.nuisance.would_waste_too_much(size_bytes, session.config()) {
+        return Err(session.too_much());
+    }
+    session.nuisance.wasted(size_bytes);
+    let (mut left, mut pace) = (size_bytes, session.pace());
     loop {
         let input = session.connection.input();
         let taken = input.len().min(usize::try_from(left).unwrap_or(usize::MAX));
@@ -98,6 +121,6 @@ async fn drain(session: &mut Session, size_bytes: u64) -> Result<(), End> {
         if left == 0 {
             return Ok(());
         }
-        session.fill_message(&mut pace).await?;
+        session.fill_message(&mut pace, None).await?;
     }
 }

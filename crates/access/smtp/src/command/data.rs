@@ -1,11 +1,10 @@
 //! DATA (RFC 5321 §4.1.1.4): the message, up to CRLF `.` CRLF and nothing else.
 //!
 //! A message that is refused on its way is read to its end all the same, so that the next command
-//! is found where it is; of one that is much too large only so much again is read, and the session
-//! ends.
+//! is found where it is; of refused ones only twice the largest message is read, and the session ends.
 
 use crate::incoming::Incoming;
-use crate::session::{End, Outcome, Pace, Session};
+use crate::session::{Outcome, Session};
 use codec_smtp::{DataDecoder, DataStatus, Reply};
 
 pub(crate) async fn run(session: &mut Session) -> Outcome {
@@ -18,21 +17,21 @@ pub(crate) async fn run(session: &mut Session) -> Outcome {
             None => Reply::bad_sequence("send MAIL and RCPT first"),
         });
     };
+    if session.nuisance.would_waste_too_much(0, session.config()) {
+        return Err(session.too_much());
+    }
     session.say(&Reply::start_data());
     session.connection.flush().await?;
     let limit_bytes = session.config().message_bytes_max;
     let mut incoming = Incoming::begin(session, &draft);
     let mut decoder = DataDecoder::new(limit_bytes);
-    let (mut pieces, mut pace) = (Vec::new(), Pace::new(session));
+    let (mut pieces, mut pace) = (Vec::new(), session.pace());
     while decoder.decode(session.connection.input(), &mut pieces) == DataStatus::More {
         if decoder.too_large() {
             incoming.refuse(Reply::message_too_large());
         }
-        if decoder.size_bytes() > limit_bytes.saturating_mul(2) {
-            return Err(End::Say(Reply::message_too_large()));
-        }
         incoming.take(&mut pieces).await;
-        session.fill_message(&mut pace).await?;
+        session.fill_message(&mut pace, incoming.refusal()).await?;
     }
     if decoder.too_large() {
         incoming.refuse(Reply::message_too_large());
@@ -40,5 +39,5 @@ pub(crate) async fn run(session: &mut Session) -> Outcome {
         incoming.refuse(Reply::bare_line_ends());
     }
     incoming.take(&mut pieces).await;
-    session.hand_over(draft, incoming).await
+    session.hand_over(draft, incoming, &pace).await
 }

@@ -3,7 +3,8 @@
 use super::address;
 use crate::config::Role;
 use crate::reply;
-use crate::session::{Draft, Outcome, Session};
+use crate::session::{Draft, End, Outcome, Session};
+use access_listener::account::is_still_signed_in;
 use codec_smtp::{BodyType, MailParams, Reply, ReversePath};
 
 pub(crate) async fn run(session: &mut Session, from: ReversePath, params: MailParams) -> Outcome {
@@ -25,6 +26,11 @@ pub(crate) async fn run(session: &mut Session, from: ReversePath, params: MailPa
     }
     let sender = from.address().map(address);
     if let Some(login) = &session.login {
+        match is_still_signed_in(&*session.shared.directory, &login.account).await {
+            Ok(true) => {}
+            Ok(false) => return Err(End::Say(reply::signed_out())),
+            Err(error) => return Ok(reply::of(&error, "mail")),
+        }
         // The null sender is for receipts that mail programs write; From is checked all the same.
         if let Some(sender) = &sender {
             match session.shared.directory.may_send_as(&login.account, sender).await {
@@ -38,7 +44,7 @@ pub(crate) async fn run(session: &mut Session, from: ReversePath, params: MailPa
             return Ok(reply::submission_rate());
         }
     }
-    session.envelope = Some(Draft { sender, recipients: Vec::new() });
+    session.envelope = Some(Draft { sender, recipients: Vec::new(), excess: 0, repeated: 0 });
     Ok(Reply::sender_ok())
 }
 

@@ -9,7 +9,7 @@ use contract_directory::Resolved;
 use contract_transport::Recipient;
 
 pub(crate) async fn run(session: &mut Session, to: ForwardPath, params: RcptParams) -> Outcome {
-    let Some(draft) = &session.envelope else {
+    let Some(draft) = &mut session.envelope else {
         return Ok(Reply::bad_sequence("send MAIL first"));
     };
     if session.chunked.is_some() {
@@ -19,7 +19,14 @@ pub(crate) async fn run(session: &mut Session, to: ForwardPath, params: RcptPara
         let keyword = if params.notify.is_some() { "NOTIFY" } else { "ORCPT" };
         return Ok(Reply::unknown_parameter(keyword));
     }
-    if draft.recipients.len() >= session.config().recipients_max {
+    let recipients_max = session.shared.config.recipients_max;
+    if draft.recipients.len() >= recipients_max {
+        // A client with a long list in one piece meets this once for each; it shall come again
+        // with the rest, not be thrown out (RFC 5321 §4.5.3.1.10).
+        draft.excess += 1;
+        if draft.excess <= recipients_max {
+            session.nuisance.excuse();
+        }
         return Ok(Reply::too_many_recipients());
     }
     let to = match to.address() {
@@ -39,10 +46,17 @@ pub(crate) async fn run(session: &mut Session, to: ForwardPath, params: RcptPara
         session.tarpit().await;
         return Ok(refusal);
     }
-    if let Some(draft) = &mut session.envelope
-        && !draft.recipients.iter().any(|known| known.address == to)
-    {
-        draft.recipients.push(Recipient::plain(to));
+    if let Some(draft) = &mut session.envelope {
+        if draft.recipients.iter().all(|known| known.address != to) {
+            draft.recipients.push(Recipient::plain(to));
+        } else {
+            // A careless list names somebody twice, and must get 250: put off, the client would
+            // send the message again, to somebody who has it. A flood does nothing else.
+            draft.repeated += 1;
+            if draft.repeated > recipients_max {
+                session.nuisance.junk();
+            }
+        }
     }
     Ok(Reply::recipient_ok())
 }

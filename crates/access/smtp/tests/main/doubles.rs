@@ -3,14 +3,14 @@
 //! took, and fail when told to.
 
 use async_trait::async_trait;
-use base::{AccountId, Change, CommandId, Error, QueueId, Result};
+use base::{AccountId, Change, CommandId, Deadline, Error, Kind, QueueId, Result};
 use bytes::Bytes;
 use contract_blob::{Blobs, Holder};
 use contract_mailbox::{Mailboxes, Principal, Read, ReadReply, Write, WriteReply};
 use contract_store::Store;
-use contract_transport::{QueueHint, Submission, Transport};
+use contract_transport::{Fate, QueueHint, Submission, Transport};
 use parking_lot::Mutex;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -39,15 +39,18 @@ pub(crate) enum Fault {
 pub(crate) struct Backend {
     store: Arc<dyn Store>,
     blobs: Arc<dyn Blobs>,
-    pub(crate) taken: Mutex<Vec<Taken>>,
+    pub(crate) taken: Arc<Mutex<Vec<Taken>>>,
     pub(crate) faults: Mutex<VecDeque<Fault>>,
     pub(crate) attempts: Mutex<usize>,
+    withdrawn: Arc<Mutex<HashSet<QueueId>>>,
+    /// How long a withdrawal takes.
+    pub(crate) withdrawal_takes: Mutex<Duration>,
 }
 
 impl Backend {
     pub(crate) fn new(store: Arc<dyn Store>, blobs: Arc<dyn Blobs>) -> Arc<Self> {
-        let (taken, faults, attempts) = Default::default();
-        Arc::new(Self { store, blobs, taken, faults, attempts })
+        let (taken, faults, attempts, withdrawn, withdrawal_takes) = Default::default();
+        Arc::new(Self { store, blobs, taken, faults, attempts, withdrawn, withdrawal_takes })
     }
 
     async fn take(&self, submission: Submission, mailbox: Option<(AccountId, bool)>) -> Result<()> {
@@ -57,6 +60,9 @@ impl Backend {
             Some(Fault::Error(error)) => return Err(error),
             Some(Fault::Slow(how_long)) => tokio::time::sleep(how_long).await,
             Some(Fault::After(_)) | None => {}
+        }
+        if self.withdrawn.lock().contains(&submission.queue) {
+            return Err(Error::new(Kind::Overloaded, "withdrawn"));
         }
         let tx = self.store.begin();
         let holder = Holder(submission.queue.0.to_be_bytes().to_vec().into());
@@ -83,6 +89,32 @@ impl Backend {
 impl Transport for Backend {
     async fn accept(&self, submission: Submission) -> Result<()> {
         self.take(submission, None).await
+    }
+
+    async fn withdraw(&self, queue: QueueId) -> Result<Fate> {
+        let takes = *self.withdrawal_takes.lock();
+        tokio::time::sleep(takes).await;
+        let mut withdrawn = self.withdrawn.lock();
+        if self.taken.lock().iter().any(|known| known.submission.queue == queue) {
+            return Ok(Fate::Accepted);
+        }
+        withdrawn.insert(queue);
+        Ok(Fate::Withdrawn)
+    }
+
+    async fn withdraw_by(&self, queue: QueueId, deadline: Deadline) -> Result<Fate> {
+        if *self.withdrawal_takes.lock() < deadline.remaining() {
+            return self.withdraw(queue).await;
+        }
+        let takes = *self.withdrawal_takes.lock();
+        let (taken, withdrawn) = (self.taken.clone(), self.withdrawn.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(takes).await;
+            withdrawn.lock().insert(queue);
+            taken.lock().retain(|known| known.submission.queue != queue);
+        });
+        tokio::time::sleep_until(deadline.instant()).await;
+        Err(Error::new(Kind::Timeout, "nobody knows yet"))
     }
 
     fn hint(&self, _: QueueHint) {}

@@ -5,6 +5,7 @@
 mod attacks;
 mod corpus;
 mod doubles;
+mod limits;
 mod messages;
 mod properties;
 mod service;

@@ -202,16 +202,45 @@ fn an_unknown_outcome_is_asked_for_again_and_accepted_once() {
 }
 
 #[test]
-fn a_commit_that_takes_too_long_is_told_and_never_cut_off() {
-    run(config(Role::Server), async |world| {
-        world.fail(Fault::Slow(Duration::from_secs(60)));
-        let begun = world.env.clock.monotonic();
-        let text = data(TO_ALICE, "Subject: slow", "451 4.3.0 *");
-        world.talk(Role::Server, &text).await.unwrap();
-        assert!(world.env.clock.monotonic() - begun < Duration::from_secs(15));
-        assert_eq!(world.taken().len(), 0);
-        tokio::time::sleep(Duration::from_secs(60)).await;
-        assert_eq!(world.taken().len(), 1, "the commit went on");
+fn a_commit_that_takes_too_long_is_told_and_never_lands() {
+    for role in [Role::Server, Role::Submission] {
+        run(config(role), async |world| {
+            world.fail(Fault::Slow(Duration::from_secs(60)));
+            let begun = world.env.clock.monotonic();
+            let envelope = if role == Role::Server { TO_ALICE } else { FROM_ALICE };
+            let text = data(envelope, "Subject: slow", "451 4.3.0 *");
+            world.talk(role, &text).await.unwrap();
+            assert!(world.env.clock.monotonic() - begun < Duration::from_secs(15));
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            assert_eq!(world.taken().len(), 0, "who is told to try again does so");
+        });
+    }
+}
+
+#[test]
+fn a_submission_that_nobody_could_withdraw_in_time_does_not_land_either() {
+    // It comes before the withdrawal that goes on, or behind it.
+    for lands_after in [12, 60] {
+        run(config(Role::Submission), async |world| {
+            world.fail(Fault::Slow(Duration::from_secs(lands_after)));
+            *world.backend.withdrawal_takes.lock() = Duration::from_secs(20);
+            let begun = world.env.clock.monotonic();
+            let text = data(FROM_ALICE, "Subject: slow", "451 4.3.0 *");
+            world.talk(Role::Submission, &text).await.unwrap();
+            assert!(world.env.clock.monotonic() - begun < Duration::from_secs(15));
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            assert_eq!(world.taken().len(), 0, "the client sends it again");
+        });
+    }
+}
+
+#[test]
+fn a_submission_whose_task_broke_down_is_settled_too() {
+    run(config(Role::Submission), async |world| {
+        world.fail(Fault::After(Error::internal("who knows")));
+        let text = data(FROM_ALICE, "Subject: once", "250 2.6.0 *");
+        world.talk(Role::Submission, &text).await.unwrap();
+        assert_eq!(world.taken().len(), 1);
     });
 }
 

@@ -9,12 +9,14 @@ use access_listener::transcript::{Player, Transcript};
 use access_listener::{CancellationToken, Connection, SessionFactory, TlsSettings};
 use access_smtp::{Config, Role, SmtpService};
 use base::env::Env;
+use base::env::sim::SimClock;
 use base::{Address, Universe};
+use contract_blob::{Blobs, LEASE_MS};
 use contract_directory::{
     AccountChange, AccountKind, Actor, DirectoryAdmin, Domain, DomainKind, NewAccount, NewGroup,
     Secret,
 };
-use contract_store::Store;
+use contract_store::{Isolation, KeyRange, RangeRead, Store};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
@@ -31,8 +33,12 @@ pub(crate) const HOST: &str = "mail.rialto.test";
 
 pub(crate) struct World {
     pub(crate) env: Env,
+    /// For tests that set it.
+    clock: Option<SimClock>,
     pub(crate) directory: Arc<DirectoryService>,
     pub(crate) backend: Arc<Backend>,
+    store: Arc<dyn Store>,
+    blobs: Arc<dyn Blobs>,
     pub(crate) service: SmtpService,
     pub(crate) shutdown: CancellationToken,
     pub(crate) peer: SocketAddr,
@@ -46,8 +52,9 @@ pub(crate) fn config(role: Role) -> Config {
 
 /// Runs a test in a world of its own, on simulated time.
 pub(crate) fn run<F: Future<Output = ()>>(config: Config, test: impl FnOnce(World) -> F) {
-    Universe::run(base::env::sim::test_seed(), async |env| {
-        test(World::new(env, config).await).await;
+    Universe::simulate(base::env::sim::test_seed(), async |simulation| {
+        let world = World::new(simulation.env(), config).await;
+        test(World { clock: Some(simulation.clock.clone()), ..world }).await;
     });
 }
 
@@ -59,24 +66,48 @@ impl World {
         let directory = DirectoryService::start(settings, store.clone(), env.clone());
         people(&directory).await;
         let blobs = Arc::new(StoreBlobs::open(store.clone(), &env).await.unwrap());
-        let backend = Backend::new(store, blobs.clone());
+        let backend = Backend::new(store.clone(), blobs.clone());
         let service = SmtpService::new(
             config,
             env.clone(),
             directory.clone(),
             backend.clone(),
             backend.clone(),
-            blobs,
+            blobs.clone(),
         );
         Self {
             env,
+            clock: None,
             directory,
             backend,
+            store,
+            blobs,
             service,
             shutdown: CancellationToken::new(),
             peer: "192.0.2.7:40000".parse().unwrap(),
             tls: true,
         }
+    }
+
+    /// How many rows the blob store has: chunks, leases, and what is to be removed.
+    pub(crate) async fn blob_rows(&self) -> usize {
+        let tx = self.store.begin();
+        let mut rows = 0;
+        for prefix in [b"BD", b"BL", b"BC", b"BX"] {
+            let mut next = Some(RangeRead::all(&KeyRange::prefix(prefix)));
+            while let Some(read) = next {
+                let page = tx.get_range(&read, Isolation::Snapshot).await.unwrap();
+                next = read.after(&page);
+                rows += page.rows.len();
+            }
+        }
+        rows
+    }
+
+    /// Removes what nobody holds any more, two leases later.
+    pub(crate) async fn collect(&self) {
+        self.clock.as_ref().unwrap().step_ms(2 * LEASE_MS);
+        while self.blobs.collect(1_000).await.unwrap().more {}
     }
 
     /// A connection to a session that is served; the task ends with the session.

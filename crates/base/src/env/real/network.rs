@@ -4,6 +4,9 @@ use crate::env::{Dns, Listener, Network, Stream};
 use async_trait::async_trait;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 /// How many connections may wait to be accepted; the kernel caps it at its own `somaxconn`.
@@ -47,9 +50,78 @@ impl Listener for RealListener {
 }
 
 /// Mail protocols write whole replies; waiting for more to send (Nagle) only delays them.
-fn prompt(stream: TcpStream) -> io::Result<TcpStream> {
+fn prompt(stream: TcpStream) -> io::Result<Prompt> {
     stream.set_nodelay(true)?;
-    Ok(stream)
+    Ok(Prompt { stream, unanswered: false })
+}
+
+/// A TCP stream that acknowledges at once what nobody will answer yet.
+///
+/// A peer with Nagle's algorithm that sends a message in two writes keeps the second back until the
+/// first is acknowledged. The kernel delays an acknowledgement for about 40 ms in the hope of an
+/// answer to carry it. When more is read before anything was written there is no such answer, so
+/// the acknowledgement goes out by itself. Where an answer is written nothing is done.
+struct Prompt {
+    stream: TcpStream,
+    /// Bytes came since the last write.
+    unanswered: bool,
+}
+
+impl Prompt {
+    fn acknowledge(&mut self) {
+        if std::mem::take(&mut self.unanswered) {
+            // Without it the peer waits a little; a socket that is gone says so when it is read.
+            #[cfg(target_os = "linux")]
+            let _unimportant = self.stream.set_quickack(true);
+        }
+    }
+}
+
+impl AsyncRead for Prompt {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let poll = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        match &poll {
+            Poll::Ready(_) => self.unanswered = true,
+            Poll::Pending => self.acknowledge(),
+        }
+        poll
+    }
+}
+
+impl AsyncWrite for Prompt {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.unanswered = false;
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.unanswered = false;
+        Pin::new(&mut self.stream).poll_write_vectored(cx, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
 }
 
 /// The system's resolver.

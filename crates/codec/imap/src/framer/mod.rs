@@ -44,132 +44,18 @@
 //! # Ok::<(), codec_imap::FrameError>(())
 //! ```
 
+mod event;
 mod header;
 mod raw;
+mod skip;
 
+pub use event::{FrameError, FrameEvent, Limits, LiteralOffer, Refused};
 pub(crate) use raw::Part;
 pub use raw::RawCommand;
 
-use crate::limits;
+use crate::value::Tag;
 use bytes::{Buf, Bytes, BytesMut};
-use header::{HEADER_BYTES_MAX, Header, HeaderError};
-use std::fmt;
-
-/// What one connection may make the server hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes of all lines of one command without its literals.
-    pub line_bytes: usize,
-    /// Bytes of all buffered literals of one command.
-    pub literal_bytes: u64,
-    /// Number of literals of one command, streamed ones included.
-    pub literals: usize,
-    /// Bytes thrown away after a refusal before the connection must be closed.
-    pub skip_bytes: u64,
-}
-
-impl Limits {
-    /// For a client that has not said who it is.
-    pub const PRE_AUTH: Limits = Limits {
-        line_bytes: limits::MAX_LINE_BYTES,
-        literal_bytes: limits::MAX_PRE_AUTH_LITERAL_BYTES,
-        literals: limits::MAX_PRE_AUTH_LITERALS,
-        skip_bytes: limits::MAX_PRE_AUTH_SKIP_BYTES,
-    };
-    /// For a known client.
-    pub const AUTHENTICATED: Limits = Limits {
-        line_bytes: limits::MAX_LINE_BYTES,
-        literal_bytes: limits::MAX_LITERAL_BYTES,
-        literals: limits::MAX_LITERALS,
-        skip_bytes: limits::MAX_SKIP_BYTES,
-    };
-}
-
-/// A literal that the client announced; nothing of it has been taken from the buffer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LiteralOffer {
-    /// Its size in bytes, at most 2^63-1.
-    pub len_bytes: u64,
-    /// Whether the client waits for a continuation (`{n}`) or sends on (`{n+}`, RFC 7888).
-    pub sync: bool,
-    /// Whether it is a literal8 (`~{n}`, RFC 3516), which may hold NUL.
-    pub binary: bool,
-    /// Whether [`Framer::accept`] would take it under the limits.
-    pub fits: bool,
-}
-
-/// What [`Framer::next`] found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FrameEvent {
-    /// Nothing complete: read more into the same buffer and call again.
-    NeedMore,
-    /// A literal is announced: call `accept`, `stream` or `refuse`. Comes again until one is called.
-    Literal(LiteralOffer),
-    /// The next bytes of a streamed literal; the `Command` follows the last of them.
-    Chunk(Bytes),
-    /// A complete command.
-    Command(RawCommand),
-}
-
-/// Why the framer gave up a command. Unless [`FrameError::is_fatal`], it is already skipping the rest
-/// of it: answer `BAD` and call `next` again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FrameError {
-    /// The lines of the command are longer than [`Limits::line_bytes`].
-    LineTooLong,
-    /// NUL or a bare CR in a line.
-    ControlByte,
-    /// NUL in a streamed literal; the chunks handed out so far must be thrown away.
-    NulInLiteral,
-    /// More than [`Limits::literals`].
-    TooManyLiterals,
-    /// A literal size above 2^63-1; the client waits for a continuation that will not come.
-    LiteralSize,
-    /// The same, but the client does not wait, so its end cannot be found. Fatal.
-    LiteralSizeUnskippable,
-    /// More than [`Limits::skip_bytes`] to throw away. Fatal.
-    SkippedTooMuch,
-    /// The connection was to be closed after an earlier error. Fatal.
-    Closed,
-    /// `next_line` in the middle of a command.
-    NotBetweenCommands,
-}
-
-impl FrameError {
-    /// Whether the client cannot be followed any further: say `BYE` and close.
-    pub fn is_fatal(self) -> bool {
-        use FrameError::{Closed, LiteralSizeUnskippable, SkippedTooMuch};
-        matches!(self, LiteralSizeUnskippable | SkippedTooMuch | Closed)
-    }
-}
-
-impl fmt::Display for FrameError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            FrameError::LineTooLong => "Command line too long",
-            FrameError::ControlByte => "NUL or bare CR in a command",
-            FrameError::NulInLiteral => "NUL in a literal",
-            FrameError::TooManyLiterals => "Too many literals in a command",
-            FrameError::LiteralSize | FrameError::LiteralSizeUnskippable => {
-                "Literal size out of range"
-            }
-            FrameError::SkippedTooMuch => "Too much data after a refused command",
-            FrameError::Closed => "Connection is closing",
-            FrameError::NotBetweenCommands => "Not between commands",
-        })
-    }
-}
-
-impl std::error::Error for FrameError {}
-
-/// What [`Framer::refuse`] made of the rest of the command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refused {
-    /// The framer skips what is still to come; go on with `next`.
-    Continue,
-    /// The client will send more than it is worth skipping: say `BYE` and close.
-    Close,
-}
+use header::Header;
 
 #[derive(Debug, Clone, Copy)]
 enum State {
@@ -200,6 +86,8 @@ pub struct Framer {
     literal_bytes: u64,
     literals: usize,
     skipped_bytes: u64,
+    /// The tag of the command that was given up last.
+    broken_tag: Option<Tag>,
 }
 
 impl Framer {
@@ -214,6 +102,7 @@ impl Framer {
             literal_bytes: 0,
             literals: 0,
             skipped_bytes: 0,
+            broken_tag: None,
         }
     }
 
@@ -230,6 +119,12 @@ impl Framer {
     /// What has come of the current command: its lines and literals up to the literal on offer.
     pub fn pending(&self) -> &RawCommand {
         &self.pending
+    }
+
+    /// The tag of the command that the last [`FrameError`] was about, once, where that much of it
+    /// could be read: the client waits for an answer that bears it.
+    pub fn take_broken_tag(&mut self) -> Option<Tag> {
+        self.broken_tag.take()
     }
 
     /// Whether the next byte is the first of a command.
@@ -371,7 +266,7 @@ impl Framer {
             _ => known_bytes > allowed,
         };
         if too_long {
-            self.drop_command();
+            self.give_up(&buffer[..known_bytes]);
             self.state = State::SkipLine;
             return Err(FrameError::LineTooLong);
         }
@@ -382,9 +277,13 @@ impl Framer {
         let (header, text_len) = match Header::at_end_of(&line) {
             Ok(Some((header, text_len))) => (Some(header), text_len),
             Ok(None) => (None, line.len()),
-            Err(error) => return Err(self.bad_size(error)),
+            Err(error) => {
+                self.give_up(&line);
+                return Err(self.bad_size(error));
+            }
         };
         if has_control(&line) {
+            self.give_up(&line);
             return Err(self.fail(FrameError::ControlByte, header));
         }
         let mut line = line.freeze();
@@ -397,6 +296,7 @@ impl Framer {
         };
         self.literals += 1;
         if self.literals > self.limits.literals {
+            self.give_up(&[]);
             return Err(self.fail(FrameError::TooManyLiterals, Some(header)));
         }
         self.state = State::Offered(header);
@@ -437,7 +337,7 @@ impl Framer {
         };
         if nul == Some(0) {
             buffer.advance(1);
-            self.drop_command();
+            self.give_up(&[]);
             self.skip_from(left_bytes - 1)?;
             return Err(FrameError::NulInLiteral);
         }
@@ -446,88 +346,6 @@ impl Framer {
         let left_bytes = left_bytes - chunk.len() as u64;
         self.state = State::Streaming { header, left_bytes };
         Ok(Some(FrameEvent::Chunk(chunk)))
-    }
-
-    fn skip_literal(
-        &mut self,
-        left_bytes: u64,
-        buffer: &mut BytesMut,
-    ) -> Result<Option<FrameEvent>, FrameError> {
-        let len = take_len(left_bytes, buffer);
-        buffer.advance(len);
-        let left_bytes = left_bytes - len as u64;
-        if left_bytes > 0 {
-            self.state = State::SkipLiteral { left_bytes };
-            return Ok(Some(FrameEvent::NeedMore));
-        }
-        self.state = State::SkipLine;
-        Ok(None)
-    }
-
-    fn skip_line(&mut self, buffer: &mut BytesMut) -> Result<Option<FrameEvent>, FrameError> {
-        let Some(line) = self.take_line(buffer) else {
-            // The tail stays, as a literal header at the end of the line must still be seen.
-            let len = buffer.len().saturating_sub(HEADER_BYTES_MAX);
-            buffer.advance(len);
-            self.scanned = buffer.len();
-            self.count_skipped(len as u64)?;
-            return Ok(Some(FrameEvent::NeedMore));
-        };
-        self.count_skipped(line.len() as u64)?;
-        match Header::at_end_of(&line) {
-            Ok(Some((header, _))) if !header.sync => self.skip_from(header.len_bytes)?,
-            Err(error) => return Err(self.bad_size(error)),
-            // The client either ended the command or waits, and has its BAD.
-            Ok(_) => self.drop_command(),
-        }
-        Ok(None)
-    }
-
-    /// Gives up the command at a line; a literal the client sends without waiting is skipped.
-    fn fail(&mut self, error: FrameError, header: Option<Header>) -> FrameError {
-        self.drop_command();
-        match header {
-            Some(header) if !header.sync => match self.skip_from(header.len_bytes) {
-                Ok(()) => error,
-                Err(fatal) => fatal,
-            },
-            _ => error,
-        }
-    }
-
-    fn bad_size(&mut self, error: HeaderError) -> FrameError {
-        self.drop_command();
-        if error.sync {
-            return FrameError::LiteralSize;
-        }
-        self.state = State::Closed;
-        FrameError::LiteralSizeUnskippable
-    }
-
-    fn skip_from(&mut self, literal_bytes: u64) -> Result<(), FrameError> {
-        self.count_skipped(literal_bytes)?;
-        self.state = State::SkipLiteral { left_bytes: literal_bytes };
-        Ok(())
-    }
-
-    fn count_skipped(&mut self, bytes: u64) -> Result<(), FrameError> {
-        self.skipped_bytes = self.skipped_bytes.saturating_add(bytes);
-        if self.skipped_bytes <= self.limits.skip_bytes {
-            return Ok(());
-        }
-        self.state = State::Closed;
-        Err(FrameError::SkippedTooMuch)
-    }
-
-    /// Back to the start of a command.
-    fn drop_command(&mut self) {
-        self.state = State::Line;
-        self.pending = RawCommand::default();
-        self.scanned = 0;
-        self.line_bytes = 0;
-        self.literal_bytes = 0;
-        self.literals = 0;
-        self.skipped_bytes = 0;
     }
 }
 

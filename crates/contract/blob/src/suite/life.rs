@@ -137,7 +137,7 @@ pub async fn an_upload_nobody_refers_to_runs_out(world: &World) {
     let small_bytes = content(10, 5_000);
     let small = world.stage(&small_bytes).await;
     let mut dropped = world.blobs.upload();
-    dropped.write(content(11, 400_000).into()).await.unwrap();
+    dropped.write(content(11, 1_000_000).into()).await.unwrap();
     drop(dropped);
     assert_eq!(world.collect_all().await.removed, 0, "a lease that runs is respected");
     world.pass_lease();

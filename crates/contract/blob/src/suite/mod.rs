@@ -140,6 +140,7 @@ impl World {
             let round = self.blobs.collect(2).await.unwrap();
             all.examined += round.examined;
             all.removed += round.removed;
+            all.damaged += round.damaged;
             if !round.more {
                 return all;
             }

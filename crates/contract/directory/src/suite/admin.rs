@@ -236,3 +236,28 @@ pub(super) async fn ids_are_never_reused(world: Arc<dyn World>) {
         node.admin.remove_account(&Actor::Operator, account.id).await.unwrap();
     }
 }
+
+pub(super) async fn removed_accounts_are_remembered_until_they_are_purged(world: Arc<dyn World>) {
+    let two = Two::new(world).await;
+    let by = Actor::Operator;
+    let hold = |on| AccountChange { litigation_hold: Some(on), ..AccountChange::default() };
+    two.a.admin.update_account(&by, two.alice.id, hold(true)).await.unwrap();
+    refused(two.a.admin.remove_account(&by, two.alice.id).await, Kind::Conflict);
+    assert_eq!(two.b.admin.removed_accounts(None, 10).await.unwrap(), []);
+    two.a.admin.update_account(&by, two.alice.id, hold(false)).await.unwrap();
+    let bob = create(&two.a, "bob").await;
+    two.a.admin.remove_account(&by, bob.id).await.unwrap();
+    two.a.admin.remove_account(&by, two.alice.id).await.unwrap();
+    create(&two.a, "alice").await;
+    let removed = two.b.admin.removed_accounts(None, 10).await.unwrap();
+    let ids: Vec<_> = removed.iter().map(|removed| removed.id).collect();
+    assert_eq!(ids, [two.alice.id, bob.id], "in order of id");
+    assert_eq!(removed[0].address, address("alice"));
+    assert!(removed[0].removed >= two.alice.created);
+    assert_eq!(two.b.admin.removed_accounts(None, 1).await.unwrap(), removed[..1]);
+    assert_eq!(two.b.admin.removed_accounts(Some(ids[0]), 10).await.unwrap(), removed[1..]);
+    for _ in 0..2 {
+        two.b.admin.forget_removed(&Actor::System, two.alice.id).await.unwrap();
+        assert_eq!(two.a.admin.removed_accounts(None, 10).await.unwrap(), removed[1..]);
+    }
+}

@@ -127,3 +127,54 @@ pub(super) async fn members_are_changed_on_all_nodes(world: Arc<dyn World>) {
     assert!(again.id > list.id);
     assert_eq!(expand(&two, again.id, 10).await, set(&["z@far.test"]));
 }
+
+/// The members that an administrator sees.
+async fn listed(two: &Two, id: GroupId) -> BTreeSet<Address> {
+    let groups = two.b.admin.list_groups(None, 100).await.unwrap();
+    let group = groups.iter().find(|group| group.id == id).unwrap();
+    group.members.iter().cloned().collect()
+}
+
+pub(super) async fn the_removed_leave_all_groups(world: Arc<dyn World>) {
+    let two = Two::new(world).await;
+    let alias = AccountChange { add_aliases: vec![address("ally")], ..AccountChange::default() };
+    two.a.admin.update_account(&Actor::Operator, two.alice.id, alias).await.unwrap();
+    create(&two.a, "bob").await;
+    let inner = group(&two, "inner", &["Alice", "bob"]).await;
+    let outer = group(&two, "outer", &["inner", "ALLY", "x@far.test"]).await;
+    let left = group(&two, "left", &["alice"]).await;
+    let leave = GroupChange { remove: vec![address("alice")], ..GroupChange::default() };
+    two.a.admin.update_group(&Actor::Operator, left.id, leave).await.unwrap();
+    // The other node has them in its cache.
+    assert_eq!(resolve_to(&two.b, "inner").await, "group inner@rialto.test");
+    two.a.admin.remove_account(&Actor::Operator, two.alice.id).await.unwrap();
+    assert_eq!(expand(&two, outer.id, 10).await, set(&["bob", "x@far.test"]));
+    assert_eq!(listed(&two, inner.id).await, set(&["bob"]));
+    assert_eq!(listed(&two, outer.id).await, set(&["inner", "x@far.test"]));
+    two.soon("the other node's cache follows", || async {
+        match two.b.directory.resolve(&address("inner")).await.unwrap() {
+            crate::Resolved::Group(group) => group.members == [address("bob")],
+            _ => false,
+        }
+    })
+    .await;
+    // Somebody else who gets the addresses inherits nothing.
+    create(&two.a, "alice").await;
+    create(&two.a, "ally").await;
+    assert_eq!(expand(&two, outer.id, 10).await, set(&["bob", "x@far.test"]));
+    two.a.admin.remove_group(&Actor::Operator, inner.id).await.unwrap();
+    assert_eq!(listed(&two, outer.id).await, set(&["x@far.test"]));
+}
+
+pub(super) async fn who_loses_an_alias_stays_in_the_group(world: Arc<dyn World>) {
+    let two = Two::new(world).await;
+    let ally = || vec![address("ally")];
+    let add = AccountChange { add_aliases: ally(), ..AccountChange::default() };
+    two.a.admin.update_account(&Actor::Operator, two.alice.id, add).await.unwrap();
+    let list = group(&two, "list", &["ally", "x@far.test"]).await;
+    let remove = AccountChange { remove_aliases: ally(), ..AccountChange::default() };
+    two.a.admin.update_account(&Actor::Operator, two.alice.id, remove).await.unwrap();
+    assert_eq!(listed(&two, list.id).await, set(&["alice", "x@far.test"]));
+    create(&two.a, "ally").await;
+    assert_eq!(expand(&two, list.id, 10).await, set(&["alice", "x@far.test"]));
+}

@@ -113,6 +113,24 @@ pub(super) async fn a_new_password_is_good_everywhere_at_once_and_ends_the_old_o
     sign_in(&two.a, "alice", "second").await.unwrap();
 }
 
+pub(super) async fn who_depends_on_an_account_is_woken_on_every_node(world: Arc<dyn World>) {
+    let two = Two::new(world).await;
+    let disable = AccountChange { enabled: Some(false), ..AccountChange::default() };
+    for (change, enabled) in [(new_password("new"), true), (disable, false)] {
+        // Whatever a node does at its start is over.
+        two.world.pass(Duration::from_secs(10)).await;
+        let before = two.a.directory.account(two.alice.id).await.unwrap();
+        let watches = [&two.a, &two.b].map(|node| (node, node.directory.watch(two.alice.id)));
+        two.a.admin.update_account(&Actor::Operator, two.alice.id, change).await.unwrap();
+        for (node, watch) in &watches {
+            two.soon("woken", || async move { watch.has_changed().unwrap() }).await;
+            let after = node.directory.account(two.alice.id).await.unwrap();
+            assert_eq!(after.enabled, enabled);
+            assert_eq!(after.credentials > before.credentials, enabled);
+        }
+    }
+}
+
 pub(super) async fn attack_35_guessing_is_slowed_down_and_the_owner_is_not(world: Arc<dyn World>) {
     let two = Two::new(world).await;
     let home = "198.51.100.7";

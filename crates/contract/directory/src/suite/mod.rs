@@ -66,11 +66,14 @@ pub fn cases() -> Vec<Case> {
         login::login_names,
         login::only_enabled_persons_sign_in,
         login::a_new_password_is_good_everywhere_at_once_and_ends_the_old_one,
+        login::who_depends_on_an_account_is_woken_on_every_node,
         login::attack_35_guessing_is_slowed_down_and_the_owner_is_not,
         groups::expansion_is_complete_and_names_each_member_once,
         groups::pieces_make_the_whole_while_members_come_and_go,
         groups::loops_are_harmless_and_depth_is_limited,
         groups::members_are_changed_on_all_nodes,
+        groups::the_removed_leave_all_groups,
+        groups::who_loses_an_alias_stays_in_the_group,
         admin::each_change_is_audited_once,
         admin::addresses_are_unique,
         admin::concurrent_changes_are_all_kept,
@@ -79,6 +82,7 @@ pub fn cases() -> Vec<Case> {
         admin::nonsense_is_refused_by_name,
         admin::many_accounts_are_made_in_chunks,
         admin::ids_are_never_reused,
+        admin::removed_accounts_are_remembered_until_they_are_purged,
     ]
 }
 

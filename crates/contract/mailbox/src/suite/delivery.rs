@@ -34,6 +34,7 @@ fn delivery(submission: &Submission, to: &Desk, generation: u32, ends: bool) -> 
         parsed: submission.parsed.clone(),
         accepted: Timestamp { unix_ms: 1_000_000 },
         ends_queue_entry: ends,
+        queue_fence: None,
     }
 }
 

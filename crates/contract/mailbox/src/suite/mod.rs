@@ -17,6 +17,7 @@ mod commands;
 mod delivery;
 mod desk;
 mod folders;
+mod guests;
 mod hold;
 mod items;
 mod mail;
@@ -107,6 +108,10 @@ pub fn cases() -> Vec<Case> {
         folders::renaming_the_inbox_moves_its_messages,
         commands::a_command_sent_twice_is_applied_once,
         commands::only_those_with_a_right_may,
+        guests::guests_see_what_they_may_read,
+        guests::guests_change_what_they_may,
+        guests::guests_make_folders_of_their_own,
+        guests::guests_search_only_what_they_may_read,
         commands::a_full_mailbox_takes_nothing,
         commands::a_watch_wakes_up,
         delivery::a_message_is_delivered_once,
@@ -122,6 +127,7 @@ pub fn cases() -> Vec<Case> {
         items::permissions_are_kept,
         trees::a_copy_is_a_tree_of_its_own,
         trees::unheld_content_goes_when_it_is_replaced,
+        trees::an_item_can_lose_everything,
         versions::an_etag_protects_what_somebody_else_wrote,
         versions::versions_made_elsewhere_are_compared,
         versions::what_is_imported_twice_is_one_item,

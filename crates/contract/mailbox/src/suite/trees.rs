@@ -188,3 +188,23 @@ pub(super) async fn unheld_content_goes_when_it_is_replaced(desk: Desk) {
     desk.me.edit_item(id, edit).await.unwrap();
     assert_eq!(desk.world.blobs_held().await, rendered);
 }
+
+/// An item whose last property goes is an empty item, and nothing of what it had is left.
+pub(super) async fn an_item_can_lose_everything(desk: Desk) {
+    let associated = NewItem { associated: true, ..note("gone", "too") };
+    for new in [note("gone", "too"), associated] {
+        let item = desk.make(inbox(), new).await;
+        let delete = desk.item(item).await.tree.properties.into_keys().collect();
+        let edit = ItemEdit { delete, ..ItemEdit::default() };
+        desk.me.edit_item(item, edit).await.unwrap();
+        assert_eq!(desk.item(item).await.tree, ItemTree::default());
+        // It can have something again.
+        desk.set(item, subject("new")).await;
+        assert_eq!(desk.item(item).await.tree.properties, subject("new"));
+        desk.me.edit_item(item, edit_to_nothing()).await.unwrap();
+    }
+}
+
+fn edit_to_nothing() -> ItemEdit {
+    ItemEdit { delete: vec![SUBJECT], ..ItemEdit::default() }
+}

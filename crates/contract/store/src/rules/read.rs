@@ -4,7 +4,6 @@
 //! 3); parts that the transaction wrote itself are taken out by
 //! [`WriteMap::dependent_parts`] afterwards.
 
-use super::validate::END_OF_KEYS;
 use super::{Cursor, Snapshot, WriteMap};
 use crate::{KeyRange, KeySelector, Page, RangeRead, StoreError, StoreResult};
 use bytes::Bytes;
@@ -40,9 +39,9 @@ pub struct Resolved {
 }
 
 /// Where counting starts: the first key that is not "before".
-fn origin(selector: &KeySelector) -> Bytes {
-    if &selector.key[..] >= END_OF_KEYS {
-        Bytes::from_static(END_OF_KEYS)
+fn origin(writes: &WriteMap, selector: &KeySelector) -> Bytes {
+    if &selector.key[..] >= writes.end_of_keys() {
+        Bytes::from_static(writes.end_of_keys())
     } else if selector.or_equal {
         KeyRange::single(&selector.key).end
     } else {
@@ -59,12 +58,12 @@ pub fn resolve(
     writes: &WriteMap,
     selector: &KeySelector,
 ) -> StoreResult<Resolved> {
-    let origin = origin(selector);
+    let origin = origin(writes, selector);
     let forward = selector.offset > 0;
     let mut left =
         if forward { selector.offset.unsigned_abs() } else { selector.offset.unsigned_abs() + 1 };
     let window = if forward {
-        KeyRange { begin: origin.clone(), end: Bytes::from_static(END_OF_KEYS) }
+        KeyRange { begin: origin.clone(), end: Bytes::from_static(writes.end_of_keys()) }
     } else {
         KeyRange { begin: Bytes::new(), end: origin.clone() }
     };
@@ -108,7 +107,7 @@ pub fn get_range(
     let mut conflicts = Vec::new();
     // With offset 1 the origin itself bounds the rows just as well, and costs no read.
     let begin = match read.begin.offset {
-        1 => origin(&read.begin),
+        1 => origin(writes, &read.begin),
         _ => {
             let resolved = resolve(base, writes, &read.begin)?;
             conflicts.push(resolved.examined);
@@ -116,7 +115,7 @@ pub fn get_range(
         }
     };
     let (end, end_dependence) = match read.end.offset {
-        1 => (origin(&read.end), None),
+        1 => (origin(writes, &read.end), None),
         _ => {
             let resolved = resolve(base, writes, &read.end)?;
             conflicts.push(resolved.passed.clone());

@@ -1,5 +1,6 @@
 //! What a transaction has written so far: the mutations in order, and what they mean for its reads.
 
+use super::validate::END_OF_KEYS;
 use super::{RangeSet, atomic, stamp};
 use crate::{AtomicOp, KeyRange, StoreResult, Versionstamp};
 use bytes::Bytes;
@@ -82,9 +83,31 @@ pub struct WriteMap {
     own: BTreeMap<Bytes, Own>,
     cleared: RangeSet,
     unreadable: RangeSet,
+    system_keys: bool,
 }
 
 impl WriteMap {
+    /// Makes the keys from `\xff` to `\xff\xff` part of what is read over this.
+    pub fn allow_system_keys(&mut self) {
+        self.system_keys = true;
+    }
+
+    /// The end of all keys that may be read.
+    pub fn end_of_keys(&self) -> &'static [u8] {
+        if self.system_keys { b"\xff\xff" } else { END_OF_KEYS }
+    }
+
+    /// Whether the transaction has written, cleared or made unreadable this key.
+    pub fn touches(&self, key: &[u8]) -> bool {
+        self.own.contains_key(key) || self.cleared.contains(key) || self.unreadable.contains(key)
+    }
+
+    /// The same with keys that wait for a stamp reading as their parameters.
+    #[must_use]
+    pub fn without_unreadable(&self) -> Self {
+        Self { unreadable: RangeSet::default(), ..self.clone() }
+    }
+
     /// Whether nothing was written.
     pub fn is_empty(&self) -> bool {
         self.mutations.is_empty()

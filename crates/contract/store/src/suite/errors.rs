@@ -29,20 +29,21 @@ async fn deferred(c: &Context, write: impl FnOnce(&dyn Transaction)) -> Option<S
 }
 
 async fn sizes_are_limited(c: Context) -> Ran {
+    let longest = KEY_BYTES_MAX - c.backend.key_bytes_reserved();
     let key = |bytes: usize| {
         let mut key = c.prefix.to_vec();
         key.resize(bytes, b'k');
         key
     };
     let value = |bytes: usize| vec![b'v'; bytes];
-    assert_eq!(deferred(&c, |tx| tx.set(&key(KEY_BYTES_MAX), &value(VALUE_BYTES_MAX))).await, None);
-    let long = deferred(&c, |tx| tx.set(&key(KEY_BYTES_MAX + 1), b"")).await;
+    assert_eq!(deferred(&c, |tx| tx.set(&key(longest), &value(VALUE_BYTES_MAX))).await, None);
+    let long = deferred(&c, |tx| tx.set(&key(longest + 1), b"")).await;
     assert_eq!(long, Some(StoreError::KeyTooLarge));
-    let long = deferred(&c, |tx| tx.atomic(AtomicOp::Add, &key(KEY_BYTES_MAX + 1), b"")).await;
+    let long = deferred(&c, |tx| tx.atomic(AtomicOp::Add, &key(longest + 1), b"")).await;
     assert_eq!(long, Some(StoreError::KeyTooLarge));
     let long = deferred(&c, |tx| tx.set(&key(90), &value(VALUE_BYTES_MAX + 1))).await;
     assert_eq!(long, Some(StoreError::ValueTooLarge));
-    let cleared = deferred(&c, |tx| tx.clear(&key(KEY_BYTES_MAX + 1))).await;
+    let cleared = deferred(&c, |tx| tx.clear(&key(longest + 1))).await;
     assert_eq!(cleared, None, "it cannot be there");
     Ran::Yes
 }

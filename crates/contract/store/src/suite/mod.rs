@@ -18,6 +18,7 @@ mod atomics;
 mod commits;
 mod conflicts;
 mod errors;
+mod inflight;
 mod ranges;
 mod reads;
 pub mod serialisability;
@@ -26,7 +27,9 @@ pub mod vectors;
 mod watches;
 
 use crate::keys::KeyBuilder;
-use crate::{Isolation, KeyRange, KeyValue, RangeRead, Store, StoreResult, Transaction};
+use crate::{
+    Body, Isolation, KeyRange, KeyValue, RangeRead, Store, StoreResult, Transaction, body, transact,
+};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::FutureExt;
@@ -56,6 +59,11 @@ pub trait Backend: Send + Sync + 'static {
         false
     }
 
+    /// How many bytes of the key limit the backend needs for itself (a prefix of all keys).
+    fn key_bytes_reserved(&self) -> usize {
+        0
+    }
+
     /// Returns when no commit that was reported as cancelled can land any more, and ends faults.
     async fn settle(&self) {}
 
@@ -80,7 +88,9 @@ pub struct Context {
 impl Context {
     async fn new(backend: Arc<dyn Backend>, name: &[u8]) -> Self {
         let store = backend.open().await;
-        Self { backend, store, prefix: KeyBuilder::new(b"suite/").text(name).build() }
+        let case = Self { backend, store, prefix: KeyBuilder::new(b"suite/").text(name).build() };
+        transact(&case.store, remove_leftovers(case.all())).await.expect("a store that works");
+        case
     }
 
     /// A key of this case.
@@ -133,6 +143,19 @@ impl Context {
     }
 }
 
+/// A shared database may still hold what an earlier run has left. An empty one is not written to,
+/// so that where commits land late nothing is cleared late.
+fn remove_leftovers(rows: KeyRange) -> impl Body<()> {
+    body(rows, |rows, tx, _| {
+        Box::pin(async move {
+            if !read_all(tx, RangeRead::all(rows).limit(1)).await?.is_empty() {
+                tx.clear_range(rows);
+            }
+            Ok(())
+        })
+    })
+}
+
 /// All rows of a read, page after page.
 async fn read_all(tx: &dyn Transaction, read: RangeRead) -> StoreResult<Vec<KeyValue>> {
     let mut rows = Vec::new();
@@ -179,6 +202,7 @@ pub fn cases() -> Vec<Case> {
         stamps::cases(),
         conflicts::cases(),
         commits::cases(),
+        inflight::cases(),
         errors::cases(),
         watches::cases(),
     ]

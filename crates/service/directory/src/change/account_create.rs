@@ -178,6 +178,7 @@ impl Prepared {
             litigation_hold: false,
             role: *role,
             created,
+            credentials: 0,
         }
     }
 }

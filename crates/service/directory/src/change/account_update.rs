@@ -1,8 +1,8 @@
 //! Changing an account. What is already as asked stays so without complaint, so a change may be
 //! asked for again.
 
-use super::{Effects, Plan, check_domain, check_free, run, set_name};
-use crate::config::{ALIASES_MAX, GRANTS_MAX};
+use super::{Effects, Plan, check_domain, check_free, membership, run, set_name};
+use crate::config::{ALIASES_MAX, GRANTS_MAX, LEAVE_CHUNK};
 use crate::keys;
 use crate::names::Name;
 use crate::read::{ReadResult, Reader};
@@ -57,10 +57,11 @@ impl Plan for UpdateAccount {
     async fn apply(&self, reader: Reader<'_>, _: Timestamp) -> ReadResult<Effects> {
         let found = reader.account(self.id).await?;
         let mut account = found.ok_or_else(|| Error::not_found(format!("account {}", self.id)))?;
-        self.remove_aliases(reader, &mut account)?;
+        let mut changed = vec![Changed::Account(self.id)];
+        self.remove_aliases(reader, &mut account, &mut changed).await?;
         self.add_aliases(reader, &mut account).await?;
         self.grant(reader, &mut account).await?;
-        self.set_password(reader, &account)?;
+        self.set_password(reader, &mut account)?;
         self.set_role(reader, &mut account);
         let AccountChange { display_name, enabled, quota, smtp_sent_copy, litigation_hold, .. } =
             &self.change;
@@ -74,7 +75,7 @@ impl Plan for UpdateAccount {
         reader.tx.set(&keys::account(self.id), &AccountRow::from(&account).to_bytes()?);
         Ok(Effects {
             id: self.id.0,
-            changed: vec![Changed::Account(self.id)],
+            changed,
             target: format!("{} ({})", account.address, self.id),
             parameters: self.describe(),
         })
@@ -82,19 +83,40 @@ impl Plan for UpdateAccount {
 }
 
 impl UpdateAccount {
-    fn remove_aliases(&self, reader: Reader<'_>, account: &mut Account) -> Result<()> {
+    /// Takes addresses away. Groups that list one list the primary address instead: they mean the
+    /// person.
+    async fn remove_aliases(
+        &self,
+        reader: Reader<'_>,
+        account: &mut Account,
+        changed: &mut Vec<Changed>,
+    ) -> ReadResult<()> {
         for alias in &self.change.remove_aliases {
             let Some(name) = Name::of(alias) else {
                 continue;
             };
             if name.is_of(&account.address) {
                 let text = format!("{} is the primary address, not an alias", shown(alias));
-                return Err(Error::invalid(text));
+                return Err(Error::invalid(text).into());
             }
-            if account.aliases.iter().any(|kept| name.is_of(kept)) {
-                account.aliases.retain(|kept| !name.is_of(kept));
-                reader.tx.clear(&keys::name(&name));
+            if !account.aliases.iter().any(|kept| name.is_of(kept)) {
+                continue;
             }
+            account.aliases.retain(|kept| !name.is_of(kept));
+            reader.tx.clear(&keys::name(&name));
+            let groups = membership::leave_some(reader, &[name]).await?;
+            if changed.len() + groups.len() > LEAVE_CHUNK {
+                let text = format!("{} is listed in too many groups", shown(alias));
+                return Err(Error::new(Kind::Limit, text).into());
+            }
+            let primary: Vec<_> = Name::of(&account.address)
+                .map(|name| (name, account.address.clone()))
+                .into_iter()
+                .collect();
+            for group in &groups {
+                membership::join(reader.tx, *group, &primary)?;
+            }
+            changed.extend(membership::changed(groups));
         }
         Ok(())
     }
@@ -141,7 +163,7 @@ impl UpdateAccount {
         Ok(())
     }
 
-    fn set_password(&self, reader: Reader<'_>, account: &Account) -> Result<()> {
+    fn set_password(&self, reader: Reader<'_>, account: &mut Account) -> Result<()> {
         let Some(password) = &self.password else {
             return Ok(());
         };
@@ -150,6 +172,8 @@ impl UpdateAccount {
             return Err(Error::invalid(text));
         }
         reader.tx.set(&keys::password(self.id), &password.to_bytes()?);
+        // Sessions that were begun with the old password end.
+        account.credentials = account.credentials.saturating_add(1);
         Ok(())
     }
 

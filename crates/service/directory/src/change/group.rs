@@ -1,17 +1,18 @@
 //! Making, changing and removing groups. Members are rows of their own, one per folded address,
 //! so each is there once and a change touches only what it names.
 
-use super::{Effects, Plan, check_domain, check_free, run, set_name, take_ids};
-use crate::config::{GROUP_CHANGE_MAX, GROUP_MEMBERS_MAX};
+use super::{Effects, Plan, check_domain, check_free, membership, run, set_name, take_ids};
+use crate::config::{GROUP_CHANGE_BYTES, GROUP_CHANGE_MAX, GROUP_MEMBERS_MAX};
 use crate::keys;
 use crate::names::Name;
-use crate::read::{ReadResult, Reader};
-use crate::rows::{Changed, GroupRow, MemberRow, NameRow, Row, Target};
+use crate::read::{ReadResult, Reader, view};
+use crate::rows::{Changed, GroupRow, NameRow, Row, Target};
 use crate::service::Shared;
 use crate::validate;
 use async_trait::async_trait;
 use base::{Address, Error, Kind, Result, Timestamp};
 use contract_directory::{Actor, Group, GroupChange, GroupId, NewGroup};
+use futures::FutureExt;
 
 /// Makes a group.
 pub(crate) async fn create(shared: &Shared, actor: &Actor, new: NewGroup) -> Result<GroupId> {
@@ -32,32 +33,33 @@ pub(crate) async fn update(
         validate::display_name(name)?;
     }
     let add = checked(&change.add)?;
-    if change.remove.len() > GROUP_CHANGE_MAX {
-        return Err(too_many_at_once());
-    }
+    check_size(&change.remove)?;
     let remove = change.remove.iter().filter_map(Name::of).collect();
     run(shared, actor, &UpdateGroup { id, change, add, remove }).await.map(|_| ())
 }
 
 /// Removes a group.
 pub(crate) async fn remove(shared: &Shared, actor: &Actor, id: GroupId) -> Result<()> {
+    let found = view(&shared.store, |reader| {
+        async move { reader.row::<GroupRow>(&keys::group(id)).await }.boxed()
+    });
+    let group = found.await?.ok_or_else(|| not_found(id))?.group(id, Vec::new());
+    membership::leave_most(shared, actor, Name::of(&group.address).into_iter().collect()).await?;
     run(shared, actor, &RemoveGroup { id }).await.map(|_| ())
 }
 
 fn checked(members: &[Address]) -> Result<Vec<(Name, Address)>> {
-    if members.len() > GROUP_CHANGE_MAX {
-        return Err(too_many_at_once());
-    }
+    check_size(members)?;
     members.iter().map(|m| Ok((validate::member_address(m)?, m.clone()))).collect()
 }
 
-fn too_many_at_once() -> Error {
-    Error::new(Kind::Limit, format!("more than {GROUP_CHANGE_MAX} members in one change"))
-}
-
-fn write_members(reader: Reader<'_>, id: GroupId, members: &[(Name, Address)]) -> Result<()> {
-    for (name, member) in members {
-        reader.tx.set(&keys::member(id, name), &MemberRow::new(member).to_bytes()?);
+fn check_size(members: &[Address]) -> Result<()> {
+    let bytes: usize = members.iter().map(|m| m.local.len() + m.domain.len()).sum();
+    if members.len() > GROUP_CHANGE_MAX || bytes > GROUP_CHANGE_BYTES {
+        let text = format!(
+            "more than {GROUP_CHANGE_MAX} members or {GROUP_CHANGE_BYTES} bytes in one change"
+        );
+        return Err(Error::new(Kind::Limit, text));
     }
     Ok(())
 }
@@ -108,7 +110,7 @@ impl Plan for CreateGroup {
         set_name(reader.tx, &self.name, target, true)?;
         let order = NameRow { target, primary: true }.to_bytes()?;
         reader.tx.set(&keys::group_order(&self.name), &order);
-        write_members(reader, id, &self.members)?;
+        membership::join(reader.tx, id, &self.members)?;
         Ok(Effects {
             id: id.0,
             changed: vec![Changed::Group(id)],
@@ -138,9 +140,9 @@ impl Plan for UpdateGroup {
         let found = reader.group(self.id).await?;
         let mut group = found.ok_or_else(|| not_found(self.id))?;
         for name in &self.remove {
-            reader.tx.clear(&keys::member(self.id, name));
+            membership::leave(reader.tx, self.id, name);
         }
-        write_members(reader, self.id, &self.add)?;
+        membership::join(reader.tx, self.id, &self.add)?;
         // Counted after the change, as this transaction sees it.
         let members = reader.rows(&keys::members(self.id), GROUP_MEMBERS_MAX + 1, false).await?;
         if members.len() > GROUP_MEMBERS_MAX && !self.add.is_empty() {
@@ -180,15 +182,17 @@ impl Plan for RemoveGroup {
     async fn apply(&self, reader: Reader<'_>, _: Timestamp) -> ReadResult<Effects> {
         let row = reader.row::<GroupRow>(&keys::group(self.id)).await?;
         let group = row.ok_or_else(|| not_found(self.id))?.group(self.id, Vec::new());
+        let mut changed = vec![Changed::Group(self.id)];
         if let Some(name) = Name::of(&group.address) {
             reader.tx.clear(&keys::name(&name));
             reader.tx.clear(&keys::group_order(&name));
+            changed.extend(membership::changed(membership::leave_some(reader, &[name]).await?));
         }
         reader.tx.clear(&keys::group(self.id));
         reader.tx.clear_range(&keys::members(self.id));
         Ok(Effects {
             id: self.id.0,
-            changed: vec![Changed::Group(self.id)],
+            changed,
             target: format!("{} ({})", group.address, self.id.0),
             parameters: String::new(),
         })

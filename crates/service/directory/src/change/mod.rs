@@ -14,6 +14,7 @@ pub(crate) mod account_remove;
 pub(crate) mod account_update;
 pub(crate) mod domain;
 pub(crate) mod group;
+mod membership;
 
 use crate::keys;
 use crate::names::Name;

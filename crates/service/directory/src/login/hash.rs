@@ -1,16 +1,18 @@
 //! Password hashes: argon2id (RFC 9106) in PHC string form, on threads that may take their time.
 //!
-//! At most one hash per core runs at a time (each takes its megabytes), and at most
-//! [`WAITING_MAX`] wait; beyond that callers are told that we are overloaded, instead of letting
-//! them queue for minutes.
+//! At most one hash per core runs at a time (each takes its megabytes, see [`super::memory`]), and
+//! at most [`WAITING_MAX`] wait; beyond that callers are told that we are overloaded, instead of
+//! letting them queue for minutes.
 
+use super::memory::{Memory, Place};
 use crate::config::{HASH_IMPORT_MAX, HashParameters};
 use crate::telemetry;
-use argon2::password_hash::phc::PasswordHash;
-use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{Algorithm, Argon2, Params, Version};
 use base::env::Random;
 use base::{Error, Kind, Result};
 use contract_directory::Secret;
+use std::fmt::Display;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -23,7 +25,7 @@ const SALT_BYTES: usize = 16;
 pub(crate) struct Hasher {
     parameters: HashParameters,
     threads: Arc<Semaphore>,
-    queue: Arc<Semaphore>,
+    memory: Arc<Memory>,
 }
 
 impl Hasher {
@@ -35,7 +37,7 @@ impl Hasher {
         Self {
             parameters,
             threads: Arc::new(Semaphore::new(threads)),
-            queue: Arc::new(Semaphore::new(threads + WAITING_MAX)),
+            memory: Memory::new(threads + WAITING_MAX),
         }
     }
 
@@ -44,15 +46,15 @@ impl Hasher {
         let mut salt = [0; SALT_BYTES];
         random.fill(&mut salt);
         let (password, parameters) = (password.clone(), self.parameters);
-        self.run(move || hash_now(parameters, &password, &salt)).await?
+        self.run(move |place| hash_now(place, parameters, &password, &salt)).await?
     }
 
     /// Whether the password fits the hash. Without a hash it takes as long and answers no.
     pub(crate) async fn verify(&self, password: &Secret, phc: Option<String>) -> Result<bool> {
         let (password, parameters) = (password.clone(), self.parameters);
-        self.run(move || match phc {
-            Some(phc) => verify_now(&password, &phc),
-            None => hash_now(parameters, &password, &[0; SALT_BYTES]).map(|_| false),
+        self.run(move |place| match phc {
+            Some(phc) => verify_now(place, &password, &phc),
+            None => hash_now(place, parameters, &password, &[0; SALT_BYTES]).map(|_| false),
         })
         .await?
     }
@@ -62,46 +64,84 @@ impl Hasher {
         parameters_of(phc).is_none_or(|found| found != self.parameters)
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-        let place = self.queue.clone().try_acquire_owned();
-        let place = place.map_err(|_| {
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Place) -> T + Send + 'static,
+    ) -> Result<T> {
+        let place = self.memory.enter().ok_or_else(|| {
             Error::new(Kind::Overloaded, "Too many sign-ins at once; try again later")
         })?;
         let thread = self.threads.clone().acquire_owned().await;
         let thread = thread.map_err(|_| Error::unavailable("the hash threads are closed"))?;
         telemetry::hash();
-        // The permits go with the work, so that a caller who leaves does not let another start
-        // while this one still computes.
+        // Place and permit go with the work, so that a caller who leaves does not let another
+        // start while this one still computes.
         let work = move || {
-            let _permits = (place, thread);
-            work()
+            let _permit = thread;
+            work(&place)
         };
         let done = tokio::task::spawn_blocking(work).await;
         done.map_err(|error| Error::unavailable(format!("password hash: {error}")))
     }
 }
 
-fn hash_now(parameters: HashParameters, password: &Secret, salt: &[u8]) -> Result<String> {
+fn hash_now(
+    place: &Place,
+    parameters: HashParameters,
+    password: &Secret,
+    salt: &[u8],
+) -> Result<String> {
     let HashParameters { memory_kib, passes, lanes } = parameters;
     let params = Params::new(memory_kib, passes, lanes, None);
     let params = params.map_err(|e| Error::internal(format!("argon2 parameters: {e}")))?;
-    let hash = Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-        .hash_password_with_salt(password.0.as_bytes(), salt)
-        .map_err(|e| Error::internal(format!("argon2: {e}")))?;
-    Ok(hash.to_string())
+    let (algorithm, version) = (Algorithm::Argon2id, Version::V0x13);
+    let argon2 = Argon2::new(algorithm, version, params.clone());
+    let hash = compute(place, &argon2, Params::DEFAULT_OUTPUT_LEN, password, salt)?;
+    let phc = || {
+        argon2::password_hash::Result::Ok(PasswordHash {
+            algorithm: algorithm.ident(),
+            version: Some(version.into()),
+            params: ParamsString::try_from(&params)?,
+            salt: Some(Salt::new(salt)?),
+            hash: Some(hash),
+        })
+    };
+    let phc = phc().map_err(|e| Error::internal(format!("argon2: {e}")))?;
+    Ok(phc.to_string())
 }
 
-fn verify_now(password: &Secret, phc: &str) -> Result<bool> {
-    use argon2::password_hash::Error as HashError;
-    if parameters_of(phc).is_none() {
+fn verify_now(place: &Place, password: &Secret, phc: &str) -> Result<bool> {
+    let corrupt = |error: &dyn Display| Error::corrupt(format!("password row: {error}"));
+    let hash = PasswordHash::new(phc).map_err(|e| corrupt(&e))?;
+    let (Some(_), Some(salt), Some(expected)) = (parameters_of(phc), hash.salt, hash.hash) else {
         return Err(Error::corrupt("a password row that is no complete argon2id hash"));
-    }
-    let hash = PasswordHash::new(phc).map_err(|e| Error::corrupt(format!("password row: {e}")))?;
-    match Argon2::default().verify_password(password.0.as_bytes(), &hash) {
-        Ok(()) => Ok(true),
-        Err(HashError::PasswordInvalid) => Ok(false),
-        Err(error) => Err(Error::corrupt(format!("password row: {error}"))),
-    }
+    };
+    let params = Params::try_from(&hash).map_err(|e| corrupt(&e))?;
+    let version = hash.version.map(Version::try_from).transpose().map_err(|e| corrupt(&e))?;
+    let argon2 = Argon2::new(Algorithm::Argon2id, version.unwrap_or_default(), params);
+    // Outputs are compared in constant time.
+    Ok(compute(place, &argon2, expected.len(), password, &salt)? == expected)
+}
+
+/// One hash in memory that was lent for it.
+fn compute(
+    place: &Place,
+    argon2: &Argon2<'_>,
+    output_bytes: usize,
+    password: &Secret,
+    salt: &[u8],
+) -> Result<Output> {
+    let mut output = [0; Output::MAX_LENGTH];
+    let internal = |error: &dyn Display| Error::internal(format!("argon2: {error}"));
+    let output = output.get_mut(..output_bytes).ok_or_else(|| internal(&"long output"))?;
+    let password = password.0.as_bytes();
+    let blocks = argon2.params().block_count();
+    place
+        .lend(blocks, |memory| {
+            argon2.hash_password_into_with_memory(password, salt, output, memory)
+        })?
+        .map_err(|e| internal(&e))?;
+    Output::new(output).map_err(|e| internal(&e))
 }
 
 /// The parameters of a complete argon2id hash.
@@ -151,7 +191,8 @@ mod tests {
     #[tokio::test]
     async fn a_hash_fits_its_password_only() {
         let hasher = Hasher::new(CHEAP, 1);
-        let phc = hash_now(CHEAP, &secret("right"), b"0123456789abcdef").unwrap();
+        let place = hasher.memory.enter().unwrap();
+        let phc = hash_now(&place, CHEAP, &secret("right"), b"0123456789abcdef").unwrap();
         assert!(phc.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{phc}");
         assert!(hasher.verify(&secret("right"), Some(phc.clone())).await.unwrap());
         assert!(!hasher.verify(&secret("wrong"), Some(phc.clone())).await.unwrap());
@@ -160,6 +201,29 @@ mod tests {
         assert_eq!(damaged.unwrap_err().kind, Kind::Corrupt);
         assert!(!hasher.needs_rehash(&phc));
         assert!(Hasher::new(HashParameters { passes: 2, ..CHEAP }, 1).needs_rehash(&phc));
+    }
+
+    /// What others have made is read too: another version, other lengths, more lanes.
+    #[tokio::test]
+    async fn hashes_of_the_library_and_ours_are_the_same() {
+        use argon2::{PasswordHasher, PasswordVerifier};
+        let hasher = Hasher::new(CHEAP, 1);
+        let ours = hasher.hash(&secret("right"), &*base::env::Env::real().random).await.unwrap();
+        let parsed = PasswordHash::new(&ours).unwrap();
+        assert!(Argon2::default().verify_password(b"right", &parsed).is_ok());
+        for (version, memory_kib, lanes, output_bytes) in
+            [(Version::V0x10, 64, 1, 32), (Version::V0x13, 256, 4, 16), (Version::V0x13, 64, 2, 64)]
+        {
+            let params = Params::new(memory_kib, 3, lanes, Some(output_bytes)).unwrap();
+            let theirs = Argon2::new(Algorithm::Argon2id, version, params)
+                .hash_password_with_salt(b"right", b"salt of others")
+                .unwrap()
+                .to_string();
+            for (password, fits) in [("right", true), ("wrong", false)] {
+                let verified = hasher.verify(&secret(password), Some(theirs.clone())).await;
+                assert_eq!(verified.unwrap(), fits, "{theirs}");
+            }
+        }
     }
 
     #[test]

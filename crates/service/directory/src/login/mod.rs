@@ -12,6 +12,7 @@
 //! a sub-address, a group, or the postmaster of another account.
 
 pub(crate) mod hash;
+mod memory;
 pub(crate) mod rehash;
 pub(crate) mod throttle;
 

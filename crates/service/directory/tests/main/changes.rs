@@ -1,10 +1,11 @@
 //! Changes under commits whose outcome is not known.
 
-use crate::{address, memory, new_account, node, with_domain};
+use crate::{address, new_account, node, with_domain};
 use base::Kind;
 use base::universe::Universe;
 use contract_directory::{AccountChange, Actor, DirectoryAdmin, NewGroup};
 use store_memory::{CommitFault, Faults};
+use store_testing::memory;
 
 #[test]
 fn an_unknown_commit_never_makes_an_account_twice() {
@@ -22,7 +23,7 @@ fn an_unknown_commit_never_makes_an_account_twice() {
             let store = memory(&env);
             let node = with_domain(&env, &store).await;
             let audited = node.audit(100).await.unwrap().len();
-            script.iter().for_each(|fault| store.fail_next_commit(*fault));
+            script.iter().for_each(|fault| store.memory().fail_next_commit(*fault));
             let made = node.create_account(&Actor::System, new_account("alice", "x")).await;
             assert_eq!(made.unwrap().address, address("alice"), "{script:?}");
             let again = node.create_account(&Actor::System, new_account("alice", "x")).await;
@@ -40,7 +41,7 @@ fn every_kind_of_change_survives_an_unknown_commit() {
             let store = memory(&env);
             let by = Actor::Operator;
             let node = with_domain(&env, &store).await;
-            let fail = || store.fail_next_commit(fault);
+            let fail = || store.memory().fail_next_commit(fault);
             let many = (0..1_000).map(|n| new_account(&format!("user{n}"), "x")).collect();
             fail();
             assert_eq!(node.create_accounts(&by, many).await.unwrap(), 1_000);
@@ -78,16 +79,43 @@ fn every_kind_of_change_survives_an_unknown_commit() {
     }
 }
 
+/// Leaving more groups than one transaction takes, interrupted in the middle.
+#[test]
+fn who_is_in_very_many_groups_leaves_them_all() {
+    Universe::run(6, async |env| {
+        let store = memory(&env);
+        let node = with_domain(&env, &store).await;
+        let by = Actor::Operator;
+        let account = node.create_account(&by, new_account("alice", "x")).await.unwrap();
+        for number in 0..2_100 {
+            let group = NewGroup {
+                address: address(&format!("group{number}")),
+                display_name: String::new(),
+                members: vec![address("alice")],
+                authenticated_only: true,
+            };
+            node.create_group(&by, group).await.unwrap();
+        }
+        store.memory().fail_next_commit(CommitFault::UnknownApplied);
+        store.memory().fail_next_commit(CommitFault::OutOfSpace);
+        assert!(node.remove_account(&by, account.id).await.is_err());
+        node.remove_account(&by, account.id).await.unwrap();
+        let groups = node.list_groups(None, 5_000).await.unwrap();
+        assert_eq!(groups.len(), 2_100);
+        assert!(groups.iter().all(|group| group.members.is_empty()));
+    });
+}
+
 #[test]
 fn a_commit_that_lands_late_is_never_reported_as_done_nor_repeated() {
     Universe::run(3, async |env| {
         let store = memory(&env);
         let node = with_domain(&env, &store).await;
-        store.fail_next_commit(CommitFault::Late);
+        store.memory().fail_next_commit(CommitFault::Late);
         let made = node.create_account(&Actor::System, new_account("alice", "x")).await;
         let error = made.unwrap_err();
         assert!(error.is_temporary(), "{error:?}");
-        store.land_late_commits();
+        store.memory().land_late_commits();
         let again = node.create_account(&Actor::System, new_account("alice", "x")).await;
         assert_eq!(again.unwrap_err().kind, Kind::AlreadyExists);
         assert_eq!(node.list_accounts(None, 10).await.unwrap().len(), 1);
@@ -101,13 +129,13 @@ fn a_refused_or_failed_change_leaves_no_audit_record() {
         let store = memory(&env);
         let node = with_domain(&env, &store).await;
         let audited = node.audit(100).await.unwrap();
-        store.fail_next_commit(CommitFault::OutOfSpace);
+        store.memory().fail_next_commit(CommitFault::OutOfSpace);
         let full = node.create_account(&Actor::System, new_account("alice", "x")).await;
         assert_eq!(full.unwrap_err().kind, Kind::OutOfSpace);
-        store.inject(Faults { busy: 1.0, ..Faults::default() });
+        store.memory().inject(Faults { busy: 1.0, ..Faults::default() });
         let down = node.create_account(&Actor::System, new_account("alice", "x")).await;
         assert!(down.unwrap_err().is_temporary());
-        store.inject(Faults::default());
+        store.memory().inject(Faults::default());
         let other = crate::node(&env, &store);
         assert_eq!(other.audit(100).await.unwrap(), audited);
         assert_eq!(other.list_accounts(None, 10).await.unwrap().len(), 0);
@@ -118,7 +146,7 @@ fn a_refused_or_failed_change_leaves_no_audit_record() {
 fn two_nodes_bootstrap_at_once() {
     Universe::run(5, async |env| {
         let store = memory(&env);
-        store.inject(Faults { conflict: 0.2, interleave: 0.5, ..Faults::default() });
+        store.memory().inject(Faults { conflict: 0.2, interleave: 0.5, ..Faults::default() });
         let first = || service_directory::Bootstrap {
             domain: "rialto.test".into(),
             accounts: (0..700).map(|n| new_account(&format!("user{n}"), "x")).collect(),

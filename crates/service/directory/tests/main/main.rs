@@ -1,4 +1,5 @@
-//! The directory service over the simulated store.
+//! The directory service over the store that `RIALTO_TEST_STORE` names; tests that make the store
+//! fail or count what it does take the simulated one.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
@@ -7,6 +8,7 @@ mod contract;
 mod counters;
 mod login;
 mod provisioning;
+mod removal;
 
 use base::Address;
 use base::env::Env;
@@ -16,7 +18,7 @@ use contract_directory::{
 use contract_store::Store;
 use service_directory::{DirectoryConfig, DirectoryService, HashParameters};
 use std::sync::Arc;
-use store_memory::MemoryStore;
+use store_testing::TestStore;
 
 /// Hashes that cost nothing: what they cost is not what these tests are about.
 const CHEAP: HashParameters = HashParameters { memory_kib: 64, passes: 1, lanes: 1 };
@@ -25,12 +27,12 @@ fn config() -> DirectoryConfig {
     DirectoryConfig { hash: CHEAP, ..DirectoryConfig::default() }
 }
 
-fn memory(env: &Env) -> Arc<MemoryStore> {
-    Arc::new(MemoryStore::new(env.clock.clone(), &*env.random))
+fn node(env: &Env, store: &TestStore) -> Arc<DirectoryService> {
+    node_over(env, store.dynamic.clone())
 }
 
-fn node(env: &Env, store: &Arc<MemoryStore>) -> Arc<DirectoryService> {
-    DirectoryService::start(config(), store.clone() as Arc<dyn Store>, env.clone())
+fn node_over(env: &Env, store: Arc<dyn Store>) -> Arc<DirectoryService> {
+    DirectoryService::start(config(), store, env.clone())
 }
 
 fn address(local: &str) -> Address {
@@ -48,7 +50,7 @@ fn new_account(local: &str, password: &str) -> NewAccount {
     }
 }
 
-async fn with_domain(env: &Env, store: &Arc<MemoryStore>) -> Arc<DirectoryService> {
+async fn with_domain(env: &Env, store: &TestStore) -> Arc<DirectoryService> {
     let node = node(env, store);
     let domain =
         Domain { name: "rialto.test".into(), kind: DomainKind::Authoritative, default: true };

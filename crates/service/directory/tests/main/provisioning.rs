@@ -1,10 +1,11 @@
 //! Provisioning many accounts.
 
 use crate::counters::Counters;
-use crate::{attempt, memory, new_account, with_domain};
+use crate::{attempt, new_account, with_domain};
 use base::Kind;
 use base::universe::Universe;
 use contract_directory::{Actor, Directory, DirectoryAdmin};
+use store_testing::{memory, open};
 
 #[test]
 fn one_password_for_all_is_hashed_once_and_gets_its_own_salt_at_sign_in() {
@@ -13,12 +14,12 @@ fn one_password_for_all_is_hashed_once_and_gets_its_own_salt_at_sign_in() {
     Universe::run(1, async |env| {
         let store = memory(&env);
         let node = with_domain(&env, &store).await;
-        let commits = store.stats().applied;
+        let commits = store.memory().stats().applied;
         let new = (0..5_000).map(|n| new_account(&format!("user{n}"), "same")).collect();
         assert_eq!(node.create_accounts(&Actor::System, new).await.unwrap(), 5_000);
         assert_eq!(counters.hashes(), 1);
-        assert_eq!(store.stats().applied - commits, 10, "500 in each transaction");
-        let bytes = store.stats().bytes_committed / 10;
+        assert_eq!(store.memory().stats().applied - commits, 10, "500 in each transaction");
+        let bytes = store.memory().stats().bytes_committed / 10;
         assert!(bytes < 1_000_000, "{bytes} bytes in each");
         node.authenticate(&attempt("user77", "same")).await.unwrap();
         assert_eq!(counters.hashes(), 3, "checked, and hashed anew with its own salt");
@@ -38,7 +39,7 @@ fn ready_made_hashes_are_taken_in_bulk_only() {
         .to_string();
     let phc = phc.as_str();
     Universe::run(2, async |env| {
-        let store = memory(&env);
+        let store = open(&env);
         let node = with_domain(&env, &store).await;
         let new = vec![new_account("imported", phc)];
         node.create_accounts(&Actor::System, new).await.unwrap();

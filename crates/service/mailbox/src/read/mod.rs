@@ -1,18 +1,24 @@
 //! Questions to a mailbox: one file each for the longer ones, and the dispatch.
 
 mod delta;
+mod entries;
 mod items;
 mod view;
 
 use crate::actor::MailboxActor;
+use crate::authorise::{self, Need, Standing};
 use crate::cache::Cache;
 use crate::context::Context;
 use crate::retry::Attempts;
 use crate::rows::keys::Keys;
-use crate::rows::{FolderRow, meta};
-use base::{Error, FolderId, Kind, Result, Uid};
+use crate::rows::meta::{self, Found};
+use crate::rows::{self, FolderRow};
+use base::{Change, Error, FolderId, Kind, Result, Uid};
+use contract_directory::Account;
 use contract_mailbox::request::META_MAX;
-use contract_mailbox::{FolderInfo, Keywords, MessageMeta, Principal, Read, ReadReply, Usage};
+use contract_mailbox::{
+    FolderInfo, Keywords, MetaPage, Permission, Principal, Read, ReadReply, Usage,
+};
 use contract_store::{BodyError, Isolation, Transaction};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,31 +30,19 @@ pub(crate) struct Reader {
     pub(crate) who: Principal,
     pub(crate) folders: Arc<BTreeMap<FolderId, FolderRow>>,
     pub(crate) keywords: Arc<Keywords>,
+    standing: Standing,
     subscriptions: Arc<BTreeSet<String>>,
     usage: Usage,
 }
 
-/// Whether a question is answered beside the actor.
-pub(crate) fn is_long(request: &Read) -> bool {
-    !matches!(
-        request,
-        Read::Folders
-            | Read::Folder(_)
-            | Read::Subscriptions
-            | Read::View(_)
-            | Read::Delta { .. }
-            | Read::Usage
-            | Read::Permissions(_)
-    )
-}
-
 impl Reader {
-    pub(crate) fn new(mailbox: &MailboxActor, who: Principal) -> Self {
+    pub(crate) fn new(mailbox: &MailboxActor, owner: &Account, who: Principal) -> Self {
         let Cache { summary, folders, keywords, subscriptions, .. } = &mailbox.cache;
         Self {
             context: mailbox.context.clone(),
             keys: mailbox.keys,
             who,
+            standing: Standing::of(owner, who),
             folders: folders.clone(),
             keywords: keywords.clone(),
             subscriptions: subscriptions.clone(),
@@ -60,69 +54,153 @@ impl Reader {
         }
     }
 
-    /// Answers a question that is not long.
-    pub(crate) async fn answer(&self, request: Read) -> Result<ReadReply> {
-        Ok(match request {
+    /// Refuses a principal that has not the rights for a question.
+    pub(crate) fn may(&self, request: &Read) -> Result<()> {
+        if self.standing == Standing::Whole {
+            return Ok(());
+        }
+        let need = authorise::of_read(request);
+        let one = |id| self.folder(id).map(|row| &row.permissions[..]);
+        let all = self.folders.values().map(|row| &row.permissions[..]);
+        authorise::satisfied(self.standing, &need, one, all)?;
+        let Need::In(folders) = need else { return Ok(()) };
+        for (id, rights) in folders {
+            let row = self.folder(id)?;
+            if !self.sees(row) {
+                return Err(Error::denied("No right to see the folder"));
+            }
+            // Who looks through a search folder looks into the folders that it searches.
+            for source in row.search.iter().flat_map(|(scope, _)| scope) {
+                authorise::check(self.standing, &self.folder(*source)?.permissions, rights)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a principal that may not read the items of a folder.
+    pub(crate) fn may_read_in(&self, row: &FolderRow) -> Result<()> {
+        authorise::check(self.standing, &row.permissions, Permission::READ_ANY)
+    }
+
+    /// Whether a folder still knows what has gone since a change, at the transaction's version;
+    /// asked where that is newer than the reader's moment, since compacting may have come between.
+    pub(crate) async fn knows_since(
+        &self,
+        tx: &dyn Transaction,
+        folder: FolderId,
+        since: Change,
+    ) -> Result<bool, BodyError> {
+        let row = tx.get(&self.keys.folder(folder), Isolation::Snapshot).await?;
+        let row: Option<FolderRow> = row.map(|row| rows::decode(&row, "folder")).transpose()?;
+        Ok(row.is_some_and(|row| since >= row.compacted))
+    }
+
+    fn sees(&self, row: &FolderRow) -> bool {
+        authorise::sees(self.standing, &row.permissions)
+    }
+
+    /// Answers a question from memory alone, where that suffices.
+    pub(crate) fn at_once(&self, request: &Read) -> Result<Option<ReadReply>> {
+        Ok(Some(match request {
             Read::Folders => ReadReply::Folders(Arc::new(self.visible_folders())),
-            Read::Folder(id) => ReadReply::Folder(Box::new(self.info(self.folder(id)?))),
+            Read::Folder(id) => ReadReply::Folder(Box::new(self.info(self.folder(*id)?))),
             Read::Subscriptions => {
                 ReadReply::Subscriptions(self.subscriptions.iter().cloned().collect())
             }
             Read::Usage => ReadReply::Usage(self.usage),
-            Read::Permissions(id) => ReadReply::Permissions(self.folder(id)?.permissions.clone()),
-            Read::View(id) => ReadReply::View(Box::new(view::read(self, id).await?)),
-            Read::Delta { folder, since } => {
-                ReadReply::Delta(Box::new(delta::read(self, folder, since).await?))
-            }
-            other => return Err(Error::internal(format!("{other:?} is a long read"))),
-        })
+            Read::Permissions(id) => ReadReply::Permissions(self.folder(*id)?.permissions.clone()),
+            Read::Delta { folder, since } => match delta::known(self, *folder, *since)? {
+                Some(delta) => ReadReply::Delta(Box::new(delta)),
+                None => return Ok(None),
+            },
+            _ => return Ok(None),
+        }))
     }
 
-    /// Answers a long question, on a transaction that has its read version. When that becomes too
-    /// old the rest is read at a newer one: rows of one message never change once written, so
-    /// what can happen is that a message has gone meanwhile.
-    pub(crate) async fn answer_long(
+    /// Answers a question beside the actor, on a transaction that has its read version. When that
+    /// becomes too old the rest is read at a newer one: rows of one message never change once
+    /// written, so what can happen is that a message has gone meanwhile, or that a view or delta
+    /// shows flags that are newer than its moment; the next delta tells them again.
+    pub(crate) async fn answer(
         &self,
         request: Read,
         tx: Box<dyn Transaction>,
     ) -> Result<ReadReply> {
         Ok(match request {
-            Read::Meta { folder, mut uids } => {
-                self.folder(folder)?;
-                if uids.len() > META_MAX {
-                    let text = format!("At most {META_MAX} messages can be asked for at once");
+            Read::Meta { folder, uids } => {
+                let page = self.page(folder, uids, &*tx).await?;
+                if page.next.is_some() {
+                    let text = "The structures are too large together; ask for fewer";
                     return Err(Error::new(Kind::Limit, text));
                 }
-                uids.sort_unstable();
-                uids.dedup();
-                ReadReply::Meta(self.metas(folder, &uids, &*tx).await?)
+                ReadReply::Meta(page.found)
+            }
+            Read::MetaPage { folder, uids } => {
+                ReadReply::MetaPage(self.page(folder, uids, &*tx).await?)
             }
             Read::Search { folder, search } => {
                 ReadReply::Search(crate::search::run(self, folder, &search, &*tx).await?)
+            }
+            Read::View(folder) => {
+                let mut attempts = Attempts::default();
+                loop {
+                    match view::read(self, &*tx, folder).await {
+                        Ok(view) => break ReadReply::View(Box::new(view)),
+                        Err(error) => attempts.after(&*tx, error).await?,
+                    }
+                }
+            }
+            Read::Delta { folder, since } => {
+                let mut attempts = Attempts::default();
+                loop {
+                    match delta::read(self, &*tx, folder, since, attempts.any()).await {
+                        Ok(delta) => break ReadReply::Delta(Box::new(delta)),
+                        Err(error) => attempts.after(&*tx, error).await?,
+                    }
+                }
             }
             other => self.items(&other, &*tx).await?,
         })
     }
 
+    async fn page(
+        &self,
+        folder: FolderId,
+        mut uids: Vec<Uid>,
+        tx: &dyn Transaction,
+    ) -> Result<MetaPage> {
+        if uids.len() > META_MAX {
+            let text = format!("At most {META_MAX} messages can be asked for at once");
+            return Err(Error::new(Kind::Limit, text));
+        }
+        uids.sort_unstable();
+        uids.dedup();
+        let (found, next) = self.metas(folder, &uids, tx).await?;
+        Ok(MetaPage { found, next })
+    }
+
     async fn items(&self, request: &Read, tx: &dyn Transaction) -> Result<ReadReply> {
         let mut attempts = Attempts::default();
         loop {
-            match items::read(self, request, tx).await {
+            match items::read(self, request, tx, attempts.any()).await {
                 Ok(reply) => return Ok(reply),
-                Err(BodyError::Refused(error)) => return Err(error),
-                Err(BodyError::Store(error)) => attempts.again(tx, error).await?,
+                Err(error) => attempts.after(tx, error).await?,
             }
         }
     }
 
-    /// The meta of messages, by UID in ascending order; unknown ones are left out.
+    /// The meta of messages, by UID in ascending order, as many from the first on as
+    /// [`meta::read`] gives, and where to go on. Unknown ones are left out, and what an unfinished
+    /// bulk copy has put.
     pub(crate) async fn metas(
         &self,
         folder: FolderId,
         uids: &[Uid],
         tx: &dyn Transaction,
-    ) -> Result<Vec<(Uid, Arc<MessageMeta>)>> {
-        let search = self.folder(folder)?.search.is_some();
+    ) -> Result<(Found, Option<Uid>)> {
+        let row = self.folder(folder)?;
+        let search = row.search.is_some();
+        let uids = &uids[..uids.partition_point(|uid| *uid < row.info.uid_next)];
         let mut attempts = Attempts::default();
         loop {
             let found = match search {
@@ -131,8 +209,7 @@ impl Reader {
             };
             match found {
                 Ok(found) => return Ok(found),
-                Err(BodyError::Refused(error)) => return Err(error),
-                Err(BodyError::Store(error)) => attempts.again(tx, error).await?,
+                Err(error) => attempts.after(tx, error).await?,
             }
         }
     }
@@ -164,7 +241,9 @@ impl Reader {
         let mut waiting = vec![None];
         while let Some(parent) = waiting.pop() {
             for row in children.remove(&parent).unwrap_or_default() {
-                found.push(self.info(row));
+                if self.sees(row) {
+                    found.push(self.info(row));
+                }
                 waiting.push(Some(row.info.id));
             }
         }

@@ -179,6 +179,48 @@ impl Keys {
         reader.u64().map(Change)
     }
 
+    /// That a change is a tombstone.
+    pub(crate) fn tombstone(self, folder: FolderId, change: Change) -> Bytes {
+        self.row(b'e').u64(folder.0).u64(change.0).build()
+    }
+
+    /// All tombstones of a folder.
+    pub(crate) fn tombstones(self, folder: FolderId) -> KeyRange {
+        KeyRange::prefix(&self.row(b'e').u64(folder.0).build())
+    }
+
+    /// All tombstones of all folders from one on.
+    pub(crate) fn tombstones_from(self, folder: FolderId) -> KeyRange {
+        let end = KeyRange::prefix(&self.row(b'e').build()).end;
+        KeyRange { begin: self.row(b'e').u64(folder.0).build(), end }
+    }
+
+    /// Folder and change number of a tombstone's key.
+    pub(crate) fn parse_tombstone(self, key: &[u8]) -> Option<(FolderId, Change)> {
+        let mut reader = KeyReader::new(key, &self.row(b'e').build())?;
+        Some((FolderId(reader.u64()?), Change(reader.u64()?)))
+    }
+
+    /// Which change number the mailbox had at which time.
+    pub(crate) fn marks(self) -> Bytes {
+        self.row(b'n').build()
+    }
+
+    /// All reserved ranges of ids.
+    pub(crate) fn all_reserved(self) -> KeyRange {
+        KeyRange::prefix(&self.row(b'w').build())
+    }
+
+    /// All items of the mailbox.
+    pub(crate) fn items(self) -> KeyRange {
+        KeyRange::prefix(&self.row(b'i').build())
+    }
+
+    /// The item of an item's key.
+    pub(crate) fn parse_item(self, key: &[u8]) -> Option<ItemId> {
+        KeyReader::new(key, &self.row(b'i').build())?.u64().map(ItemId)
+    }
+
     pub(crate) fn message_id(self, hash: u64, item: ItemId) -> Bytes {
         self.row(b'g').u64(hash).u64(item.0).build()
     }
@@ -201,10 +243,10 @@ impl Keys {
         self.row(b'z').u64(folder.0).raw(source_key).build()
     }
 
-    /// The dedupe key of a delivery. The recipient is hashed, so that its length does not matter.
-    pub(crate) fn delivery(self, queue: QueueId, recipient: &str, generation: u32) -> Bytes {
-        let hash = hash64(&[recipient.as_bytes(), &generation.to_be_bytes()]);
-        self.row(b'd').u128(queue.0).u64(hash).build()
+    /// The dedupe key of a delivery. Whose it is the mailbox says; by which of its addresses it
+    /// came does not matter.
+    pub(crate) fn delivery(self, queue: QueueId, generation: u32) -> Bytes {
+        self.row(b'd').u128(queue.0).u32(generation).build()
     }
 
     /// Dedupe keys of messages accepted before a moment.
@@ -212,6 +254,11 @@ impl Keys {
         let begin = self.row(b'd').build();
         let end = self.row(b'd').u128(QueueId::new(moment, 0).0).build();
         KeyRange { begin, end }
+    }
+
+    /// The message that a dedupe key is about.
+    pub(crate) fn delivered(self, key: &[u8]) -> Option<QueueId> {
+        KeyReader::new(key, &self.row(b'd').build())?.u128().map(QueueId)
     }
 
     pub(crate) fn result(self, session: SessionId) -> Bytes {

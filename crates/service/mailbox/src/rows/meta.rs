@@ -5,6 +5,7 @@ use super::{decode, encode};
 use base::{Error, FolderId, Result, Uid};
 use bytes::Bytes;
 use contract_mailbox::MessageMeta;
+use contract_mailbox::request::META_REPLY_BYTES_MAX;
 use contract_store::{BodyError, Isolation, KeyRange, Page, RangeRead, StoreResult, Transaction};
 use std::sync::Arc;
 
@@ -33,49 +34,88 @@ pub(crate) fn clear(tx: &dyn Transaction, keys: Keys, folder: FolderId, uid: Uid
     tx.clear_range(&keys.meta_of(folder, uid));
 }
 
-/// The meta of messages with these UIDs (in ascending order); unknown ones are left out. Runs of
-/// neighbours are read as one range.
+/// Messages' meta by UID.
+pub(crate) type Found = Vec<(Uid, Arc<MessageMeta>)>;
+
+/// The meta of messages with these UIDs (in ascending order), from the first on as many as take
+/// [`META_REPLY_BYTES_MAX`], at least one; and the UID to go on with, if that is not all. Unknown
+/// UIDs are left out. Runs of neighbours are read as one range.
 pub(crate) async fn read(
     tx: &dyn Transaction,
     keys: Keys,
     folder: FolderId,
     uids: &[Uid],
     isolation: Isolation,
-) -> Result<Vec<(Uid, Arc<MessageMeta>)>, BodyError> {
-    let mut found = Vec::with_capacity(uids.len());
+) -> Result<(Found, Option<Uid>), BodyError> {
+    let mut gathered = Gathered { wanted: uids, found: Vec::new(), bytes: 0, open: None };
     for (first, last) in runs(uids) {
         let range =
             KeyRange { begin: keys.meta(folder, first, 0), end: keys.meta_of(folder, last).end };
-        let mut pieces: Option<(Uid, Vec<Bytes>)> = None;
-        for row in all_rows(tx, &range, isolation).await? {
-            let uid = keys.parse_meta(&row.key).ok_or_else(|| Error::corrupt("a meta key"))?;
-            match &mut pieces {
-                Some((current, values)) if *current == uid => values.push(row.value),
-                _ => {
-                    push(&mut found, pieces.take(), uids)?;
-                    pieces = Some((uid, vec![row.value]));
+        let read = RangeRead { target_bytes: META_REPLY_BYTES_MAX, ..RangeRead::all(&range) };
+        let mut next = Some(read);
+        while let Some(read) = next {
+            let page = tx.get_range(&read, isolation).await?;
+            next = read.after(&page);
+            for row in page.rows {
+                let uid = keys.parse_meta(&row.key).ok_or_else(|| Error::corrupt("a meta key"))?;
+                if let Some(full) = gathered.piece(uid, row.value)? {
+                    return Ok((gathered.found, Some(full)));
                 }
             }
         }
-        push(&mut found, pieces, uids)?;
+        if let Some(full) = gathered.close()? {
+            return Ok((gathered.found, Some(full)));
+        }
     }
-    Ok(found)
+    Ok((gathered.found, None))
 }
 
-fn push(
-    found: &mut Vec<(Uid, Arc<MessageMeta>)>,
-    pieces: Option<(Uid, Vec<Bytes>)>,
-    wanted: &[Uid],
-) -> Result<()> {
-    let Some((uid, values)) = pieces else { return Ok(()) };
-    if wanted.binary_search(&uid).is_ok() {
-        let whole = match &values[..] {
+/// What has been read so far.
+struct Gathered<'g> {
+    wanted: &'g [Uid],
+    found: Found,
+    bytes: usize,
+    /// The message whose pieces are coming.
+    open: Option<(Uid, Vec<Bytes>)>,
+}
+
+impl Gathered<'_> {
+    /// Takes a piece; gives the UID of a message that has no room any more.
+    fn piece(&mut self, uid: Uid, value: Bytes) -> Result<Option<Uid>> {
+        match &mut self.open {
+            Some((current, pieces)) if *current == uid => pieces.push(value),
+            _ => {
+                if let Some(full) = self.close()? {
+                    return Ok(Some(full));
+                }
+                if self.wanted.binary_search(&uid).is_ok() {
+                    self.open = Some((uid, vec![value]));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The open message is whole.
+    fn close(&mut self) -> Result<Option<Uid>> {
+        let Some((uid, pieces)) = self.open.take() else { return Ok(None) };
+        let size: usize = pieces.iter().map(Bytes::len).sum();
+        if !self.found.is_empty() && self.bytes + size > META_REPLY_BYTES_MAX {
+            return Ok(Some(uid));
+        }
+        self.bytes += size;
+        let whole = match &pieces[..] {
             [one] => one.clone(),
             many => Bytes::from(many.concat()),
         };
-        found.push((uid, Arc::new(decode(&whole, "meta")?)));
+        self.found.push((uid, Arc::new(decode(&whole, "meta")?)));
+        Ok(None)
     }
-    Ok(())
+}
+
+/// About how many bytes a meta takes in an answer.
+pub(crate) fn size_of(meta: &MessageMeta) -> usize {
+    encode(meta).map_or(0, |row| row.len())
 }
 
 /// Gaps up to this many UIDs are read over rather than skipped: a range read costs less than a

@@ -18,6 +18,8 @@
 //! | `w<first>` | a range of item ids that a client has reserved |
 //! | `y<search><folder><item>` | an item of a folder as member of a search folder → its UID there |
 //! | `c<folder><change>` | [`ChangeRow`]: one per item of a folder, and tombstones |
+//! | `e<folder><change>` | that this change is a tombstone |
+//! | `n` | which change number there was when, for the age of tombstones |
 //! | `g<hash><item>` | Message-ID → item |
 //! | `v<hash><item>` | conversation → item |
 //! | `r<folder><time><item>` | received date → item |
@@ -42,6 +44,7 @@ use contract_mailbox::{
     Flags, FolderInfo, IndexBlock, IndexEntry, Keywords, Permission, PredecessorList, Search,
     SystemFlags, WriteReply, Xid,
 };
+use contract_store::{BodyError, Isolation, KeyRange, KeySelector, Transaction};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// The version byte of every row of a mailbox at feature level 1.
@@ -55,6 +58,22 @@ pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes> {
 /// Decodes a row; `what` names it in the error.
 pub(crate) fn decode<T: DeserializeOwned>(row: &[u8], what: &str) -> Result<T> {
     wire::decode_row(VERSION, row).map_err(|error| error.detail(format!("{what} row")))
+}
+
+/// Whether a range has so many rows (one at least): one read, however many it has.
+pub(crate) async fn has_at_least(
+    tx: &dyn Transaction,
+    range: &KeyRange,
+    count: u32,
+) -> Result<bool, BodyError> {
+    let selector = from_end(range, count.saturating_sub(1));
+    Ok(tx.get_key(&selector, Isolation::Snapshot).await? >= range.begin)
+}
+
+/// The key before the last `count` ones of a range.
+pub(crate) fn from_end(range: &KeyRange, count: u32) -> KeySelector {
+    let offset = i32::try_from(count).map_or(i32::MIN, |count| -count);
+    KeySelector { offset, ..KeySelector::last_less_than(range.end.clone()) }
 }
 
 /// Counters and sizes of a mailbox. Read and compared by every write, so that a cache which missed

@@ -25,12 +25,12 @@ mod text;
 use crate::read::Reader;
 use crate::retry::Attempts;
 use crate::rows;
+use crate::rows::meta::Found;
 use base::{Error, FolderId, Kind, Result, Uid};
 use contract_mailbox::request::META_MAX;
 use contract_mailbox::{IndexBlock, IndexEntry, MessageMeta, Search};
 use contract_store::{BodyError, Isolation, KeyRange, RangeRead, StoreError, Transaction, Version};
 use plan::{Facts, Plan};
-use std::sync::Arc;
 
 /// How many index blocks (of up to 256 messages) are read in one transaction.
 const BLOCKS: usize = 16;
@@ -133,11 +133,14 @@ impl Scan<'_> {
                 None => open.push(*entry),
             }
         }
-        for batch in open.chunks(META_MAX) {
+        let mut open = &open[..];
+        while !open.is_empty() {
+            let batch = &open[..open.len().min(META_MAX)];
             let uids: Vec<Uid> = batch.iter().map(|entry| entry.uid).collect();
-            let metas = self.metas(&uids).await?;
+            let (metas, next) = self.metas(&uids).await?;
+            let done = next.map_or(batch.len(), |next| uids.partition_point(|uid| *uid < next));
             let mut metas = metas.into_iter().peekable();
-            for entry in batch {
+            for entry in &batch[..done] {
                 // Without a meta the message has gone meanwhile.
                 let Some((_, meta)) = metas.next_if(|(uid, _)| *uid == entry.uid) else {
                     continue;
@@ -146,11 +149,12 @@ impl Scan<'_> {
                     self.found.push(entry.uid);
                 }
             }
+            open = &open[done..];
         }
         Ok(())
     }
 
-    async fn metas(&self, uids: &[Uid]) -> Result<Vec<(Uid, Arc<MessageMeta>)>> {
+    async fn metas(&self, uids: &[Uid]) -> Result<(Found, Option<Uid>)> {
         let tx = self.reader.context.store.begin();
         self.reader.metas(self.folder, uids, &*tx).await
     }
@@ -161,7 +165,7 @@ impl Scan<'_> {
         match content::decide(&self.plan, entry, meta, blobs).await {
             Err(error) if error.kind == Kind::NotFound => {
                 // The bytes have gone. So must the message have; else something is wrong.
-                match self.metas(&[entry.uid]).await?.is_empty() {
+                match self.metas(&[entry.uid]).await?.0.is_empty() {
                     true => Ok(false),
                     false => {
                         let what = format!("the bytes of {} of {}", entry.uid, self.folder);

@@ -14,15 +14,18 @@ pub(super) fn run(mut walk: Walk) -> Report {
     report.folders = walk.folders.len() as u64;
     report.items = walk.items.len() as u64;
     if report.rows > 0 {
-        // An unfinished COPY keeps the row of its target in the job.
-        if let Some(hidden) = walk.job.as_mut().and_then(|job| job.hidden.take()) {
-            walk.folders.insert(hidden.info.id, hidden);
+        // An unfinished COPY keeps what its target's row will say in the job.
+        if let Some(hidden) = walk.job.as_mut().and_then(|job| job.hidden.take())
+            && let Some(row) = walk.folders.get_mut(&hidden.folder)
+        {
+            hidden.apply(&mut row.info);
         }
         let mut check = Check { walk: &walk, report };
         check.folders();
         check.entries();
         check.items();
         check.history();
+        check.tombstones();
         check.indexes();
         check.sums();
         report = check.report;
@@ -139,6 +142,12 @@ impl Check<'_> {
             return self.report.problem("the mailbox has no summary".into());
         };
         for (id, item) in &walk.items {
+            let of_bag = item.extra.iter().flat_map(|extra| &extra.bag_blobs);
+            let holder = walk.keys.holder(*id);
+            for blob in item.blobs.iter().chain(of_bag) {
+                self.report.blobs.insert(*blob);
+                self.report.holds.insert((*blob, holder.clone()));
+            }
             self.expect(id.0 < summary.next_item, || format!("{id} lies behind the next id"));
             match item.uid {
                 Some(uid) => {
@@ -211,6 +220,25 @@ impl Check<'_> {
         let next = walk.summary.as_ref().map(|summary| Change(summary.next_change));
         let newest = walk.changes.keys().map(|(_, change)| *change).max();
         self.expect(newest < next.or(newest), || "a change lies behind the next number".into());
+    }
+
+    /// That the index of tombstones names them all, and nothing else.
+    fn tombstones(&mut self) {
+        let walk = self.walk;
+        for (place, step) in &walk.changes {
+            let gone = matches!(step.state, ChangeState::Gone | ChangeState::Replaced);
+            let named = walk.tombstones.contains(place);
+            self.expect(gone == named, || {
+                format!("{} of {} is wrongly among the tombstones, or not", place.1, place.0)
+            });
+        }
+        for (folder, change) in &walk.tombstones {
+            let stands = walk.changes.contains_key(&(*folder, *change));
+            self.expect(stands, || format!("the tombstone {change} of {folder} is missing"));
+            let row = self.folder(*folder);
+            let late = row.is_some_and(|row| *change > row.compacted);
+            self.expect(late, || format!("the tombstone {change} of {folder} is compacted"));
+        }
     }
 
     fn indexes(&mut self) {

@@ -10,12 +10,18 @@ mod walk;
 use crate::retry::Attempts;
 use crate::rows::keys::Keys;
 use base::{AccountId, Result};
-use contract_store::{Isolation, RangeRead, Store};
+use contract_blob::{BlobId, Holder};
+use contract_store::keys::KeyReader;
+use contract_store::{Isolation, KeyRange, KeySelector, RangeRead, Store};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use walk::Walk;
 
 /// How many problems a report spells out.
 const PROBLEMS_MAX: usize = 100;
+
+/// What the keys of all mailboxes begin with.
+const PREFIX: &[u8] = b"A";
 
 /// How many rows are read in one transaction.
 const PAGE_ROWS: usize = 1_000;
@@ -33,6 +39,10 @@ pub struct Report {
     pub items: u64,
     /// Entries of all folders' indexes, search folders not counted.
     pub messages: u64,
+    /// Every blob that a message or an item names; whether it is there is the blob store's to say.
+    pub blobs: BTreeSet<BlobId>,
+    /// The same, each with the name under which the item that names it must hold it.
+    pub holds: BTreeSet<(BlobId, Holder)>,
     /// Whether a bulk command waits to be finished. That is no problem: the next owner does.
     pub unfinished_job: bool,
     /// What does not fit, as sentences for an operator; the first hundred.
@@ -80,4 +90,26 @@ pub async fn verify(store: &Arc<dyn Store>, account: AccountId) -> Result<Report
         next = read.after(&page);
     }
     Ok(check::run(walk))
+}
+
+/// The first mailbox after one (the very first with `None`) that has any rows.
+///
+/// # Errors
+/// The store's.
+pub async fn next_mailbox(
+    store: &Arc<dyn Store>,
+    after: Option<AccountId>,
+) -> Result<Option<AccountId>> {
+    let all = KeyRange::prefix(PREFIX);
+    let begin = after.map_or(all.begin, |account| Keys(account).everything().end);
+    let first = KeySelector::first_greater_or_equal(begin);
+    let tx = store.begin();
+    let mut attempts = Attempts::default();
+    let key = loop {
+        match tx.get_key(&first, Isolation::Snapshot).await {
+            Ok(key) => break key,
+            Err(error) => attempts.again(&*tx, error).await?,
+        }
+    };
+    Ok(KeyReader::new(&key, PREFIX).and_then(|mut rest| rest.u64()).map(AccountId))
 }

@@ -21,7 +21,7 @@ pub(super) struct MetaFacts {
 
 /// All that was read.
 pub(super) struct Walk {
-    keys: Keys,
+    pub(super) keys: Keys,
     pub(super) report: Report,
     pub(super) summary: Option<Summary>,
     pub(super) keywords: usize,
@@ -30,6 +30,7 @@ pub(super) struct Walk {
     pub(super) items: BTreeMap<ItemId, ItemRow>,
     pub(super) metas: BTreeMap<(FolderId, Uid), MetaFacts>,
     pub(super) changes: BTreeMap<(FolderId, Change), ChangeRow>,
+    pub(super) tombstones: BTreeSet<(FolderId, Change)>,
     /// Kind (`g`, `v`), hash, item.
     pub(super) hashes: BTreeSet<(u8, u64, ItemId)>,
     /// The whole keys of date index rows, with the item.
@@ -60,6 +61,7 @@ impl Walk {
             items: BTreeMap::new(),
             metas: BTreeMap::new(),
             changes: BTreeMap::new(),
+            tombstones: BTreeSet::new(),
             hashes: BTreeSet::new(),
             received: BTreeMap::new(),
             names: BTreeMap::new(),
@@ -116,6 +118,15 @@ impl Walk {
                 };
                 let step = rows::decode(&row.value, "change")?;
                 self.changes.insert((FolderId(folder), Change(change)), step);
+            }
+            b'e' => {
+                let (Some(folder), Some(change)) = (key.u64(), key.u64()) else {
+                    return Ok(None);
+                };
+                self.tombstones.insert((FolderId(folder), Change(change)));
+            }
+            b'n' => {
+                let _marks: crate::compact::Marks = rows::decode(&row.value, "marks")?;
             }
             b'i' => {
                 let Some(item) = key.u64() else {

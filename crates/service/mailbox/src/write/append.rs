@@ -11,6 +11,10 @@ use contract_store::BodyError;
 /// transaction.
 const MESSAGES_MAX: usize = 20;
 
+/// From so many bytes of rows on no further message is taken into the transaction, which may have
+/// 10 MB: a message brings 256 KiB of body and 5 MB of structure at most.
+const BYTES_MAX: usize = 4_000_000;
+
 pub(super) async fn run(
     unit: &mut Unit<'_>,
     folder: FolderId,
@@ -25,6 +29,10 @@ pub(super) async fn run(
     message::check_room(unit, bytes)?;
     let mut uids = Vec::with_capacity(messages.len());
     for new in messages {
+        if unit.tx.approximate_size() > BYTES_MAX {
+            let text = "The messages are too large to be appended at once";
+            return Err(base::Error::new(base::Kind::Limit, text).into());
+        }
         let arrival = Arrival {
             folder,
             content: new.content.clone(),

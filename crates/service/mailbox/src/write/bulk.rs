@@ -1,14 +1,21 @@
 //! Commands over many messages: chunks with progress, resumed by a new owner.
 //!
 //! A command that concerns more than [`CHUNK`] messages runs as several transactions. Each but the
-//! last leaves a job in the mailbox: who asked for what, and how far it came. Whoever activates
-//! the mailbox next finishes the job before anything else, and the command, sent again, is
-//! answered from its result. Each message is atomic, the command is not; but COPY stays invisible
-//! until its last chunk: the target folder's row, which says where its UIDs end, is kept in the job
-//! until then.
+//! last leaves a job in the mailbox: who asked for what, and how far it came. Between them the
+//! mailbox answers questions and makes other changes that fit into one transaction; a second job
+//! waits for the first. Whoever activates the mailbox next goes on with the job, and the command,
+//! sent again, joins it or is answered from its result.
+//!
+//! Each message is atomic, the command is not; but COPY stays invisible until its last chunk: what
+//! the target folder's row will say of it, where its UIDs end above all, is kept in the job until
+//! then, and whatever else would give UIDs or changes in that folder waits. Search folders get
+//! their new members after that.
+//!
+//! A job concerns the messages that its folder had when it began.
 
+use crate::rows;
 use crate::rows::keys::Keys;
-use crate::rows::{self, FolderRow};
+use crate::unit::Hidden;
 use base::{CommandId, Error, FolderId, Result, Uid};
 use bytes::Bytes;
 use contract_mailbox::{Principal, Write};
@@ -21,6 +28,9 @@ pub(crate) const CHUNK: usize = 500;
 
 /// The longest piece of a job's request, in bytes; below the value limit.
 const PIECE_BYTES: usize = 90_000;
+
+/// The longest request of a job, in bytes: it is written with the first chunk.
+const REQUEST_BYTES_MAX: usize = 4_000_000;
 
 /// How a transaction of a job should stop taking more messages, in bytes: the structure of one
 /// message is some 3 kB as a rule and 5 MB at most.
@@ -62,10 +72,13 @@ pub(crate) struct Progress {
     pub(crate) made: Option<FolderId>,
     /// Where it is going.
     pub(crate) ending: Ending,
-    /// Messages from this UID on came after it began, by its own doing.
+    /// Messages from this UID on came after it began, by its own doing or others'.
     pub(crate) until: Option<Uid>,
-    /// The target folder as it will be; see the module's words.
-    pub(crate) hidden: Option<FolderRow>,
+    /// What a COPY has put so far; see the module's words.
+    pub(crate) hidden: Option<Hidden>,
+    /// What a COPY has put is shown; messages of its target from the first UID up to the second
+    /// are still to be shown to search folders.
+    pub(crate) joining: Option<(Uid, Uid)>,
     /// What the answer will say. Only in memory: a job that a new owner finishes is answered with
     /// "look again".
     #[serde(skip)]
@@ -110,6 +123,10 @@ pub(crate) fn write(
     progress: &Progress,
 ) -> Result<()> {
     let bytes = rows::encode(request)?;
+    if bytes.len() > REQUEST_BYTES_MAX {
+        let text = "The command names too many messages; give them as ranges, or fewer";
+        return Err(Error::new(base::Kind::Limit, text));
+    }
     let pieces = bytes.chunks(PIECE_BYTES);
     let count = u16::try_from(pieces.len())
         .map_err(|_| Error::invalid("The command names too many messages"))?;

@@ -4,7 +4,7 @@ use super::bulk::Progress;
 use super::folder::check_holds_messages;
 use super::{Step, copy};
 use crate::message::{self, Transfer};
-use crate::select::select;
+use crate::select::select_next;
 use crate::unit::Unit;
 use base::{FolderId, Result, Uid};
 use contract_mailbox::{IndexEntry, SpecialUse, SystemFlags, UidSet, WriteReply};
@@ -23,7 +23,7 @@ pub(super) async fn step(
     let uids = uids.unwrap_or(&all);
     let mut more = unit.folder(folder)?.info.counts.deleted > 0;
     while more && doomed.len() < chunk {
-        let (entries, rest) = select(unit, folder, uids, progress.after, chunk).await?;
+        let (entries, rest) = select_next(unit, folder, uids, progress, chunk).await?;
         more = rest;
         for entry in entries {
             if doomed.len() == chunk {

@@ -2,11 +2,13 @@
 
 use super::bulk::{self, Progress};
 use super::{Step, inbox, search_folder};
+use crate::authorise::Standing;
 use crate::rows::FolderRow;
 use crate::unit::Unit;
-use base::{Change, Error, FolderId, Kind, Result, Uid};
+use base::{AccountId, Change, Error, FolderId, Kind, Result, Uid};
 use contract_mailbox::{
-    FolderClass, FolderCounts, FolderInfo, FolderKind, SpecialUse, WriteReply, default_folders,
+    FolderClass, FolderCounts, FolderInfo, FolderKind, Permission, SpecialUse, WriteReply,
+    default_folders,
 };
 use contract_store::BodyError;
 
@@ -18,6 +20,12 @@ pub(crate) const DEPTH_MAX: usize = 300;
 
 /// The most folders of one mailbox.
 const FOLDERS_MAX: usize = 10_000;
+
+/// The most subscriptions of one mailbox: one for each folder it can have. Names outlive folders.
+const SUBSCRIPTIONS_MAX: usize = FOLDERS_MAX;
+
+/// The most bytes that the paths of all subscriptions may have together.
+const SUBSCRIPTION_BYTES_MAX: usize = 1_000_000;
 
 /// The longest subscription path, in bytes.
 const PATH_BYTES_MAX: usize = 4_096;
@@ -61,8 +69,22 @@ pub(super) fn add(
     unit.summary().next_folder += 1;
     let (change, uid_validity) = (unit.next_change(), unit.next_uid_validity());
     let hidden = unit.folder(parent)?.info.hidden;
-    unit.insert_folder(new_row(id, Some(parent), name, class, hidden, change, uid_validity));
+    let mut row = new_row(id, Some(parent), name, class, hidden, change, uid_validity);
+    if let Standing::Guest(account) = unit.standing {
+        row.permissions = of_guest(&unit.folder(parent)?.permissions, account);
+    }
+    unit.insert_folder(row);
     Ok(id)
+}
+
+/// The permissions of a folder that somebody makes in another's mailbox: those of its parent, and
+/// all for himself.
+fn of_guest(parent: &[Permission], guest: AccountId) -> Vec<Permission> {
+    let mut permissions = parent.to_vec();
+    permissions.retain(|permission| permission.account != guest);
+    permissions.push(Permission { account: guest, rights: Permission::OF_CREATOR });
+    permissions.sort_by_key(|permission| permission.account);
+    permissions
 }
 
 fn new_row(
@@ -159,6 +181,7 @@ pub(super) async fn rename(
 /// its messages these have to be taken out of them, one after the other.
 pub(super) async fn delete(unit: &mut Unit<'_>, id: FolderId) -> Result<Step, BodyError> {
     check_changeable(unit, id)?;
+    unit.check_free(id)?;
     if unit.folders().any(|row| row.info.parent == Some(id)) {
         let text = "The folder has folders below it; remove those first";
         return Err(Error::new(Kind::CannotChange, text).into());
@@ -194,8 +217,23 @@ pub(super) fn subscribe(unit: &mut Unit<'_>, path: &str, on: bool) -> Result<Wri
     if path.is_empty() || path.len() > PATH_BYTES_MAX || path.chars().any(char::is_control) {
         return Err(Error::invalid("That is no name of a folder"));
     }
+    if on {
+        check_subscriptions(unit, path)?;
+    }
     unit.subscribe(path.to_owned(), on);
     Ok(WriteReply::Done)
+}
+
+/// Refuses one subscription too many: all of them are kept in memory and listed at once.
+fn check_subscriptions(unit: &Unit<'_>, path: &str) -> Result<()> {
+    let known = unit.subscriptions();
+    let bytes: usize = known.iter().map(String::len).sum();
+    let full = known.len() >= SUBSCRIPTIONS_MAX || bytes + path.len() > SUBSCRIPTION_BYTES_MAX;
+    if full && !known.contains(path) {
+        let text = format!("A mailbox can have at most {SUBSCRIPTIONS_MAX} subscriptions");
+        return Err(Error::new(Kind::Limit, text));
+    }
+    Ok(())
 }
 
 /// Refuses folders that messages cannot be put into.

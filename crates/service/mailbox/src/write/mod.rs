@@ -16,7 +16,9 @@ mod store;
 mod submit;
 pub(crate) mod undo;
 
+use crate::authorise::{self, Standing};
 use crate::unit::Unit;
+use base::{Error, Result};
 use bulk::Progress;
 use contract_mailbox::{Write, WriteReply};
 use contract_store::BodyError;
@@ -39,6 +41,9 @@ pub(crate) async fn run(
     request: &Write,
     progress: &mut Progress,
 ) -> Result<Step, BodyError> {
+    if progress.steps == 0 {
+        may(unit, request)?;
+    }
     let reply = match request {
         Write::Store { folder, uids, mode, flags, unchanged_since } => {
             let change = store::Change { mode: *mode, flags, unchanged_since: *unchanged_since };
@@ -73,9 +78,8 @@ pub(crate) async fn run(
         Write::Subscribe { path, on } => folder::subscribe(unit, path, *on)?,
         Write::Append { folder, messages } => append::run(unit, *folder, messages).await?,
         Write::ClaimRecent(folder) => claim_recent::run(unit, *folder)?,
-        Write::Deliver(delivery) => deliver::run(unit, delivery).await?,
         Write::Submit(outgoing) => submit::run(unit, outgoing).await?,
-        Write::ReserveIds { count } => items::reserve(unit, *count)?,
+        Write::ReserveIds { count } => items::reserve(unit, *count).await?,
         Write::CreateItem { folder, item } => items::create(unit, *folder, item).await?,
         Write::EditItem { item, edit } => items::edit(unit, *item, edit).await?,
         Write::SetCollectionState { device, folder, latest } => {
@@ -85,6 +89,21 @@ pub(crate) async fn run(
             permissions::set(unit, *folder, permissions)?
         }
         Write::SetReadPerUser { folder, on } => permissions::read_per_user(unit, *folder, *on)?,
+        // Made together with others, see `gather`.
+        Write::Deliver(_) => return Err(Error::internal("a delivery is no command").into()),
+        // Runs without a mailbox's cache, see `purge`.
+        Write::Purge => return Err(Error::internal("a purge is no command on a mailbox").into()),
     };
     Ok(Step::Finished(reply))
+}
+
+/// Refuses a principal that has not the rights for a command, which is decided when it begins.
+fn may(unit: &Unit<'_>, request: &Write) -> Result<()> {
+    if unit.standing == Standing::Whole {
+        return Ok(());
+    }
+    let need = authorise::of_write(request);
+    let one = |id| unit.folder(id).map(|row| &row.permissions[..]);
+    let all = unit.folders().map(|row| &row.permissions[..]);
+    authorise::satisfied(unit.standing, &need, one, all)
 }

@@ -8,10 +8,6 @@ use contract_mailbox::{Permission, WriteReply};
 /// The most entries of one folder.
 const PERMISSIONS_MAX: usize = 1_000;
 
-/// All rights there are (MS-OXCPERM 2.2.7): read, create, edit and delete own or any items, make
-/// subfolders, own, contact, see, free/busy simple and detailed.
-const RIGHTS: u32 = 0x0000_1ffb;
-
 pub(super) fn set(
     unit: &mut Unit<'_>,
     folder: FolderId,
@@ -22,7 +18,7 @@ pub(super) fn set(
         let text = format!("A folder can have permissions for at most {PERMISSIONS_MAX} accounts");
         return Err(Error::new(Kind::Limit, text));
     }
-    if permissions.iter().any(|permission| permission.rights & !RIGHTS != 0) {
+    if permissions.iter().any(|permission| permission.rights & !Permission::ALL != 0) {
         return Err(Error::invalid("There are no such rights"));
     }
     let mut sorted = permissions.to_vec();

@@ -4,12 +4,12 @@ use super::Step;
 use super::bulk::Progress;
 use super::folder::check_holds_messages;
 use crate::message::{self, Touch};
-use crate::select::select;
+use crate::select::select_next;
 use crate::unit::Unit;
 use base::{FolderId, Result};
 use contract_mailbox::index::NamedFlags;
 use contract_mailbox::request::{StoreMode, Stored};
-use contract_mailbox::{Flags, UidSet, WriteReply};
+use contract_mailbox::{Flags, IndexEntry, UidSet, WriteReply};
 use contract_store::BodyError;
 
 /// How flags are to be changed.
@@ -28,25 +28,31 @@ pub(super) async fn step(
 ) -> Result<Step, BodyError> {
     check_holds_messages(unit, folder)?;
     let chunk = unit.chunk;
-    let (entries, more) = select(unit, folder, uids, progress.after, chunk).await?;
+    let (entries, more) = select_next(unit, folder, uids, progress, chunk).await?;
     let flags = match change.mode {
         // What is taken away need not get a bit first.
         StoreMode::Remove => unit.known_flags(change.flags),
         _ if entries.is_empty() => unit.known_flags(change.flags),
         _ => unit.flags(change.flags)?,
     };
-    message::prefetch_changes(unit, folder, &entries).await?;
+    let since = change.unchanged_since;
+    let wanted = |old: &IndexEntry| combine(old.flags, change.mode, flags);
+    let is_late = |old: &IndexEntry| since.is_some_and(|since| old.change > since);
+    let touched: Vec<IndexEntry> =
+        entries.iter().filter(|old| !is_late(old) && wanted(old) != old.flags).copied().collect();
+    let mut steps = message::steps_of(unit, folder, &touched).await?;
     for old in entries {
         progress.after = old.uid;
-        if change.unchanged_since.is_some_and(|since| old.change > since) {
+        if is_late(&old) {
             progress.modified.push(old.uid);
             continue;
         }
-        let wanted = combine(old.flags, change.mode, flags);
-        let entry = if wanted == old.flags {
+        let flags = wanted(&old);
+        let entry = if flags == old.flags {
             old
         } else {
-            message::restamp(unit, folder, &old, wanted, Touch::Flags).await?
+            let step = steps.take(&old)?;
+            message::restamp(unit, folder, &old, step, flags, Touch::Flags).await?
         };
         progress.entries.push(entry);
     }

@@ -5,9 +5,9 @@
 use super::bulk::Progress;
 use super::{Step, search_folder};
 use crate::message;
-use crate::select::select_hidden;
+use crate::select::select_from;
 use crate::unit::Unit;
-use base::FolderId;
+use base::{FolderId, Result};
 use contract_mailbox::WriteReply;
 use contract_store::BodyError;
 
@@ -19,11 +19,11 @@ pub(crate) async fn step(unit: &mut Unit<'_>, progress: &mut Progress) -> Result
     let Some(hidden) = &progress.hidden else {
         return Ok(Step::Finished(WriteReply::Done));
     };
-    let info = &hidden.info;
-    let chunk = unit.chunk;
-    let (entries, more) = select_hidden(unit, info.id, info.uid_next, chunk).await?;
+    let (folder, end, chunk) = (hidden.folder, hidden.uid_next, unit.chunk);
+    let begin = unit.visible_end(folder)?;
+    let (entries, more) = select_from(unit, folder, begin, end, chunk).await?;
     for entry in &entries {
-        message::take_back(unit, info.id, entry).await?;
+        message::take_back(unit, folder, entry).await?;
     }
     Ok(if more { Step::More } else { Step::Finished(WriteReply::Done) })
 }
@@ -32,10 +32,11 @@ fn is_search_folder(unit: &Unit<'_>, id: FolderId) -> bool {
     unit.folder(id).is_ok_and(|row| row.search.is_some())
 }
 
-/// Shows what a COPY has put: part of what was asked for, but each message whole.
-pub(crate) fn publish(unit: &mut Unit<'_>, progress: &mut Progress) -> Step {
-    if let Some(row) = progress.hidden.take() {
-        unit.insert_folder(row);
+/// Shows what a COPY has put: part of what was asked for, but each message whole. Search folders
+/// over it do not get it: something stored is damaged, and an operator has to look anyway.
+pub(crate) fn publish(unit: &mut Unit<'_>, progress: &mut Progress) -> Result<Step> {
+    if let Some(hidden) = progress.hidden.take() {
+        unit.reveal(&hidden)?;
     }
-    Step::Finished(WriteReply::Done)
+    Ok(Step::Finished(WriteReply::Done))
 }

@@ -16,6 +16,7 @@ use contract_transport::{Envelope, Source, Submission, rows};
 use futures::future::BoxFuture;
 use service_mailbox::{Report, verify};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(crate) fn inbox() -> FolderId {
     SpecialUse::Inbox.folder_id()
@@ -36,7 +37,7 @@ pub(crate) fn small(number: u64) -> Vec<u8> {
 
 impl World {
     pub(crate) fn dynamic(&self) -> Arc<dyn Store> {
-        Arc::new(self.store.clone())
+        self.store.clone()
     }
 
     /// Small messages with these numbers.
@@ -63,6 +64,23 @@ impl World {
         let report = verify(&self.dynamic(), account).await.unwrap();
         assert!(report.is_sound(), "{report:#?}");
         report
+    }
+
+    /// Waits until no job is left in a mailbox that is served; the store does not fail meanwhile.
+    pub(crate) async fn calm(&self, account: AccountId) {
+        let jobs = kind(account, b'j').build();
+        self.quietly(async || {
+            // Whoever is active, or becomes active now, goes on with what was left.
+            for _ in 0..1_000 {
+                let asked = self.handle(account).folders().await;
+                if asked.is_ok() && self.rows(&jobs).await.is_empty() {
+                    return;
+                }
+                self.env.clock.sleep(Duration::from_millis(10)).await;
+            }
+            panic!("a job does not come to its end");
+        })
+        .await;
     }
 
     /// A message in the queue, and the delivery of it to somebody.
@@ -98,6 +116,7 @@ impl World {
             parsed,
             accepted,
             ends_queue_entry: true,
+            queue_fence: None,
         }
     }
 

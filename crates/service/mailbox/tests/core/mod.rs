@@ -2,8 +2,15 @@
 
 mod bulk;
 mod cost;
+mod crowd;
+mod fair;
+mod fences;
+mod folders;
+mod gather;
 mod help;
+mod limits;
 mod owners;
+mod purge;
 mod search;
 mod storm;
 mod sweep;

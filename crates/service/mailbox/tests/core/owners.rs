@@ -1,7 +1,7 @@
 //! One owner after the other, and owners that come and go.
 
 use super::help::{Session, archive, handle_on, inbox, named, set, uids};
-use crate::support::{World, run};
+use crate::support::{World, in_memory, run};
 use async_trait::async_trait;
 use base::router::{LocalRouter, Router};
 use base::universe::Universe;
@@ -10,7 +10,7 @@ use contract_blob::{BlobId, Blobs, ByteStream, Collected, Holder, Staged, Upload
 use contract_directory::Directory;
 use contract_mailbox::request::StoreMode;
 use contract_mailbox::{Search, SystemFlags, UidSet, Write};
-use contract_store::{BodyError, Store, Transaction};
+use contract_store::{BodyError, Transaction};
 use service_mailbox::{Config, Parts};
 use std::ops::Range;
 use std::sync::Arc;
@@ -20,12 +20,15 @@ use store_memory::CommitFault;
 
 #[test]
 fn a_stale_owner_changes_nothing_and_answers_nothing() {
+    if !in_memory() {
+        return;
+    }
     run(1, async |world| {
         let account = world.account("two").await;
         let old = world.handle(account);
         world.fill(&old, inbox(), 3).await;
         // A commit of the old owner is under way while the new one takes over.
-        world.store.fail_next_commit(CommitFault::Late);
+        world.memory().fail_next_commit(CommitFault::Late);
         let mut session = Session::new(&world, account);
         let command = session.next();
         let append = Write::Append { folder: inbox(), messages: world.small(3..4).await };
@@ -37,7 +40,7 @@ fn a_stale_owner_changes_nothing_and_answers_nothing() {
         // It landed before the takeover, or never will.
         let there = uids(&new.view(inbox()).await.unwrap());
         assert!(there == [1, 2, 3] || there == [1, 2, 3, 4], "{there:?}");
-        world.store.land_late_commits();
+        world.memory().land_late_commits();
 
         let seen = named(SystemFlags::SEEN);
         let requests = [
@@ -151,7 +154,7 @@ fn a_panic_costs_one_command() {
         let router = Arc::new(LocalRouter::new(true));
         let parts = Parts {
             env: world.env.clone(),
-            store: Arc::new(world.store.clone()) as Arc<dyn Store>,
+            store: world.store.clone(),
             blobs: blobs.clone(),
             control: world.node.control.clone(),
             directory: world.directory.clone() as Arc<dyn Directory>,

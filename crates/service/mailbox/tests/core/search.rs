@@ -1,7 +1,7 @@
 //! Search through the service: what it reads, and what it must not see.
 
 use super::help::{archive, inbox, named, set};
-use crate::support::{World, run};
+use crate::support::{World, in_memory, run};
 use base::{Kind, Uid};
 use contract_mailbox::request::StoreMode;
 use contract_mailbox::{MailboxHandle, Search, SystemFlags, UidSet};
@@ -33,15 +33,18 @@ async fn filled(world: &World) -> MailboxHandle {
 
 /// Transactions begun and rows read by a search.
 async fn cost(world: &World, handle: &MailboxHandle, search: Search, expect: &[u32]) -> (u64, u64) {
-    let before = world.store.stats();
+    let before = world.memory().stats();
     let found = handle.search(inbox(), search).await.unwrap();
-    let after = world.store.stats();
+    let after = world.memory().stats();
     assert_eq!(found, expect.iter().copied().map(Uid).collect::<Vec<_>>());
     (after.begun - before.begun, after.rows_read - before.rows_read)
 }
 
 #[test]
 fn nothing_is_read_that_is_not_needed() {
+    if !in_memory() {
+        return;
+    }
     run(1, async |world| {
         let handle = filled(&world).await;
         let needle = || Search::Body("NEEDLE".into());
@@ -79,6 +82,9 @@ fn nothing_is_read_that_is_not_needed() {
 
 #[test]
 fn faults_change_nothing_about_the_answer() {
+    if !in_memory() {
+        return;
+    }
     run(2, async |world| {
         let handle = filled(&world).await;
         world.inject(Faults {
@@ -118,6 +124,9 @@ fn errors_are_answers() {
 /// Messages may go while a search runs: they are found or not, and nothing else goes wrong.
 #[test]
 fn messages_may_go_meanwhile() {
+    if !in_memory() {
+        return;
+    }
     run(4, async |world| {
         let handle = filled(&world).await;
         world.inject(Faults { interleave: 0.5, ..Faults::default() });

@@ -1,7 +1,7 @@
 //! Housekeeping: what may go goes, what is held stays.
 
 use super::help::{folder, inbox, kind, named, set};
-use crate::support::World;
+use crate::support::{World, in_memory};
 use base::AccountId;
 use base::env::sim::Simulation;
 use base::universe::Universe;
@@ -108,6 +108,34 @@ fn dedupe_rows_and_answers_have_their_time() {
     });
 }
 
+/// Rows of messages that are in the queue still stay, however many they are, and do not keep others
+/// from going.
+#[test]
+fn dedupe_rows_behind_many_that_stay_go_all_the_same() {
+    in_time(8, async |world, simulation| {
+        let account = world.account("suspended").await;
+        let handle = world.handle(account);
+        let transport = world.handle_as(account, Principal::Transport);
+        let mut waiting = Vec::new();
+        for number in 0..520 {
+            let mut delivery = world.queued(&super::help::small(number)).await;
+            delivery.ends_queue_entry = false;
+            waiting.push(transport.write(Write::Deliver(Box::new(delivery))));
+        }
+        for delivered in futures::future::join_all(waiting).await {
+            delivered.unwrap();
+        }
+        simulation.clock.step_ms(1_000);
+        let last = world.queued(&super::help::small(520)).await;
+        transport.write(Write::Deliver(Box::new(last))).await.unwrap();
+        let deliveries = kind(account, b'd').build();
+        assert_eq!(world.rows(&deliveries).await.len(), 521);
+        days(&simulation, &handle, 9).await;
+        assert_eq!(world.rows(&deliveries).await.len(), 520);
+        world.sound(account).await;
+    });
+}
+
 #[test]
 fn a_deleted_folder_goes_in_pieces() {
     in_time(4, async |world, simulation| {
@@ -134,6 +162,9 @@ fn a_deleted_folder_goes_in_pieces() {
 /// A mailbox that is never idle is looked after all the same, and errors do not end that.
 #[test]
 fn housekeeping_is_tried_again() {
+    if !in_memory() {
+        return;
+    }
     in_time(5, async |world, simulation| {
         let account = world.account("again").await;
         let handle = world.handle(account);
@@ -141,12 +172,12 @@ fn housekeeping_is_tried_again() {
         remove(&handle, 1, 3).await;
         simulation.clock.step_ms(20 * DAY_MS);
         // The change itself succeeds; the housekeeping after it does not.
-        let before = world.store.stats().applied;
+        let before = world.memory().stats().applied;
         let breaking = async {
-            while world.store.stats().applied == before {
+            while world.memory().stats().applied == before {
                 tokio::task::yield_now().await;
             }
-            world.store.fail_next_commit(store_memory::CommitFault::OutOfSpace);
+            world.memory().fail_next_commit(store_memory::CommitFault::OutOfSpace);
         };
         let (changed, ()) = futures::join!(handle.subscribe("Anything".into(), true), breaking);
         changed.unwrap();
@@ -157,5 +188,80 @@ fn housekeeping_is_tried_again() {
         handle.folders().await.unwrap();
         assert_eq!(in_folder(&world, account, SpecialUse::Deletions).await, 0);
         world.sound(account).await;
+    });
+}
+
+/// Tombstones have their time and their number; who stands further back is told to begin anew.
+#[test]
+fn what_has_gone_is_forgotten_in_the_end() {
+    in_time(6, async |world, simulation| {
+        let account = world.account("history").await;
+        let handle = world.handle(account);
+        world.fill(&handle, inbox(), 30).await;
+        let tombstones = kind(account, b'e').u64(inbox().0).build();
+        let early = handle.folder(inbox()).await.unwrap().highest_change;
+        remove(&handle, 1, 10).await;
+        let first = handle.folder(inbox()).await.unwrap().highest_change;
+        days(&simulation, &handle, 2).await;
+        remove(&handle, 11, 15).await;
+        let second = handle.folder(inbox()).await.unwrap().highest_change;
+        for _ in 0..44 {
+            days(&simulation, &handle, 2).await;
+        }
+        // All of it is younger than 90 days, or was when anybody looked last.
+        assert_eq!(world.rows(&tombstones).await.len(), 15);
+        let delta = handle.delta(inbox(), early).await.unwrap();
+        assert!(delta.complete && delta.vanished.len() == 15);
+        days(&simulation, &handle, 3).await;
+        assert_eq!(world.rows(&tombstones).await.len(), 5);
+        world.sound(account).await;
+        let delta = handle.delta(inbox(), early).await.unwrap();
+        assert!(!delta.complete && delta.vanished.is_empty() && delta.changed.is_empty());
+        let steps = handle.item_changes(inbox(), early, 100).await;
+        assert_eq!(steps.unwrap_err().kind, base::Kind::Conflict);
+        // Who knew of the last that was forgotten misses nothing.
+        let delta = handle.delta(inbox(), first).await.unwrap();
+        assert!(delta.complete && delta.vanished.len() == 5, "{delta:?}");
+        assert_eq!(handle.item_changes(inbox(), first, 100).await.unwrap().0.len(), 5);
+        days(&simulation, &handle, 10).await;
+        assert_eq!(world.rows(&tombstones).await.len(), 0);
+        assert!(handle.delta(inbox(), second).await.unwrap().complete);
+        let (steps, more) = handle.item_changes(inbox(), base::Change(0), 100).await.unwrap();
+        assert_eq!((steps.len(), more), (15, false));
+        world.sound(account).await;
+    });
+}
+
+#[test]
+fn a_folder_remembers_a_bounded_number_of_what_has_gone() {
+    Universe::simulate(7, async |simulation| {
+        let config = Config { tombstones_max: 100, ..Config::default() };
+        let world = World::new(simulation.env(), config).await;
+        let account = world.account("many").await;
+        let handle = world.handle(account);
+        world.fill(&handle, inbox(), 60).await;
+        // A thousand and some hundred go from the one folder, sixty from the other.
+        let archive = super::help::archive();
+        for _ in 0..22 {
+            let all = contract_mailbox::UidSet::all();
+            handle.copy(inbox(), all.clone(), archive).await.unwrap();
+            handle.move_messages(archive, all, inbox()).await.unwrap();
+            let last = handle.folder(inbox()).await.unwrap().uid_next.0;
+            remove(&handle, last - 60, last).await;
+        }
+        let of = |folder: base::FolderId| kind(account, b'e').u64(folder.0).build();
+        let counts =
+            async || (world.rows(&of(inbox())).await.len(), world.rows(&of(archive)).await.len());
+        assert_eq!(counts().await, (1_320, 1_320));
+        let since = handle.folder(archive).await.unwrap().highest_change;
+        days(&simulation, &handle, 2).await;
+        for _ in 0..10 {
+            handle.folders().await.unwrap();
+        }
+        assert_eq!(counts().await, (100, 100));
+        world.sound(account).await;
+        let delta = handle.delta(archive, base::Change(since.0 - 50)).await.unwrap();
+        assert!(delta.complete);
+        assert!(!handle.delta(archive, base::Change(1)).await.unwrap().complete);
     });
 }

@@ -1,7 +1,7 @@
 //! Commands over more items than one transaction takes, broken off at every commit, and what
 //! commands on items cost.
 
-use crate::support::{World, run};
+use crate::support::{World, in_memory, run};
 use base::universe::Universe;
 use base::{AccountId, CommandId, FolderId, ItemId, SessionId};
 use bytes::Bytes;
@@ -99,6 +99,9 @@ fn a_folder_of_many_members_goes_whole() {
 /// finishes what the first one leaves.
 #[test]
 fn a_job_on_items_survives_its_node() {
+    if !in_memory() {
+        return;
+    }
     let commands: [fn(Vec<ItemId>) -> Write; 3] = [
         |items| Write::SetRead { items, read: true },
         |items| Write::DeleteItems { folder: inbox(), items, hard: true },
@@ -120,18 +123,18 @@ fn a_job_on_items_survives_its_node() {
                 let who = Principal::Account(account);
                 let first = world.node.mailboxes.clone();
                 let again = request.clone();
-                let applied = world.store.stats().applied;
+                let applied = world.memory().stats().applied;
                 let asked =
                     tokio::spawn(async move { first.write(account, who, command, again).await });
                 // From the wanted commit on the store is as good as gone.
-                while world.store.stats().applied < applied + broken && !asked.is_finished() {
+                while world.memory().stats().applied < applied + broken && !asked.is_finished() {
                     tokio::task::yield_now().await;
                 }
                 world.inject(Faults { late_commit: 1.0, ..Faults::default() });
                 let _lost = asked.await.unwrap();
                 world.inject(Faults::default());
                 // Not while the rows are being checked.
-                world.store.land_late_commits();
+                world.memory().land_late_commits();
                 let left = world.sound(account).await.unfinished_job;
                 // The commit that was lost may have landed; in the middle there is more to do.
                 assert!(left || broken != 1, "{number} was not broken off");
@@ -164,6 +167,9 @@ fn attachment(content: Content) -> Attachment {
 
 #[test]
 fn one_attachment_of_many_is_changed_alone() {
+    if !in_memory() {
+        return;
+    }
     run(1, async |world| {
         let account = world.account("costs").await;
         let handle = world.handle(account);
@@ -176,7 +182,7 @@ fn one_attachment_of_many_is_changed_alone() {
         }
         let made = handle.create_item(inbox(), new).await.unwrap();
         let Edited::Applied { item, .. } = made else { panic!("{made:?}") };
-        let before = world.store.stats();
+        let before = world.memory().stats();
         let staged = world.stage(b"bytes").await;
         let edit = ItemEdit {
             add_attachments: vec![attachment(Content::of(&staged))],
@@ -185,7 +191,7 @@ fn one_attachment_of_many_is_changed_alone() {
             ..ItemEdit::default()
         };
         handle.edit_item(item, edit).await.unwrap();
-        let after = world.store.stats();
+        let after = world.memory().stats();
         let rows = after.rows_read - before.rows_read;
         let bytes = after.bytes_committed - before.bytes_committed;
         assert!(rows < 10, "{rows} rows were read");
@@ -263,6 +269,9 @@ fn housekeeping_purges_items_with_all_they_hold() {
 
 #[test]
 fn what_one_transaction_cannot_hold_is_refused() {
+    if !in_memory() {
+        return;
+    }
     run(1, async |world| {
         let account = world.account("large").await;
         let handle = world.handle(account);
@@ -283,7 +292,7 @@ fn what_one_transaction_cannot_hold_is_refused() {
         assert_eq!(refused.kind, base::Kind::Limit);
         let usage = handle.usage().await.unwrap();
         assert_eq!((usage.items, usage.size_bytes), (0, 0));
-        world.store.fail_next_commit(CommitFault::UnknownApplied);
+        world.memory().fail_next_commit(CommitFault::UnknownApplied);
         handle.create_item(inbox(), NewItem::default()).await.unwrap();
         assert_eq!(items(&handle, inbox()).await.len(), 1);
         world.sound(account).await;

@@ -12,7 +12,7 @@ use contract_blob::Blobs;
 use contract_directory::{AccountChange, Quota};
 use contract_mailbox::Mailboxes;
 use contract_mailbox::suite::{self, Setting, World};
-use contract_store::{Isolation, KeyRange, RangeRead, Store};
+use contract_store::{Isolation, KeyRange, RangeRead};
 use contract_transport::rows as queue_rows;
 use service_mailbox::Config;
 use std::sync::Arc;
@@ -57,7 +57,7 @@ impl World for support::World {
     }
 
     fn bytes_written(&self) -> Option<u64> {
-        Some(self.store.stats().bytes_committed)
+        support::in_memory().then(|| self.memory().stats().bytes_committed)
     }
 
     async fn blobs_held(&self) -> usize {
@@ -84,10 +84,14 @@ fn run(faults: Faults, seed: u64, wanted: impl Fn(&str) -> bool) {
         println!("seed {seed}: {name}");
         Universe::run(seed, async |env| {
             let world = support::World::new(env, Config::default()).await;
-            world.inject(faults);
+            if faults != Faults::default() {
+                world.inject(faults);
+            }
             let world = Arc::new(world);
             case(world.clone()).await;
-            world.inject(Faults::default());
+            if faults != Faults::default() {
+                world.inject(Faults::default());
+            }
             let accounts = world.accounts.lock().clone();
             for account in accounts {
                 world.sound(account).await;
@@ -106,6 +110,9 @@ fn the_contract_holds() {
 
 #[test]
 fn the_contract_holds_under_conflicts_and_unknown_commits() {
+    if !support::in_memory() {
+        return;
+    }
     let faults = Faults {
         conflict: 0.1,
         commit_unknown_applied: 0.1,
@@ -121,6 +128,9 @@ fn the_contract_holds_under_conflicts_and_unknown_commits() {
 
 #[test]
 fn the_contract_holds_under_late_commits_and_stale_reads() {
+    if !support::in_memory() {
+        return;
+    }
     let faults = Faults {
         late_commit: 0.1,
         too_old: 0.05,

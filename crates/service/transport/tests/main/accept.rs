@@ -1,16 +1,16 @@
 //! From acceptance to the Inbox.
 
-use crate::world::run;
+use crate::world::{run, run_simulated};
 use contract_transport::Transport;
 
 #[test]
 fn a_message_reaches_its_mailbox_once_in_two_transactions() {
-    run(1, async |world| {
+    run_simulated(1, async |world| {
         world.inbox("alice").await;
-        let before = world.store.stats();
+        let before = world.memory().stats();
         world.send("x@peer.test", &["alice"], "hello").await;
         world.settle().await;
-        let applied = world.store.stats().applied - before.applied;
+        let applied = world.memory().stats().applied - before.applied;
         assert_eq!(applied, 2, "accept and delivery are one transaction each");
         let inbox = world.inbox("alice").await;
         assert_eq!(inbox.len(), 1);

@@ -1,6 +1,6 @@
 //! Exactly once, whatever the store does.
 
-use crate::world::run;
+use crate::world::run_simulated;
 use base::env::sim::test_seed;
 use contract_transport::Transport;
 use std::time::Duration;
@@ -10,9 +10,9 @@ use store_memory::Faults;
 const MESSAGES: usize = 60;
 
 fn storm(seed: u64) {
-    run(seed, async |mut world| {
+    run_simulated(seed, async |mut world| {
         world.group("both", &["alice@rialto.test".into(), "bob@rialto.test".into()]).await;
-        world.store.inject(Faults {
+        world.memory().inject(Faults {
             conflict: 0.05,
             commit_unknown_applied: 0.03,
             commit_unknown_not_applied: 0.03,
@@ -39,8 +39,8 @@ fn storm(seed: u64) {
             }
         }
         world.env.clock.sleep(Duration::from_secs(60)).await;
-        world.store.inject(Faults::default());
-        world.store.land_late_commits();
+        world.memory().inject(Faults::default());
+        world.memory().land_late_commits();
         world.restart().await;
         world.settle().await;
         let (alice, bob) = (world.inbox("alice").await, world.inbox("bob").await);

@@ -1,7 +1,8 @@
-//! A world of one node: memory store, blobs, directory, mailboxes, transport. Everything is
+//! A world of one node: a store, blobs, directory, mailboxes, transport. Everything is
 //! encoded on its way through the router, as it would be between nodes.
 
 use base::env::Env;
+use base::env::sim::Simulation;
 use base::router::{LocalRouter, Router};
 use base::universe::Universe;
 use base::{AccountId, Address, Deadline, QueueId, SessionId};
@@ -14,7 +15,7 @@ use contract_directory::{
     Role,
 };
 use contract_mailbox::{MailboxHandle, Principal, SpecialUse};
-use contract_store::Store;
+use contract_store::{Isolation, KeyRange, RangeRead, Store};
 use contract_transport::{Envelope, QueueAdmin, Recipient, Source, Submission, Transport};
 use service_directory::{DirectoryConfig, DirectoryService};
 use service_mailbox::MailboxService;
@@ -23,12 +24,16 @@ use std::sync::Arc;
 use std::time::Duration;
 use store_blobs::StoreBlobs;
 use store_memory::MemoryStore;
+use store_testing::TestStore;
 
 pub(crate) const DOMAIN: &str = "rialto.test";
 
 pub(crate) struct World {
+    simulation: Simulation,
     pub(crate) env: Env,
-    pub(crate) store: MemoryStore,
+    memory: Option<MemoryStore>,
+    /// What everything runs on.
+    dynamic: Arc<dyn Store>,
     pub(crate) blobs: Arc<dyn Blobs>,
     pub(crate) directory: Arc<DirectoryService>,
     pub(crate) node: Node,
@@ -36,14 +41,32 @@ pub(crate) struct World {
 
 /// What one life of the node runs.
 pub(crate) struct Node {
+    pub(crate) control: Arc<dyn Control>,
     pub(crate) mailboxes: Arc<MailboxService>,
     pub(crate) transport: Arc<TransportService>,
 }
 
 /// Runs a test in a world of its own, in simulated time, with the accounts `alice` and `bob`.
 pub(crate) fn run<T, F: Future<Output = T>>(seed: u64, test: impl FnOnce(World) -> F) -> T {
-    Universe::run(seed, async |env| {
-        let world = World::new(env).await;
+    run_on(store_testing::open, seed, test)
+}
+
+/// As [`run`], for a test that needs the simulated store ([`World::memory`]); in runs over other
+/// stores it is passed over.
+pub(crate) fn run_simulated<F: Future<Output = ()>>(seed: u64, test: impl FnOnce(World) -> F) {
+    if store_testing::in_memory() {
+        run_on(store_testing::memory, seed, test);
+    }
+}
+
+fn run_on<T, F: Future<Output = T>>(
+    open: impl FnOnce(&Env) -> TestStore,
+    seed: u64,
+    test: impl FnOnce(World) -> F,
+) -> T {
+    Universe::simulate(seed, async |simulation| {
+        let TestStore { dynamic, memory } = open(&simulation.env());
+        let world = World { memory, ..World::over(dynamic, simulation).await };
         world.account("alice", None).await;
         world.account("bob", None).await;
         test(world).await
@@ -51,9 +74,9 @@ pub(crate) fn run<T, F: Future<Output = T>>(seed: u64, test: impl FnOnce(World) 
 }
 
 impl World {
-    async fn new(env: Env) -> Self {
-        let store = MemoryStore::new(env.clock.clone(), &*env.random);
-        let dynamic: Arc<dyn Store> = Arc::new(store.clone());
+    /// A world without accounts over a given store.
+    pub(crate) async fn over(dynamic: Arc<dyn Store>, simulation: Simulation) -> Self {
+        let env = simulation.env();
         let blobs: Arc<dyn Blobs> =
             Arc::new(StoreBlobs::open(dynamic.clone(), &env).await.unwrap());
         let directory =
@@ -61,7 +84,12 @@ impl World {
         let domain = Domain { name: DOMAIN.into(), kind: DomainKind::Authoritative, default: true };
         directory.create_domain(&Actor::System, domain).await.unwrap();
         let node = start(&env, &dynamic, &blobs, &directory).await;
-        Self { env, store, blobs, directory, node }
+        Self { simulation, env, memory: None, dynamic, blobs, directory, node }
+    }
+
+    /// The simulated store, for faults and figures.
+    pub(crate) fn memory(&self) -> &MemoryStore {
+        self.memory.as_ref().expect("this test is run by run_simulated")
     }
 
     /// Another life of the node on the same store: everything in memory is gone.
@@ -69,8 +97,7 @@ impl World {
         let deadline = Deadline::after(Duration::from_secs(60));
         let _late = self.node.transport.stop(deadline).await;
         let _late = self.node.mailboxes.stop(deadline).await;
-        let store: Arc<dyn Store> = Arc::new(self.store.clone());
-        self.node = start(&self.env, &store, &self.blobs, &self.directory).await;
+        self.node = start(&self.env, &self.dynamic, &self.blobs, &self.directory).await;
     }
 
     pub(crate) async fn account(&self, name: &str, quota: Option<Quota>) -> AccountId {
@@ -133,6 +160,38 @@ impl World {
         queue
     }
 
+    /// Checks every row of a mailbox against every other.
+    pub(crate) async fn verify(&self, mailbox: AccountId) -> service_mailbox::Report {
+        service_mailbox::verify(&self.dynamic, mailbox).await.unwrap()
+    }
+
+    /// How many rows there are under a prefix.
+    pub(crate) async fn rows(&self, prefix: &[u8]) -> usize {
+        let tx = self.dynamic.begin();
+        let mut next = Some(RangeRead::all(&KeyRange::prefix(prefix)));
+        let mut rows = 0;
+        while let Some(read) = next {
+            let page = tx.get_range(&read, Isolation::Snapshot).await.unwrap();
+            next = read.after(&page);
+            rows += page.rows.len();
+        }
+        rows
+    }
+
+    /// Makes time go by at once.
+    pub(crate) async fn later(&self, how_long: Duration) {
+        self.simulation.clock.step_ms(i64::try_from(how_long.as_millis()).unwrap());
+    }
+
+    /// A change of somebody's mailbox, and the housekeeping that it brings with it.
+    pub(crate) async fn touch(&self, name: &str) {
+        let handle = self.handle(name).await;
+        handle.subscribe("Anything".into(), true).await.unwrap();
+        for _ in 0..10 {
+            handle.folders().await.unwrap();
+        }
+    }
+
     /// Waits until nothing is queued any more; at most a simulated hour.
     pub(crate) async fn settle(&self) {
         for _ in 0..3_600 {
@@ -144,15 +203,19 @@ impl World {
         panic!("still queued: {:?}", self.node.transport.list(None, 10).await);
     }
 
-    /// The texts of all messages in somebody's Inbox, in order.
-    pub(crate) async fn inbox(&self, name: &str) -> Vec<String> {
+    async fn handle(&self, name: &str) -> MailboxHandle {
         let account = self.directory.resolve(&address(name)).await.unwrap();
         let contract_directory::Resolved::Account(account) = account else {
             panic!("{name} is no account")
         };
         let session = SessionId(self.env.random.u128());
         let mailboxes = self.node.mailboxes.clone();
-        let handle = MailboxHandle::new(mailboxes, account.id, Principal::System, session);
+        MailboxHandle::new(mailboxes, account.id, Principal::System, session)
+    }
+
+    /// The texts of all messages in somebody's Inbox, in order.
+    pub(crate) async fn inbox(&self, name: &str) -> Vec<String> {
+        let handle = self.handle(name).await;
         let inbox = SpecialUse::Inbox.folder_id();
         let view = handle.view(inbox).await.unwrap();
         let uids: Vec<_> = view.entries().map(|entry| entry.uid).collect();
@@ -197,12 +260,12 @@ async fn start(
         env: env.clone(),
         store: store.clone(),
         blobs: blobs.clone(),
-        control,
+        control: control.clone(),
         directory: directory.clone(),
         mailboxes: mailboxes.clone(),
         router,
     };
     let config = Config::new("node.rialto.test");
     let transport = service_transport::start(config, parts, &local).await.unwrap();
-    Node { mailboxes, transport }
+    Node { control, mailboxes, transport }
 }

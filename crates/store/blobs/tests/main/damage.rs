@@ -2,10 +2,13 @@
 
 use crate::Bench;
 use base::Kind;
-use contract_blob::Blobs;
+use base::env::Env;
 use contract_blob::suite::{World, content};
+use contract_blob::{BlobId, Blobs, Holder};
 use contract_store::Store;
 use proptest::prelude::*;
+use std::sync::Arc;
+use store_blobs::StoreBlobs;
 
 async fn put(bench: &Bench, key: &[u8], value: Option<&[u8]>) {
     let tx = bench.store.begin();
@@ -20,6 +23,30 @@ async fn held(world: &World, seed: u64, size: usize) -> contract_blob::BlobId {
     let staged = world.stage(&content(seed, size)).await;
     world.hold(&staged, "item").await.unwrap();
     staged.id
+}
+
+#[tokio::test]
+async fn a_blob_counts_as_held_only_by_whoever_holds_it() {
+    let bench = Bench::new(1).await;
+    let id = held(&bench.world, 1, 100).await;
+    let holder = |name: &'static str| Holder(name.into());
+    assert!(bench.blobs.is_held(id, &holder("item")).await.unwrap());
+    assert!(!bench.blobs.is_held(id, &holder("ite")).await.unwrap());
+    assert!(!bench.blobs.is_held(BlobId([7; 32]), &holder("item")).await.unwrap());
+    put(&bench, &[b"BM", &id.0[..]].concat(), None).await;
+    assert!(!bench.blobs.is_held(id, &holder("item")).await.unwrap());
+}
+
+#[tokio::test]
+async fn who_only_looks_draws_no_key() {
+    let bench = Bench::new(1).await;
+    let store: Arc<dyn Store> = Arc::new(bench.store.clone());
+    let open = async || StoreBlobs::open_existing(store.clone(), &Env::simulated(2)).await;
+    let id = held(&bench.world, 1, 100).await;
+    assert_eq!(open().await.unwrap().unwrap().verify(id).await.unwrap(), 100);
+    put(&bench, b"BK", None).await;
+    assert!(open().await.unwrap().is_none());
+    assert!(bench.rows(b"BK").await.is_empty());
 }
 
 #[tokio::test]
@@ -89,6 +116,59 @@ async fn a_damaged_manifest_holds_up_nobody() {
     assert_eq!(bench.rows(b"BM").await.len(), 1, "what cannot be read is left for an operator");
 }
 
+/// The store itself says that rows are damaged: a scrub names the blobs and goes on, a collection
+/// leaves what it cannot judge and removes everything else.
+#[tokio::test]
+async fn rows_that_the_store_cannot_read_hold_up_nobody() {
+    let bench = Bench::new(1).await;
+    let of_chunk = held(&bench.world, 0, 5_000).await;
+    bench.store.damage(&bench.rows(b"BD").await[0].key);
+    let mut others = Vec::new();
+    for seed in 1..9 {
+        others.push(held(&bench.world, seed, 5_000).await);
+    }
+    let (of_manifest, of_reference, of_candidate) = (&others[0..2], others[2], others[3]);
+    for id in of_manifest {
+        bench.store.damage(&[&b"BM"[..], &id.0].concat());
+    }
+
+    let (mut named, mut after, mut examined) = (Vec::new(), None, 0);
+    loop {
+        let round = bench.blobs.scrub(after, 2).await.unwrap();
+        named.extend(round.damaged.iter().map(|(id, _)| *id));
+        examined += round.examined;
+        after = round.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!((examined, named.len()), (9, 3), "{named:?}");
+    assert!(named.contains(&of_chunk) && of_manifest.iter().all(|id| named.contains(id)));
+
+    bench.world.hold_stored(of_reference, "again").await.unwrap();
+    for id in others.iter().chain([&of_chunk]) {
+        bench.world.release(*id, "item").await;
+    }
+    // A reference that cannot be read is a reference all the same.
+    bench.store.damage(&[&b"BR"[..], &of_reference.0, b"again"].concat());
+    let candidates = bench.rows(b"BC").await;
+    let candidate = candidates.iter().find(|row| row.key.ends_with(&of_candidate.0)).unwrap();
+    bench.store.damage(&candidate.key);
+    bench.world.pass_grace();
+    let collected = bench.world.collect_all().await;
+    assert_eq!(collected.removed, 9 - 4, "{collected:?}");
+    assert!(collected.damaged >= 4, "{collected:?}");
+    for id in of_manifest {
+        assert_eq!(bench.world.read(*id, 0..10).await.map_err(|e| e.kind), Err(Kind::Corrupt));
+    }
+    for id in [of_reference, of_candidate] {
+        bench.world.read(id, 0..5_000).await.unwrap();
+    }
+    for id in others[4..].iter().chain([&of_chunk]) {
+        bench.world.assert_gone(*id).await;
+    }
+}
+
 #[tokio::test]
 async fn a_reader_with_an_old_manifest_looks_again() {
     for size in [5_000, 300_000] {
@@ -135,7 +215,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
     fn any_range_of_any_blob_is_that_of_a_vector(
-        size in 0usize..400_000,
+        size in 0usize..1_000_000,
         pieces in proptest::collection::vec(1usize..100_000, 1..6),
         ranges in proptest::collection::vec((0.0f64..1.0, 0.0f64..1.0), 1..8),
     ) {

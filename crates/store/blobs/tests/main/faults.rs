@@ -66,10 +66,10 @@ async fn a_collection_lost_in_a_crash_is_done_again() {
 async fn a_late_batch_of_a_dead_upload_does_not_land() {
     let bench = Bench::new(1).await;
     let mut upload = bench.blobs.upload();
-    upload.write(content(1, 300_000).into()).await.unwrap();
+    upload.write(content(1, 1_000_000).into()).await.unwrap();
     assert!(!bench.rows(b"BD").await.is_empty());
     bench.store.fail_next_commit(CommitFault::Late);
-    assert!(upload.write(content(2, 300_000).into()).await.is_err());
+    assert!(upload.write(content(2, 1_000_000).into()).await.is_err());
     bench.world.pass_lease();
     bench.world.collect_all().await;
     bench.store.land_late_commits();

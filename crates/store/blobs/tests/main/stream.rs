@@ -3,7 +3,7 @@
 use crate::Bench;
 use bytes::Bytes;
 use contract_blob::suite::content;
-use contract_blob::{Blobs, INLINE_BYTES_MAX};
+use contract_blob::{Blobs, UPLOAD_BYTES_MAX};
 use contract_store::limits::{CHUNK_BYTES, TRANSACTION_BYTES_GOOD};
 use futures::{StreamExt, TryStreamExt};
 use std::time::Duration;
@@ -29,7 +29,7 @@ async fn a_hundred_megabytes_pass_through_a_few_chunks() {
             // What is not in the store is in memory.
             let stored = bench.rows(b"BD").await.len() * CHUNK_BYTES;
             let taken = upload.size_bytes() as usize;
-            assert!(stored + INLINE_BYTES_MAX + CHUNK_BYTES >= taken, "{stored} of {taken}");
+            assert!(stored + UPLOAD_BYTES_MAX + CHUNK_BYTES >= taken, "{stored} of {taken}");
         }
     }
     let size = upload.size_bytes();
@@ -38,6 +38,11 @@ async fn a_hundred_megabytes_pass_through_a_few_chunks() {
     let stats = bench.store.stats();
     let largest = stats.bytes_committed / stats.applied;
     assert!(largest < TRANSACTION_BYTES_GOOD as u64);
+    assert!(
+        stats.applied as usize <= size as usize / 700_000 + 2,
+        "{} transactions",
+        stats.applied
+    );
     let before = stats.bytes_committed;
     bench.world.hold(&staged, "item").await.unwrap();
     assert!(bench.store.stats().bytes_committed - before < 1_000, "the reference is small");
@@ -107,11 +112,11 @@ async fn readers_and_uploads_outlive_trouble() {
 async fn an_upload_whose_lease_ran_out_fails_and_leaves_nothing() {
     let bench = Bench::new(1).await;
     let mut upload = bench.blobs.upload();
-    upload.write(content(1, 600_000).into()).await.unwrap();
+    upload.write(content(1, 1_000_000).into()).await.unwrap();
     bench.world.pass_lease();
     bench.world.collect_all().await;
     bench.assert_empty().await;
-    let wrote = upload.write(content(2, 600_000).into()).await;
+    let wrote = upload.write(content(2, 1_000_000).into()).await;
     assert_eq!(wrote.map_err(|e| e.kind), Err(base::Kind::Unavailable));
     assert!(upload.write(Bytes::from_static(b"more")).await.is_err());
     assert!(upload.finish().await.is_err());

@@ -30,9 +30,11 @@ struct State {
     view: Arc<View>,
     /// What readers see.
     version: Version,
-    /// Replaced views, oldest first, and what they alone keep in memory.
+    /// Replaced views, oldest first.
     retired: VecDeque<Retired>,
-    retired_bytes: usize,
+    /// Generations that are in the table file and that only replaced views may still keep, with
+    /// their sizes in bytes.
+    applied: Vec<(Weak<Generation>, usize)>,
     /// When versions were made, a sample each [`SAMPLE`], oldest first.
     history: VecDeque<(Duration, Version)>,
 }
@@ -40,8 +42,19 @@ struct State {
 struct Retired {
     at: Duration,
     view: Arc<View>,
-    /// The size of the generation that its successor no longer has.
-    bytes: usize,
+    /// The last version that it shows; its successor shows later ones.
+    until: Version,
+}
+
+/// Memory taken by versions that are not only in the table file, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Memory {
+    /// How many generations stand above the file, the active one included.
+    pub(crate) generations: usize,
+    /// What they take: it is not in the table file yet.
+    pub(crate) unapplied_bytes: usize,
+    /// What replaced views keep although it is in the table file.
+    pub(crate) retired_bytes: usize,
 }
 
 impl Current {
@@ -50,7 +63,7 @@ impl Current {
         let generations = vec![Arc::new(Generation::new())];
         let view = Arc::new(View { base, file: Arc::new(file), generations });
         let (retired, history) = (VecDeque::new(), VecDeque::new());
-        let state = State { view, version: base, retired, retired_bytes: 0, history };
+        let state = State { view, version: base, retired, applied: Vec::new(), history };
         Self { state: RwLock::new(state), publishing: Mutex::new(()) }
     }
 
@@ -86,9 +99,12 @@ impl Current {
                 return None;
             }
         }
-        let retired = state.retired.iter().rev().map(|retired| &retired.view);
-        let mut views = std::iter::once(&state.view).chain(retired);
-        views.find(|view| view.base <= version).map(Arc::downgrade)
+        if state.view.base <= version {
+            return Some(Arc::downgrade(&state.view));
+        }
+        // Views between two that are left may be gone, so both ends count.
+        let shows = |old: &&Retired| old.view.base <= version && version <= old.until;
+        state.retired.iter().rev().find(shows).map(|old| Arc::downgrade(&old.view))
     }
 
     /// Makes a version visible. Only the committer (and the replay) calls this.
@@ -121,7 +137,7 @@ impl Current {
         generations.extend(state.view.generations.iter().cloned());
         let file = state.view.file.clone();
         let view = Arc::new(View { base: state.view.base, file, generations });
-        state.replace(view, now, 0);
+        state.replace(view, now);
         true
     }
 
@@ -136,41 +152,64 @@ impl Current {
     pub(crate) fn applied(&self, file: FileSnapshot, base: Version, now: Duration) {
         let mut state = self.state.write();
         let mut generations = state.view.generations.clone();
-        let bytes = generations.pop().map_or(0, |generation| generation.bytes());
+        if let Some(generation) = generations.pop() {
+            state.applied.push((Arc::downgrade(&generation), generation.bytes()));
+        }
         let view = Arc::new(View { base, file: Arc::new(file), generations });
-        state.replace(view, now, bytes);
+        state.replace(view, now);
     }
 
-    /// Drops views that nobody may read any more, and the oldest while all of them together keep
-    /// more than `bytes_max` in memory: under a flood of writes, long transactions are too old a
-    /// little earlier.
-    pub(crate) fn expire(&self, now: Duration, bytes_max: usize) {
-        let mut state = self.state.write();
-        let mut dead = Vec::new();
-        while let Some(oldest) = state.retired.front() {
-            if oldest.at + RETIRED_FOR > now && state.retired_bytes <= bytes_max {
+    /// Drops views that nobody may read any more. Beyond `spare_bytes` in memory it also drops
+    /// those that no transaction reads through now, and beyond `bytes_max` the oldest, read or
+    /// not: under a flood of writes, long transactions are too old a little earlier.
+    pub(crate) fn expire(&self, now: Duration, spare_bytes: usize, bytes_max: usize) {
+        // Freed outside the lock: a view may own tens of megabytes.
+        drop(self.take_retired(|state| {
+            let old = |retired: &Retired| retired.at + RETIRED_FOR <= now;
+            let count = state.retired.iter().take_while(|retired| old(retired)).count();
+            state.retired.drain(..count).collect()
+        }));
+        if self.memory().retired_bytes > spare_bytes {
+            drop(self.take_retired(|state| {
+                let read = |old: &Retired| Arc::weak_count(&old.view) > 0;
+                let (kept, gone) = state.retired.drain(..).partition(read);
+                state.retired = kept;
+                gone
+            }));
+        }
+        while self.memory().retired_bytes > bytes_max {
+            let oldest = self.take_retired(|state| state.retired.pop_front().into_iter().collect());
+            if oldest.is_empty() {
                 break;
             }
-            state.retired_bytes -= oldest.bytes;
-            dead.extend(state.retired.pop_front());
         }
-        drop(state);
-        // Freed outside the lock: a view may own tens of megabytes.
-        drop(dead);
+    }
+
+    fn take_retired(
+        &self,
+        take: impl FnOnce(&mut State) -> VecDeque<Retired>,
+    ) -> VecDeque<Retired> {
+        take(&mut self.state.write())
     }
 
     /// Drops all views but the present one.
     pub(crate) fn expire_all(&self) {
-        self.expire(Duration::MAX, 0);
+        drop(self.take_retired(|state| std::mem::take(&mut state.retired)));
     }
 
-    /// How many generations stand above the file, the active one included, and the bytes of
-    /// these and of what replaced views keep.
-    pub(crate) fn memory(&self) -> (usize, usize) {
-        let state = self.state.read();
-        let generations = &state.view.generations;
-        let bytes: usize = generations.iter().map(|generation| generation.bytes()).sum();
-        (generations.len(), bytes + state.retired_bytes)
+    /// What stands above the table file, in bytes.
+    pub(crate) fn unapplied_bytes(&self) -> usize {
+        self.view().generations.iter().map(|generation| generation.bytes()).sum()
+    }
+
+    /// What is in memory.
+    pub(crate) fn memory(&self) -> Memory {
+        let mut state = self.state.write();
+        state.applied.retain(|(generation, _)| generation.strong_count() > 0);
+        let generations = state.view.generations.len();
+        let retired_bytes = state.applied.iter().map(|(_, bytes)| bytes).sum();
+        drop(state);
+        Memory { generations, unapplied_bytes: self.unapplied_bytes(), retired_bytes }
     }
 }
 
@@ -185,9 +224,8 @@ impl State {
         }
     }
 
-    fn replace(&mut self, view: Arc<View>, now: Duration, bytes: usize) {
+    fn replace(&mut self, view: Arc<View>, now: Duration) {
         let view = std::mem::replace(&mut self.view, view);
-        self.retired.push_back(Retired { at: now, view, bytes });
-        self.retired_bytes += bytes;
+        self.retired.push_back(Retired { at: now, view, until: self.version });
     }
 }

@@ -23,6 +23,8 @@ const META_KEY: &str = "store";
 /// Raised when an older program could not read the file.
 const FORMAT_VERSION: u32 = 1;
 const CHECKSUM_BYTES: usize = 4;
+/// What is said where redb panicked.
+const UNREADABLE: &str = "a page is damaged beyond reading";
 
 /// What the file says about itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -79,8 +81,7 @@ fn table_error(error: impl std::fmt::Display) -> Error {
 
 /// redb panics on some damaged pages; for us that is an error like any other.
 fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|_| Err(Error::Table("a page is damaged beyond reading".into())))
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Error::Table(UNREADABLE.into())))
 }
 
 impl TableFile {
@@ -191,15 +192,27 @@ fn read_value(key: &[u8], stored: &[u8]) -> StoreResult<Bytes> {
         Some(value) => Ok(Bytes::copy_from_slice(value)),
         None => {
             metrics::counter!("rialto_store_damaged_rows_total").increment(1);
-            let key = hex(key);
-            tracing::error!(key, "a row's checksum is wrong");
-            Err(StoreError::Stopped(format!("the row with key {key} is damaged")))
+            tracing::error!(key = hex(key), "a row's checksum is wrong");
+            let key = Bytes::copy_from_slice(key);
+            Err(StoreError::Damaged { key, what: "its checksum is wrong".into() })
         }
     }
 }
 
-fn read_error(error: impl std::fmt::Display) -> StoreError {
-    StoreError::Stopped(format!("reading the table file: {error}"))
+fn read_error(error: redb::StorageError) -> StoreError {
+    match error {
+        redb::StorageError::Corrupted(what) => damaged_page(what),
+        // redb gives up after any other error.
+        other => StoreError::Stopped(format!("reading the table file: {other}")),
+    }
+}
+
+/// A page that cannot be read hides an unknown number of rows.
+fn damaged_page(what: impl Into<String>) -> StoreError {
+    metrics::counter!("rialto_store_damaged_rows_total").increment(1);
+    let what = what.into();
+    tracing::error!(what, "a page of the table file is damaged");
+    StoreError::Damaged { key: Bytes::new(), what }
 }
 
 /// The table file as of one version.
@@ -215,8 +228,7 @@ impl FileSnapshot {
             Ok(None) => Ok(None),
             Err(error) => Err(read_error(error)),
         };
-        catch_unwind(AssertUnwindSafe(read))
-            .unwrap_or_else(|_| Err(read_error("a page is damaged beyond reading")))
+        catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(damaged_page(UNREADABLE)))
     }
 
     /// Walks over a range.
@@ -304,7 +316,7 @@ impl FileCursor<'_> {
         let bounds =
             (Bound::Included(&self.window.begin[..]), Bound::Excluded(&self.window.end[..]));
         let rows = catch_unwind(AssertUnwindSafe(|| self.snapshot.rows.range::<&[u8]>(bounds)));
-        let rows = rows.map_err(|_| read_error("a page is damaged beyond reading"))?;
+        let rows = rows.map_err(|_| damaged_page(UNREADABLE))?;
         self.rows = Some(rows.map_err(read_error)?);
         self.advance()
     }
@@ -315,7 +327,7 @@ impl FileCursor<'_> {
         };
         let reverse = self.reverse;
         let step = AssertUnwindSafe(|| if reverse { rows.next_back() } else { rows.next() });
-        let row = catch_unwind(step).map_err(|_| read_error("a page is damaged beyond reading"))?;
+        let row = catch_unwind(step).map_err(|_| damaged_page(UNREADABLE))?;
         self.next = match row {
             Some(Ok((key, value))) => Some((Bytes::copy_from_slice(key.value()), value)),
             Some(Err(error)) => return Err(read_error(error)),

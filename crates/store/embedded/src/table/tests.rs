@@ -184,9 +184,9 @@ fn replaced_views_are_let_go_after_five_seconds() {
     let (version, view) = table.current.newest();
     table.run(Step::Freeze);
     table.run(Step::Apply);
-    table.current.expire(Duration::from_millis(5_400), 1_000);
+    table.current.expire(Duration::from_millis(5_400), 1_000, 1_000);
     assert!(view.upgrade().is_some());
-    table.current.expire(Duration::from_millis(5_500), 1_000);
+    table.current.expire(Duration::from_millis(5_500), 1_000, 1_000);
     assert!(view.upgrade().is_none());
     assert_eq!(version, 1);
 }
@@ -202,9 +202,48 @@ fn a_flood_of_writes_lets_old_views_go_earlier() {
         table.run(Step::Freeze);
         table.run(Step::Apply);
     }
-    table.current.expire(Duration::from_secs(1), 3_000);
+    table.current.expire(Duration::from_secs(1), 0, 3_000);
     let kept: Vec<_> = views.iter().map(|view| view.upgrade().is_some()).collect();
     assert_eq!(kept, [false, false, false, true, true]);
+}
+
+/// What nobody reads takes no memory; who reads goes on, with each version what it was.
+#[test]
+fn only_read_views_are_kept_and_never_show_another_version() {
+    let mut table = Table::new();
+    let mut reading = Vec::new();
+    for n in 0..8u8 {
+        let value = Bytes::from(vec![n; 1_000]);
+        table.run(Step::Commit(vec![Mutation::Set(Bytes::from_static(b"a"), value)]));
+        let (version, view) = table.current.newest();
+        if n % 3 == 0 {
+            reading.push((version, n, view));
+        }
+        table.run(Step::Freeze);
+        table.run(Step::Apply);
+    }
+    let now = Duration::from_secs(1);
+    table.current.expire(now, 100_000, 100_000);
+    assert!(table.current.memory().retired_bytes > 7_500, "{:?}", table.current.memory());
+    table.current.expire(now, 3_500, 100_000);
+    let memory = table.current.memory();
+    assert!((2_000..4_500).contains(&memory.retired_bytes), "{memory:?}");
+    for (version, n, view) in &reading {
+        let view = view.upgrade().expect("it is being read");
+        assert_eq!(view.get(b"a", *version).unwrap().unwrap()[0], *n);
+    }
+    for version in 1..=8 {
+        let chosen = table.current.view_for(version, Duration::from_secs(1));
+        // A view shows its base, too: 3 and 6 with the views in which 4 and 7 are read.
+        assert_eq!(chosen.is_none(), [2, 5].contains(&version), "version {version}");
+        if let Some(view) = chosen.and_then(|view| view.upgrade()) {
+            let value = view.get(b"a", version).unwrap().unwrap();
+            assert_eq!(i64::from(value[0]) + 1, version);
+        }
+    }
+    drop(reading);
+    table.current.expire(now, 0, 100_000);
+    assert_eq!(table.current.memory().retired_bytes, 0);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The promises that every store keeps.
 
-use super::world::{Machine, dir};
+use super::machine::Machine;
+use super::world::dir;
 use crate::{EmbeddedStore, Options};
 use async_trait::async_trait;
 use base::Timestamp;

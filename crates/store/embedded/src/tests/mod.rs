@@ -3,7 +3,9 @@
 
 mod contract;
 mod faults;
+mod full;
 mod kill;
+mod machine;
 mod order;
 mod power;
 mod world;

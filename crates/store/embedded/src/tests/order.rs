@@ -1,6 +1,7 @@
 //! The disk's own log shows that each acknowledgement came after the sync of its record.
 
-use super::world::{LAZY, Ledger, Machine, WRITERS, commit, open_on, verify, write};
+use super::machine::Machine;
+use super::world::{LAZY, Ledger, WRITERS, commit, open_on, verify, write};
 use crate::{Mutant, Sizes};
 use base::env::sim::{DiskEvent, SimDisk};
 use contract_store::Store;

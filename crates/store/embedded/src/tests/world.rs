@@ -4,90 +4,23 @@
 //! clears its rows but the newest ones. All of them add to the counter `sum`. So the rows must
 //! always be exactly those of a whole number of commits of each writer.
 
+use super::machine::Machine;
 use crate::{EmbeddedStore, Mutant, Options, Sizes};
 use base::env::sim::{SeededRandom, SimDisk, Simulation};
-use base::env::{Disk, DiskFile, DiskLock, Env, Random};
+use base::env::{Env, Random};
 use bytes::Bytes;
 use contract_store::{
-    AtomicOp, Durability, Isolation, KeyRange, RangeRead, Store, StoreError, Version,
+    AtomicOp, Durability, Isolation, KeyRange, RangeRead, Store, StoreError, StoreResult, Version,
 };
 use parking_lot::Mutex;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(super) const WRITERS: u64 = 4;
 /// The writer that commits with `Durability::WithNext`.
 pub(super) const LAZY: u64 = 3;
 /// Rows that a clear leaves.
 const KEPT: u64 = 5;
-
-/// A machine whose power can be cut: the program that runs on it then cannot even open a file.
-#[derive(Clone)]
-pub(super) struct Machine {
-    pub(super) disk: SimDisk,
-    alive: Arc<AtomicBool>,
-}
-
-impl Machine {
-    pub(super) fn new(disk: SimDisk) -> Self {
-        Self { disk, alive: Arc::new(AtomicBool::new(true)) }
-    }
-
-    pub(super) fn power_cut(&self, seed: u64) {
-        self.alive.store(false, Ordering::SeqCst);
-        self.disk.power_cut(seed);
-    }
-
-    fn check(&self) -> io::Result<()> {
-        match self.alive.load(Ordering::SeqCst) {
-            true => Ok(()),
-            false => Err(io::Error::other("the power was cut")),
-        }
-    }
-}
-
-impl Disk for Machine {
-    fn open(&self, path: &Path, create: bool) -> io::Result<Box<dyn DiskFile>> {
-        self.check()?;
-        self.disk.open(path, create)
-    }
-
-    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        self.check()?;
-        self.disk.create_dir_all(path)
-    }
-
-    fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
-        self.check()?;
-        self.disk.list(path)
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.check()?;
-        self.disk.rename(from, to)
-    }
-
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        self.check()?;
-        self.disk.remove(path)
-    }
-
-    fn exists(&self, path: &Path) -> bool {
-        self.disk.exists(path)
-    }
-
-    fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        self.check()?;
-        self.disk.sync_dir(path)
-    }
-
-    fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>> {
-        self.check()?;
-        self.disk.lock(path)
-    }
-}
 
 pub(super) fn dir() -> &'static Path {
     Path::new("/store")
@@ -105,6 +38,20 @@ pub(super) fn open_on(
     options.sizes = sizes;
     options.mutant = mutant;
     EmbeddedStore::open(options)
+}
+
+pub(super) async fn set(store: &EmbeddedStore, key: &str, value: &[u8]) -> StoreResult<()> {
+    let tx = store.begin();
+    tx.set(key.as_bytes(), value);
+    tx.commit().await.map(drop)
+}
+
+pub(super) async fn get(store: &EmbeddedStore, key: &str) -> StoreResult<Option<Bytes>> {
+    store.begin().get(key.as_bytes(), Isolation::Snapshot).await
+}
+
+pub(super) fn is_stopped<T: std::fmt::Debug>(result: StoreResult<T>) -> bool {
+    matches!(result, Err(StoreError::Stopped(_)))
 }
 
 /// A commit that was acknowledged.

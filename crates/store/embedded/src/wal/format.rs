@@ -94,9 +94,16 @@ pub(crate) struct RecordHeader {
 
 /// A buffer for one record: the header's room, then what the caller appends.
 pub(crate) fn begin_record(capacity: usize) -> Vec<u8> {
-    let mut buffer = Vec::with_capacity(padded(RECORD_HEADER + capacity));
-    buffer.resize(RECORD_HEADER, 0);
+    let mut buffer = Vec::new();
+    restart_record(&mut buffer, capacity);
     buffer
+}
+
+/// Makes a used buffer one for the next record.
+pub(crate) fn restart_record(buffer: &mut Vec<u8>, capacity: usize) {
+    buffer.clear();
+    buffer.reserve_exact(padded(RECORD_HEADER + capacity));
+    buffer.resize(RECORD_HEADER, 0);
 }
 
 /// Fills in the header and pads the record.
@@ -118,20 +125,22 @@ pub(crate) fn finish_record(buffer: &mut Vec<u8>, header: &RecordHeader, segment
     buffer.resize(padded(buffer.len()), 0);
 }
 
+/// How long the record is that seems to begin with these bytes, header included.
+pub(crate) fn record_bytes(head: &[u8], segment: &SegmentHeader) -> Option<usize> {
+    let begins = head.len() >= RECORD_HEADER
+        && head[..4] == RECORD_MAGIC
+        && u64_at(head, 16) == segment.generation;
+    if begins { RECORD_HEADER.checked_add(u32_at(head, 12) as usize) } else { None }
+}
+
 /// The record at the beginning of `bytes`, with its body, if one is there and whole.
 pub(crate) fn parse_record<'a>(
     bytes: &'a [u8],
     segment: &SegmentHeader,
 ) -> Option<(RecordHeader, &'a [u8])> {
-    if bytes.len() < RECORD_HEADER || bytes[..4] != RECORD_MAGIC {
-        return None;
-    }
-    if u64_at(bytes, 16) != segment.generation {
-        return None;
-    }
-    let body_len = u32_at(bytes, 12) as usize;
-    let body = bytes.get(RECORD_HEADER..RECORD_HEADER.checked_add(body_len)?)?;
-    if checksum(segment.salt, &bytes[8..RECORD_HEADER + body_len]) != u32_at(bytes, 4) {
+    let end = record_bytes(bytes, segment)?;
+    let body = bytes.get(RECORD_HEADER..end)?;
+    if checksum(segment.salt, &bytes[8..end]) != u32_at(bytes, 4) {
         return None;
     }
     let kind = match bytes[8] {

@@ -56,6 +56,11 @@ impl Pool {
         self.changed.wait_for(&mut state, at_most);
     }
 
+    /// Wakes whoever waits: something else may have changed.
+    pub(crate) fn notify(&self) {
+        self.changed.notify_all();
+    }
+
     pub(crate) fn take(&self) -> Option<Segment> {
         self.state.lock().ready.pop_front()
     }
@@ -67,6 +72,11 @@ impl Pool {
     pub(crate) fn put_ready(&self, segment: Segment) {
         self.state.lock().ready.push_back(segment);
         self.changed.notify_all();
+    }
+
+    /// Gives a segment back that was taken and not used.
+    pub(crate) fn put_back(&self, segment: Segment) {
+        self.state.lock().ready.push_front(segment);
     }
 
     pub(crate) fn put_live(&self, segment: Segment) {

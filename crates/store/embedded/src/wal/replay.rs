@@ -6,8 +6,8 @@
 //! again, and every segment walked is synced, before anything new is acknowledged ([`harden`]).
 
 use super::Position;
-use super::format::{PAGE, RECORD_HEADER, RecordKind, padded, parse_record};
-use super::segment::{Found, Segment};
+use super::format::{PAGE, RECORD_HEADER, RecordKind, padded};
+use super::segment::{Found, Reader, Segment};
 use crate::error::{Error, Result};
 use base::env::DiskFile;
 use contract_store::Version;
@@ -142,36 +142,32 @@ impl Walk {
         from: u64,
         apply: &mut impl FnMut(Group<'_>) -> Result<(), String>,
     ) -> Result<End> {
-        let bytes = segment.read_all()?;
-        let mut at = from as usize;
-        let damaged = |offset: usize, what: String| Error::Damaged {
-            path: segment.path.clone(),
-            offset: offset as u64,
-            what,
-        };
-        while at + RECORD_HEADER <= bytes.len() {
-            let record = parse_record(&bytes[at..], &segment.header)
-                .filter(|(header, _)| header.previous == self.last);
+        let size = segment.header.size;
+        let mut reader = Reader::new(segment);
+        let mut at = from;
+        let damaged =
+            |offset, what: String| Error::Damaged { path: segment.path.clone(), offset, what };
+        while at + RECORD_HEADER as u64 <= size {
+            let record = reader.record(at)?;
+            let record = record.filter(|(header, _)| header.previous == self.last);
             let Some((header, body)) = record else {
-                if let Some((version, offset)) = self.witness(segment, &bytes, at)? {
-                    return Err(damaged(
-                        at,
-                        format!(
-                            "the record after version {} is unreadable, but version {version} at byte \
-                         {offset} was written when it was already durable",
-                            self.last
-                        ),
-                    ));
+                if let Some((version, offset)) = self.witness(segment, at)? {
+                    let last = self.last;
+                    let what = format!(
+                        "the record after version {last} is unreadable, but version {version} at \
+                         byte {offset} was written when it was already durable"
+                    );
+                    return Err(damaged(at, what));
                 }
-                return Ok(End::Tail(at as u64));
+                return Ok(End::Tail(at));
             };
-            let len = padded(RECORD_HEADER + body.len());
-            self.bytes += len as u64;
+            let len = padded(RECORD_HEADER + body.len()) as u64;
+            self.bytes += len;
             self.durable = self.durable.max(header.durable);
             self.seen.push(Seen {
                 generation: segment.header.generation,
-                offset: at as u64,
-                bytes: len.min(bytes.len() - at),
+                offset: at,
+                bytes: len.min(size - at) as usize,
                 version: match header.kind {
                     RecordKind::Roll => Version::MAX,
                     RecordKind::Group => header.version,
@@ -185,7 +181,7 @@ impl Walk {
                 }
                 RecordKind::Group => {
                     let generation = segment.header.generation;
-                    let end = Position { generation, offset: (at + len) as u64 };
+                    let end = Position { generation, offset: at + len };
                     let group = Group { version: header.version, body, end, bytes: self.bytes };
                     apply(group).map_err(|what| damaged(at, what))?;
                     self.last = header.version;
@@ -193,23 +189,18 @@ impl Walk {
             }
             at += len;
         }
-        Ok(End::Tail(at as u64))
+        Ok(End::Tail(at))
     }
 
     /// Looks behind a bad record for one that was written when something after `self.last` had
     /// been durable: proof that the bad record is not merely the torn tail of a crash.
-    fn witness(
-        &self,
-        segment: &Segment,
-        bytes: &[u8],
-        from: usize,
-    ) -> Result<Option<(Version, u64)>> {
-        let here = scan(segment, bytes, from, self.last);
+    fn witness(&self, segment: &Segment, from: u64) -> Result<Option<(Version, u64)>> {
+        let here = scan(segment, from, self.last)?;
         if here.is_some() {
             return Ok(here);
         }
         for later in self.segments.range(segment.header.generation + 1..).map(|(_, later)| later) {
-            let found = scan(later, &later.read_all()?, PAGE, self.last);
+            let found = scan(later, PAGE as u64, self.last)?;
             if found.is_some() {
                 return Ok(found);
             }
@@ -218,9 +209,14 @@ impl Walk {
     }
 }
 
-fn scan(segment: &Segment, bytes: &[u8], from: usize, last: Version) -> Option<(Version, u64)> {
-    (from..bytes.len()).step_by(PAGE).find_map(|at| {
-        let (header, _) = parse_record(&bytes[at..], &segment.header)?;
-        (header.durable > last).then_some((header.version, at as u64))
-    })
+fn scan(segment: &Segment, from: u64, last: Version) -> Result<Option<(Version, u64)>> {
+    let mut reader = Reader::new(segment);
+    for at in (from..segment.header.size).step_by(PAGE) {
+        if let Some((header, _)) = reader.record(at)?
+            && header.durable > last
+        {
+            return Ok(Some((header.version, at)));
+        }
+    }
+    Ok(None)
 }

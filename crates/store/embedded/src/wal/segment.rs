@@ -1,9 +1,15 @@
 //! One segment file: making it, giving it a new use, reading it back.
 
-use super::format::{HeaderPage, PAGE, SegmentHeader};
+use super::format::{
+    HeaderPage, PAGE, RECORD_HEADER, RecordHeader, SegmentHeader, parse_record, record_bytes,
+};
 use crate::error::{Error, Result};
 use base::env::{Disk, DiskFile, Env};
 use std::path::{Path, PathBuf};
+
+/// What a new segment is filled with, piece by piece. Not on the heap: a large allocation that is
+/// freed again teaches glibc to keep as much from then on.
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// An open segment in one of its uses.
 pub(crate) struct Segment {
@@ -19,12 +25,46 @@ pub(crate) struct Found {
     pub(crate) header: Option<SegmentHeader>,
 }
 
-impl Segment {
-    /// Reads the whole file.
-    pub(crate) fn read_all(&self) -> Result<Vec<u8>> {
-        let mut bytes = vec![0; self.header.size as usize];
-        self.file.read_at(0, &mut bytes).map_err(Error::io(&self.path, "read"))?;
-        Ok(bytes)
+/// How much of a segment is read at a time; more only for a longer record.
+const WINDOW_BYTES: u64 = 256 << 10;
+
+/// Reads records where it is told to, through a window: a segment as a whole would be a large
+/// piece of memory.
+pub(crate) struct Reader<'a> {
+    segment: &'a Segment,
+    /// Where the window begins in the file.
+    start: u64,
+    window: Vec<u8>,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(segment: &'a Segment) -> Self {
+        Self { segment, start: 0, window: Vec::new() }
+    }
+
+    /// The record at an offset, if one is there and whole.
+    pub(crate) fn record(&mut self, at: u64) -> Result<Option<(RecordHeader, &[u8])>> {
+        let header = &self.segment.header;
+        let head = self.bytes(at, RECORD_HEADER as u64)?;
+        let Some(len) = record_bytes(head, header) else {
+            return Ok(None);
+        };
+        Ok(parse_record(self.bytes(at, len as u64)?, header))
+    }
+
+    /// `len` bytes from an offset on, fewer at the segment's end.
+    fn bytes(&mut self, at: u64, len: u64) -> Result<&[u8]> {
+        let left = self.segment.header.size.saturating_sub(at);
+        let len = len.min(left);
+        let end = self.start + self.window.len() as u64;
+        if at < self.start || at + len > end {
+            self.window.resize(len.max(WINDOW_BYTES).min(left) as usize, 0);
+            self.start = at;
+            let read = self.segment.file.read_at(at, &mut self.window);
+            read.map_err(Error::io(&self.segment.path, "read"))?;
+        }
+        let from = (at - self.start) as usize;
+        Ok(&self.window[from..from + len as usize])
     }
 }
 
@@ -81,11 +121,10 @@ pub(crate) fn create(disk: &dyn Disk, path: &Path, size: u64) -> Result<Box<dyn 
 
 /// Writes zeros up to `size`, for real: a sparse file would allocate at each first write.
 fn fill(path: &Path, file: &dyn DiskFile, size: u64) -> Result<()> {
-    let zeros = vec![0; (1 << 20).min(size as usize)];
     let mut at = 0;
     while at < size {
-        let len = zeros.len().min((size - at) as usize);
-        file.write_at(at, &zeros[..len]).map_err(Error::io(path, "fill"))?;
+        let len = ZEROS.len().min((size - at) as usize);
+        file.write_at(at, &ZEROS[..len]).map_err(Error::io(path, "fill"))?;
         at += len as u64;
     }
     file.sync_data().map_err(Error::io(path, "sync"))

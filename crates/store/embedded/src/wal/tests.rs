@@ -59,7 +59,8 @@ impl Log {
             let next = fresh_segment(&self.env, self.segments, self.generation);
             self.segments += 1;
             self.current = next.path.clone();
-            self.writer.roll(next).unwrap();
+            self.writer.append_roll(&next).unwrap();
+            self.writer.enter(next).unwrap();
         }
         let version = self.writer.last() + 3;
         let at = self.writer.position().offset;

@@ -3,7 +3,7 @@
 use super::Position;
 use super::format::{PAGE, RECORD_HEADER, RecordHeader, RecordKind, finish_record, padded};
 use super::segment::Segment;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, is_full};
 use contract_store::Version;
 
 /// The end of the log.
@@ -56,10 +56,10 @@ impl Writer {
     }
 
     /// Writes one group. `buffer` comes from [`super::format::begin_record`] and holds the body.
-    /// After an error nothing has happened that a later append would not overwrite.
     ///
     /// # Errors
-    /// Of the disk.
+    /// Of the disk. After one of a full disk nothing has happened, for a crash neither; after any
+    /// other nothing may be written any more.
     pub(crate) fn append(&mut self, version: Version, buffer: &mut Vec<u8>) -> Result<()> {
         self.write(RecordKind::Group, version, buffer)?;
         self.last = version;
@@ -70,10 +70,37 @@ impl Writer {
         let header = RecordHeader { kind, version, previous: self.last, durable: self.durable };
         finish_record(buffer, &header, &self.segment.header);
         let wrote = self.segment.file.write_at(self.offset, buffer);
-        wrote.map_err(Error::io(&self.segment.path, "write"))?;
+        if let Err(error) = wrote.map_err(Error::io(&self.segment.path, "write")) {
+            if error.is_full_disk() {
+                self.take_back(buffer)?;
+            }
+            return Err(error);
+        }
         self.offset += buffer.len() as u64;
         self.unsynced_bytes += buffer.len() as u64;
         Ok(())
+    }
+
+    /// Makes sure that a record that found no room is never replayed. A file system that copies on
+    /// write needs new room for every write, so the record may be there in part, or even as a
+    /// whole. Afterwards its first page is gone for good, or it never was whole.
+    fn take_back(&mut self, record: &[u8]) -> Result<()> {
+        let zeroed = self.segment.file.write_at(self.offset, &[0; PAGE]);
+        let undone = match zeroed {
+            Ok(()) => self.sync(),
+            Err(cause) if is_full(&cause) && !self.is_there(record) => Ok(()),
+            Err(cause) => Err(Error::io(&self.segment.path, "write")(cause)),
+        };
+        // Not an error of a full disk any more: nobody knows what a crash would leave.
+        undone.map_err(|error| Error::Unusable {
+            path: self.segment.path.clone(),
+            what: format!("a refused record could not be taken back: {error}"),
+        })
+    }
+
+    fn is_there(&self, record: &[u8]) -> bool {
+        let mut found = vec![0; record.len()];
+        self.segment.file.read_at(self.offset, &mut found).is_ok() && found == record
     }
 
     /// Makes everything written so far durable: one fdatasync.
@@ -94,14 +121,21 @@ impl Writer {
         self.unsynced_bytes = 0;
     }
 
-    /// Leaves this segment for the next: writes the roll record and makes it durable first.
+    /// Writes the record that leads to the next segment, the last one of this.
+    ///
+    /// # Errors
+    /// Of the disk; as [`Self::append`].
+    pub(crate) fn append_roll(&mut self, next: &Segment) -> Result<()> {
+        let mut buffer = super::format::begin_record(8);
+        buffer.extend_from_slice(&next.header.generation.to_le_bytes());
+        self.write(RecordKind::Roll, self.last, &mut buffer)
+    }
+
+    /// Makes the roll record durable and leaves this segment for the next.
     ///
     /// # Errors
     /// Of the disk; after it nothing may be written any more.
-    pub(crate) fn roll(&mut self, next: Segment) -> Result<Segment> {
-        let mut buffer = super::format::begin_record(8);
-        buffer.extend_from_slice(&next.header.generation.to_le_bytes());
-        self.write(RecordKind::Roll, self.last, &mut buffer)?;
+    pub(crate) fn enter(&mut self, next: Segment) -> Result<Segment> {
         self.sync()?;
         self.offset = PAGE as u64;
         Ok(std::mem::replace(&mut self.segment, next))

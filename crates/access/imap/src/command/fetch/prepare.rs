@@ -9,60 +9,66 @@ use crate::sync::{self, Ask};
 use base::{FolderId, Uid};
 use contract_mailbox::index::NamedFlags;
 use contract_mailbox::request::StoreMode;
-use contract_mailbox::{MessageMeta, SystemFlags, UidSet, Write, WriteReply};
+use contract_mailbox::{MessageMeta, MetaPage, SystemFlags, UidSet, Write, WriteReply};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 type Metas = Vec<(Uid, Arc<MessageMeta>)>;
 
-/// What a batch needs, and who is missing.
+/// What a batch needs, and who is missing. Takes off the front of `rows` what is prepared: all, or
+/// as many as there are structures in one answer.
 pub(super) async fn batch(
     session: &mut Session,
     plan: &Plan,
-    rows: Vec<usize>,
+    rows: &mut VecDeque<usize>,
     missing: &mut Missing,
 ) -> Result<Vec<Target>, Stop> {
     let (user, selected) = session.state.selected()?;
     let uid = |row: &usize| selected.view.uid(*row).unwrap_or_default();
-    let mut metas = Vec::new();
+    let (mut metas, mut count) = (Vec::new(), rows.len());
     if plan.needs_meta {
         let uids: Vec<Uid> = rows.iter().map(uid).collect();
-        metas = read_metas(user, selected.folder, uids, missing).await?;
-        missing.gone |= metas.len() < rows.len();
+        (metas, count) = read_metas(user, selected.folder, &uids, missing).await?;
+        missing.gone |= metas.len() < count;
     }
     let target = |row: usize| {
         let meta = metas.binary_search_by_key(&uid(&row), |(uid, _)| *uid).ok();
         let meta = meta.map(|place| metas[place].1.clone());
         Target { row, meta, now_seen: false }
     };
-    let mut targets: Vec<Target> = rows.into_iter().map(target).collect();
+    let mut targets: Vec<Target> = rows.drain(..count).map(target).collect();
     if plan.sets_seen {
         mark_seen(user, selected, &mut targets).await?;
     }
     Ok(targets)
 }
 
-/// The structures of messages, in order of UID. An answer that cannot be given for all, because
-/// one is damaged or they are too large together, is asked for in halves.
+/// The structures of the first of these messages, in order of UID, and how many of the messages
+/// were asked for. An answer that cannot be given because one of them is damaged is asked for with
+/// half as many, until it is that one alone.
 async fn read_metas(
     user: &User,
     folder: FolderId,
-    uids: Vec<Uid>,
+    uids: &[Uid],
     missing: &mut Missing,
-) -> Result<Metas, Stop> {
-    let mut found = Metas::with_capacity(uids.len());
-    let mut waiting = vec![uids];
-    while let Some(mut uids) = waiting.pop() {
-        match user.mailbox.meta(folder, uids.clone()).await {
-            Ok(metas) => found.extend(metas),
-            Err(error) if concerns_one_message(&error) && uids.len() > 1 => {
-                waiting.push(uids.split_off(uids.len() / 2));
-                waiting.push(uids);
+) -> Result<(Metas, usize), Stop> {
+    let mut count = uids.len();
+    loop {
+        match user.mailbox.meta_page(folder, uids[..count].to_vec()).await {
+            Ok(MetaPage { mut found, next }) => {
+                if let Some(next) = next {
+                    count = uids[..count].partition_point(|uid| *uid < next).max(1);
+                }
+                found.sort_unstable_by_key(|(uid, _)| *uid);
+                return Ok((found, count));
             }
-            Err(error) => missing.damaged(error)?,
+            Err(error) if concerns_one_message(&error) && count > 1 => count = count.div_ceil(2),
+            Err(error) => {
+                missing.damaged(error)?;
+                return Ok((Metas::new(), count));
+            }
         }
     }
-    found.sort_unstable_by_key(|(uid, _)| *uid);
-    Ok(found)
 }
 
 /// Sets \Seen of those that are there and not seen yet: with one change, before their bodies are

@@ -7,7 +7,7 @@ use crate::flags;
 use crate::reply::{Ending, Stop};
 use crate::view::View;
 use crate::wire::Wire;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use codec_imap::command::FetchItem;
 use codec_imap::{DateTime, FetchWriter};
 use contract_blob::Blobs;
@@ -128,7 +128,7 @@ async fn ready(
     bytes: Bytes,
 ) -> Result<(), Ending> {
     announce(wire, fetch, item, bytes.len() as u64);
-    wire.payload(bytes).await
+    wire.payload(without_nul(bytes)).await
 }
 
 /// Sends bytes as they come from the store. Once the literal is announced nothing but its bytes
@@ -149,7 +149,19 @@ async fn stream(
             Ending::Broken
         })?;
         left_bytes = left_bytes.checked_sub(next.len() as u64).ok_or(Ending::Broken)?;
-        wire.payload(next).await?;
+        wire.payload(without_nul(next)).await?;
     }
     if left_bytes == 0 { Ok(()) } else { Err(Ending::Broken) }
+}
+
+/// A literal cannot hold NUL (RFC 3501 §9 CHAR8). Messages that came over SMTP may; then 0x80 is
+/// shown in its place, as other servers do, so that every size and offset still fits. All other
+/// bytes, and so all messages without NUL, are shown as they are stored.
+fn without_nul(bytes: Bytes) -> Bytes {
+    if !bytes.contains(&0) {
+        return bytes;
+    }
+    let mut shown = BytesMut::from(bytes);
+    shown.iter_mut().filter(|byte| **byte == 0).for_each(|byte| *byte = 0x80);
+    shown.freeze()
 }

@@ -5,7 +5,7 @@
 
 mod answer;
 mod player;
-mod text;
+pub mod text;
 
 use super::{Backend, Context};
 use futures::FutureExt;
@@ -51,14 +51,16 @@ const SPECIAL_KEYS: &str = "abs:ffff2f";
 
 /// Named values of a case.
 #[derive(Debug, Default)]
-struct Vars {
-    numbers: HashMap<String, i64>,
-    stamps: HashMap<String, [u8; 10]>,
+pub struct Vars {
+    /// Versions.
+    pub numbers: HashMap<String, i64>,
+    /// Versionstamps.
+    pub stamps: HashMap<String, [u8; 10]>,
 }
 
 impl Vars {
-    /// A version; `x.version` is the one in stamp `x`.
-    fn number(&self, name: &str) -> i64 {
+    /// A version; `x.version` is the one in stamp `x`. Panics where it is unknown.
+    pub fn number(&self, name: &str) -> i64 {
         if let Some(number) = self.numbers.get(name) {
             return *number;
         }

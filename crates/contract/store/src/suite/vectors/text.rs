@@ -3,10 +3,10 @@
 use super::Vars;
 
 /// All relative keys begin so.
-pub(super) const PREFIX: &[u8] = b"fv/";
+pub const PREFIX: &[u8] = b"fv/";
 
 /// Bytes in hex, or `rep:78*1000,79*1` (byte*count), or hex with `{stamp}` in it.
-pub(super) fn bytes(text: &str, vars: &Vars) -> Vec<u8> {
+pub fn bytes(text: &str, vars: &Vars) -> Vec<u8> {
     if let Some(runs) = text.strip_prefix("rep:") {
         return runs.split(',').flat_map(run).collect();
     }
@@ -34,7 +34,7 @@ fn hex(text: &str) -> Vec<u8> {
 }
 
 /// A key: relative to [`PREFIX`], or absolute after `abs:`.
-pub(super) fn key(text: &str, vars: &Vars) -> Vec<u8> {
+pub fn key(text: &str, vars: &Vars) -> Vec<u8> {
     match text.strip_prefix("abs:") {
         Some(absolute) => bytes(absolute, vars),
         None => [PREFIX, &bytes(text, vars)].concat(),
@@ -42,13 +42,13 @@ pub(super) fn key(text: &str, vars: &Vars) -> Vec<u8> {
 }
 
 /// Bytes in hex for a message, cut where they are many.
-pub(super) fn show(bytes: &[u8]) -> String {
+pub fn show(bytes: &[u8]) -> String {
     let shown: String = bytes.iter().take(40).map(|b| format!("{b:02x}")).collect();
     if bytes.len() > 40 { format!("{shown}..({} bytes)", bytes.len()) } else { shown }
 }
 
 /// The `number`-th of generated keys: `%06d (ascii)`, `k%04d (ascii)`, with `+ rep:..` behind.
-pub(super) fn generated_key(pattern: &str, number: u64, vars: &Vars) -> Vec<u8> {
+pub fn generated_key(pattern: &str, number: u64, vars: &Vars) -> Vec<u8> {
     let (head, tail) = pattern.split_once(" + ").unwrap_or((pattern, ""));
     let head = head.trim_end_matches(" (ascii)");
     let text = match head.split_once('%') {

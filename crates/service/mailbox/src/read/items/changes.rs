@@ -20,6 +20,11 @@ const LIMIT_MAX: usize = 1_000;
 /// How many rows are read at once.
 const PAGE: usize = 250;
 
+/// What those are told who stand before what has been compacted.
+pub(super) fn begin_anew() -> Error {
+    Error::new(Kind::Conflict, "The history does not go back that far; begin anew")
+}
+
 pub(super) async fn read(
     reader: &Reader,
     tx: &dyn Transaction,
@@ -30,8 +35,7 @@ pub(super) async fn read(
     let row = reader.folder(folder)?;
     // From the beginning no tombstone is needed.
     if since < row.compacted && since != Change(0) {
-        let text = "The history does not go back that far; begin anew";
-        return Err(Error::new(Kind::Conflict, text).into());
+        return Err(begin_anew().into());
     }
     // A position that lies ahead, which no client was given, is one where nothing has happened.
     if since >= row.info.highest_change {

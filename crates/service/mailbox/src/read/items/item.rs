@@ -57,6 +57,7 @@ pub(super) async fn row(
     let row = tx.get(&reader.keys.item(id), Isolation::Snapshot).await?.ok_or_else(not_found)?;
     let row: ItemRow = rows::decode(&row, "item")?;
     let folder = reader.folder(row.folder).map_err(|_| not_found())?;
+    reader.may_read_in(folder)?;
     // What an unfinished bulk copy has put is nobody's yet.
     if row.uid.is_some_and(|uid| uid >= folder.info.uid_next) {
         return Err(not_found().into());
@@ -76,7 +77,7 @@ async fn native_of(
         return Ok(beside);
     }
     let found = meta::read(tx, reader.keys, row.folder, &[uid], Isolation::Snapshot).await?;
-    let meta = found.into_iter().next().map(|(_, meta)| meta);
+    let meta = found.0.into_iter().next().map(|(_, meta)| meta);
     let meta =
         meta.ok_or_else(|| Error::corrupt(format!("{uid} of {} has no meta", row.folder)))?;
     Ok(Some(Native::Message(Box::new((*meta).clone()))))

@@ -10,7 +10,7 @@ pub(super) use members::meta as meta_of_members;
 
 use super::Reader;
 use crate::rows::{self, pieces};
-use base::{Error, Result};
+use base::{Change, Error, Result};
 use contract_mailbox::{CollectionState, Read, ReadReply};
 use contract_store::{BodyError, Isolation, Transaction};
 
@@ -18,10 +18,14 @@ pub(super) async fn read(
     reader: &Reader,
     request: &Read,
     tx: &dyn Transaction,
+    retried: bool,
 ) -> Result<ReadReply, BodyError> {
     Ok(match request {
         Read::Item(id) => ReadReply::Item(Box::new(item::read(reader, tx, *id).await?)),
         Read::ItemChanges { folder, since, limit } => {
+            if retried && *since != Change(0) && !reader.knows_since(tx, *folder, *since).await? {
+                return Err(changes::begin_anew().into());
+            }
             let (changes, more) = changes::read(reader, tx, *folder, *since, *limit).await?;
             ReadReply::ItemChanges(changes, more)
         }

@@ -6,7 +6,7 @@ use super::limits::{
 };
 use crate::content;
 use crate::rows::tree::{self, BagRow};
-use crate::rows::{ItemExtra, ItemRow};
+use crate::rows::{ItemExtra, ItemRow, pieces};
 use crate::unit::Unit;
 use base::{Error, ItemId, Result};
 use contract_blob::{BlobId, Staged};
@@ -24,6 +24,8 @@ pub(super) struct Work {
     pub(super) staged: Vec<Staged>,
     /// What is held before the command.
     before: BTreeSet<BlobId>,
+    /// Whether there are tree rows before the command.
+    had_tree: bool,
     /// Row bytes of the attachments it has added.
     added_bytes: usize,
 }
@@ -38,6 +40,7 @@ impl Work {
             bag: BagRow::default(),
             staged: staged.to_vec(),
             before: BTreeSet::new(),
+            had_tree: false,
             added_bytes: 0,
         }
     }
@@ -55,8 +58,8 @@ impl Work {
             false => BagRow::default(),
         };
         let before = row.blobs.iter().chain(&extra.bag_blobs).copied().collect();
-        let staged = staged.to_vec();
-        Ok(Self { item, row, extra, bag, staged, before, added_bytes: 0 })
+        let (staged, had_tree) = (staged.to_vec(), extra.has_tree);
+        Ok(Self { item, row, extra, bag, staged, before, had_tree, added_bytes: 0 })
     }
 
     /// Adds attachments under the next numbers.
@@ -101,8 +104,8 @@ impl Work {
             let Some((attachment, row_bytes)) = found else {
                 continue;
             };
-            content::release_attachment(unit, self.item, &attachment);
-            crate::rows::pieces::clear(unit.tx, &unit.keys.attachment(self.item, *number));
+            content::release_attachment(unit.tx, unit.keys, unit.blobs, self.item, &attachment);
+            pieces::clear(unit.tx, &unit.keys.attachment(self.item, *number));
             let bytes = tree::attachment_bytes(&attachment, row_bytes);
             self.extra.attachments = self.extra.attachments.saturating_sub(1);
             self.extra.attachment_bytes = self.extra.attachment_bytes.saturating_sub(bytes);
@@ -116,7 +119,7 @@ impl Work {
     pub(super) async fn clear_attachments(&mut self, unit: &Unit<'_>) -> Result<(), BodyError> {
         let isolation = Isolation::Serializable;
         for attachment in tree::read_attachments(unit.tx, unit.keys, self.item, isolation).await? {
-            content::release_attachment(unit, self.item, &attachment);
+            content::release_attachment(unit.tx, unit.keys, unit.blobs, self.item, &attachment);
         }
         unit.tx.clear_range(&unit.keys.attachments(self.item));
         self.extra.attachments = 0;
@@ -141,6 +144,9 @@ impl Work {
         self.extra.has_tree = self.bag != BagRow::default() || self.extra.attachments > 0;
         self.extra.bag_blobs = self.bag.blobs().into_iter().collect();
         let mut bag_bytes = 0;
+        if self.had_tree && !self.extra.has_tree {
+            pieces::clear(unit.tx, &unit.keys.bag(self.item));
+        }
         if self.extra.has_tree {
             let row_bytes = tree::write_bag(unit.tx, unit.keys, self.item, &self.bag)?;
             if row_bytes + self.added_bytes > TREE_BYTES_MAX {

@@ -12,7 +12,7 @@ use crate::write::bulk::{CHUNK, CHUNK_BYTES, Progress};
 use crate::write::folder::check_exists;
 use crate::write::search_folder::members;
 use base::{Error, FolderId, ItemId, Kind, Result};
-use contract_mailbox::{SpecialUse, WriteReply};
+use contract_mailbox::{Permission, SpecialUse, WriteReply};
 use contract_store::{BodyError, Isolation};
 
 pub(in crate::write) async fn delete(
@@ -30,8 +30,10 @@ pub(in crate::write) async fn delete(
             return Ok(Step::More);
         }
         if let Some(row) = read_one(unit, *item).await?
+            && message::is_seen(unit, &row)?
             && is_in(unit, folder, *item, &row).await?
         {
+            unit.require(row.folder, Permission::DELETE_ANY)?;
             remove(unit, *item, &row, hard).await?;
         }
         progress.place += 1;

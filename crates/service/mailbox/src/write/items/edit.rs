@@ -14,8 +14,8 @@ use crate::unit::Unit;
 use base::{Change, Error, ItemId, Kind, Result};
 use contract_blob::Staged;
 use contract_mailbox::{
-    Attachment, Edited, IndexEntry, ItemEdit, MessageMeta, Native, NewItem, PredecessorList,
-    Properties, PropertyName, WriteReply, Xid,
+    Attachment, Edited, IndexEntry, ItemEdit, MessageMeta, Native, NewItem, Permission,
+    PredecessorList, Properties, PropertyName, WriteReply, Xid,
 };
 use contract_store::{BodyError, Isolation};
 use std::sync::Arc;
@@ -41,6 +41,7 @@ pub(in crate::write) async fn edit(
 ) -> Result<WriteReply, BodyError> {
     limits::check_edit(edit)?;
     let row = message::read_item(unit, item).await?;
+    unit.require(row.folder, Permission::READ_ANY | Permission::EDIT_ANY)?;
     if edit.expected.is_some_and(|expected| expected != row.content_change) {
         return Err(Error::new(Kind::Conflict, "The item has been changed meanwhile").into());
     }
@@ -86,9 +87,10 @@ async fn revise(
     row: ItemRow,
     revision: Revision<'_>,
 ) -> Result<WriteReply, BodyError> {
-    if unit.folder(row.folder)?.deleted.is_some() {
+    if !message::is_seen(unit, &row)? {
         return Err(Error::not_found("The item").into());
     }
+    unit.require(row.folder, Permission::READ_ANY | Permission::EDIT_ANY)?;
     if message::is_recoverable(unit, row.folder)? {
         let text = "Removed items cannot be changed; recover them first";
         return Err(Error::new(Kind::CannotChange, text).into());
@@ -205,7 +207,7 @@ pub(super) async fn shown(
     let isolation = Isolation::Serializable;
     let found = meta::read(unit.tx, unit.keys, row.folder, &uids, isolation).await?;
     let missing = || Error::corrupt(format!("{} of {} has no meta", entry.uid, row.folder));
-    Ok(found.into_iter().next().map(|(_, meta)| meta).ok_or_else(missing)?)
+    Ok(found.0.into_iter().next().map(|(_, meta)| meta).ok_or_else(missing)?)
 }
 
 /// Gives the item a new UID, which shows the new message.
@@ -241,7 +243,9 @@ async fn keep_uid(
     work.finish(unit, None, entry.size_bytes).await?;
     check_growth(unit, old, &work.row)?;
     let (item, folder) = (work.item, old.folder);
-    let change = message::restamp(unit, folder, entry, entry.flags, Touch::Content).await?.change;
+    let step = message::read_change(unit.tx, unit.keys, folder, entry.change).await?;
+    let entry_now = message::restamp(unit, folder, entry, step, entry.flags, Touch::Content);
+    let change = entry_now.await?.change;
     let mut row = work.into_row();
     row.change = change;
     row.content_change = change;

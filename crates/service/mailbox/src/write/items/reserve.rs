@@ -27,14 +27,24 @@ struct ReservedRow {
     used: Vec<(u64, u64)>,
 }
 
-pub(in crate::write) fn reserve(unit: &mut Unit<'_>, count: u64) -> Result<WriteReply> {
+/// The most ranges of one mailbox that are not used up yet; a MAPI client has a few.
+const RANGES_MAX: u32 = 10_000;
+
+pub(in crate::write) async fn reserve(
+    unit: &mut Unit<'_>,
+    count: u64,
+) -> Result<WriteReply, BodyError> {
     if count == 0 || count > COUNT_MAX {
         let text = format!("Between 1 and {COUNT_MAX} ids can be reserved at once");
-        return Err(Error::new(Kind::Limit, text));
+        return Err(Error::new(Kind::Limit, text).into());
+    }
+    if rows::has_at_least(unit.tx, &unit.keys.all_reserved(), RANGES_MAX).await? {
+        let text = format!("A mailbox can have at most {RANGES_MAX} ranges of unused ids");
+        return Err(Error::new(Kind::Limit, text).into());
     }
     let first = unit.summary().next_item;
     if first.saturating_add(count) > ID_END {
-        return Err(Error::new(Kind::Limit, "The mailbox has used up its ids"));
+        return Err(Error::new(Kind::Limit, "The mailbox has used up its ids").into());
     }
     unit.summary().next_item += count;
     let row = ReservedRow { count, principal: unit.principal, used: Vec::new() };

@@ -9,6 +9,9 @@ use codec_mime::ParsedMessage;
 use contract_mailbox::{IndexEntry, Search};
 use contract_store::{BodyError, Isolation, RangeRead};
 
+/// How many messages' envelopes are read at once.
+const METAS: usize = 64;
+
 /// A message has come into a folder.
 pub(crate) async fn entered(
     unit: &mut Unit<'_>,
@@ -20,6 +23,52 @@ pub(crate) async fn entered(
         if criteria::matches(&criteria_of(unit, search)?, entry, Some(parsed), &unit.keywords()) {
             add(unit, search, folder, entry, entry.change).await?;
         }
+    }
+    Ok(())
+}
+
+/// Shows the search folders messages that are in a folder since a while, and that they do not have
+/// yet.
+pub(crate) async fn join(
+    unit: &mut Unit<'_>,
+    folder: FolderId,
+    entries: &[IndexEntry],
+) -> Result<(), BodyError> {
+    for search in unit.searches_over(folder) {
+        let wanted = criteria_of(unit, search)?;
+        join_one(unit, search, folder, &wanted, entries).await?;
+    }
+    Ok(())
+}
+
+/// Makes those messages members of one search folder that fulfil its criteria and are none yet.
+pub(super) async fn join_one(
+    unit: &mut Unit<'_>,
+    search: FolderId,
+    folder: FolderId,
+    wanted: &Search,
+    entries: &[IndexEntry],
+) -> Result<(), BodyError> {
+    let mut rest = entries;
+    while !rest.is_empty() {
+        let some = &rest[..rest.len().min(METAS)];
+        let uids: Vec<Uid> = some.iter().map(|entry| entry.uid).collect();
+        let (metas, next) = match criteria::asks_envelope(wanted) {
+            true => meta::read(unit.tx, unit.keys, folder, &uids, Isolation::Snapshot).await?,
+            false => (Vec::new(), None),
+        };
+        let done = next.map_or(some.len(), |next| uids.partition_point(|uid| *uid < next));
+        for entry in &some[..done] {
+            let place = metas.binary_search_by_key(&entry.uid, |(uid, _)| *uid);
+            let parsed = place.ok().map(|place| &metas[place].1.parsed);
+            if criteria::matches(wanted, entry, parsed, &unit.keywords())
+                && uid_in(unit, search, folder, entry.item).await?.is_none()
+            {
+                let change = unit.next_change();
+                add(unit, search, folder, entry, change).await?;
+            }
+        }
+        rest = &rest[done..];
     }
     Ok(())
 }
@@ -40,7 +89,7 @@ pub(crate) async fn changed(
         if metas.is_none() && criteria::asks_envelope(&wanted) {
             let uids = [entry.uid];
             let isolation = Isolation::Serializable;
-            metas = Some(meta::read(unit.tx, unit.keys, folder, &uids, isolation).await?);
+            metas = Some(meta::read(unit.tx, unit.keys, folder, &uids, isolation).await?.0);
         }
         let parsed = metas.as_ref().and_then(|found| found.first()).map(|(_, meta)| &meta.parsed);
         let now = criteria::matches(&wanted, entry, parsed, &unit.keywords());
@@ -178,10 +227,8 @@ async fn remove(
     let old = unit.remove_entry(search, uid).await?;
     let old = old.ok_or_else(|| Error::corrupt(format!("{uid} of {search} is no entry")))?;
     unit.tx.clear(&unit.keys.member(search, folder, item));
-    unit.tx.clear(&unit.keys.change(search, old.change));
-    let change = unit.next_change();
     let tombstone = ChangeRow { item, uid: Some(uid), href: None, state: ChangeState::Gone };
-    unit.tx.set(&unit.keys.change(search, change), &rows::encode(&tombstone)?);
+    let change = crate::message::bury(unit, search, old.change, &tombstone)?;
     let row = unit.folder_mut(search)?;
     row.discount(&old);
     row.info.highest_change = change;

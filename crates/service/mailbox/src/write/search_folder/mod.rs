@@ -11,12 +11,11 @@ pub(crate) mod members;
 
 use super::bulk::{CHUNK, Progress};
 use super::{Step, folder};
-use crate::rows::meta;
 use crate::select::select;
 use crate::unit::Unit;
 use base::{Error, FolderId, Kind, Result, Uid};
 use contract_mailbox::{FolderClass, FolderKind, Search, UidSet, WriteReply};
-use contract_store::{BodyError, Isolation};
+use contract_store::BodyError;
 
 /// The most folders in one scope.
 const SCOPE_MAX: usize = 1_000;
@@ -24,9 +23,6 @@ const SCOPE_MAX: usize = 1_000;
 /// The most search folders of a mailbox: each may have to look at each message that comes or
 /// changes.
 const SEARCH_FOLDERS_MAX: usize = 100;
-
-/// How many messages' envelopes are read at once.
-const METAS: usize = 64;
 
 /// A search folder to be made.
 #[derive(Clone, Copy)]
@@ -72,21 +68,10 @@ async fn look(
     progress: &mut Progress,
 ) -> Result<(usize, bool), BodyError> {
     let (entries, more) = select(unit, source, &UidSet::all(), progress.after, limit).await?;
-    for group in entries.chunks(METAS) {
-        let uids: Vec<Uid> = group.iter().map(|entry| entry.uid).collect();
-        let metas = match criteria::asks_envelope(search) {
-            true => meta::read(unit.tx, unit.keys, source, &uids, Isolation::Serializable).await?,
-            false => Vec::new(),
-        };
-        for entry in group {
-            progress.after = entry.uid;
-            let place = metas.binary_search_by_key(&entry.uid, |(uid, _)| *uid);
-            let parsed = place.ok().map(|place| &metas[place].1.parsed);
-            if criteria::matches(search, entry, parsed, &unit.keywords()) {
-                let change = unit.next_change();
-                members::add(unit, id, source, entry, change).await?;
-            }
-        }
+    // A message that came or changed since this began is a member already.
+    members::join_one(unit, id, source, search, &entries).await?;
+    if let Some(last) = entries.last() {
+        progress.after = last.uid;
     }
     Ok((entries.len(), more))
 }
@@ -120,6 +105,7 @@ pub(super) fn remove(unit: &mut Unit<'_>, id: FolderId) {
     unit.forget_blocks(id);
     unit.tx.clear_range(&unit.keys.blocks(id));
     unit.tx.clear_range(&unit.keys.history(id));
+    unit.tx.clear_range(&unit.keys.tombstones(id));
     unit.tx.clear_range(&unit.keys.members(id));
     unit.tx.clear_range(&unit.keys.collections(id));
     unit.tx.clear_range(&unit.keys.read_by_all(id));

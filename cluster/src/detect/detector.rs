@@ -1,0 +1,193 @@
+//! What one node hears of the others, and how far it trusts its own ears.
+
+use super::beat::{Beat, Hearing, Vitals};
+use super::settings::Settings;
+use base::{BootId, NodeId};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// One node's ears. Every node has one; on the leader it judges as well
+/// ([`Detector::judge`](super::Detector::judge)).
+#[derive(Debug)]
+pub struct Detector {
+    pub(super) me: NodeId,
+    pub(super) settings: Settings,
+    pub(super) peers: BTreeMap<NodeId, Peer>,
+    /// Before this, hearing nothing means nothing: we were stopped, or have just begun to lead.
+    pub(super) ears_open: Duration,
+    last_tick: Option<Duration>,
+    /// The worst lag of late, in milliseconds, and when it was.
+    lag: (u32, Duration),
+    pub(super) store_silence_ms: u32,
+    quorum_silence_ms: u32,
+}
+
+/// What is known of another node.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) boot: BootId,
+    /// When its last beat came in.
+    pub(super) at: Duration,
+    pub(super) refused: bool,
+    pub(super) vitals: Vitals,
+    pub(super) hears: Option<Vec<Hearing>>,
+    /// Since when it is well without a break; for taking it back.
+    pub(super) well_since: Option<Duration>,
+    /// How often it was declared dead of late, and when it was last.
+    pub(super) flaps: u32,
+    pub(super) last_flap: Duration,
+    /// Since when others hear it and we do not.
+    pub(super) disputed_since: Option<Duration>,
+    /// Since when it is much slower than the rest.
+    pub(super) slow_since: Option<Duration>,
+}
+
+impl Peer {
+    fn new(now: Duration, boot: BootId) -> Self {
+        Self {
+            boot,
+            at: now,
+            refused: false,
+            vitals: Vitals::default(),
+            hears: None,
+            well_since: None,
+            flaps: 0,
+            last_flap: now,
+            disputed_since: None,
+            slow_since: None,
+        }
+    }
+}
+
+pub(super) fn ms(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}
+
+impl Detector {
+    /// For the node `me`, which starts now.
+    pub fn new(me: NodeId, settings: Settings, now: Duration) -> Self {
+        Self {
+            me,
+            settings,
+            peers: BTreeMap::new(),
+            ears_open: now,
+            last_tick: None,
+            lag: (0, now),
+            store_silence_ms: 0,
+            quorum_silence_ms: 0,
+        }
+    }
+
+    /// Regularly, each [`Settings::tick_every`], whatever else happens. A tick that comes late
+    /// tells that this node itself was stopped: the silence it heard is forgiven.
+    pub fn tick(&mut self, now: Duration) {
+        let due = self.last_tick.map_or(now, |last| last + self.settings.tick_every);
+        self.last_tick = Some(now);
+        let lag = now.saturating_sub(due);
+        if ms(lag) >= self.lag.0 || now.saturating_sub(self.lag.1) > Duration::from_secs(1) {
+            self.lag = (ms(lag), now);
+        }
+        if lag > self.settings.own_lag_max {
+            self.forgive(now);
+        }
+    }
+
+    /// This node leads from now on: those that did not send it beats until now have time to.
+    pub fn begin_to_lead(&mut self, now: Duration) {
+        self.forgive(now);
+        for peer in self.peers.values_mut() {
+            (peer.disputed_since, peer.slow_since) = (None, None);
+        }
+    }
+
+    fn forgive(&mut self, now: Duration) {
+        self.ears_open = now;
+        for peer in self.peers.values_mut() {
+            peer.refused = false;
+        }
+    }
+
+    /// How long ago the store last answered this node's probe.
+    pub fn store_silence(&mut self, silence: Duration) {
+        self.store_silence_ms = ms(silence);
+    }
+
+    /// How long ago a majority of the voters last answered this node; 0 where it does not lead. A
+    /// leader that has lost the majority is the one that is cut off: it judges nobody.
+    pub fn quorum_silence(&mut self, silence: Duration) {
+        self.quorum_silence_ms = ms(silence);
+    }
+
+    /// Whether the majority is with us.
+    pub(super) fn has_quorum(&self) -> bool {
+        self.quorum_silence_ms <= ms(self.settings.silence)
+    }
+
+    /// A beat came in from a link that proves who sent it.
+    pub fn beat(&mut self, now: Duration, beat: Beat) {
+        let cut = ms(self.settings.store_outage);
+        let lag_max = ms(self.settings.own_lag_max);
+        let gap_max = self.settings.silence;
+        let peer = self.peers.entry(beat.node).or_insert_with(|| Peer::new(now, beat.boot));
+        let gap = now.saturating_sub(peer.at);
+        let well = beat.vitals.store_silence_ms < cut && beat.vitals.tick_lag_ms <= 4 * lag_max;
+        let unbroken = peer.boot == beat.boot && gap <= gap_max;
+        peer.well_since = match peer.well_since.filter(|_| unbroken) {
+            _ if !well => None,
+            None => Some(now),
+            since => since,
+        };
+        (peer.boot, peer.at, peer.refused) = (beat.boot, now, false);
+        (peer.vitals, peer.hears) = (beat.vitals, beat.hears);
+    }
+
+    /// Begins to wait for a node of which the state tells.
+    pub(super) fn expect(&mut self, now: Duration, node: NodeId, boot: BootId) {
+        self.peers.entry(node).or_insert_with(|| Peer::new(now, boot));
+    }
+
+    /// A link to this node was reset, and a new connection was refused: most likely nobody is
+    /// there. A hint like any other (a firewall can look the same).
+    pub fn refused(&mut self, node: NodeId) {
+        if let Some(peer) = self.peers.get_mut(&node) {
+            peer.refused = true;
+        }
+    }
+
+    /// Forgets nodes that are not in the cluster any more.
+    pub fn retain(&mut self, known: impl Fn(NodeId) -> bool) {
+        self.peers.retain(|node, _| known(*node));
+    }
+
+    /// Whether hearing nothing means anything at this node now.
+    pub fn trusts_itself(&self, now: Duration) -> bool {
+        let awake = self.last_tick.is_some_and(|last| {
+            now.saturating_sub(last) <= self.settings.tick_every + self.settings.own_lag_max
+        });
+        awake && self.store_silence_ms < ms(self.settings.store_outage)
+    }
+
+    /// How long nothing came from a node, not counting the time in which we could not hear.
+    pub(super) fn silence(&self, now: Duration, peer: &Peer) -> Duration {
+        now.saturating_sub(peer.at.max(self.ears_open))
+    }
+
+    /// For this node's own [`Beat`]: the worst lag of its timers in the last second.
+    pub fn tick_lag_ms(&self) -> u32 {
+        self.lag.0
+    }
+
+    /// For this node's own [`Beat`]: what it hears of others, or `None` if that means nothing.
+    pub fn hears(&self, now: Duration) -> Option<Vec<Hearing>> {
+        if !self.trusts_itself(now) {
+            return None;
+        }
+        let hearing = |(node, peer): (&NodeId, &Peer)| Hearing {
+            node: *node,
+            boot: peer.boot,
+            silence_ms: ms(self.silence(now, peer)),
+            refused: peer.refused,
+        };
+        Some(self.peers.iter().map(hearing).collect())
+    }
+}

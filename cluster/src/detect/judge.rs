@@ -1,0 +1,248 @@
+//! The leader's verdicts.
+
+use super::beat::recipients;
+use super::detector::{Detector, Peer, ms};
+use crate::placement::{ClusterState, Node, NodeState};
+use base::{BootId, NodeId};
+use std::time::Duration;
+
+/// What the leader should propose, or tell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// [`crate::placement::Command::Dead`], with a takeover.
+    Dead {
+        /// Which node.
+        node: NodeId,
+        /// The life that is over.
+        boot: BootId,
+        /// Why.
+        reason: Reason,
+    },
+    /// [`crate::placement::Command::Alive`]: a node that was dead is well for long enough, or one
+    /// has restarted before anybody missed it.
+    Back {
+        /// Which node.
+        node: NodeId,
+        /// Its life.
+        boot: BootId,
+    },
+    /// Others hear the node and the leader does not, or the other way round, for ten seconds: a
+    /// link that is broken one way. Drain it.
+    Disputed(NodeId),
+    /// Much slower than the rest for ten seconds. Drain it: at most one at a time, and two thirds
+    /// of the nodes stay.
+    Slow(NodeId),
+}
+
+/// Why a node is declared dead.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reason {
+    /// Nothing was heard of it.
+    Silent,
+    /// Its links were reset and nobody listens.
+    Refused,
+    /// It says itself that it has lost the store, which others reach.
+    CutFromStore,
+    /// It restarts again and again.
+    Flapping,
+}
+
+/// One watcher's view of a node.
+enum View {
+    Hears,
+    Suspects { refused: bool },
+}
+
+impl Detector {
+    /// The leader's judgement, each [`super::Settings::tick_every`], after
+    /// [`Detector::tick`]. A verdict is repeated until the state shows that it was carried out.
+    pub fn judge(&mut self, now: Duration, state: &ClusterState) -> Vec<Verdict> {
+        self.expect_everybody(now, state);
+        if !self.trusts_itself(now) || !self.has_quorum() || self.store_stalls(now) {
+            return Vec::new();
+        }
+        let mut verdicts = Vec::new();
+        let me = self.me;
+        for node in state.nodes().filter(|node| node.id != me) {
+            let verdict = match node.state {
+                NodeState::Joining | NodeState::Removed => None,
+                NodeState::Dead => self.may_return(now, node),
+                NodeState::Active | NodeState::Draining | NodeState::Drained => {
+                    self.judge_living(now, state, node)
+                }
+            };
+            verdicts.extend(verdict);
+        }
+        verdicts.extend(self.slowest(now, state));
+        verdicts
+    }
+
+    /// A declaration of death was carried out: the hold-down begins.
+    pub fn declared_dead(&mut self, now: Duration, node: NodeId) {
+        let forgotten = self.settings.flaps_forgotten;
+        if let Some(peer) = self.peers.get_mut(&node) {
+            if now.saturating_sub(peer.last_flap) > forgotten {
+                peer.flaps = 0;
+            }
+            peer.flaps = peer.flaps.saturating_add(1);
+            (peer.last_flap, peer.well_since) = (now, None);
+        }
+    }
+
+    /// A node from which nothing ever came is silent from now on.
+    fn expect_everybody(&mut self, now: Duration, state: &ClusterState) {
+        let me = self.me;
+        for node in state.nodes().filter(|node| node.id != me) {
+            if let (Some(boot), false) = (node.boot, self.peers.contains_key(&node.id)) {
+                self.expect(now, node.id, boot);
+            }
+        }
+        self.retain(|id| state.node(id).is_some_and(|node| node.state != NodeState::Removed));
+    }
+
+    /// More than half of those who say anything say that the store stalls.
+    fn store_stalls(&self, now: Duration) -> bool {
+        let cut = ms(self.settings.store_outage);
+        let fresh = self.peers.values().filter(|peer| self.is_fresh(now, peer));
+        let (all, stalled) = fresh.fold((1, 0), |(all, stalled), peer| {
+            (all + 1, stalled + usize::from(peer.vitals.store_silence_ms >= cut))
+        });
+        stalled * 2 > all
+    }
+
+    fn is_fresh(&self, now: Duration, peer: &Peer) -> bool {
+        now.saturating_sub(peer.at) <= self.settings.report_age_max
+    }
+
+    fn judge_living(
+        &mut self,
+        now: Duration,
+        state: &ClusterState,
+        node: &Node,
+    ) -> Option<Verdict> {
+        let (id, expected) = (node.id, node.boot?);
+        let hold = self.hold_down(id);
+        let peer = self.peers.get(&id)?;
+        if peer.boot != expected && self.is_fresh(now, peer) {
+            // Restarted before anybody missed it. Once is an upgrade, again and again is not.
+            let calm = now.saturating_sub(peer.last_flap) > hold || peer.flaps == 0;
+            let reason = Reason::Flapping;
+            return Some(match calm {
+                true => Verdict::Back { node: id, boot: peer.boot },
+                false => Verdict::Dead { node: id, boot: expected, reason },
+            });
+        }
+        let cut = peer.vitals.store_silence_ms >= ms(self.settings.store_outage);
+        if cut && self.is_fresh(now, peer) {
+            return Some(Verdict::Dead { node: id, boot: expected, reason: Reason::CutFromStore });
+        }
+        let reason = self.suspicion(now, state, id);
+        reason.map(|reason| Verdict::Dead { node: id, boot: expected, reason })
+    }
+
+    /// Puts the views of the watchers together; notes where they disagree.
+    fn suspicion(&mut self, now: Duration, state: &ClusterState, node: NodeId) -> Option<Reason> {
+        let peer = self.peers.get(&node)?;
+        let silence = self.silence(now, peer);
+        let mine = match silence > self.settings.silence || peer.refused {
+            true => View::Suspects { refused: peer.refused },
+            false => View::Hears,
+        };
+        let watchers = recipients(state, node, Some(self.me));
+        let views: Vec<View> =
+            watchers.iter().filter_map(|watcher| self.view_of(now, *watcher, node)).collect();
+        let hear = views.iter().filter(|view| matches!(view, View::Hears)).count();
+        let suspect = views.len() - hear;
+        let leader_hears = matches!(mine, View::Hears);
+        let reason = match mine {
+            View::Hears => None,
+            // Nobody else to ask: those who could be are silent themselves, or deaf.
+            View::Suspects { .. } if views.is_empty() => {
+                (silence > self.settings.silence_alone).then_some(Reason::Silent)
+            }
+            View::Suspects { refused } if suspect + 1 > hear && suspect > 0 => {
+                let all_refused =
+                    refused && views.iter().any(|v| matches!(v, View::Suspects { refused: true }));
+                Some(if all_refused { Reason::Refused } else { Reason::Silent })
+            }
+            View::Suspects { .. } => None,
+        };
+        let disputed = match leader_hears {
+            true => suspect > 0 && silence <= self.settings.silence,
+            false => hear > 0 && reason.is_none(),
+        };
+        let peer = self.peers.get_mut(&node)?;
+        peer.disputed_since = disputed.then(|| peer.disputed_since.unwrap_or(now));
+        reason
+    }
+
+    /// What a watcher says, if it says anything that counts.
+    fn view_of(&self, now: Duration, watcher: NodeId, node: NodeId) -> Option<View> {
+        let reporter = self.peers.get(&watcher).filter(|peer| self.is_fresh(now, peer))?;
+        let about = reporter.hears.as_ref()?.iter().find(|hearing| hearing.node == node)?;
+        let age = now.saturating_sub(reporter.at);
+        // What was silent when the report was sent has been so for longer by now, but perhaps
+        // not: only what the watcher saw itself counts as a suspicion.
+        let silent = about.silence_ms > ms(self.settings.silence);
+        let heard_lately = about.silence_ms.saturating_add(ms(age)) <= ms(self.settings.silence);
+        match (silent || about.refused, heard_lately) {
+            (true, _) => Some(View::Suspects { refused: about.refused }),
+            (false, true) => Some(View::Hears),
+            (false, false) => None,
+        }
+    }
+
+    /// How long a node must be well before it is taken back.
+    pub(super) fn hold_down(&self, node: NodeId) -> Duration {
+        let flaps = self.peers.get(&node).map_or(0, |peer| peer.flaps).max(1);
+        let doubled = self.settings.hold_down_first.saturating_mul(1 << (flaps - 1).min(16));
+        doubled.min(self.settings.hold_down_max)
+    }
+
+    fn may_return(&self, now: Duration, node: &Node) -> Option<Verdict> {
+        let peer = self.peers.get(&node.id)?;
+        let well_for = now.saturating_sub(peer.well_since?);
+        let back = self.is_fresh(now, peer) && well_for >= self.hold_down(node.id);
+        back.then_some(Verdict::Back { node: node.id, boot: peer.boot })
+    }
+
+    /// The one node to drain for being slow or disputed, if there is one and the rest can bear it.
+    fn slowest(&mut self, now: Duration, state: &ClusterState) -> Option<Verdict> {
+        self.note_slow(now);
+        let living = |node: &&Node| !matches!(node.state, NodeState::Removed | NodeState::Joining);
+        let all = state.nodes().filter(living).count();
+        let active = state.nodes().filter(|node| node.state == NodeState::Active).count();
+        let draining = state.nodes().any(|node| node.state == NodeState::Draining);
+        if draining || active.saturating_sub(1) < (2 * all).div_ceil(3) {
+            return None;
+        }
+        let long = |since: Option<Duration>| {
+            since.is_some_and(|since| now.saturating_sub(since) >= self.settings.persistent)
+        };
+        let is_active = |id: NodeId| state.node(id).is_some_and(|n| n.state == NodeState::Active);
+        let of = |(id, peer): (&NodeId, &Peer)| match (long(peer.disputed_since), *id) {
+            (true, id) => Some(Verdict::Disputed(id)),
+            (false, id) => long(peer.slow_since).then_some(Verdict::Slow(id)),
+        };
+        self.peers.iter().filter(|(id, _)| is_active(**id)).find_map(of)
+    }
+
+    fn note_slow(&mut self, now: Duration) {
+        let mut times: Vec<u32> = self
+            .peers
+            .values()
+            .filter(|peer| self.is_fresh(now, peer) && peer.vitals.command_p99_ms > 0)
+            .map(|peer| peer.vitals.command_p99_ms)
+            .collect();
+        times.sort_unstable();
+        // With two there is no telling which of them is the odd one out.
+        let median = if times.len() < 3 { None } else { times.get(times.len() / 2).copied() };
+        let limit = median
+            .map(|median| median.saturating_mul(self.settings.slow_factor))
+            .map(|limit| limit.max(self.settings.slow_ms_min));
+        for peer in self.peers.values_mut() {
+            let slow = limit.is_some_and(|limit| peer.vitals.command_p99_ms > limit);
+            peer.slow_since = slow.then(|| peer.slow_since.unwrap_or(now));
+        }
+    }
+}

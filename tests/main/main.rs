@@ -1,0 +1,15 @@
+//! The binary as an operator meets it: configuration, start, stop, certificates, the store.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    missing_docs,
+    reason = "real processes in real time"
+)]
+
+mod certificates;
+mod configuration;
+mod node;
+mod queue;
+mod stopping;
+mod stores;
