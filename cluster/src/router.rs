@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use base::deadline::Deadline;
 use base::router::{Parcel, Router, Target};
-use base::{Error, Kind, Result};
+use base::{Error, Kind, NodeId, Result};
 use contract_control::Control;
 use std::sync::Arc;
 
@@ -22,6 +22,9 @@ impl OwnedRouter {
     }
 
     fn check(&self, target: Target) -> Result<()> {
+        if !target.service.is_owned() {
+            return Ok(());
+        }
         match self.control.owner(target.slot) {
             Some(owner) if owner.node == self.control.node() => Ok(()),
             Some(owner) => Err(Error::new(Kind::Fenced, "This mailbox is served elsewhere")
@@ -42,6 +45,25 @@ impl Router for OwnedRouter {
         match self.check(target) {
             Ok(()) => self.here.hint(target, news),
             Err(error) => tracing::debug!(%error, "hint not delivered"),
+        }
+    }
+
+    async fn call_node(
+        &self,
+        node: NodeId,
+        target: Target,
+        request: Parcel,
+        deadline: Deadline,
+    ) -> Result<Parcel> {
+        if node != self.control.node() {
+            return Err(Error::unavailable(format!("there is no {node}")));
+        }
+        self.here.call(target, request, deadline).await
+    }
+
+    fn hint_node(&self, node: NodeId, target: Target, news: Parcel) {
+        if node == self.control.node() {
+            self.here.hint(target, news);
         }
     }
 }

@@ -128,8 +128,13 @@ impl Control for SingleNode {
         }
     }
 
-    async fn confirm_reads(&self) -> Result<()> {
-        self.reads.confirm().await
+    async fn confirm_reads(&self, held: &Fence) -> Result<()> {
+        self.reads.confirm().await?;
+        let Known { fence, .. } = self.known(held.slot)?;
+        match (fence.boot, fence.epoch) == (held.boot, held.epoch) {
+            true => Ok(()),
+            false => Err(fenced(held.boot)),
+        }
     }
 
     fn feature_level(&self) -> u32 {

@@ -50,8 +50,8 @@ impl Control for Halves {
     async fn renew(&self, slot: base::Slot, old: &Fence) -> Result<Fence> {
         self.0.renew(slot, old).await
     }
-    async fn confirm_reads(&self) -> Result<()> {
-        self.0.confirm_reads().await
+    async fn confirm_reads(&self, held: &Fence) -> Result<()> {
+        self.0.confirm_reads(held).await
     }
     fn feature_level(&self) -> u32 {
         self.0.feature_level()

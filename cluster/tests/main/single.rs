@@ -14,6 +14,13 @@ async fn row(store: &MemoryStore, key: &[u8]) -> Option<bytes::Bytes> {
     store.begin().get(key, Isolation::Snapshot).await.unwrap()
 }
 
+/// Confirms the reads of a slot whose fence this node holds, or held.
+async fn confirm(node: &SingleNode) -> base::Result<()> {
+    let epoch = node.owner(slot(0)).map_or(Epoch(0), |owner| owner.epoch);
+    let (id, boot) = (node.node(), node.boot());
+    node.confirm_reads(&Fence { slot: slot(0), epoch, renewal: 0, node: id, boot }).await
+}
+
 #[tokio::test]
 async fn a_start_founds_the_installation_in_one_small_transaction() {
     let store = MemoryStore::default();
@@ -30,7 +37,7 @@ async fn a_start_founds_the_installation_in_one_small_transaction() {
     }
     assert_eq!(store.stats().commits, 1, "fences are answered from memory");
     write(&store, &node.fence(slot(7)).await.unwrap()).await.unwrap();
-    node.confirm_reads().await.unwrap();
+    confirm(&node).await.unwrap();
 }
 
 #[tokio::test]
@@ -47,12 +54,12 @@ async fn a_second_start_finds_the_installation_and_fences_the_first() {
     let new = second.fence(slot(9)).await.unwrap();
     assert_eq!(new.epoch, Epoch(2));
     write(&store, &new).await.unwrap();
-    second.confirm_reads().await.unwrap();
+    confirm(&second).await.unwrap();
     // The first does not know until it asks; then it knows for good, without asking.
     assert_eq!(first.fence(slot(9)).await.unwrap(), old);
-    assert_eq!(first.confirm_reads().await.map_err(|e| e.kind), Err(Kind::Fenced));
+    assert_eq!(confirm(&first).await.map_err(|e| e.kind), Err(Kind::Fenced));
     let reads = store.stats().point_reads;
-    assert_eq!(first.confirm_reads().await.map_err(|e| e.kind), Err(Kind::Fenced));
+    assert_eq!(confirm(&first).await.map_err(|e| e.kind), Err(Kind::Fenced));
     assert_eq!(first.fence(slot(9)).await.map_err(|e| e.kind), Err(Kind::Fenced));
     assert_eq!(first.owner(slot(9)), None);
     assert_eq!(store.stats().point_reads, reads);
@@ -89,7 +96,7 @@ async fn a_renewal_shuts_out_a_commit_that_is_still_on_its_way() {
     // Two actors that renew the same old fence end up with the same new one.
     assert_eq!(node.renew(slot(3), &old).await.unwrap(), new);
     // Ownership did not change hands: cached reads stay good.
-    node.confirm_reads().await.unwrap();
+    confirm(&node).await.unwrap();
     assert!(node.renew(slot(4), &old).await.is_err(), "a fence of another slot");
 }
 
@@ -118,7 +125,7 @@ async fn another_node_that_loses_slots_is_told_so_once() {
     assert_eq!(node.fence(slot(1)).await.unwrap().epoch, Epoch(41));
     assert_eq!(node.fence(slot(1)).await.unwrap().renewal, 0);
     assert_eq!(node.fence(slot(4)).await.unwrap().epoch, Epoch(1));
-    node.confirm_reads().await.unwrap();
+    confirm(&node).await.unwrap();
 }
 
 #[tokio::test]
@@ -134,7 +141,7 @@ async fn an_unknown_commit_of_the_start_is_taken_up() {
         let fence = node.fence(slot(5)).await.unwrap();
         assert_eq!(fence.epoch, Epoch(2), "{fault:?}: the takeover ran twice");
         write(&store, &fence).await.unwrap();
-        node.confirm_reads().await.unwrap();
+        confirm(&node).await.unwrap();
     }
 }
 
@@ -217,7 +224,7 @@ async fn of_two_starts_at_once_one_owns_all_slots() {
         assert_eq!(one.installation(), two.installation(), "seed {seed}");
         let mut winners = 0;
         for node in [&one, &two] {
-            let confirmed = node.confirm_reads().await.is_ok();
+            let confirmed = confirm(&node).await.is_ok();
             for number in Slot::all() {
                 let stored = Fence::decode(&row(&store, &Fence::key(number)).await.unwrap());
                 let mine = stored.unwrap().boot == node.boot();
@@ -239,7 +246,7 @@ async fn many_confirmations_share_one_read() {
     let node = start(&store, 1).await;
     store.inject(Faults { interleave: 1.0, ..Faults::default() });
     let before = store.stats();
-    let waiting = (0..1000).map(|_| node.confirm_reads());
+    let waiting = (0..1000).map(|_| confirm(&node));
     for confirmed in futures::future::join_all(waiting).await {
         confirmed.unwrap();
     }
@@ -254,14 +261,14 @@ async fn confirmations_try_again_when_the_store_is_busy() {
     let node = start(&store, 1).await;
     store.inject(Faults { busy: 0.5, too_old: 0.2, ..Faults::default() });
     for _ in 0..20 {
-        node.confirm_reads().await.unwrap();
+        confirm(&node).await.unwrap();
     }
     assert!(store.stats().faults > 0);
     store.inject(Faults { busy: 1.0, ..Faults::default() });
-    let refused = node.confirm_reads().await;
+    let refused = confirm(&node).await;
     assert_eq!(refused.map_err(|e| e.kind), Err(Kind::Unavailable));
     store.inject(Faults::default());
-    node.confirm_reads().await.unwrap();
+    confirm(&node).await.unwrap();
 }
 
 #[tokio::test]
@@ -276,7 +283,7 @@ async fn the_store_of_a_newer_rialto_is_not_touched() {
     let refused = SingleNode::start(Arc::new(store.clone()), &Env::simulated(2)).await;
     assert_eq!(refused.err().map(|e| e.kind), Some(Kind::Unavailable));
     assert_eq!(store.stats().applied, applied);
-    node.confirm_reads().await.unwrap();
+    confirm(&node).await.unwrap();
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use super::{Host, Parcel, Router, ServiceId, Target};
 use crate::deadline::{Deadline, with_deadline};
 use crate::error::{Error, Result};
 use crate::wire;
+use crate::{NodeId, Slot};
 use async_trait::async_trait;
 use parking_lot::RwLock;
 use std::collections::HashMap;
@@ -51,6 +52,30 @@ impl LocalRouter {
     /// Takes a service's host away; its targets are unavailable afterwards.
     pub fn unregister(&self, service: ServiceId) {
         self.hosts.write().remove(&service);
+    }
+
+    /// Tells every host that slots are this node's, see [`Host::gained`].
+    pub fn gained(&self, slots: &[Slot]) {
+        self.all().iter().for_each(|host| host.gained(slots));
+    }
+
+    /// Tells every host that slots are this node's no more, see [`Host::lost`].
+    pub fn lost(&self, slots: &[Slot]) {
+        self.all().iter().for_each(|host| host.lost(slots));
+    }
+
+    /// Has every host come to rest in a slot, see [`Host::release`].
+    ///
+    /// # Errors
+    /// The first host's that did not.
+    pub async fn release(&self, slot: Slot, deadline: Deadline) -> Result<()> {
+        let hosts = self.all();
+        let all = futures::future::join_all(hosts.iter().map(|host| host.release(slot, deadline)));
+        all.await.into_iter().collect()
+    }
+
+    fn all(&self) -> Vec<Arc<dyn Host>> {
+        self.hosts.read().values().cloned().collect()
     }
 
     fn host(&self, target: Target) -> Result<Arc<dyn Host>> {
@@ -101,13 +126,28 @@ impl Router for LocalRouter {
             drop(permit);
         });
     }
+
+    /// There is no other node: whichever is named is this one.
+    async fn call_node(
+        &self,
+        _node: NodeId,
+        target: Target,
+        request: Parcel,
+        deadline: Deadline,
+    ) -> Result<Parcel> {
+        self.call(target, request, deadline).await
+    }
+
+    fn hint_node(&self, _node: NodeId, target: Target, news: Parcel) {
+        self.hint(target, news);
+    }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::{Kind, Slot};
+    use crate::Kind;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     /// Answers `n` with `n + 1`, fails on 0 and hangs on `u32::MAX`.

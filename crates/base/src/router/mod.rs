@@ -11,9 +11,9 @@ mod parcel;
 pub use local::{HINT_TIME, HINTS_AT_ONCE, LocalRouter};
 pub use parcel::{Message, Parcel};
 
-use crate::Slot;
 use crate::deadline::Deadline;
 use crate::error::Result;
+use crate::{NodeId, Slot};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -27,6 +27,17 @@ impl ServiceId {
     pub const MAILBOX: Self = Self(1);
     /// The queue of accepted messages of one slot; the key is the slot's number.
     pub const QUEUE: Self = Self(2);
+    /// News of mailboxes for a node that watches them, and of a node's interest for their owners;
+    /// the key is an [`AccountId`](crate::AccountId) or 0. Served on every node.
+    pub const WAKEUPS: Self = Self(3);
+    /// What administrators ask of a certain node; the key is 0. Served on every node.
+    pub const ADMIN: Self = Self(4);
+
+    /// Whether its targets are served by the owner of their slot only. The others are served on
+    /// every node, and are asked by node ([`Router::call_node`]).
+    pub const fn is_owned(self) -> bool {
+        matches!(self, Self::MAILBOX | Self::QUEUE)
+    }
 }
 
 impl fmt::Display for ServiceId {
@@ -34,6 +45,8 @@ impl fmt::Display for ServiceId {
         match *self {
             Self::MAILBOX => f.write_str("mailbox"),
             Self::QUEUE => f.write_str("queue"),
+            Self::WAKEUPS => f.write_str("wakeups"),
+            Self::ADMIN => f.write_str("admin"),
             Self(other) => write!(f, "service{other}"),
         }
     }
@@ -83,6 +96,23 @@ pub trait Router: Send + Sync {
     /// Tells without waiting. May be lost (it is when too many are under way), never blocks: only
     /// for what the target would find out by itself, later.
     fn hint(&self, target: Target, news: Parcel);
+
+    /// Asks the host of the target's service on one node, whoever owns the slot; `node` may be
+    /// this one.
+    ///
+    /// # Errors
+    /// As [`Router::call`]; [`Kind::Unavailable`](crate::Kind::Unavailable) if there is no way to
+    /// the node now.
+    async fn call_node(
+        &self,
+        node: NodeId,
+        target: Target,
+        request: Parcel,
+        deadline: Deadline,
+    ) -> Result<Parcel>;
+
+    /// Tells the host of the target's service on one node, as [`Router::hint`] does.
+    fn hint_node(&self, node: NodeId, target: Target, news: Parcel);
 }
 
 impl dyn Router {
@@ -110,4 +140,22 @@ pub trait Host: Send + Sync {
     /// The service's own; [`Kind::Fenced`](crate::Kind::Fenced) if this node does not own the
     /// target's slot any more.
     async fn handle(&self, target: Target, request: Parcel, deadline: Deadline) -> Result<Parcel>;
+
+    /// These slots are this node's from now on, and their fences are in the store: what waits in
+    /// them may go on. Returns at once.
+    fn gained(&self, _slots: &[Slot]) {}
+
+    /// These slots belong to others by now: actors of theirs are of no use any more (they could
+    /// not commit anything). Returns at once.
+    fn lost(&self, _slots: &[Slot]) {}
+
+    /// This slot is about to be given to another node, and the router brings no more requests for
+    /// it: what runs is finished, nothing new is begun, its actors are unloaded.
+    ///
+    /// # Errors
+    /// [`Kind::Timeout`](crate::Kind::Timeout) if something still runs at the deadline; the fence
+    /// takes care of it.
+    async fn release(&self, _slot: Slot, _deadline: Deadline) -> Result<()> {
+        Ok(())
+    }
 }

@@ -5,6 +5,10 @@
 //! ([`Fence::check`]) and fails if it is not its own. So a stale owner can never commit. One
 //! machine and a cluster run the same code; only the implementation of [`Control`] differs.
 
+mod cluster;
+
+pub use cluster::{ClusterAdmin, ClusterStatus, Drill, NodeStatus, PlannedMoves, Standing};
+
 use async_trait::async_trait;
 use base::{
     AccountId, BootId, ClusterKey, Epoch, Error, Kind, NodeId, QueueId, Result, Slot, wire,
@@ -56,13 +60,13 @@ pub trait Control: Send + Sync + 'static {
     /// As [`Control::fence`].
     async fn renew(&self, slot: Slot, old: &Fence) -> Result<Fence>;
 
-    /// Confirms that this node was still the owner of all its slots at some moment after the
-    /// call began; reads answered from an owner's cache wait for it. One check serves all
-    /// commands that wait.
+    /// Confirms that the holder of a fence was still the owner of its slot at some moment after
+    /// the call began; reads answered from an owner's cache wait for it. One check serves all
+    /// commands that wait, whatever their slots. The fence may have been renewed since.
     ///
     /// # Errors
     /// [`Kind::Fenced`] if it is not, [`Kind::Unavailable`] without a store.
-    async fn confirm_reads(&self) -> Result<()>;
+    async fn confirm_reads(&self, held: &Fence) -> Result<()>;
 
     /// The version of rows and messages that every node of the cluster understands.
     fn feature_level(&self) -> u32;

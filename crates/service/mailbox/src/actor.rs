@@ -218,7 +218,7 @@ impl MailboxActor {
                 return Err(error);
             }
         }
-        self.context.control.confirm_reads().await?;
+        self.context.control.confirm_reads(&self.fence).await?;
         let reader = Reader::new(self, &owner, who);
         reader.may(request)?;
         Ok(reader)

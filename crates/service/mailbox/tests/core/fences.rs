@@ -1,18 +1,21 @@
 //! What costs an owner a new fence: errors after which a commit may still land, and nothing else.
+//! And what it costs the others of its slot: nothing.
 
-use super::help::{archive, inbox, kind, named, set};
-use crate::support::{World, in_memory, run};
+use super::help::{Session, archive, inbox, kind, named, set};
+use crate::support::{World, in_memory, run, run_with};
 use async_trait::async_trait;
 use base::router::{LocalRouter, Router};
 use base::{AccountId, Kind, Result};
 use contract_blob::{BlobId, Blobs, ByteStream, Collected, Holder, Staged, Upload};
 use contract_control::Fence;
-use contract_directory::Directory;
+use contract_directory::{Directory, DirectoryAdmin};
 use contract_mailbox::request::StoreMode;
-use contract_mailbox::{NewItem, Properties, PropertyName, PropertyValue, SystemFlags, UidSet};
+use contract_mailbox::{
+    NewItem, Principal, Properties, PropertyName, PropertyValue, SystemFlags, UidSet, Write,
+};
 use contract_store::{BodyError, Isolation, StoreError, Transaction};
 use parking_lot::Mutex;
-use service_mailbox::Parts;
+use service_mailbox::{Config, Parts};
 use std::ops::Range;
 use std::sync::Arc;
 use store_memory::CommitFault;
@@ -119,9 +122,8 @@ fn no_request_can_make_an_owner_renew_its_fence() {
         blobs.errors.lock().push(StoreError::Cancelled.into());
         let command =
             base::CommandId { session: base::SessionId(world.env.random.u128()), sequence: 1 };
-        let request =
-            contract_mailbox::Write::Append { folder: inbox(), messages: world.small(2..3).await };
-        let who = contract_mailbox::Principal::Account(account);
+        let request = Write::Append { folder: inbox(), messages: world.small(2..3).await };
+        let who = Principal::Account(account);
         let mailboxes = world.mailboxes();
         let error = mailboxes.write(account, who, command, request.clone()).await.unwrap_err();
         assert_eq!(error.kind, Kind::Unavailable);
@@ -149,5 +151,118 @@ fn a_commit_that_may_land_late_is_shut_out() {
         world.memory().land_late_commits();
         assert_eq!(handle.view(inbox()).await.unwrap().entries().count(), 3);
         world.sound(account).await;
+    });
+}
+
+/// What another mailbox, or the queue, of the same slot does after a commit that may land late.
+async fn neighbour_renews(world: &World, account: AccountId) {
+    let control = &world.node.control;
+    let slot = control.slot_of_account(account);
+    let fence = control.fence(slot).await.unwrap();
+    control.renew(slot, &fence).await.unwrap();
+}
+
+/// A renewal that is stored and of which the node has not been told yet.
+async fn neighbour_is_renewing(world: &World, account: AccountId) {
+    let key = Fence::key(world.node.control.slot_of_account(account));
+    let tx = world.store.begin();
+    let row = tx.get(&key, Isolation::Serializable).await.unwrap().unwrap();
+    let stored =
+        Fence { slot: world.node.control.slot_of_account(account), ..Fence::decode(&row).unwrap() };
+    tx.set(&key, &Fence { renewal: stored.renewal + 1, ..stored }.encode().unwrap());
+    tx.commit().await.unwrap();
+}
+
+/// A slot has many mailboxes and one fence: one that is renewed for the sake of another mailbox
+/// keeps nobody from anything, and no actor has to begin anew.
+#[test]
+fn a_fence_that_a_neighbour_renews_is_taken_over() {
+    run(3, async |world| {
+        let account = world.account("neighbour").await;
+        let mut session = Session::new(&world, account);
+        let append = Write::Append { folder: inbox(), messages: world.small(0..3).await };
+        let command = session.next();
+        session.send(&world.node, command, append).await.unwrap();
+        let delivery =
+            || async { Write::Deliver(Box::new(world.queued(b"Message-ID: <d@x>\r\n\r\n").await)) };
+        let seen = named(SystemFlags::SEEN);
+        let requests = [
+            Write::Append { folder: inbox(), messages: world.small(3..4).await },
+            delivery().await,
+            Write::Store {
+                folder: inbox(),
+                uids: UidSet::all(),
+                mode: StoreMode::Add,
+                flags: seen,
+                unchanged_since: None,
+            },
+            Write::Copy { from: inbox(), uids: set(1, 2), to: archive() },
+        ];
+        for request in requests {
+            for told in [true, false] {
+                match told {
+                    true => neighbour_renews(&world, account).await,
+                    false => neighbour_is_renewing(&world, account).await,
+                }
+                let (command, before) = (session.next(), renewal(&world, account).await);
+                let who = match &request {
+                    Write::Deliver(_) => Principal::Transport,
+                    _ => Principal::Account(account),
+                };
+                let mailboxes = world.mailboxes();
+                mailboxes.write(account, who, command, request.clone()).await.unwrap();
+                assert_eq!(renewal(&world, account).await, before, "it is renewed once more");
+            }
+        }
+        let handle = world.handle(account);
+        assert_eq!(handle.view(inbox()).await.unwrap().entries().count(), 3 + 2 + 1);
+        assert_eq!(handle.view(archive()).await.unwrap().entries().count(), 4);
+        world.sound(account).await;
+    });
+}
+
+/// The same for a job of many transactions, while commits are lost sight of.
+#[test]
+fn a_job_goes_on_under_the_fence_that_a_neighbour_renews() {
+    let config = Config { chunk_messages: 2, ..Config::default() };
+    run_with(4, config, async |world| {
+        let account = world.account("neighbour").await;
+        let handle = world.handle(account);
+        world.fill(&handle, inbox(), 20).await;
+        let mut session = Session::new(&world, account);
+        let command = session.next();
+        let copy = Write::Copy { from: inbox(), uids: UidSet::all(), to: archive() };
+        let before = renewal(&world, account).await;
+        let mut copying = std::pin::pin!(session.send(&world.node, command, copy));
+        let reply = loop {
+            tokio::select! {
+                biased;
+                reply = &mut copying => break reply,
+                () = neighbour_renews(&world, account) => {}
+            }
+        };
+        reply.unwrap();
+        assert!(renewal(&world, account).await > before + 2, "nobody was in its way");
+        assert_eq!(handle.view(archive()).await.unwrap().entries().count(), 20);
+        world.sound(account).await;
+    });
+}
+
+/// Activating and removing a mailbox find the newest fence, too.
+#[test]
+fn a_mailbox_comes_and_goes_while_a_neighbour_renews() {
+    run(5, async |world| {
+        let account = world.account("neighbour").await;
+        neighbour_is_renewing(&world, account).await;
+        let mut session = Session::new(&world, account);
+        let append = Write::Append { folder: inbox(), messages: world.small(0..3).await };
+        let command = session.next();
+        session.send(&world.node, command, append).await.unwrap();
+        world.directory.remove_account(&contract_directory::Actor::System, account).await.unwrap();
+        neighbour_is_renewing(&world, account).await;
+        let command = session.next();
+        let purged =
+            world.mailboxes().write(account, Principal::System, command, Write::Purge).await;
+        purged.unwrap();
     });
 }
