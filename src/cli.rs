@@ -1,7 +1,9 @@
 //! The command line. Nouns and verbs mirror the Exchange cmdlets.
 
+mod cluster;
 mod store;
 
+pub(crate) use cluster::{ClusterVerb, DrillArguments, DrillVerb, NodeJoin, NodeVerb, Rebalance};
 pub(crate) use store::{CertificateVerb, StoreCopy, StoreVerb};
 
 use crate::output::Format;
@@ -23,11 +25,7 @@ pub(crate) enum Command {
     /// Run a complete server for trying things out, on 127.0.0.1 only
     Dev(Dev),
     /// Run a server as its configuration says
-    Serve {
-        /// The configuration file (TOML)
-        #[arg(long)]
-        config: PathBuf,
-    },
+    Serve(Serve),
     /// Look at configuration files
     #[command(subcommand)]
     Config(ConfigVerb),
@@ -49,10 +47,39 @@ pub(crate) enum Command {
     /// Where everything is kept: checking it, moving it
     #[command(subcommand)]
     Store(StoreVerb),
+    /// The nodes of a cluster
+    #[command(subcommand)]
+    Node(NodeVerb),
+    /// The cluster as a whole
+    #[command(subcommand)]
+    Cluster(ClusterVerb),
+    /// Evens out what the nodes of a cluster have to do
+    Rebalance(Rebalance),
+    /// Makes a failure on purpose, and measures what clients notice of it
+    #[command(subcommand)]
+    Drill(DrillVerb),
     /// How a running node is
     Health(Reach),
     /// What administrators changed, newest first
     Audit(Reach),
+}
+
+/// `rialto serve`.
+#[derive(Args, Debug)]
+pub(crate) struct Serve {
+    /// The configuration file (TOML)
+    #[arg(long)]
+    pub config: PathBuf,
+    /// As a node of `rialto dev`: makes its people first, so many `userN` among them
+    #[arg(long, hide = true)]
+    pub dev_mailboxes: Option<u32>,
+    /// Stop, without handing anything over, when the standard input ends: everything stops then
+    #[arg(long, hide = true)]
+    pub while_stdin: bool,
+    /// A deliberate fault, for chaos-tests
+    #[cfg(feature = "mutants")]
+    #[arg(long, value_enum, hide = true)]
+    pub mutant: Option<crate::mutant::Mutant>,
 }
 
 /// `rialto dev`.
@@ -64,15 +91,15 @@ pub(crate) struct Dev {
     /// Ports are this plus the well-known port
     #[arg(long, default_value_t = 10_000)]
     pub ports: u16,
-    /// How many nodes
-    #[arg(long, default_value_t = 1)]
+    /// How many nodes, 1 to 8; several are processes of their own that share a store
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=8))]
     pub nodes: u16,
     /// Makes the mailboxes user1 … userN as well
     #[arg(long, default_value_t = 0)]
     pub mailboxes: u32,
-    /// Which store
-    #[arg(long, value_enum, default_value_t = StoreKind::Embedded)]
-    pub store: StoreKind,
+    /// Which store; where absent, embedded for one node, foundationdb for several
+    #[arg(long, value_enum)]
+    pub store: Option<StoreKind>,
     /// Of FoundationDB: its cluster file; else FDB_CLUSTER_FILE, else the client's default, else a
     /// stand-in is started (tests and development only)
     #[arg(long)]
@@ -87,7 +114,7 @@ pub(crate) struct Dev {
 }
 
 /// Which store.
-#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug, serde::Deserialize)]
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum StoreKind {
     /// On this machine's disk

@@ -17,6 +17,8 @@ pub enum Mutant {
     NoFsync,
     /// Delivers without looking whether it was done before.
     NoDedupe,
+    /// Writes into mailboxes without looking whether they are still this node's.
+    SkipFence,
 }
 
 impl Mutant {
@@ -27,6 +29,7 @@ impl Mutant {
             Mutant::AckBeforeCommit => "ack-before-commit",
             Mutant::NoFsync => "no-fsync",
             Mutant::NoDedupe => "no-dedupe",
+            Mutant::SkipFence => "skip-fence",
         }
     }
 }

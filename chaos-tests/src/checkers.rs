@@ -7,10 +7,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 pub mod acknowledged_once;
+pub mod change_numbers;
 pub mod durable_before_ack;
 pub mod flags;
+pub mod idle_once;
+pub mod linearizable;
 pub mod move_atomic;
 pub mod quota_equals_sum;
+pub mod stale_epoch;
 pub mod store_clean;
 pub mod uids;
 

@@ -150,6 +150,43 @@ impl ImapClient {
         self.command_with(&line, message).await
     }
 
+    /// Begins IDLE (RFC 2177); from then on only [`ImapClient::heard`] may be asked.
+    ///
+    /// # Errors
+    /// If the connection is gone or IDLE is refused.
+    pub async fn begin_idle(&mut self) -> Result<Vec<ServerResponse>> {
+        self.commands += 1;
+        self.write(format!("c{} IDLE\r\n", self.commands).as_bytes()).await?;
+        let mut before = Vec::new();
+        loop {
+            match self.response().await? {
+                ServerResponse::Continuation(_) => return Ok(before),
+                ServerResponse::Status { tag: Some(_), status, text, .. } => {
+                    let text = String::from_utf8_lossy(&text).into_owned();
+                    return Err(Failure(format!("IDLE: {} {text}", status.name())));
+                }
+                other => before.push(other),
+            }
+        }
+    }
+
+    /// The next response while nothing is asked, however long that takes.
+    ///
+    /// # Errors
+    /// If the connection is gone.
+    pub async fn heard(&mut self) -> Result<ServerResponse> {
+        loop {
+            match self.responses.next(&mut self.input) {
+                Ok(Some(response)) => return Ok(response),
+                Ok(None) => {}
+                Err(error) => return Err(Failure(format!("{error}"))),
+            }
+            if self.stream.read_buf(&mut self.input).await? == 0 {
+                return Err(Failure::from("the server closed the connection"));
+            }
+        }
+    }
+
     /// Says goodbye; nobody minds if the server is gone.
     pub async fn logout(mut self) {
         let _ = self.command("LOGOUT").await;

@@ -45,6 +45,18 @@ pub enum Change {
 }
 
 impl Change {
+    /// The message that it concerns.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        match self {
+            Change::Append(_, id, _)
+            | Change::Store(_, id, _)
+            | Change::Copy(_, _, id)
+            | Change::Move(_, _, id)
+            | Change::Expunge(_, id) => id,
+        }
+    }
+
     /// Makes the change on a shelf.
     pub fn apply(&self, shelf: &mut Shelf) {
         match self {
@@ -73,10 +85,20 @@ pub struct Shelved {
     pub shelf: Shelf,
     /// The change that was under way when the connection died.
     pub pending: Option<Change>,
+    /// Changes that were under way when earlier connections died, and whose messages nobody has
+    /// touched since: each was made or not, and may even be made late.
+    pub doubts: Vec<Change>,
     /// The bytes of the messages by id.
     pub bytes: BTreeMap<String, Bytes>,
     /// UIDs that the server told (APPENDUID): place, UIDVALIDITY, UID, id.
     pub told_uids: Vec<(Place, u64, u64, String)>,
+}
+
+impl Shelved {
+    /// All changes of which the session does not know whether they were made.
+    pub fn in_doubt(&self) -> impl Iterator<Item = &Change> {
+        self.pending.iter().chain(&self.doubts)
+    }
 }
 
 /// The knowledge of all clients of a run.
@@ -90,6 +112,14 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// Notes what became of a message, whatever that was; [`Ledger::note_sent`] judges it, too.
+    pub fn record(&self, sent: Sent) {
+        if sent.fate == Fate::Acknowledged {
+            self.count();
+        }
+        hold(&self.sent).push(sent);
+    }
+
     /// Notes what became of a message.
     pub fn note_sent(&self, sent: Sent) {
         match &sent.fate {

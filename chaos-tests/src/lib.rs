@@ -13,11 +13,16 @@
 // This program drives real processes in real time; the rules for servers do not concern it.
 #![allow(clippy::disallowed_methods)]
 
+pub mod admin;
 pub mod binary;
 pub mod checkers;
+pub mod cluster;
 pub mod failure;
 pub mod fault;
+pub mod figures;
+pub mod history;
 pub mod imap;
+pub mod journal;
 pub mod ledger;
 pub mod message;
 pub mod net;
@@ -26,7 +31,9 @@ pub mod ports;
 pub mod random;
 pub mod roundtrip;
 pub mod scenario;
+pub mod schedule;
 pub mod smtp;
 pub mod standin;
+pub mod switch;
 pub mod workload;
 pub mod world;

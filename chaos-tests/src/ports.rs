@@ -6,11 +6,17 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The well-known ports of `rialto dev`.
-pub const WELL_KNOWN: [u16; 13] =
-    [25, 587, 465, 143, 993, 110, 995, 80, 443, 4190, 8443, 9090, STANDIN];
+pub const WELL_KNOWN: [u16; 15] =
+    [25, 587, 465, 143, 993, 110, 995, 80, 443, 4190, LINKS, BEHIND_SWITCH, 8443, 9090, STANDIN];
+
+/// Where a node of a cluster listens for the links of the others.
+pub const LINKS: u16 = 7400;
 
 /// That of the stand-in for FoundationDB.
 pub const STANDIN: u16 = 4500;
+
+/// Where a node listens for its links when its own port is the switch's.
+pub const BEHIND_SWITCH: u16 = 7401;
 
 /// What a node's ports are apart from those of the one before.
 pub const NODE_STEP: u16 = 1000;

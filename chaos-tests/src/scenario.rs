@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 pub mod bulk_kill;
+pub mod cluster;
 pub mod disk_full;
 pub mod durability;
 pub mod frozen;
@@ -49,14 +50,25 @@ impl Tier {
     }
 }
 
-/// The seed of the environment (`RIALTO_SEED`), or a fresh one.
+/// The seed of the environment (`RIALTO_SEED`): a number, or `random` for a fresh one. Without it
+/// always the same, so that a run depends on luck as little as it can.
+///
+/// # Panics
+/// Where it is neither.
 #[must_use]
 pub fn seed_from_env() -> u64 {
-    let given = std::env::var("RIALTO_SEED").ok().and_then(|text| text.parse().ok());
-    given.unwrap_or_else(|| {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        since.map_or(1, |since| u64::from(since.subsec_micros()))
-    })
+    let told = std::env::var("RIALTO_SEED").unwrap_or_default();
+    match told.trim() {
+        "" => 1,
+        "random" => {
+            let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+            since.map_or(1, |since| u64::from(since.subsec_micros()))
+        }
+        number => match number.parse() {
+            Ok(seed) => seed,
+            Err(_) => panic!("RIALTO_SEED={told}: neither a number nor `random`"),
+        },
+    }
 }
 
 /// What is there now, with what the ledger says.
@@ -73,9 +85,9 @@ async fn gather(world: &World, endpoint: &Endpoint, ledger: &Ledger) -> Result<E
 
 /// The checkers that ask the node.
 async fn ask(world: &World, evidence: &Evidence) -> Result<Vec<Violation>> {
-    let mut violations = store_clean::check(world).await?;
+    let mut violations = store_clean::check(&world.doors(), &world.log()).await?;
     for (user, mailbox) in &evidence.mailboxes {
-        violations.extend(quota_equals_sum::check(world, user, mailbox).await?);
+        violations.extend(quota_equals_sum::check(&world.doors(), user, mailbox).await?);
     }
     Ok(violations)
 }

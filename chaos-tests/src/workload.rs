@@ -1,14 +1,37 @@
 //! The load: senders over all three SMTP doors, and IMAP sessions that append, flag, copy, move
 //! and expunge in folders of their own. All of it is noted in the ledger.
 
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::ledger::Ledger;
 use crate::net::Endpoint;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
+pub mod idler;
+pub mod register;
+pub mod roaming;
 mod sender;
 mod shelver;
+pub mod tally;
+
+/// Why a session cannot go on as it was.
+#[derive(Debug, Clone)]
+pub enum Stop {
+    /// The connection broke, or nothing came for too long.
+    Broken(Failure),
+    /// The server said NO.
+    Refused(Failure),
+    /// The server said something that cannot be.
+    Wrong(Failure),
+}
+
+impl Stop {
+    fn into_failure(self) -> Failure {
+        match self {
+            Stop::Broken(failure) | Stop::Refused(failure) | Stop::Wrong(failure) => failure,
+        }
+    }
+}
 
 /// How much load.
 #[derive(Debug, Clone)]

@@ -9,6 +9,7 @@
 //! The directory stays where a scenario fails and goes where it passes. Nodes are killed by their
 //! own process id, never by name.
 
+use crate::admin::Admin;
 use crate::binary::{self, Mutant};
 use crate::failure::{Failure, Result};
 use crate::fault;
@@ -22,8 +23,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::{sleep, timeout};
 
@@ -263,12 +263,7 @@ impl World {
     /// # Errors
     /// If it does not answer.
     pub async fn is_ready(&self) -> Result<bool> {
-        let stream = TcpStream::connect(("127.0.0.1", self.base + 9090)).await?;
-        match http_get(stream, "/readyz").await {
-            Ok(_) => Ok(true),
-            Err(error) if error.0.contains(" 503 ") => Ok(false),
-            Err(error) => Err(error),
-        }
+        self.doors().is_ready().await
     }
 
     /// The process id of the node; under a wrapper, that of the wrapper's child.
@@ -322,14 +317,18 @@ impl World {
         named.into_iter().chain((1..=self.options.mailboxes).map(|n| format!("user{n}"))).collect()
     }
 
+    /// How to ask the node how it is.
+    #[must_use]
+    pub fn doors(&self) -> Admin {
+        Admin::new(self.data.join("rialto.sock"), self.base)
+    }
+
     /// Asks the administration over its socket.
     ///
     /// # Errors
     /// If the node does not answer, or refuses.
     pub async fn admin(&self, path: &str) -> Result<Value> {
-        let stream = UnixStream::connect(self.data.join("rialto.sock")).await?;
-        let body = http_get(stream, path).await?;
-        serde_json::from_slice(&body).map_err(|error| Failure(format!("{path}: {error}")))
+        self.doors().get(path).await
     }
 
     /// The sum of a counter over its labels; 0 where it was never counted.
@@ -337,10 +336,7 @@ impl World {
     /// # Errors
     /// If the node does not answer.
     pub async fn metric(&self, name: &str) -> Result<f64> {
-        let stream = TcpStream::connect(("127.0.0.1", self.base + 9090)).await?;
-        let body = http_get(stream, "/metrics").await?;
-        let text = String::from_utf8_lossy(&body).into_owned();
-        Ok(text.lines().filter_map(|line| sample(line, name)).sum())
+        self.doors().metric(name).await
     }
 
     /// Waits until nothing waits for delivery.
@@ -348,17 +344,7 @@ impl World {
     /// # Errors
     /// If the queue does not empty in time; with what is left.
     pub async fn wait_for_empty_queue(&self) -> Result<()> {
-        let begun = Instant::now();
-        loop {
-            let queue = self.admin("/api/v1/queue").await?;
-            if queue.as_array().is_some_and(Vec::is_empty) {
-                return Ok(());
-            }
-            if begun.elapsed() > PATIENCE {
-                return Err(Failure(format!("the queue does not empty: {queue:.2000}")));
-            }
-            sleep(Duration::from_millis(50)).await;
-        }
+        self.doors().wait_for_empty_queue().await
     }
 
     /// The run passed: its directory is not needed any more.
@@ -380,47 +366,5 @@ impl Drop for World {
         } else {
             eprintln!("chaos: the run's directory is {}", self.dir.display());
         }
-    }
-}
-
-/// The value of a line of the exposition format if it is of this metric.
-fn sample(line: &str, name: &str) -> Option<f64> {
-    let rest = line.strip_prefix(name)?;
-    let value = match rest.strip_prefix('{') {
-        Some(labelled) => labelled.rsplit_once('}')?.1,
-        None => rest.strip_prefix(' ')?,
-    };
-    value.trim().parse().ok()
-}
-
-async fn http_get<S>(mut stream: S, path: &str) -> Result<Vec<u8>>
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
-{
-    let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
-    stream.write_all(request.as_bytes()).await?;
-    let mut answer = Vec::new();
-    timeout(PATIENCE, stream.read_to_end(&mut answer)).await??;
-    let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
-    let end = end.ok_or_else(|| Failure::from("no HTTP answer"))?;
-    let head = String::from_utf8_lossy(&answer[..end]).into_owned();
-    let body = answer.split_off(end + 4);
-    match head.split(' ').nth(1) {
-        Some("200") => Ok(body),
-        _ => Err(Failure(format!("{path}: {head}: {}", String::from_utf8_lossy(&body)))),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn samples_are_found_by_their_whole_name() {
-        let check = |line: &str, expected: Option<f64>| assert_eq!(sample(line, "a_b"), expected);
-        check("a_b 3", Some(3.0));
-        check("a_b{x=\"}\"} 4", Some(4.0));
-        check("a_b_c 5", None);
-        check("# TYPE a_b counter", None);
     }
 }

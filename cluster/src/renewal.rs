@@ -5,7 +5,7 @@
 //! refused for ever. So such a slot is in doubt, and its next user renews it once more: that takes
 //! up what has landed, and shuts out what has not.
 
-use base::{BootId, Error, Kind, Result, Slot};
+use base::{BootId, Error, Kind, Result};
 use contract_control::Fence;
 use contract_store::{Attempt, Body, BodyError, Isolation, Transaction};
 use futures::future::BoxFuture;
@@ -30,40 +30,52 @@ impl Known {
     }
 }
 
+/// Where a node keeps its fences.
+pub(crate) trait Knowns: Sync {
+    /// Changes what is known of a fence, if it is still held: another renewal of it is, another
+    /// epoch or boot is not.
+    fn change(&self, fence: &Fence, change: &mut dyn FnMut(&mut Known));
+}
+
+/// By slot number.
+impl Knowns for RwLock<Vec<Known>> {
+    fn change(&self, fence: &Fence, change: &mut dyn FnMut(&mut Known)) {
+        if let Some(known) = self.write().get_mut(usize::from(fence.slot.number())) {
+            change(known);
+        }
+    }
+}
+
 /// A renewal under way; dropped before it has succeeded, it leaves a doubt.
-pub(crate) struct Renewing<'a> {
-    fences: &'a RwLock<Vec<Known>>,
-    slot: Slot,
+pub(crate) struct Renewing<'a, K: Knowns> {
+    fences: &'a K,
+    fence: Fence,
     /// The doubts that were there when it began, which its success settles.
     settles: u32,
     succeeded: bool,
 }
 
-impl<'a> Renewing<'a> {
-    pub(crate) fn new(fences: &'a RwLock<Vec<Known>>, slot: Slot, known: &Known) -> Self {
-        Self { fences, slot, settles: known.doubts, succeeded: false }
+impl<'a, K: Knowns> Renewing<'a, K> {
+    pub(crate) fn new(fences: &'a K, known: &Known) -> Self {
+        Self { fences, fence: known.fence, settles: known.doubts, succeeded: false }
     }
 
     pub(crate) fn succeeded(mut self, new: &Fence) {
         self.succeeded = true;
-        self.with(|known, settles| {
+        let settles = self.settles;
+        self.fences.change(&self.fence, &mut |known| {
             // Two renewals may come back in either order.
             known.fence.renewal = known.fence.renewal.max(new.renewal);
             known.doubts = known.doubts.saturating_sub(settles);
         });
     }
-
-    fn with(&self, change: impl FnOnce(&mut Known, u32)) {
-        if let Some(known) = self.fences.write().get_mut(usize::from(self.slot.number())) {
-            change(known, self.settles);
-        }
-    }
 }
 
-impl Drop for Renewing<'_> {
+impl<K: Knowns> Drop for Renewing<'_, K> {
     fn drop(&mut self) {
         if !self.succeeded {
-            self.with(|known, _| known.doubts = known.doubts.saturating_add(1));
+            let doubt = &mut |known: &mut Known| known.doubts = known.doubts.saturating_add(1);
+            self.fences.change(&self.fence, doubt);
         }
     }
 }

@@ -111,7 +111,7 @@ impl Control for SingleNode {
             return Err(Error::internal(format!("the fence of {} for {slot}", old.slot)));
         }
         let known = self.known(slot)?;
-        let renewing = Renewing::new(&self.fences, slot, &known);
+        let renewing = Renewing::new(&self.fences, &known);
         let renewal = Renewal { old: *old, always: known.is_in_doubt() };
         match transact(&self.store, renewal).await {
             Ok(new) => {

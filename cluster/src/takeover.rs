@@ -6,7 +6,8 @@
 //! carries this boot is left as it is.
 
 use crate::installation::Installation;
-use base::{BootId, Epoch, Error, NodeId, Slot};
+use crate::member::ClusterRow;
+use base::{BootId, Epoch, Error, Kind, NodeId, Slot};
 use contract_control::Fence;
 use contract_store::{
     AtomicOp, Attempt, Body, BodyError, Isolation, KeyRange, RangeRead, Transaction,
@@ -43,10 +44,17 @@ impl Body<Taken> for Takeover {
 
 impl Takeover {
     async fn take(&self, tx: &dyn Transaction) -> Result<Taken, BodyError> {
-        let (row, stored) = futures::try_join!(
+        let (row, cluster, stored) = futures::try_join!(
             async { Ok(tx.get(&Installation::key(), Isolation::Serializable).await?) },
+            async { Ok(tx.get(&ClusterRow::key(), Isolation::Serializable).await?) },
             stored_fences(tx),
         )?;
+        if let Some(row) = cluster {
+            let text = "The store belongs to a cluster: this node cannot serve it alone";
+            let cluster = ClusterRow::decode(&row)?;
+            let error = Error::new(Kind::CannotChange, text);
+            return Err(error.detail(format!("{:032x}", cluster.cluster_id)).into());
+        }
         let installation = match row {
             Some(row) => Installation::decode(&row)?,
             None => {
@@ -103,7 +111,7 @@ pub(crate) fn takeover_count(row: Option<&[u8]>) -> Result<u64, Error> {
 }
 
 /// All fence rows, by slot.
-async fn stored_fences(tx: &dyn Transaction) -> Result<Vec<Option<Fence>>, BodyError> {
+pub(crate) async fn stored_fences(tx: &dyn Transaction) -> Result<Vec<Option<Fence>>, BodyError> {
     let mut fences = vec![None; usize::from(Slot::COUNT)];
     let mut next = Some(RangeRead::all(&KeyRange::prefix(b"F")));
     while let Some(read) = next {

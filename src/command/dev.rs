@@ -1,12 +1,15 @@
 //! `rialto dev`: a complete server for a newcomer and for tests, on 127.0.0.1 only.
 
+mod nodes;
 mod standin;
 mod store;
 
+pub(super) use nodes::NodeFiles;
+
 use crate::cli::Dev;
 use crate::node::{
-    Health, Limits, ListenerSection, Node, NodeConfig, NodeSection, Protocol, StopSignals,
-    StoreSection, TlsFiles, certificates,
+    ClusterSection, Health, Limits, ListenerSection, Node, NodeConfig, NodeSection, Parting,
+    Protocol, StopSignals, StoreSection, TlsFiles, WEIGHT, certificates,
 };
 use crate::output::say;
 use access_listener::TlsMode;
@@ -15,6 +18,7 @@ use base::{Address, Error, Result};
 use contract_directory::{AccountKind, NewAccount, Role, Secret};
 use service_directory::Bootstrap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 /// The domain of every mailbox here.
 const DOMAIN: &str = "rialto.test";
@@ -24,6 +28,15 @@ const PASSWORD: &str = "rialto-dev";
 
 /// The highest base of ports: with 9090 added it is still below the ephemeral range.
 const PORTS_MAX: u16 = 20_000;
+
+/// What a node's ports are apart from those of the one before.
+const NODE_STEP: u16 = 1_000;
+
+/// The same for the last of several nodes, in which the step of each is added.
+const LAST_PORTS_MAX: u16 = 23_000;
+
+/// Where the links of nodes arrive.
+const LINK_PORT: u16 = 7_400;
 
 /// What listens: name, well-known port, protocol, TLS.
 const LISTENERS: [(&str, u16, Protocol, TlsMode); 5] = [
@@ -38,33 +51,51 @@ const LISTENERS: [(&str, u16, Protocol, TlsMode); 5] = [
 const FILTER: &str = "warn";
 
 pub(super) async fn run(dev: Dev) -> Result<()> {
-    if dev.nodes != 1 {
-        let text = "Several nodes need a store they can share, which this version does not have; \
-                    start with --nodes 1";
-        return Err(Error::invalid(text));
-    }
-    if dev.ports > PORTS_MAX {
-        return Err(Error::invalid(format!("--ports: at most {PORTS_MAX}")));
+    let last = (dev.nodes - 1) * NODE_STEP;
+    let most = PORTS_MAX.min(LAST_PORTS_MAX - last);
+    if dev.ports > most {
+        return Err(Error::invalid(format!("--ports: at most {most}")));
     }
     init_logging(LogFormat::Text, FILTER)?;
     let files = certificates::ensure(&dev.data, DOMAIN)?;
     let mut signals = StopSignals::note()?;
+    if dev.nodes > 1 {
+        return nodes::run(&dev, files, signals).await;
+    }
     let store = store::choose(&dev).await?;
-    let node = Node::start(config(&dev, files, store.section)).await?;
-    node.directory.bootstrap(first_accounts(&dev)?).await?;
+    let node = Node::start(config(&dev, Place::Alone, files, store.section)).await?;
+    node.directory.bootstrap(first_accounts(dev.mailboxes)).await?;
     introduce(&dev, &store.words);
     say("rialto: ready");
     signals.wait().await;
     say("rialto: stopping");
-    let stopped = node.stop().await;
+    let stopped = node.stop(Parting::HandOver).await;
     if let Some(standin) = store.standin {
         standin.stop().await;
     }
     stopped
 }
 
-fn config(dev: &Dev, files: TlsFiles, store: StoreSection) -> NodeConfig {
-    let address = |port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, dev.ports + port));
+/// Which node a configuration is for.
+enum Place {
+    /// The only one, in the data directory itself.
+    Alone,
+    /// One of several, in a directory of its own below it.
+    Member {
+        /// Counted from 0.
+        number: u16,
+        /// Its data directory, absolute.
+        data: PathBuf,
+    },
+}
+
+fn config(dev: &Dev, place: Place, files: TlsFiles, store: StoreSection) -> NodeConfig {
+    let (number, data, is_member) = match place {
+        Place::Alone => (0, dev.data.clone(), false),
+        Place::Member { number, data } => (number, data, true),
+    };
+    let base = dev.ports + number * NODE_STEP;
+    let address = |port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, base + port));
     let listeners = LISTENERS
         .iter()
         .map(|(name, port, protocol, tls)| ListenerSection {
@@ -77,15 +108,17 @@ fn config(dev: &Dev, files: TlsFiles, store: StoreSection) -> NodeConfig {
             per_network_max: None,
         })
         .collect();
+    let cluster = ClusterSection { listen: address(LINK_PORT), address: None, weight: WEIGHT };
     NodeConfig {
         node: NodeSection {
-            name: "node-0".into(),
-            host_name: format!("node-0.{DOMAIN}"),
-            data: dev.data.clone(),
+            name: format!("node-{number}"),
+            host_name: format!("node-{number}.{DOMAIN}"),
+            data,
         },
         store,
         tls: Some(files),
         health: Some(Health { address: address(9090) }),
+        cluster: is_member.then_some(cluster),
         // Everybody is on this machine, so limits per source would only be in the way of tests.
         limits: Limits { loopback_exempt: true, submissions_per_minute: None },
         listeners,
@@ -96,9 +129,9 @@ fn config(dev: &Dev, files: TlsFiles, store: StoreSection) -> NodeConfig {
 }
 
 /// The people of a new installation.
-fn first_accounts(dev: &Dev) -> Result<Bootstrap> {
+pub(super) fn first_accounts(mailboxes: u32) -> Bootstrap {
     let names = ["admin", "alice", "bob", "carol"].map(str::to_owned);
-    let users = (1..=dev.mailboxes).map(|number| format!("user{number}"));
+    let users = (1..=mailboxes).map(|number| format!("user{number}"));
     let accounts = names
         .into_iter()
         .chain(users)
@@ -111,7 +144,7 @@ fn first_accounts(dev: &Dev) -> Result<Bootstrap> {
             quota: None,
         })
         .collect();
-    Ok(Bootstrap { domain: DOMAIN.into(), accounts })
+    Bootstrap { domain: DOMAIN.into(), accounts }
 }
 
 fn capitalised(name: &str) -> String {
@@ -122,15 +155,7 @@ fn capitalised(name: &str) -> String {
 /// Tells who can sign in where.
 fn introduce(dev: &Dev, store: &str) {
     let port = |port: u16| dev.ports + port;
-    say("Rialto for trying things out. Everything listens on 127.0.0.1 only.");
-    say(format!("  data          {}", dev.data.display()));
-    say(format!("  store         {store}"));
-    say(format!("  certificates  signed by {}", dev.data.join(certificates::CA_FILE).display()));
-    say(format!("  mailboxes     admin, alice, bob, carol @{DOMAIN}"));
-    if dev.mailboxes > 0 {
-        say(format!("                user1 … user{} @{DOMAIN}", dev.mailboxes));
-    }
-    say(format!("  password      {PASSWORD} (every mailbox)"));
+    introduce_all(dev, store);
     say(format!(
         "  send          SMTP {} (STARTTLS), {} (TLS); from other servers {}",
         port(587),
@@ -141,4 +166,17 @@ fn introduce(dev: &Dev, store: &str) {
     say(format!("  watch         http://127.0.0.1:{}/readyz and /metrics", port(9090)));
     let data = dev.data.display();
     say(format!("  administer    rialto mailbox get --data {data}    (and domain, group, queue)"));
+}
+
+/// What does not depend on the node.
+fn introduce_all(dev: &Dev, store: &str) {
+    say("Rialto for trying things out. Everything listens on 127.0.0.1 only.");
+    say(format!("  data          {}", dev.data.display()));
+    say(format!("  store         {store}"));
+    say(format!("  certificates  signed by {}", dev.data.join(certificates::CA_FILE).display()));
+    say(format!("  mailboxes     admin, alice, bob, carol @{DOMAIN}"));
+    if dev.mailboxes > 0 {
+        say(format!("                user1 … user{} @{DOMAIN}", dev.mailboxes));
+    }
+    say(format!("  password      {PASSWORD} (every mailbox)"));
 }

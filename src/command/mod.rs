@@ -1,11 +1,14 @@
 //! What each verb does: one file per noun.
 
 mod certificate;
+mod cluster;
 mod config;
 mod dev;
 mod domain;
+mod drill;
 mod group;
 mod mailbox;
+mod node;
 mod queue;
 mod serve;
 mod store;
@@ -24,7 +27,7 @@ use serde_json::Value;
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     match arguments.command {
         Command::Dev(dev) => dev::run(dev).await,
-        Command::Serve { config } => serve::run(&config).await,
+        Command::Serve(serve) => serve::run(serve).await,
         Command::Config(verb) => config::run(verb),
         Command::Mailbox(verb) => mailbox::run(verb).await,
         Command::Domain(verb) => domain::run(verb).await,
@@ -32,6 +35,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         Command::Queue(verb) => queue::run(verb).await,
         Command::Certificate(verb) => certificate::run(verb).await,
         Command::Store(verb) => store::run(verb).await,
+        Command::Node(verb) => node::run(verb).await,
+        Command::Cluster(verb) => cluster::run(verb).await,
+        Command::Rebalance(rebalance) => cluster::rebalance(&rebalance.change).await,
+        Command::Drill(verb) => drill::run(verb).await,
         Command::Health(reach) => ask(&reach, "/api/v1/health").await,
         Command::Audit(reach) => ask(&reach, "/api/v1/audit").await,
     }

@@ -15,6 +15,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use toml::de::{DeTable, DeValue};
 
+/// The greatest share of the slots that a node may ask for.
+const WEIGHT_MAX: u32 = 10_000;
+
+/// The longest name of a node in a cluster.
+const NAME_BYTES_MAX: usize = 64;
+
 /// Something that is wrong.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
@@ -61,6 +67,7 @@ impl NodeConfig {
         checker.node();
         checker.store();
         checker.tls(now);
+        checker.cluster();
         checker.listeners();
         checker.problems
     }
@@ -140,6 +147,41 @@ impl Checker<'_> {
         }
     }
 
+    fn cluster(&mut self) {
+        let config = self.config;
+        let Some(section) = &config.cluster else {
+            return;
+        };
+        let path = |key| [Step::Key("cluster"), Step::Key(key)];
+        if config.store.kind != StoreKind::Foundationdb {
+            let text = "the nodes of a cluster share their store: [store] must have kind = \
+                        \"foundationdb\"";
+            self.add(&[Step::Key("cluster")], true, text);
+        }
+        let (listen, advertised) = (section.listen, section.advertised());
+        if advertised.ip().is_unspecified() || advertised.port() == 0 {
+            let key = if section.address.is_some() { "address" } else { "listen" };
+            let text = format!(
+                "the other nodes cannot reach {advertised}: give the node's own with \"address\""
+            );
+            self.add(&path(key), true, text);
+        }
+        if !(1..=WEIGHT_MAX).contains(&section.weight) {
+            self.add(&path("weight"), true, format!("1 to {WEIGHT_MAX}"));
+        }
+        if let Some(other) = config.listeners.iter().find(|other| other.address == listen) {
+            let text = format!("listener \"{}\" listens on {listen}, too", other.name);
+            self.add(&path("listen"), true, text);
+        }
+        if config.health.as_ref().is_some_and(|health| health.address == listen) {
+            self.add(&path("listen"), true, format!("[health] listens on {listen}, too"));
+        }
+        if self.config.node.name.len() > NAME_BYTES_MAX {
+            let text = format!("at most {NAME_BYTES_MAX} bytes in a cluster");
+            self.add(&[Step::Key("node"), Step::Key("name")], true, text);
+        }
+    }
+
     fn listeners(&mut self) {
         let config = self.config;
         for (place, listener) in config.listeners.iter().enumerate() {
@@ -201,147 +243,4 @@ fn line_of(file: &ConfigFile, path: &[Step<'_>]) -> Option<usize> {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use crate::node::certificate::testing;
-
-    const NODE: &str = "[node]\nname = \"n\"\nhost_name = \"h.example\"\ndata = \"/nowhere/x\"\n";
-
-    /// Lines that begin so are reported, and nothing else. `FILE` stands for the file's name.
-    #[track_caller]
-    fn check(text: &str, expected: &[&str]) {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("rialto.toml");
-        std::fs::write(&path, text).unwrap();
-        let problems = match NodeConfig::read(&path) {
-            Ok(config) => config.problems(testing::NOW),
-            Err(error) => {
-                assert_eq!(expected.len(), 1, "{error}");
-                assert!(error.text.contains(expected[0]), "{error} does not tell {expected:?}");
-                return;
-            }
-        };
-        let name = path.display().to_string();
-        let found: Vec<_> = problems.iter().map(|p| p.to_string().replace(&name, "FILE")).collect();
-        assert_eq!(found.len(), expected.len(), "{found:#?}");
-        for (found, expected) in found.iter().zip(expected) {
-            assert!(found.starts_with(expected), "{found} instead of {expected}");
-        }
-    }
-
-    fn listener(protocol: &str, address: &str, tls: &str) -> String {
-        format!(
-            "[[listener]]\nname = \"l\"\naddress = \"{address}\"\nprotocol = \"{protocol}\"\n\
-             tls = \"{tls}\"\n"
-        )
-    }
-
-    #[test]
-    fn mistakes_are_named_with_file_line_and_key() {
-        check(NODE, &[]);
-        check(&format!("{NODE}speed = 9\n"), &["line 5"]);
-        check("[node]\nname = 1\n", &["line 2"]);
-        let implicit = listener("imap", "127.0.0.1:993", "implicit");
-        check(
-            &format!("{NODE}{implicit}"),
-            &["FILE:9: listener[0].tls: listener \"l\" needs a certificate"],
-        );
-        let plain = listener("smtp", "127.0.0.1:25", "none");
-        check(
-            &format!("{NODE}{plain}{plain}"),
-            &["FILE:12: listener[1].address: listener \"l\" listens on 127.0.0.1:25 already"],
-        );
-        check(&NODE.replace("h.example", ""), &["FILE:3: node.host_name: "]);
-    }
-
-    #[test]
-    fn passwords_are_taken_in_clear_on_this_machine_only() {
-        for protocol in ["submission", "imap"] {
-            for address in ["0.0.0.0:1", "192.0.2.1:1", "[::]:1", "[2001:db8::1]:1"] {
-                let clear = listener(protocol, address, "none");
-                check(
-                    &format!("{NODE}{clear}"),
-                    &["FILE:9: listener[0].tls: listener \"l\" would"],
-                );
-            }
-            for address in ["127.0.0.1:1", "127.8.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
-                check(&format!("{NODE}{}", listener(protocol, address, "none")), &[]);
-            }
-        }
-        check(&format!("{NODE}{}", listener("smtp", "0.0.0.0:25", "none")), &[]);
-    }
-
-    #[test]
-    fn stores_have_their_own_options() {
-        check(&format!("{NODE}[store]\nkind = \"embedded\"\n"), &[]);
-        check(
-            &format!("{NODE}[store]\nkind = \"embedded\"\nkey_prefix = \"x\"\nlibrary = \"y\"\n"),
-            &["FILE:7: store.key_prefix: only with", "FILE:8: store.library: only with"],
-        );
-        check(&format!("{NODE}[store]\nkind = \"foundationdb\"\nkey_prefix = \"x\"\n"), &[]);
-        check(
-            &format!("{NODE}[store]\nkind = \"foundationdb\"\ncluster_file = \"/no/where\"\n"),
-            &["FILE:7: store.cluster_file: /no/where is no file"],
-        );
-        check(&format!("{NODE}[store]\nkind = \"sqlite\"\n"), &["unknown variant `sqlite`"]);
-    }
-
-    #[test]
-    fn data_directories_have_short_names_and_are_private() {
-        let long = format!("/{}", "x".repeat(100));
-        check(&NODE.replace("/nowhere/x", &long), &["FILE:4: node.data: the path of the admin"]);
-        let dir = tempfile::tempdir().unwrap();
-        let text = NODE.replace("/nowhere/x", &dir.path().display().to_string());
-        let set_mode = |mode| {
-            let permissions = std::fs::Permissions::from_mode(mode);
-            std::fs::set_permissions(dir.path(), permissions).unwrap();
-        };
-        set_mode(0o700);
-        check(&text, &[]);
-        set_mode(0o750);
-        check(&text, &["FILE:4: node.data: "]);
-    }
-
-    #[test]
-    fn certificates_are_read_and_understood() {
-        let dir = tempfile::tempdir().unwrap();
-        let at = |name: &str| dir.path().join(name).display().to_string();
-        testing::write(dir.path(), "good", 0, 90);
-        testing::write(dir.path(), "other", 0, 90);
-        testing::write(dir.path(), "old", -90, -1);
-        testing::write(dir.path(), "early", 1, 90);
-        testing::write(dir.path(), "soon", -80, 5);
-        std::fs::write(at("text.pem"), "no certificate\n").unwrap();
-        let with = |certificate: &str, key: &str| {
-            let (certificate, key) = (at(certificate), at(key));
-            format!("{NODE}[tls]\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n")
-        };
-        check(&with("good.pem", "good.key"), &[]);
-        check(&with("none.pem", "good.key"), &["FILE:6: tls.certificate: "]);
-        check(&with("good.pem", "none.key"), &["FILE:7: tls.key: "]);
-        check(&with("text.pem", "good.key"), &["FILE:6: tls.certificate: "]);
-        check(&with("good.pem", "text.pem"), &["FILE:7: tls.key: "]);
-        check(&with("good.pem", "other.key"), &["FILE:7: tls.key: "]);
-        let old = "FILE:6: tls.certificate: it has run out on ";
-        check(&with("old.pem", "old.key"), &[old]);
-        check(&with("early.pem", "early.key"), &["FILE:6: tls.certificate: it is good from "]);
-        check(&with("soon.pem", "soon.key"), &["FILE:6: tls.certificate: it will run out in 5 d"]);
-    }
-
-    /// An old certificate is better than no server; a wrong key serves nobody.
-    #[test]
-    fn a_node_starts_with_what_works() {
-        let dir = tempfile::tempdir().unwrap();
-        testing::write(dir.path(), "old", -90, -1);
-        testing::write(dir.path(), "good", 0, 90);
-        let config = |certificate: &str, key: &str| {
-            let (certificate, key) = (dir.path().join(certificate), dir.path().join(key));
-            let tls = format!("[tls]\ncertificate = {certificate:?}\nkey = {key:?}\n");
-            let path = dir.path().join("rialto.toml");
-            std::fs::write(&path, format!("{NODE}{tls}")).unwrap();
-            NodeConfig::read(&path).unwrap()
-        };
-        config("old.pem", "old.key").check(testing::NOW).unwrap();
-        config("good.pem", "old.key").check(testing::NOW).unwrap_err();
-    }
-}
+mod tests;

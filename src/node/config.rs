@@ -5,12 +5,12 @@ use super::store::StorePlace;
 use crate::cli::StoreKind;
 use access_listener::{ListenerConfig, TlsMode};
 use base::{Error, Result};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// A node's configuration.
-#[derive(Deserialize, Debug)]
+#[derive(Deserialize, Serialize, Debug)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NodeConfig {
     /// The node.
@@ -22,11 +22,13 @@ pub(crate) struct NodeConfig {
     pub tls: Option<TlsFiles>,
     /// The health and metrics port.
     pub health: Option<Health>,
+    /// Its cluster; alone where absent.
+    pub cluster: Option<ClusterSection>,
     /// Limits.
     #[serde(default)]
     pub limits: Limits,
     /// What it listens on.
-    #[serde(rename = "listener", default)]
+    #[serde(rename = "listener", default, skip_serializing_if = "Vec::is_empty")]
     pub listeners: Vec<ListenerSection>,
     /// The file that it was read from.
     #[serde(skip)]
@@ -47,7 +49,7 @@ pub(crate) struct ConfigFile {
 }
 
 /// `[node]`.
-#[derive(Deserialize, Debug)]
+#[derive(Deserialize, Serialize, Debug)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NodeSection {
     /// For logs.
@@ -59,7 +61,7 @@ pub(crate) struct NodeSection {
 }
 
 /// `[store]`.
-#[derive(Deserialize, Debug)]
+#[derive(Deserialize, Serialize, Debug)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StoreSection {
     /// Which store.
@@ -82,7 +84,7 @@ impl Default for StoreSection {
 }
 
 /// `[tls]`: PEM files.
-#[derive(Deserialize, Debug, Clone)]
+#[derive(Deserialize, Serialize, Debug, Clone)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TlsFiles {
     /// The chain, the node's own certificate first.
@@ -102,7 +104,7 @@ impl TlsFiles {
 }
 
 /// `[health]`.
-#[derive(Deserialize, Debug)]
+#[derive(Deserialize, Serialize, Debug)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Health {
     /// Where it listens.
@@ -110,13 +112,13 @@ pub(crate) struct Health {
 }
 
 /// `[limits]`.
-#[derive(Deserialize, Debug, Clone)]
+#[derive(Deserialize, Serialize, Debug, Clone)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Limits {
     /// Whether clients on this machine are free of limits per source and of the tarpit.
     pub loopback_exempt: bool,
     /// How many messages one account may submit a minute; no limit where it is 0.
-    #[serde(deserialize_with = "zero_is_none")]
+    #[serde(deserialize_with = "zero_is_none", serialize_with = "none_is_zero")]
     pub submissions_per_minute: Option<u32>,
 }
 
@@ -132,8 +134,39 @@ fn zero_is_none<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<u32>
     Ok((count > 0).then_some(count))
 }
 
+fn none_is_zero<S: serde::Serializer>(count: &Option<u32>, to: S) -> Result<S::Ok, S::Error> {
+    count.unwrap_or(0).serialize(to)
+}
+
+/// `[cluster]`: the node's place in a cluster. The store must be one that machines share.
+#[derive(Deserialize, Serialize, Debug, Clone)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ClusterSection {
+    /// Where links of other nodes arrive.
+    pub listen: SocketAddr,
+    /// Where the others reach it, if that is not `listen`.
+    pub address: Option<SocketAddr>,
+    /// Its share of the slots relative to the others'; counts when it founds or joins the cluster.
+    #[serde(default = "usual_weight")]
+    pub weight: u32,
+}
+
+/// The weight of a node whose configuration names none.
+pub(crate) const WEIGHT: u32 = 100;
+
+fn usual_weight() -> u32 {
+    WEIGHT
+}
+
+impl ClusterSection {
+    /// Where the others reach the node's links.
+    pub(crate) fn advertised(&self) -> SocketAddr {
+        self.address.unwrap_or(self.listen)
+    }
+}
+
 /// What a listener speaks.
-#[derive(Deserialize, Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Deserialize, Serialize, Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Protocol {
     /// Mail from other servers.
@@ -145,7 +178,7 @@ pub(crate) enum Protocol {
 }
 
 /// `[[listener]]`.
-#[derive(Deserialize, Debug)]
+#[derive(Deserialize, Serialize, Debug)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListenerSection {
     /// For logs and metrics.
@@ -195,7 +228,26 @@ impl ListenerSection {
     }
 }
 
+impl Protocol {
+    /// As it is written in the file.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Smtp => "smtp",
+            Self::Submission => "submission",
+            Self::Imap => "imap",
+        }
+    }
+}
+
 impl NodeConfig {
+    /// The text of a file that says the same.
+    ///
+    /// # Errors
+    /// [`base::Kind::Internal`] if a path is no text.
+    pub(crate) fn to_text(&self) -> Result<String> {
+        toml::to_string(self).map_err(Error::internal)
+    }
+
     /// Reads a file.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
-//! Work in the background of a node: removing blobs that nobody holds any more.
+//! Work in the background of a node: removing blobs that nobody holds any more. In a cluster one
+//! node does it, whichever owns the first slot at the time; two that do it would only be slower.
 
+use super::membership::is_housekeeper;
 use super::services::Services;
 use access_listener::CancellationToken;
 use base::env::Env;
@@ -14,8 +16,13 @@ const COLLECT_AT_ONCE: usize = 200;
 /// Starts it; it ends with the token.
 pub(super) fn start(env: &Env, services: &Services, stopping: CancellationToken) {
     let (clock, blobs) = (env.clock.clone(), services.blobs.clone());
+    let control = services.membership.control();
     let work = async move {
         loop {
+            if !is_housekeeper(&*control) {
+                clock.sleep(COLLECT_EVERY).await;
+                continue;
+            }
             match blobs.collect(COLLECT_AT_ONCE).await {
                 Ok(collected) if collected.more => {}
                 Ok(_) => clock.sleep(COLLECT_EVERY).await,

@@ -8,12 +8,18 @@ mod control;
 mod data_dir;
 mod housekeeping;
 mod jobs;
+mod membership;
+mod pid;
 mod services;
 pub(crate) mod store;
 
 pub(crate) use config::{
-    Health, Limits, ListenerSection, NodeConfig, NodeSection, Protocol, StoreSection, TlsFiles,
+    ClusterSection, Health, Limits, ListenerSection, NodeConfig, NodeSection, Protocol,
+    StoreSection, TlsFiles, WEIGHT,
 };
+pub(crate) use data_dir::ensure as ensure_data_dir;
+pub(crate) use membership::VERSION;
+pub(crate) use pid::PidFile;
 
 use access_admin::{Admin, health_router, serve_socket, serve_tcp};
 use access_listener::{CancellationToken, Listener, SessionFactory};
@@ -36,6 +42,18 @@ pub(crate) const SOCKET: &str = "rialto.sock";
 /// How long sessions may take to end when the node stops.
 const DRAIN_TIME: Duration = Duration::from_secs(10);
 
+/// How long a node that stops may take to hand over what it owns, beside its sessions' end.
+const LEAVE_TIME: Duration = Duration::from_secs(15);
+
+/// What becomes of what a node owns when it stops.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Parting {
+    /// The others go on: it is handed over to them.
+    HandOver,
+    /// The others stop, too.
+    Drop,
+}
+
 /// A running node.
 pub(crate) struct Node {
     /// Who is who; `rialto dev` makes its first accounts here.
@@ -44,6 +62,7 @@ pub(crate) struct Node {
     listeners: Vec<Listener>,
     health: Arc<access_admin::Health>,
     stopping: CancellationToken,
+    _pid: Option<PidFile>,
     _lock: Box<dyn DiskLock>,
 }
 
@@ -58,10 +77,13 @@ impl Node {
         tracing::info!(node = config.node.name, data = %config.node.data.display(), "starting");
         data_dir::ensure(&config.node.data)?;
         let lock = store::lock_data(&config.node.data, &env)?;
+        let pid =
+            config.cluster.is_some().then(|| PidFile::write(&config.node.data)).transpose()?;
         let metrics = Metrics::install()?;
         let services = Services::start(&config, &env).await?;
-        let health =
-            access_admin::Health::new(vec![services.store_probe()], move || metrics.render());
+        let probes = [Some(services.store_probe()), services.membership.probe()];
+        let probes = probes.into_iter().flatten().collect();
+        let health = access_admin::Health::new(probes, move || metrics.render());
         let stopping = CancellationToken::new();
         let keep = |files| CertificateKeeper::open(files, &env);
         let certificate = config.tls.clone().map(keep).transpose()?;
@@ -71,8 +93,11 @@ impl Node {
             services.gate.clone(),
             config.store_place(),
         );
-        let control = Arc::new(Control { certificate: certificate.clone(), jobs });
+        let about = control::about(&config);
+        let control = Arc::new(Control { about, certificate: certificate.clone(), jobs });
         Self::serve_admin(&config, &env, &services, (&health, control), &stopping).await?;
+        // Administration is there before: it says why a cluster does not come together.
+        services.membership.begin().await?;
         let listeners = Self::listen(&config, &env, &services, certificate.as_deref()).await?;
         if let Some(certificate) = certificate {
             // A terminal that is closed ends `rialto dev`; a server is told to read anew.
@@ -84,7 +109,7 @@ impl Node {
         housekeeping::start(&env, &services, stopping.clone());
         health.set_serving(true);
         let directory = services.directory.clone();
-        Ok(Self { directory, services, listeners, health, stopping, _lock: lock })
+        Ok(Self { directory, services, listeners, health, stopping, _pid: pid, _lock: lock })
     }
 
     async fn serve_admin(
@@ -101,6 +126,8 @@ impl Node {
             mailboxes: services.mailboxes.clone(),
             health: health.clone(),
             node: control,
+            placement: services.membership.control(),
+            cluster: services.membership.admin(),
             session: SessionId(env.random.u128()),
         });
         let socket = config.node.data.join(SOCKET);
@@ -138,17 +165,24 @@ impl Node {
     }
 
     /// Drains and stops: no new work, sessions end, actors write what they must, the store closes.
-    /// Sessions that do not end by themselves are ended. Takes at most [`DRAIN_TIME`] and what
-    /// [`Services::stop`] takes.
+    /// Sessions that do not end by themselves are ended; meanwhile what the node owns goes to
+    /// others, if there are any. Takes at most [`DRAIN_TIME`] (in a cluster [`LEAVE_TIME`]) and
+    /// what [`Services::stop`] takes.
     ///
     /// # Errors
     /// If the store could not be closed well. Actors that are late are no error: what they have
     /// acknowledged is durable, and what they were doing is done again after the next start.
-    pub(crate) async fn stop(self) -> Result<()> {
+    pub(crate) async fn stop(self, parting: Parting) -> Result<()> {
         self.health.set_serving(false);
         let deadline = Deadline::after(DRAIN_TIME);
         let drains = self.listeners.into_iter().map(|listener| listener.drain(deadline));
-        let cut: usize = futures::future::join_all(drains).await.into_iter().sum();
+        let leave = async {
+            if parting == Parting::HandOver {
+                self.services.membership.leave(Deadline::after(LEAVE_TIME)).await;
+            }
+        };
+        let (cut, ()) = tokio::join!(futures::future::join_all(drains), leave);
+        let cut: usize = cut.into_iter().sum();
         if cut > 0 {
             tracing::warn!(sessions = cut, "sessions did not end in time and were ended");
         }

@@ -1,5 +1,6 @@
 //! The services of a node and what they stand on, in the order in which they need one another.
 
+use super::membership::Membership;
 use super::store::{Backend, Opening};
 use super::{NodeConfig, Protocol};
 use access_admin::Probe;
@@ -7,11 +8,9 @@ use access_imap::ImapService;
 use access_listener::SessionFactory;
 use access_smtp::SmtpService;
 use base::env::Env;
-use base::router::{LocalRouter, Router};
+use base::router::LocalRouter;
 use base::{Deadline, Result};
-use cluster::{OwnedRouter, SingleNode};
 use contract_blob::Blobs;
-use contract_control::Control;
 use contract_store::Store;
 use service_directory::{DirectoryConfig, DirectoryService};
 use service_mailbox::MailboxService;
@@ -24,7 +23,10 @@ use store_copy::GatedStore;
 /// How long actors may take to finish when the node stops.
 const STOP_TIME: Duration = Duration::from_secs(10);
 
-/// How long the client of a cluster may take to end.
+/// How long the node may take to end its part in a cluster.
+const CLUSTER_STOP_TIME: Duration = Duration::from_secs(5);
+
+/// How long the client of a database may take to end.
 const CLIENT_STOP_TIME: Duration = Duration::from_secs(5);
 
 /// The running services of a node.
@@ -32,6 +34,7 @@ pub(super) struct Services {
     pub(super) backend: Backend,
     /// What everything below stands on: the backend behind a gate that a copy closes.
     pub(super) gate: Arc<GatedStore>,
+    pub(super) membership: Membership,
     pub(super) blobs: Arc<dyn Blobs>,
     pub(super) directory: Arc<DirectoryService>,
     pub(super) mailboxes: Arc<MailboxService>,
@@ -48,10 +51,9 @@ impl Services {
         let gate = backend.gated();
         let store: Arc<dyn Store> = gate.clone();
         store_copy::take_into_use(&store).await?;
-        let control = SingleNode::start(store.clone(), env).await?;
-        let control: Arc<dyn Control> = control;
         let local = Arc::new(LocalRouter::new(false));
-        let router: Arc<dyn Router> = Arc::new(OwnedRouter::new(control.clone(), local.clone()));
+        let membership = Membership::start(config, env, &store, &local).await?;
+        let (control, router) = (membership.control(), membership.router(&local));
         let blobs: Arc<dyn Blobs> = Arc::new(StoreBlobs::open(store.clone(), env).await?);
         let directory =
             DirectoryService::start(DirectoryConfig::default(), store.clone(), env.clone());
@@ -80,7 +82,7 @@ impl Services {
         };
         let transport_config = service_transport::Config::new(config.node.host_name.clone());
         let transport = service_transport::start(transport_config, parts, &local).await?;
-        Ok(Self { backend, gate, blobs, directory, mailboxes, transport })
+        Ok(Self { backend, gate, membership, blobs, directory, mailboxes, transport })
     }
 
     /// Who speaks a protocol with clients.
@@ -136,7 +138,8 @@ impl Services {
         })
     }
 
-    /// Stops: queues first, then mailboxes, then the store, then the client of a cluster.
+    /// Stops: queues first, then mailboxes, then the node's part in the cluster, then the store,
+    /// then the client of a database.
     pub(super) async fn stop(self) -> Result<()> {
         let deadline = Deadline::after(STOP_TIME);
         for stopped in [self.transport.stop(deadline).await, self.mailboxes.stop(deadline).await] {
@@ -144,6 +147,7 @@ impl Services {
                 tracing::warn!(%error, "stopping goes on without");
             }
         }
+        self.membership.stop(Deadline::after(CLUSTER_STOP_TIME)).await;
         let closed = self.backend.close().await;
         // Nobody uses the store any more; a library that does not end must not hold the process.
         let stopping = tokio::task::spawn_blocking(store_foundationdb::stop);

@@ -51,11 +51,20 @@ type Tls = StreamOwned<ClientConnection, TcpStream>;
 
 /// Connects to IMAP over TLS; the greeting has been read.
 pub(crate) fn imap(node: &Node) -> Talk<Tls> {
-    let (talk, _) = connect(node);
-    talk
+    imap_at(node.imap).unwrap()
+}
+
+/// The same on a port where perhaps nobody listens.
+pub(crate) fn imap_at(port: u16) -> std::io::Result<Talk<Tls>> {
+    let (talk, _) = connect_to(port)?;
+    Ok(talk)
 }
 
 fn connect(node: &Node) -> (Talk<Tls>, Vec<u8>) {
+    connect_to(node.imap).unwrap()
+}
+
+fn connect_to(port: u16) -> std::io::Result<(Talk<Tls>, Vec<u8>)> {
     let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
@@ -64,15 +73,15 @@ fn connect(node: &Node) -> (Talk<Tls>, Vec<u8>) {
         .with_no_client_auth();
     let name = ServerName::try_from("one.example").unwrap();
     let mut tls = ClientConnection::new(Arc::new(config), name).unwrap();
-    let mut tcp = TcpStream::connect(("127.0.0.1", node.imap)).unwrap();
-    tcp.set_read_timeout(Some(crate::node::PATIENCE)).unwrap();
+    let mut tcp = TcpStream::connect(("127.0.0.1", port))?;
+    tcp.set_read_timeout(Some(crate::node::PATIENCE))?;
     while tls.is_handshaking() {
-        tls.complete_io(&mut tcp).unwrap();
+        tls.complete_io(&mut tcp)?;
     }
     let certificate = tls.peer_certificates().unwrap()[0].to_vec();
     let mut talk = Talk::new(StreamOwned::new(tls, tcp));
     assert!(talk.line().starts_with("* OK"));
-    (talk, certificate)
+    Ok((talk, certificate))
 }
 
 /// Whether new connections are shown a certificate with this name.

@@ -8,7 +8,9 @@
 )]
 
 mod certificates;
+mod cluster;
 mod configuration;
+mod dev;
 mod node;
 mod queue;
 mod stopping;

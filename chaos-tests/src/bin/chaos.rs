@@ -3,6 +3,9 @@
 #![allow(clippy::print_stdout)]
 
 use chaos_tests::failure::Result;
+use chaos_tests::scenario::cluster::{
+    Plan, all, drain, idle_failover, join, kill as cluster_kill, partition, stop, store,
+};
 use chaos_tests::scenario::store_trouble::Trouble;
 use chaos_tests::scenario::{
     Tier, bulk_kill, disk_full, durability, frozen, kill9, large_message, seed_from_env,
@@ -12,20 +15,23 @@ use chaos_tests::world::Store;
 use clap::{Parser, ValueEnum};
 use std::process::ExitCode;
 
-/// One scenario against one node.
+/// One scenario against one node, or a cluster of three.
 #[derive(Parser)]
 struct Arguments {
     /// Which
     scenario: Scenario,
-    /// The seed; a fresh one where absent
+    /// The seed; where absent, what RIALTO_SEED says: a number or `random`
     #[arg(long)]
     seed: Option<u64>,
     /// The long tier
     #[arg(long)]
     full: bool,
-    /// How often kill9 kills
+    /// How often kill9 kills, or a scenario of a cluster does what it does
     #[arg(long)]
     rounds: Option<u64>,
+    /// Reads of registers begin with a NOOP: to look past reads that are stale without
+    #[arg(long)]
+    asks_first: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -46,6 +52,22 @@ enum Scenario {
     StoreFaults,
     StoreDead,
     StoreFigures,
+    /// kill -9 of one node after the other: owners, the leader, anybody
+    ClusterKill,
+    /// The owner of a mailbox is stopped for ten seconds
+    ClusterStop,
+    /// The nodes do not hear each other, in every way
+    ClusterPartition,
+    /// All nodes die at once
+    ClusterAll,
+    /// A rolling restart
+    ClusterDrain,
+    /// A fourth node joins
+    ClusterJoin,
+    /// The store is away for three nodes
+    ClusterStore,
+    /// Many sessions in IDLE while owners die
+    IdleFailover,
 }
 
 #[tokio::main]
@@ -88,6 +110,33 @@ async fn run(arguments: &Arguments, seed: u64) -> Result<String> {
         Scenario::BulkKill => format!("{:?}", bulk_kill::run(tier, seed).await?),
         Scenario::LargeMessage => format!("{:?}", large_message::run(seed).await?),
         Scenario::DiskFull => format!("{:?}", disk_full::run(seed).await?),
+        of_cluster => Box::pin(cluster(arguments, of_cluster, tier, seed)).await?,
+    })
+}
+
+async fn cluster(
+    arguments: &Arguments,
+    scenario: Scenario,
+    tier: Tier,
+    seed: u64,
+) -> Result<String> {
+    let name = scenario.to_possible_value().map(|value| value.get_name().to_owned());
+    let plan = |plan: fn(Tier, u64) -> Plan| {
+        let mut plan = plan(tier, seed);
+        plan.rounds = arguments.rounds.unwrap_or(plan.rounds);
+        plan.asks_first = arguments.asks_first;
+        plan
+    };
+    Ok(match scenario {
+        Scenario::ClusterKill => cluster_kill::run(&plan(cluster_kill::plan)).await?.to_string(),
+        Scenario::ClusterStop => stop::run(&plan(stop::plan)).await?.to_string(),
+        Scenario::ClusterPartition => partition::run(&plan(partition::plan)).await?.to_string(),
+        Scenario::ClusterAll => all::run(&plan(all::plan)).await?.to_string(),
+        Scenario::ClusterDrain => drain::run(&plan(drain::plan)).await?.to_string(),
+        Scenario::ClusterJoin => join::run(&plan(join::plan)).await?.to_string(),
+        Scenario::ClusterStore => store::run(&plan(store::plan)).await?.to_string(),
+        Scenario::IdleFailover => idle_failover::run(&plan(idle_failover::plan)).await?.to_string(),
+        _ => return Err(format!("{name:?} is no scenario of a cluster").into()),
     })
 }
 

@@ -69,7 +69,10 @@ fn shelves(shelved: &Shelved, evidence: &Evidence, violations: &mut Vec<String>)
             }
         }
     }
-    if let Some(Change::Append(place, id, _) | Change::Copy(_, place, id)) = &shelved.pending {
+    for change in shelved.in_doubt() {
+        let (Change::Append(place, id, _) | Change::Copy(_, place, id)) = change else {
+            continue;
+        };
         let count = messages(evidence, place).iter().filter(|seen| seen.id == *id).count();
         if count > 1 {
             violations.push(format!("{id} is {count} times in {place:?}, in doubt means 0 or 1"));
@@ -77,15 +80,15 @@ fn shelves(shelved: &Shelved, evidence: &Evidence, violations: &mut Vec<String>)
     }
 }
 
-/// Whether the change under way at the crash decides if this message is here.
+/// Whether a change that was under way at a crash decides if this message is here.
 fn is_in_doubt(shelved: &Shelved, place: &Place, wanted: &str) -> bool {
-    match &shelved.pending {
-        Some(Change::Append(at, id, _) | Change::Copy(_, at, id) | Change::Expunge(at, id)) => {
+    shelved.in_doubt().any(|change| match change {
+        Change::Append(at, id, _) | Change::Copy(_, at, id) | Change::Expunge(at, id) => {
             at == place && id == wanted
         }
-        Some(Change::Move(from, to, id)) => (from == place || to == place) && id == wanted,
-        Some(Change::Store(..)) | None => false,
-    }
+        Change::Move(from, to, id) => (from == place || to == place) && id == wanted,
+        Change::Store(..) => false,
+    })
 }
 
 fn messages<'a>(evidence: &'a Evidence, place: &Place) -> Vec<&'a Seen> {
@@ -121,6 +124,19 @@ mod tests {
         check(Fate::NotOffered(String::new()), 0, 0);
         check(Fate::NotOffered(String::new()), 1, 1);
         check(Fate::Refused(String::new()), 1, 1);
+    }
+
+    #[test]
+    fn an_append_of_an_earlier_connection_is_there_once_or_not_at_all() {
+        let place = ("bob".to_owned(), "x".to_owned());
+        for (copies, violations) in [(0, 0), (1, 0), (2, 1)] {
+            let here = (0..copies).map(|n| seen(n + 1, "a", &[])).collect();
+            let mut evidence = evidence("bob", "x", here);
+            let doubts = vec![Change::Append(place.clone(), "a".into(), [].into())];
+            let shelf = [(place.clone(), [].into())].into();
+            evidence.shelved.insert(0, Shelved { doubts, shelf, ..Shelved::default() });
+            assert_eq!(super::check(&evidence).len(), violations, "{copies}");
+        }
     }
 
     #[test]

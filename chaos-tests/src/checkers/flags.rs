@@ -31,19 +31,19 @@ pub fn check(evidence: &Evidence) -> Vec<Violation> {
     violations
 }
 
-/// The acknowledged flags, and those that the change under way may have made.
+/// The acknowledged flags, and those that changes in doubt may have made.
 fn allowed(shelved: &Shelved, place: &Place, wanted: &str, flags: &Flags) -> Vec<Flags> {
     let mut allowed = slice::from_ref(flags).to_vec();
-    match &shelved.pending {
-        Some(Change::Store(at, id, new)) if at == place && id == wanted => {
-            allowed.push(new.clone());
+    for change in shelved.in_doubt() {
+        match change {
+            Change::Store(at, id, new) if at == place && id == wanted => allowed.push(new.clone()),
+            Change::Expunge(at, id) if at == place && id == wanted => {
+                let mut marked = flags.clone();
+                marked.insert("\\Deleted".to_owned());
+                allowed.push(marked);
+            }
+            _ => {}
         }
-        Some(Change::Expunge(at, id)) if at == place && id == wanted => {
-            let mut marked = flags.clone();
-            marked.insert("\\Deleted".to_owned());
-            allowed.push(marked);
-        }
-        _ => {}
     }
     allowed
 }

@@ -12,13 +12,15 @@ pub const NAME: &str = "move_atomic";
 pub fn check(evidence: &Evidence) -> Vec<Violation> {
     let mut violations = Vec::new();
     for shelved in evidence.shelved.values() {
-        let Some(Change::Move(from, to, id)) = &shelved.pending else {
-            continue;
-        };
-        let counts = [from, to].map(|place| count(evidence, place, id));
-        if counts.iter().sum::<usize>() != 1 {
-            let text = format!("{id}, moved from {from:?} to {to:?}, is there {counts:?} times");
-            violations.push(Violation { checker: NAME, text });
+        for change in shelved.in_doubt() {
+            let Change::Move(from, to, id) = change else {
+                continue;
+            };
+            let counts = [from, to].map(|place| count(evidence, place, id));
+            if counts.iter().sum::<usize>() != 1 {
+                let text = format!("{id}, moved from {from:?} to {to:?}: there {counts:?} times");
+                violations.push(Violation { checker: NAME, text });
+            }
         }
     }
     violations
@@ -38,9 +40,13 @@ mod tests {
         let here = (0..copies).map(|n| seen(n as u64, "a", &[])).collect();
         let mut evidence = evidence("bob", "y", here);
         let place = |name: &str| ("bob".to_owned(), name.to_owned());
-        let pending = Some(Change::Move(place("x"), place("y"), "a".into()));
-        evidence.shelved.insert(0, Shelved { pending, ..Shelved::default() });
-        assert_eq!(super::check(&evidence).len(), violations, "{copies}");
+        let moved = Change::Move(place("x"), place("y"), "a".into());
+        let pending = Shelved { pending: Some(moved.clone()), ..Shelved::default() };
+        let earlier = Shelved { doubts: vec![moved], ..Shelved::default() };
+        for shelved in [pending, earlier] {
+            evidence.shelved.insert(0, shelved);
+            assert_eq!(super::check(&evidence).len(), violations, "{copies}");
+        }
     }
 
     #[test]

@@ -2,9 +2,10 @@
 //! transaction.
 
 use super::Violation;
+use crate::admin::Admin;
 use crate::failure::{Failure, Result};
 use crate::observe::Mailbox;
-use crate::world::{DOMAIN, World};
+use crate::world::DOMAIN;
 
 /// The checker's name.
 pub const NAME: &str = "quota_equals_sum";
@@ -13,8 +14,8 @@ pub const NAME: &str = "quota_equals_sum";
 ///
 /// # Errors
 /// If the node does not answer.
-pub async fn check(world: &World, user: &str, mailbox: &Mailbox) -> Result<Vec<Violation>> {
-    let shown = world.admin(&format!("/api/v1/mailboxes/{user}@{DOMAIN}")).await?;
+pub async fn check(admin: &Admin, user: &str, mailbox: &Mailbox) -> Result<Vec<Violation>> {
+    let shown = admin.get(&format!("/api/v1/mailboxes/{user}@{DOMAIN}")).await?;
     let number = |name: &str| {
         let number = shown["usage"][name].as_u64();
         number.ok_or_else(|| Failure(format!("no usage.{name} in {shown}")))

@@ -48,8 +48,25 @@ impl Memory {
                 wrong.push(format!("{place:?}: APPENDUID told {uid} for {id}, it is {other:?}"));
             }
         }
+        for shelved in evidence.shelved.values() {
+            wrong.extend(descending(&shelved.told_uids));
+        }
         wrong.into_iter().map(|text| Violation { checker: NAME, text }).collect()
     }
+}
+
+/// What one session was told, one after the other, for its own folders: the UIDs only grow, over
+/// whichever nodes it came.
+fn descending(told: &[(Place, u64, u64, String)]) -> Vec<String> {
+    let mut last: BTreeMap<&Place, u64> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for (place, _, uid, id) in told {
+        let before = last.insert(place, *uid).unwrap_or_default();
+        if *uid <= before {
+            wrong.push(format!("{place:?}: APPENDUID told {uid} for {id}, after {before}"));
+        }
+    }
+    wrong
 }
 
 impl Remembered {
@@ -108,6 +125,16 @@ mod tests {
         assert_eq!(memory.check(&now(7, 4, &[(1, "a"), (3, "b")])), []);
         let found = memory.check(&now(validity, next, uids));
         assert_eq!(found.len(), violations, "{found:?}");
+    }
+
+    #[test]
+    fn told_uids_only_grow() {
+        let told = |uids: &[u64]| {
+            let place = ("bob".to_owned(), "x".to_owned());
+            uids.iter().map(|uid| (place.clone(), 7, *uid, "a".to_owned())).collect::<Vec<_>>()
+        };
+        assert_eq!(descending(&told(&[1, 2, 9])).len(), 0);
+        assert_eq!(descending(&told(&[1, 3, 2, 3, 3])).len(), 2);
     }
 
     #[test]

@@ -80,8 +80,8 @@ async fn story(world: &mut World, tier: Tier, seed: u64) -> Result<Figures> {
         }
     }
     let mailbox = observe::mailbox(&endpoint, "alice").await?;
-    let mut violations = quota_equals_sum::check(world, "alice", &mailbox).await?;
-    violations.extend(store_clean::check(world).await?);
+    let mut violations = quota_equals_sum::check(&world.doors(), "alice", &mailbox).await?;
+    violations.extend(store_clean::check(&world.doors(), &world.log()).await?);
     verdict(&violations)?;
     liveness(&endpoint, &Ledger::default(), &format!("b{seed}"), "alice").await?;
     Ok(figures)

@@ -9,6 +9,7 @@ use crate::net::Endpoint;
 use crate::random::Random;
 use crate::smtp::{Door, Fate, SmtpClient};
 use crate::world::DOMAIN;
+use bytes::Bytes;
 
 /// The user whom the submission doors know.
 const SUBMITTER: &str = "alice";
@@ -22,22 +23,11 @@ pub(super) async fn run(
     let mut random = Random::new(load.seed, load.round * 1000 + number);
     let mut count = 0;
     while count < load.each {
-        let door = match random.range(0..10) {
-            0 => Door::Submission,
-            1 => Door::Submissions,
-            _ => Door::Transfer,
-        };
-        let submitter = format!("{SUBMITTER}@{DOMAIN}");
-        let mut client = SmtpClient::open(endpoint, door, &submitter).await?;
-        let from = if door == Door::Transfer { "sender@chaos.example" } else { &submitter };
+        let (mut client, from) = open(endpoint, door(&mut random)).await?;
         for _ in 0..random.range(1..20).min(load.each - count) {
             count += 1;
-            let id = format!("s{}-{}-{number}-{count}", load.seed, load.round);
-            let users = some_of(&load.users, &mut random);
-            let to: Vec<String> = users.iter().map(|user| format!("{user}@{DOMAIN}")).collect();
-            let size = message::size(&mut random);
-            let bytes = message::make(&id, from, &to, size, &mut random);
-            let fate = client.send(from, &to, &bytes).await;
+            let Letter { id, users, to, bytes } = write(load, number, count, &from, &mut random);
+            let fate = client.send(&from, &to, &bytes).await;
             let is_broken = matches!(fate, Fate::Unknown(_) | Fate::NotOffered(_));
             ledger.note_sent(Sent { id, users, bytes, fate });
             if is_broken {
@@ -47,6 +37,47 @@ pub(super) async fn run(
         client.quit().await;
     }
     Ok(())
+}
+
+/// Mostly the door of other servers.
+pub(super) fn door(random: &mut Random) -> Door {
+    match random.range(0..10) {
+        0 => Door::Submission,
+        1 => Door::Submissions,
+        _ => Door::Transfer,
+    }
+}
+
+/// A connection through a door, and whom its messages are from.
+pub(super) async fn open(endpoint: &Endpoint, door: Door) -> Result<(SmtpClient, String)> {
+    let submitter = format!("{SUBMITTER}@{DOMAIN}");
+    let client = SmtpClient::open(endpoint, door, &submitter).await?;
+    let is_transfer = door == Door::Transfer;
+    Ok((client, if is_transfer { "sender@chaos.example".to_owned() } else { submitter }))
+}
+
+/// A message with whom it is for.
+pub(super) struct Letter {
+    pub(super) id: String,
+    pub(super) users: Vec<String>,
+    pub(super) to: Vec<String>,
+    pub(super) bytes: Bytes,
+}
+
+/// The next message of a sender.
+pub(super) fn write(
+    load: &Load,
+    number: u64,
+    count: u64,
+    from: &str,
+    random: &mut Random,
+) -> Letter {
+    let id = format!("s{}-{}-{number}-{count}", load.seed, load.round);
+    let users = some_of(&load.users, random);
+    let to: Vec<String> = users.iter().map(|user| format!("{user}@{DOMAIN}")).collect();
+    let size = message::size(random);
+    let bytes = message::make(&id, from, &to, size, random);
+    Letter { id, users, to, bytes }
 }
 
 /// One to four of the users, each once.

@@ -4,8 +4,10 @@
 //! only measure each other.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, clippy::disallowed_methods)]
 
+mod cluster;
 mod cluster_store;
 mod faults;
+mod gate;
 mod mutants;
 mod roundtrips;
 mod scan;

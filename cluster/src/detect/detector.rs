@@ -19,6 +19,10 @@ pub struct Detector {
     /// The worst lag of late, in milliseconds, and when it was.
     lag: (u32, Duration),
     pub(super) store_silence_ms: u32,
+    /// Since when the store answers without a break.
+    pub(super) store_since: Option<Duration>,
+    /// Since when this node has lost the store and others have not.
+    pub(super) alone_since: Option<Duration>,
     quorum_silence_ms: u32,
 }
 
@@ -29,6 +33,8 @@ pub(super) struct Peer {
     /// When its last beat came in.
     pub(super) at: Duration,
     pub(super) refused: bool,
+    /// Whether anything ever came from it.
+    has_spoken: bool,
     pub(super) vitals: Vitals,
     pub(super) hears: Option<Vec<Hearing>>,
     /// Since when it is well without a break; for taking it back.
@@ -48,6 +54,7 @@ impl Peer {
             boot,
             at: now,
             refused: false,
+            has_spoken: false,
             vitals: Vitals::default(),
             hears: None,
             well_since: None,
@@ -74,6 +81,8 @@ impl Detector {
             last_tick: None,
             lag: (0, now),
             store_silence_ms: 0,
+            store_since: None,
+            alone_since: None,
             quorum_silence_ms: 0,
         }
     }
@@ -81,6 +90,8 @@ impl Detector {
     /// Regularly, each [`Settings::tick_every`], whatever else happens. A tick that comes late
     /// tells that this node itself was stopped: the silence it heard is forgiven.
     pub fn tick(&mut self, now: Duration) {
+        let reached = self.store_silence_ms < ms(self.settings.store_outage) / 2;
+        self.store_since = reached.then(|| self.store_since.unwrap_or(now));
         let due = self.last_tick.map_or(now, |last| last + self.settings.tick_every);
         self.last_tick = Some(now);
         let lag = now.saturating_sub(due);
@@ -95,6 +106,7 @@ impl Detector {
     /// This node leads from now on: those that did not send it beats until now have time to.
     pub fn begin_to_lead(&mut self, now: Duration) {
         self.forgive(now);
+        self.alone_since = None;
         for peer in self.peers.values_mut() {
             (peer.disputed_since, peer.slow_since) = (None, None);
         }
@@ -138,7 +150,7 @@ impl Detector {
             since => since,
         };
         (peer.boot, peer.at, peer.refused) = (beat.boot, now, false);
-        (peer.vitals, peer.hears) = (beat.vitals, beat.hears);
+        (peer.vitals, peer.hears, peer.has_spoken) = (beat.vitals, beat.hears, true);
     }
 
     /// Begins to wait for a node of which the state tells.
@@ -152,6 +164,12 @@ impl Detector {
         if let Some(peer) = self.peers.get_mut(&node) {
             peer.refused = true;
         }
+    }
+
+    /// How long ago a node's last heartbeat came in, and what it said of itself.
+    pub fn heard_of(&self, now: Duration, node: NodeId) -> Option<(Duration, Vitals)> {
+        let peer = self.peers.get(&node).filter(|peer| peer.has_spoken)?;
+        Some((now.saturating_sub(peer.at), peer.vitals))
     }
 
     /// Forgets nodes that are not in the cluster any more.

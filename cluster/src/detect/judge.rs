@@ -58,7 +58,11 @@ impl Detector {
     /// [`Detector::tick`]. A verdict is repeated until the state shows that it was carried out.
     pub fn judge(&mut self, now: Duration, state: &ClusterState) -> Vec<Verdict> {
         self.expect_everybody(now, state);
-        if !self.trusts_itself(now) || !self.has_quorum() || self.store_stalls(now) {
+        let yields = self.yields(now, state).filter(|_| self.has_quorum());
+        if yields.is_some() || !self.trusts_itself(now) || !self.has_quorum() {
+            return yields.into_iter().collect();
+        }
+        if self.store_stalls(now) {
             return Vec::new();
         }
         let mut verdicts = Vec::new();
@@ -110,6 +114,38 @@ impl Detector {
         stalled * 2 > all
     }
 
+    /// Whether a node with this silence of the store certainly reaches it.
+    fn reaches_store(&self, silence_ms: u32) -> bool {
+        silence_ms < ms(self.settings.store_outage) / 2
+    }
+
+    /// Whether this node has reached the store for so long that others, if they could, would have
+    /// found that out by now: an outage ends for one sooner than for the next.
+    fn has_had_store(&self, now: Duration) -> bool {
+        let long = self.settings.store_outage.saturating_mul(2);
+        self.store_since.is_some_and(|since| now.saturating_sub(since) >= long)
+    }
+
+    /// Whether this node has lost the store and most of those who say anything have not, for as
+    /// long as an outage is: it leads, so nobody else will declare its slots free.
+    fn yields(&mut self, now: Duration, state: &ClusterState) -> Option<Verdict> {
+        let lost = self.store_silence_ms >= ms(self.settings.store_outage);
+        let fresh = self.peers.values().filter(|peer| self.is_fresh(now, peer));
+        let (all, well) = fresh.fold((0, 0), |(all, well), peer| {
+            (all + 1, well + usize::from(self.reaches_store(peer.vitals.store_silence_ms)))
+        });
+        let alone = lost && well * 2 > all;
+        self.alone_since = alone.then(|| self.alone_since.unwrap_or(now));
+        let since = self.alone_since?;
+        let me = state.node(self.me)?;
+        let serves =
+            matches!(me.state, NodeState::Active | NodeState::Draining | NodeState::Drained);
+        if now.saturating_sub(since) < self.settings.store_outage || !serves {
+            return None;
+        }
+        Some(Verdict::Dead { node: me.id, boot: me.boot?, reason: Reason::CutFromStore })
+    }
+
     fn is_fresh(&self, now: Duration, peer: &Peer) -> bool {
         now.saturating_sub(peer.at) <= self.settings.report_age_max
     }
@@ -133,7 +169,8 @@ impl Detector {
             });
         }
         let cut = peer.vitals.store_silence_ms >= ms(self.settings.store_outage);
-        if cut && self.is_fresh(now, peer) {
+        // Who says first that the store is silent need not be the only one for whom it is.
+        if cut && self.is_fresh(now, peer) && self.has_had_store(now) {
             return Some(Verdict::Dead { node: id, boot: expected, reason: Reason::CutFromStore });
         }
         let reason = self.suspicion(now, state, id);

@@ -15,7 +15,10 @@
 //!   after three times the silence where nobody else can be asked.
 //! - **Who is not asked.** An observer that was stopped itself, or has lost the store, hears
 //!   nothing because of its own trouble: it suspects nobody, and forgives everybody the time.
+//!   A leader that alone has lost the store says so of itself: nobody else would.
 //! - **When nobody is judged.** If half of the nodes say that the store stalls, it is the store.
+//!   An outage begins and ends for one sooner than for the next, so a node is held to have lost
+//!   the store only by a leader that has had it for a while.
 //! - **Hold-down.** A node that was declared dead must be well for half a second before it is
 //!   taken back, and for twice as long each time it happens again, up to 32 s.
 //!

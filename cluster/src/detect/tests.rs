@@ -202,12 +202,12 @@ fn who_was_stopped_itself_suspects_nobody() {
 }
 
 #[test]
-fn a_leader_without_store_or_majority_judges_nobody() {
+fn a_leader_without_store_or_majority_judges_nobody_else() {
     let mut world = World::new(3);
     world.store_silence.insert(NodeId(1), 2000);
     world.stopped.insert(NodeId(3));
     world.run(3000);
-    assert_eq!(world.since(), vec![]);
+    assert_eq!(world.since(), vec![dead(1, Reason::CutFromStore)]);
     let mut world = World::new(3);
     world.detectors.get_mut(&NodeId(1)).unwrap().quorum_silence(ms(600));
     world.stopped.insert(NodeId(3));
@@ -237,6 +237,62 @@ fn a_stall_of_the_store_is_nobodys_death_and_a_lost_store_is() {
     world.store_silence.remove(&NodeId(3));
     world.run(1500);
     assert_eq!(world.state_of(3), NodeState::Active);
+}
+
+#[test]
+fn who_notices_first_that_the_store_stalls_is_not_dead() {
+    let mut world = World::new(3);
+    // All lose it together; node 3 crosses the line before the leader and node 4 do.
+    for (node, silence_ms) in [(1, 900), (3, 1000), (4, 900)] {
+        world.store_silence.insert(NodeId(node), silence_ms);
+    }
+    world.run(200);
+    assert_eq!(world.since(), vec![]);
+}
+
+#[test]
+fn a_store_that_comes_back_comes_back_for_one_before_the_other() {
+    let mut world = World::new(3);
+    for node in [1, 3, 4] {
+        world.store_silence.insert(NodeId(node), 20_000);
+    }
+    world.run(3000);
+    // First for the leader, then for the others; and the other way round.
+    world.store_silence.remove(&NodeId(1));
+    world.run(1500);
+    world.store_silence.clear();
+    world.run(3000);
+    assert_eq!(world.since(), vec![]);
+    for node in [1, 3, 4] {
+        world.store_silence.insert(NodeId(node), 20_000);
+    }
+    world.run(3000);
+    world.store_silence.remove(&NodeId(3));
+    world.store_silence.remove(&NodeId(4));
+    world.run(800);
+    world.store_silence.clear();
+    world.run(3000);
+    assert_eq!(world.since(), vec![]);
+}
+
+#[test]
+fn a_leader_yields_that_alone_has_lost_the_store() {
+    let mut world = World::new(3);
+    world.store_silence.insert(NodeId(1), 1000);
+    // The others have not reached it for a while either: nobody knows yet whose trouble it is.
+    world.store_silence.insert(NodeId(3), 600);
+    world.run(3000);
+    assert_eq!(world.since(), vec![]);
+    world.store_silence.remove(&NodeId(3));
+    world.run(800);
+    assert_eq!(world.since(), vec![]);
+    world.run(500);
+    assert_eq!(world.since(), vec![dead(1, Reason::CutFromStore)]);
+    assert_eq!(world.state_of(1), NodeState::Dead);
+    // That is all it says, while it leads and has no store.
+    world.stopped.insert(NodeId(3));
+    world.run(3000);
+    assert_eq!(world.since(), vec![]);
 }
 
 #[test]

@@ -61,14 +61,14 @@ pub(super) async fn serve_join(
     let Some(Frame::JoinRequest(request)) = frames.next().await? else {
         return Err(violation("no request to join"));
     };
-    let (token, address) = (request.token_id, request.link_address);
+    let (token, address) = (request.token_id, request.profile.address.clone());
     let answer = match handler.join(*request).await {
         Ok(reply) => {
-            tracing::info!(node = %reply.identity.node, %address, "a node has joined");
+            tracing::info!(node = %reply.identity.node, address, "a node has joined");
             Frame::JoinReply(Box::new(reply))
         }
         Err(mut error) => {
-            tracing::warn!(token = format!("{token:x}"), %address, %error, "a node may not join");
+            tracing::warn!(token = format!("{token:x}"), address, %error, "a node may not join");
             // Why a token is not good is not for who has no good one.
             if error.kind == Kind::BadCredentials {
                 error.detail.clear();

@@ -6,6 +6,7 @@ use super::outgoing::Outbound;
 use super::reading::broken;
 use base::{Deadline, Error, Kind, NodeId};
 use bytes::Bytes;
+use parking_lot::Mutex;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,8 @@ pub(super) struct Peer {
     pub(super) address: SocketAddr,
     link: watch::Sender<Option<Arc<Link>>>,
     waiting: Semaphore,
+    /// When the side that dials last had a link.
+    pub(super) linked_at: Mutex<Option<Duration>>,
     /// Ends with the peer's membership, or its address.
     pub(super) removed: CancellationToken,
 }
@@ -29,7 +32,8 @@ impl Peer {
         removed: CancellationToken,
     ) -> Arc<Self> {
         let (link, waiting) = (watch::Sender::new(None), Semaphore::new(waiting_max));
-        Arc::new(Self { node, address, link, waiting, removed })
+        let linked_at = Mutex::default();
+        Arc::new(Self { node, address, link, waiting, linked_at, removed })
     }
 
     /// The link, if there is one that calls may use.

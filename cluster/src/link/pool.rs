@@ -14,14 +14,22 @@ use base::actor::{Backoff, Verdict};
 use base::env::{Env, Listener, Stream};
 use base::{BootId, Deadline, Error, NodeId, Result, with_deadline};
 use bytes::Bytes;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
+use std::io;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+
+/// How long after the end of a link to look whether anybody listens at the other end: a process
+/// that is killed does not close all it has in one instant.
+const KNOCK_DELAY: Duration = Duration::from_millis(20);
+
+/// A link that has held for so long was a good one: the next attempt is not one of many.
+const HELD_WELL: Duration = Duration::from_millis(500);
 
 /// How long accepting pauses after an error of the system.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -62,6 +70,9 @@ struct Inner {
     node: NodeId,
     peers: RwLock<BTreeMap<NodeId, Arc<Peer>>>,
     handshakes: Arc<Semaphore>,
+    /// Until when nobody is dialled or let in, by the monotonic clock: a drill.
+    isolated_until: Mutex<Option<Duration>>,
+    on_refusal: OnceLock<Box<dyn Fn(NodeId) + Send + Sync>>,
     stopped: CancellationToken,
 }
 
@@ -92,6 +103,8 @@ impl Links {
             node: setup.security.identity().node,
             handshakes: Arc::new(Semaphore::new(setup.settings.handshakes_max)),
             peers: RwLock::default(),
+            isolated_until: Mutex::default(),
+            on_refusal: OnceLock::new(),
             stopped: CancellationToken::new(),
             setup,
         });
@@ -168,6 +181,28 @@ impl Links {
         status.collect()
     }
 
+    /// Has somebody told of nodes at whose address nobody listens: most likely their process is
+    /// gone. Told by the side that dials when it tries, and by the other when its link has ended.
+    /// Only the first call counts.
+    pub fn on_refusal(&self, told: impl Fn(NodeId) + Send + Sync + 'static) {
+        let _first_one_stays = self.inner.on_refusal.set(Box::new(told));
+    }
+
+    /// For a drill: ends all links, and makes and accepts none for so long.
+    pub fn isolate(&self, duration: Duration) {
+        let until = self.inner.setup.env.clock.monotonic() + duration;
+        *self.inner.isolated_until.lock() = Some(until);
+        let peers = self.inner.peers.read();
+        for link in peers.values().filter_map(|peer| peer.link()) {
+            link.end(&broken("the node is isolated for a drill"));
+        }
+    }
+
+    /// Ends everything at once, as dropping does.
+    pub fn end_now(&self) {
+        self.inner.stop();
+    }
+
     /// Lets what is under way be answered, then closes all links; at the deadline without
     /// waiting any longer.
     pub async fn shut_down(&self, deadline: Deadline) {
@@ -226,6 +261,10 @@ impl Inner {
                 () = peer.removed.cancelled() => return,
                 why = self.dial_and_run(&peer) => why,
             };
+            let linked_at = std::mem::take(&mut *peer.linked_at.lock());
+            if linked_at.is_some_and(|at| clock.monotonic().saturating_sub(at) >= HELD_WELL) {
+                backoff = Backoff::new(self.setup.settings.backoff);
+            }
             let wait = match backoff.failed(clock.monotonic(), self.setup.env.random.u64()) {
                 Verdict::Restart(wait) => wait,
                 Verdict::GiveUp => self.setup.settings.backoff.longest,
@@ -239,10 +278,45 @@ impl Inner {
         }
     }
 
+    /// Not while a drill keeps this node apart.
+    fn check_isolation(&self) -> Result<()> {
+        let mut until = self.isolated_until.lock();
+        if until.is_some_and(|until| self.setup.env.clock.monotonic() < until) {
+            return Err(broken("the node is isolated for a drill"));
+        }
+        *until = None;
+        Ok(())
+    }
+
+    fn note_refusal<T>(&self, peer: &Peer, connected: &io::Result<T>) {
+        let refused = matches!(connected, Err(e) if e.kind() == io::ErrorKind::ConnectionRefused);
+        if refused && let Some(told) = self.on_refusal.get() {
+            told(peer.node);
+        }
+    }
+
+    /// The side that does not dial finds out whether anybody is left to do so.
+    async fn knock(&self, peer: &Peer) {
+        if self.on_refusal.get().is_none() || peer.removed.is_cancelled() {
+            return;
+        }
+        self.setup.env.clock.sleep(KNOCK_DELAY).await;
+        let connect = self.setup.env.network.connect(peer.address);
+        let limit = self.setup.settings.handshake_time;
+        if let Ok(connected) = tokio::time::timeout(limit, connect).await {
+            self.note_refusal(peer, &connected);
+        }
+    }
+
     async fn dial_and_run(&self, peer: &Arc<Peer>) -> Error {
+        if let Err(error) = self.check_isolation() {
+            return error;
+        }
         let deadline = Deadline::after(self.setup.settings.handshake_time);
         let dialling = async {
-            let stream = self.setup.env.network.connect(peer.address).await.map_err(broken)?;
+            let connected = self.setup.env.network.connect(peer.address).await;
+            self.note_refusal(peer, &connected);
+            let stream = connected.map_err(broken)?;
             let secured = self.setup.security.dial(stream).await?;
             let expected = |found: &Hello| match found.node == peer.node {
                 true => Ok(()),
@@ -260,6 +334,7 @@ impl Inner {
         match with_deadline(deadline, Box::pin(dialling)).await {
             Ok((link, wires)) => {
                 peer.publish(&link);
+                *peer.linked_at.lock() = Some(self.setup.env.clock.monotonic());
                 tracing::info!(node = %peer.node, schema = link.schema, "link up");
                 let why = link.clone().run(wires).await;
                 peer.withdraw(&link, &why);
@@ -276,6 +351,7 @@ impl Inner {
         side: Side,
         admit: impl FnOnce(&Hello) -> Result<()>,
     ) -> Result<(Arc<Link>, Wires)> {
+        self.check_isolation()?;
         let (hello, settings) = (self.hello(), &self.setup.settings);
         let parts = (self.setup.handler.clone(), self.setup.env.clock.clone());
         Link::establish(secured, (&hello, side), settings, parts, admit).await
@@ -352,6 +428,7 @@ impl Inner {
         let why = link.clone().run(wires).await;
         peer.withdraw(&link, &why);
         tracing::info!(node = %peer.node, error = %why, "link down");
+        self.knock(&peer).await;
         Ok(())
     }
 }

@@ -8,11 +8,11 @@
 
 use super::authority::request_fingerprint;
 use super::{Authority, CertificateFacts, JoinToken, NodeIdentity, NodeKey, Roots};
+use crate::placement::NodeProfile;
 use async_trait::async_trait;
 use base::{BootId, Error, Kind, NodeId, Result, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::net::SocketAddr;
 
 /// What a new node sends.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,18 +23,16 @@ pub struct JoinRequest {
     pub secret: [u8; 32],
     /// The request for a certificate, PKCS #10 DER.
     pub certificate_request: Vec<u8>,
-    /// Where the others will reach the new node.
-    pub link_address: SocketAddr,
     /// This start of it.
     pub boot: BootId,
-    /// The highest feature level that it understands.
-    pub feature_level: u32,
+    /// What it says of itself: where the others will reach it, and what it can.
+    pub profile: NodeProfile,
 }
 
 impl fmt::Debug for JoinRequest {
     /// Without the secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "JoinRequest({:x}, {}, {})", self.token_id, self.link_address, self.boot)
+        write!(f, "JoinRequest({:x}, {}, {})", self.token_id, self.profile.address, self.boot)
     }
 }
 
@@ -47,6 +45,10 @@ pub struct JoinReply {
     pub certificate: Vec<u8>,
     /// Whom it accepts.
     pub roots: Roots,
+    /// Which Raft of the cluster it belongs to: drawn when the cluster was founded.
+    pub incarnation: u128,
+    /// The nodes that it will hear from, and where their links listen.
+    pub members: Vec<(NodeId, String)>,
 }
 
 /// A request whose signature has been checked, for [`Admission::admit`].
@@ -58,12 +60,21 @@ pub struct Claim {
     pub secret_hash: [u8; 32],
     /// For [`TokenRow::claim`](super::TokenRow::claim); the same key gets the same node id.
     pub key_fingerprint: [u8; 32],
-    /// Where the node will be reached.
-    pub link_address: SocketAddr,
     /// The start that asks.
     pub boot: BootId,
-    /// The highest feature level that the node understands.
-    pub feature_level: u32,
+    /// What the node says of itself.
+    pub profile: NodeProfile,
+}
+
+/// A new node that was let in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Admitted {
+    /// Its id, for ever.
+    pub node: NodeId,
+    /// See [`JoinReply::incarnation`].
+    pub incarnation: u128,
+    /// See [`JoinReply::members`].
+    pub members: Vec<(NodeId, String)>,
 }
 
 /// Decides on new nodes; implemented over the store and Raft.
@@ -75,7 +86,7 @@ pub trait Admission: Send + Sync + 'static {
     /// # Errors
     /// [`Kind::BadCredentials`] as [`TokenRow::claim`](super::TokenRow::claim);
     /// [`Kind::Unavailable`] without a store or a majority.
-    async fn admit(&self, claim: &Claim) -> Result<NodeId>;
+    async fn admit(&self, claim: &Claim) -> Result<Admitted>;
 }
 
 /// Answers a new node's request.
@@ -94,14 +105,13 @@ pub async fn join(
         token_id: request.token_id,
         secret_hash: *blake3::hash(&request.secret).as_bytes(),
         key_fingerprint: request_fingerprint(&request.certificate_request)?,
-        link_address: request.link_address,
         boot: request.boot,
-        feature_level: request.feature_level,
+        profile: request.profile.clone(),
     };
-    let node = admission.admit(&claim).await?;
+    let Admitted { node, incarnation, members } = admission.admit(&claim).await?;
     let identity = NodeIdentity { cluster_id: authority.cluster_id(), node };
     let certificate = authority.issue(&request.certificate_request, node, now)?;
-    Ok(JoinReply { identity, certificate, roots: roots.clone() })
+    Ok(JoinReply { identity, certificate, roots: roots.clone(), incarnation, members })
 }
 
 impl JoinRequest {
@@ -112,13 +122,12 @@ impl JoinRequest {
     pub fn new(
         token: &JoinToken,
         key: &NodeKey,
-        link_address: SocketAddr,
         boot: BootId,
-        feature_level: u32,
+        profile: NodeProfile,
     ) -> Result<Self> {
         let certificate_request = key.request()?;
         let (token_id, secret) = (token.id, token.secret);
-        Ok(Self { token_id, secret, certificate_request, link_address, boot, feature_level })
+        Ok(Self { token_id, secret, certificate_request, boot, profile })
     }
 }
 

@@ -27,7 +27,7 @@ pub use authority::{Authority, CERTIFICATE_LIFE, CLOCK_SKEW_MAX, Roots};
 pub use certificate::{CertificateFacts, NodeKey};
 pub use credentials::{Credentials, join_client_config};
 pub use identity::NodeIdentity;
-pub use join::{Admission, Claim, JoinReply, JoinRequest, Joined, join};
+pub use join::{Admission, Admitted, Claim, JoinReply, JoinRequest, Joined, join};
 pub use token::{JoinToken, TOKEN_LIFE_MAX, TokenRow};
 
 pub(crate) use credentials::{ALPN_JOIN, ALPN_LINK};

@@ -30,6 +30,7 @@ impl ClusterState {
             Command::SetWeight { node, weight } => self.set_weight(*node, *weight),
             Command::Moves { steps } => Ok(self.steps(steps)),
             Command::RaiseFeatureLevel { to } => self.raise_feature_level(*to),
+            Command::Leave { node, boot } => self.leave(*node, *boot),
         }
     }
 

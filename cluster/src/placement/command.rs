@@ -21,6 +21,8 @@ pub struct NodeProfile {
     pub feature_level: u32,
     /// Its binary's version, for people; at most 64 bytes.
     pub version: String,
+    /// What its operator calls it; at most 64 bytes.
+    pub name: String,
 }
 
 /// A slot as the proposer saw it; skipped if its epoch is another by now.
@@ -148,6 +150,14 @@ pub enum Command {
     RaiseFeatureLevel {
         /// Greater than before; every node that is not removed must understand it.
         to: u32,
+    },
+    /// This life of a node is about to end, or serves badly: it gives away its slots and gets no
+    /// new ones until the node's next life. Unlike [`Command::Drain`] it is no operator's wish.
+    Leave {
+        /// Which node.
+        node: NodeId,
+        /// The life meant; refused if a newer one is known.
+        boot: BootId,
     },
 }
 

@@ -7,11 +7,13 @@ use std::sync::Arc;
 
 const ADDRESS_BYTES_MAX: usize = 255;
 const VERSION_BYTES_MAX: usize = 64;
+const NAME_BYTES_MAX: usize = 64;
 const WEIGHT_MAX: u32 = 10_000;
 
 fn within_limits(profile: &NodeProfile) -> bool {
     profile.address.len() <= ADDRESS_BYTES_MAX
         && profile.version.len() <= VERSION_BYTES_MAX
+        && profile.name.len() <= NAME_BYTES_MAX
         && (1..=WEIGHT_MAX).contains(&profile.weight)
 }
 
@@ -104,12 +106,14 @@ impl ClusterState {
             let (has, needs) = (profile.feature_level, self.feature_level);
             return Err(Refusal::OldBinary { node, has, needs });
         }
+        let reborn = known.boot != Some(boot);
         let state = match known.state {
             NodeState::Joining | NodeState::Dead if known.drain => NodeState::Drained,
             NodeState::Joining | NodeState::Dead => NodeState::Active,
+            // The life that was leaving is over.
+            NodeState::Draining | NodeState::Drained if reborn && !known.drain => NodeState::Active,
             state => state,
         };
-        let reborn = known.boot != Some(boot);
         let profile = NodeProfile { weight: known.profile.weight, ..profile.clone() };
         if !reborn && state == known.state && profile == known.profile {
             return Ok(Outcome::Unchanged);
@@ -138,19 +142,44 @@ impl ClusterState {
         if known.drain {
             return Ok(Outcome::Unchanged);
         }
-        let heir = |other: &Node| other.id != node && other.state == NodeState::Active;
-        if known.state == NodeState::Active && !self.nodes().any(heir) {
+        if known.state == NodeState::Active && !self.has_heir(node) {
             return Err(Refusal::LastNode(node));
         }
         if let Some(found) = self.node_mut(node) {
             found.drain = true;
-            if found.state == NodeState::Active {
-                found.state = NodeState::Draining;
-            }
+        }
+        self.give_away(node);
+        Ok(Outcome::Done)
+    }
+
+    pub(super) fn leave(&mut self, node: NodeId, boot: BootId) -> Reply {
+        let known = self.known(node)?;
+        if known.boot != Some(boot) {
+            return Err(Refusal::StaleBoot(node));
+        }
+        if known.state != NodeState::Active {
+            return Ok(Outcome::Unchanged);
+        }
+        if !self.has_heir(node) {
+            return Err(Refusal::LastNode(node));
+        }
+        self.give_away(node);
+        Ok(Outcome::Done)
+    }
+
+    /// Whether somebody else could take what the node has.
+    fn has_heir(&self, node: NodeId) -> bool {
+        self.nodes().any(|other| other.id != node && other.state == NodeState::Active)
+    }
+
+    fn give_away(&mut self, node: NodeId) {
+        if let Some(found) = self.node_mut(node)
+            && found.state == NodeState::Active
+        {
+            found.state = NodeState::Draining;
         }
         self.moves.retain(|_, found| found.to != node || found.phase == Phase::Bump);
         self.settle(node);
-        Ok(Outcome::Done)
     }
 
     /// A draining node that has nothing left is drained.
@@ -165,7 +194,10 @@ impl ClusterState {
     }
 
     pub(super) fn undrain(&mut self, node: NodeId) -> Reply {
-        if !self.known(node)?.drain {
+        let known = self.known(node)?;
+        // One that is leaving without an operator's wish is called back alike.
+        let leaves = matches!(known.state, NodeState::Draining | NodeState::Drained);
+        if !known.drain && !leaves {
             return Ok(Outcome::Unchanged);
         }
         if let Some(found) = self.node_mut(node) {

@@ -14,6 +14,7 @@ pub(crate) fn profile(n: u64) -> NodeProfile {
         weight: 100,
         feature_level: 1,
         version: "0.1".into(),
+        name: format!("n{n}"),
     }
 }
 
@@ -293,6 +294,51 @@ fn draining_empties_and_ends_and_is_remembered() {
 }
 
 #[test]
+fn a_leave_lasts_as_long_as_the_life_that_leaves() {
+    let mut world = World::even(3);
+    let node = NodeId(3);
+    let (life, other) = (boot(3), boot(70));
+    let leave = |boot| Command::Leave { node, boot };
+    let alive = |boot| Command::Alive { node, boot, profile: profile(1) };
+    assert_eq!(world.apply(&leave(other)), Err(Refusal::StaleBoot(node)));
+    assert_eq!(world.apply(&leave(life)), Ok(Outcome::Done));
+    assert_eq!(world.state_of(node), NodeState::Draining);
+    assert_eq!(world.apply(&leave(life)), Ok(Outcome::Unchanged));
+    // What the same life says of itself does not call it back, not even when it has nothing left.
+    assert_eq!(world.apply(&alive(life)), Ok(Outcome::Unchanged));
+    world.settle(&Loads::unknown());
+    assert_eq!(world.state_of(node), NodeState::Drained);
+    world.assert_even(0.05);
+    assert_eq!(world.apply(&alive(life)), Ok(Outcome::Unchanged));
+    assert_eq!(world.apply(&alive(other)), Ok(Outcome::Done));
+    assert_eq!(world.state_of(node), NodeState::Active);
+    world.settle(&Loads::unknown());
+    world.assert_even(0.05);
+    // It may come back before it is through: what it has not given away is its own, newly fenced.
+    world.apply(&leave(other)).unwrap();
+    assert_eq!(world.apply(&alive(boot(71))), Ok(Outcome::Done));
+    assert_eq!(world.state_of(node), NodeState::Active);
+    assert!(world.state.node(node).unwrap().slots > 1000);
+    // Gone dead meanwhile, it comes back active; and an operator may call it back as well.
+    world.apply(&leave(boot(71))).unwrap();
+    world.kill(node).unwrap();
+    assert_eq!(world.apply(&alive(boot(72))), Ok(Outcome::Done));
+    assert_eq!(world.state_of(node), NodeState::Active);
+    world.apply(&leave(boot(72))).unwrap();
+    assert_eq!(world.apply(&Command::Undrain { node }), Ok(Outcome::Done));
+    assert_eq!(world.state_of(node), NodeState::Active);
+    // An operator's drain is kept by a new life, whatever came first.
+    world.apply(&leave(boot(72))).unwrap();
+    world.apply(&Command::Drain { node }).unwrap();
+    world.apply(&alive(boot(73))).unwrap();
+    assert_eq!(world.state_of(node), NodeState::Drained);
+    let last = world.apply(&Command::Leave { node: NodeId(5), boot: boot(5) });
+    assert_eq!(last, Ok(Outcome::Done));
+    let last = world.apply(&Command::Leave { node: NodeId(1), boot: boot(1) });
+    assert_eq!(last, Err(Refusal::LastNode(NodeId(1))));
+}
+
+#[test]
 fn the_feature_level_waits_for_all_and_keeps_old_binaries_out() {
     let mut world = World::even(2);
     let node = NodeId(3);
@@ -413,9 +459,15 @@ fn golden_vectors() {
     check(&Command::Moves { steps: vec![step] }, "010901090300fb2c01");
     let spread = vec![Share { to: NodeId(4), slots: vec![at] }];
     check(&Command::Dead { node: NodeId(5), boot: BootId(6), spread }, "010305060104010903");
-    let profile =
-        NodeProfile { address: "a:1".into(), weight: 100, feature_level: 1, version: "v".into() };
-    check(&Command::Join { token: 7, profile }, "01010703613a3164010176");
+    let profile = NodeProfile {
+        address: "a:1".into(),
+        weight: 100,
+        feature_level: 1,
+        version: "v".into(),
+        name: "n".into(),
+    };
+    check(&Command::Join { token: 7, profile }, "01010703613a3164010176016e");
+    check(&Command::Leave { node: NodeId(5), boot: BootId(6) }, "010b0506");
     assert!(Command::decode(&[2, 5, 5]).is_err(), "another version");
     assert!(Command::decode(&[1, 200]).is_err(), "a command of a newer binary");
     let empty = ClusterState::default().encode().unwrap();

@@ -37,6 +37,7 @@ pub struct RaftNode {
     pub(super) applied: watch::Receiver<Applied>,
     leadership: watch::Receiver<Leadership>,
     transport: Arc<dyn RaftTransport>,
+    file: RaftFile,
     /// Held while the membership changes: one change at a time.
     pub(super) changing: Mutex<()>,
 }
@@ -67,11 +68,11 @@ impl RaftNode {
         let machine = Machine::load(file.clone()).await.map_err(unreadable)?;
         let applied = machine.watch();
         let links = Links(transport.clone());
-        let raft = Raft::new(id.0, options.config()?, links, file, machine);
+        let raft = Raft::new(id.0, options.config()?, links, file.clone(), machine);
         let raft = raft.await.map_err(stopped)?;
         let leadership = follow_leadership(id, raft.metrics());
         let changing = Mutex::new(());
-        Ok(Arc::new(Self { id, raft, applied, leadership, transport, changing }))
+        Ok(Arc::new(Self { id, raft, applied, leadership, transport, file, changing }))
     }
 
     /// This node.
@@ -88,6 +89,20 @@ impl RaftNode {
     /// Follows who leads.
     pub fn leadership(&self) -> watch::Receiver<Leadership> {
         self.leadership.clone()
+    }
+
+    /// Who takes part in Raft as this node's log has it, committed or not, and where their links
+    /// listened then. After a start it is there before anything is applied.
+    pub fn members(&self) -> BTreeMap<NodeId, String> {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow();
+        let members = metrics.membership_config.membership().nodes();
+        members.map(|(id, node)| (NodeId(*id), node.addr.clone())).collect()
+    }
+
+    /// How long the last durable write of the log took, in milliseconds.
+    pub fn last_sync_ms(&self) -> u32 {
+        self.file.last_sync_ms()
     }
 
     /// On the leader: how long ago a majority last answered it. For

@@ -1,6 +1,7 @@
 //! The one-node control and its router over the store in memory.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod contract;
 mod router;
 mod single;
 

@@ -224,7 +224,7 @@ async fn of_two_starts_at_once_one_owns_all_slots() {
         assert_eq!(one.installation(), two.installation(), "seed {seed}");
         let mut winners = 0;
         for node in [&one, &two] {
-            let confirmed = confirm(&node).await.is_ok();
+            let confirmed = confirm(node).await.is_ok();
             for number in Slot::all() {
                 let stored = Fence::decode(&row(&store, &Fence::key(number)).await.unwrap());
                 let mine = stored.unwrap().boot == node.boot();

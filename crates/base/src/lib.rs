@@ -14,6 +14,7 @@ pub mod deadline;
 pub mod env;
 pub mod error;
 pub mod ids;
+pub mod recent;
 pub mod router;
 pub mod telemetry;
 pub mod universe;
@@ -26,4 +27,5 @@ pub use ids::{
     AccountId, Address, BootId, Change, ClusterKey, CommandId, Epoch, FolderId, ItemId, NodeId,
     QueueId, SessionId, Slot, Timestamp, Uid,
 };
+pub use recent::Recent;
 pub use universe::Universe;

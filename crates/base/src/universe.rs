@@ -20,7 +20,7 @@ pub struct Universe;
 
 impl Universe {
     /// Runs a test in a new world, in which everything random follows from the seed
-    /// ([`test_seed`](crate::env::sim::test_seed) draws one). When the test fails, the seed is
+    /// ([`test_seed`](crate::env::sim::test_seed) gives one). When the test fails, the seed is
     /// printed.
     ///
     /// # Panics

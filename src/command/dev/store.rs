@@ -1,5 +1,6 @@
 //! Which store `rialto dev` uses, and what it says about that.
 //!
+//! One node uses the embedded store unless it is told otherwise, several need one that they share.
 //! `--store foundationdb` means the cluster of `--cluster-file`. Where none is named it is the
 //! client's own, of `FDB_CLUSTER_FILE` or the default file, if anybody answers there; else a
 //! stand-in is started. A cluster that was named is never replaced: an empty database in the place
@@ -36,7 +37,8 @@ pub(super) struct Chosen {
 /// # Errors
 /// If a stand-in is needed and cannot be started.
 pub(super) async fn choose(dev: &Dev) -> Result<Chosen> {
-    if dev.store == StoreKind::Embedded {
+    let usual = if dev.nodes == 1 { StoreKind::Embedded } else { StoreKind::Foundationdb };
+    if dev.store.unwrap_or(usual) == StoreKind::Embedded {
         let words = format!("embedded, in {}", dev.data.join("store").display());
         return Ok(Chosen { section: StoreSection::default(), words, standin: None });
     }

@@ -81,21 +81,26 @@ fn golden_vectors_guard_every_frame() {
         token_id: 2,
         secret: [7; 32],
         certificate_request: vec![0x30, 0],
-        link_address: "10.0.0.1:7000".parse().unwrap(),
         boot: BootId(1),
-        feature_level: 1,
+        profile: crate::placement::tests::profile(1),
     };
     check(
         Frame::JoinRequest(Box::new(request)),
-        "000000310b002e020707070707070707070707070707070707070707070707070707070707070707\
-         023000000a000001fb581b0101",
+        "0000003f0b003c020707070707070707070707070707070707070707070707070707070707070707\
+         023000010d31302e302e302e313a37303030640103302e31026e31",
     );
     let reply = JoinReply {
         identity: NodeIdentity { cluster_id: 0xc1, node: NodeId(4) },
         certificate: vec![0x30, 1],
         roots: Roots { certificates: vec![vec![0x30, 2]] },
+        incarnation: 5,
+        members: vec![(NodeId(1), "a:1".into())],
     };
-    check(Frame::JoinReply(Box::new(reply)), "0000000c0c0009c10402300101023002");
+    check(
+        Frame::JoinReply(Box::new(reply)),
+        "000000130c0010c104023001010230020501010361\
+         3a31",
+    );
 }
 
 #[test]

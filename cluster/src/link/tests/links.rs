@@ -255,3 +255,51 @@ fn members_come_and_go() {
         assert_eq!(two.echo(1, 3).await, Ok(3));
     });
 }
+
+#[test]
+fn a_node_apart_for_a_drill_is_linked_to_nobody_until_it_is_over() {
+    Universe::simulate(test_seed(), async |world| {
+        let (one, two, _switch) = pair(&world, LinkSettings::default()).await;
+        assert_eq!(one.echo(2, 7).await, Ok(7));
+        for apart in [&one, &two] {
+            apart.links.isolate(secs(5));
+            tokio::time::sleep(secs(1)).await;
+            assert!(one.links.link(NodeId(2)).is_none() && two.links.link(NodeId(1)).is_none());
+            let refused = two.ask(1, Ask::Echo(1), Duration::from_millis(500)).await.unwrap_err();
+            assert_eq!(refused.executed, Executed::No);
+            tokio::time::sleep(secs(8)).await;
+            assert_eq!(two.echo(1, 8).await, Ok(8));
+        }
+    });
+}
+
+#[test]
+fn both_sides_hear_that_nobody_listens_any_more() {
+    Universe::simulate(test_seed(), async |world| {
+        let settings = LinkSettings::default();
+        for dies in [1, 2] {
+            let mut nodes =
+                [start(&world, 1, settings).await, start(&world, 2, settings).await].map(Some);
+            let told = std::sync::Arc::new(parking_lot::Mutex::new(Vec::new()));
+            for (node, other) in nodes.iter().flatten().zip([2, 1]) {
+                let (told, me) = (told.clone(), 3 - other);
+                node.links.on_refusal(move |node| told.lock().push((me, node.0)));
+                node.knows(&[(other, (host(other), 7000).into())]);
+            }
+            let one = nodes[0].as_ref().unwrap();
+            assert_eq!(one.echo(2, 7).await, Ok(7));
+            // A connection that breaks is not yet a death.
+            world.network.cut(host(1), host(2));
+            until("linked again", || {
+                nodes[1].as_ref().unwrap().links.link(NodeId(1)).is_some_and(|l| l.is_usable())
+            })
+            .await;
+            assert_eq!(*told.lock(), []);
+            nodes[dies as usize - 1] = None;
+            let found = (3 - dies, dies);
+            until("the other is told", || told.lock().contains(&found)).await;
+            drop(nodes);
+            tokio::time::sleep(secs(1)).await;
+        }
+    });
+}

@@ -3,6 +3,7 @@
 use super::world::*;
 use crate::link::*;
 use crate::pki::*;
+use crate::placement::tests::profile;
 use async_trait::async_trait;
 use base::env::sim::{Simulation, test_seed};
 use base::env::{Clock, Env, Stream};
@@ -313,7 +314,7 @@ struct Registry {
 
 #[async_trait]
 impl Admission for Registry {
-    async fn admit(&self, claim: &Claim) -> Result<NodeId> {
+    async fn admit(&self, claim: &Claim) -> Result<Admitted> {
         let mut rows = self.rows.lock();
         let row = rows.iter_mut().find(|(id, _)| *id == claim.token_id);
         let (_, row) = row.ok_or_else(|| TokenRow::refused("there is none"))?;
@@ -324,7 +325,8 @@ impl Admission for Registry {
             admitted.push(claim.key_fingerprint);
             admitted.len() - 1
         });
-        Ok(NodeId(10 + position as u64))
+        let node = NodeId(10 + position as u64);
+        Ok(Admitted { node, incarnation: 1, members: vec![] })
     }
 }
 
@@ -361,7 +363,7 @@ fn a_token_lets_one_node_in_once() {
         let joining = world.env_at(host(11), &world.disk);
         let address = (host(11), 7000).into();
         let ask = async |token: &JoinToken, key: &NodeKey| {
-            let request = JoinRequest::new(token, key, address, BootId(5), 1).unwrap();
+            let request = JoinRequest::new(token, key, BootId(5), profile(11)).unwrap();
             let to = (host(1), 7000).into();
             ask_to_join(&joining, to, token, request, Deadline::after(secs(10))).await
         };

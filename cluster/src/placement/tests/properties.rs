@@ -11,6 +11,7 @@ enum Event {
     Reboot(usize),
     Drain(usize),
     Undrain(usize),
+    Leave(usize),
     Remove(usize),
     Weigh(usize, u32),
     Plan,
@@ -27,6 +28,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         1 => n.clone().prop_map(Event::Reboot),
         1 => n.clone().prop_map(Event::Drain),
         1 => n.clone().prop_map(Event::Undrain),
+        1 => n.clone().prop_map(Event::Leave),
         1 => n.clone().prop_map(Event::Remove),
         1 => (n, 50u32..300).prop_map(|(n, w)| Event::Weigh(n, w)),
         3 => Just(Event::Plan),
@@ -67,6 +69,7 @@ fn play(world: &mut World, event: &Event, log: &mut Vec<(u64, Command)>) {
         }
         Event::Drain(n) => Command::Drain { node: nth(n).0 },
         Event::Undrain(n) => Command::Undrain { node: nth(n).0 },
+        Event::Leave(n) => Command::Leave { node: nth(n).0, boot: nth(n).1 },
         Event::Remove(n) => Command::Remove { node: nth(n).0 },
         Event::Weigh(n, weight) => Command::SetWeight { node: nth(n).0, weight: *weight },
         Event::Plan => {

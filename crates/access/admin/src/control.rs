@@ -1,4 +1,5 @@
-//! What only the node itself can do, and administration offers: its certificate, its store.
+//! What only the node itself knows or can do, and administration offers: what it listens on, its
+//! certificate, its store.
 
 use async_trait::async_trait;
 use base::Result;
@@ -7,6 +8,9 @@ use serde::{Deserialize, Serialize};
 /// A node, as its administration sees it; the binary implements it.
 #[async_trait]
 pub trait NodeControl: Send + Sync + 'static {
+    /// What the node is, and what it listens on.
+    fn about(&self) -> NodeAbout;
+
     /// The certificate that listeners present; `None` without one.
     fn certificate(&self) -> Option<CertificateView>;
 
@@ -33,6 +37,32 @@ pub trait NodeControl: Send + Sync + 'static {
 
     /// The job that runs, or the last one that did.
     fn store_job(&self) -> Option<StoreJob>;
+}
+
+/// What a node is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct NodeAbout {
+    /// Its name in its configuration.
+    pub name: String,
+    /// The name it greets with.
+    pub host_name: String,
+    /// Its binary's version.
+    pub version: String,
+    /// Where clients reach it.
+    pub listeners: Vec<ListenerView>,
+}
+
+/// A listener, for people.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ListenerView {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Where it listens, `address:port`.
+    pub address: String,
+    /// `smtp`, `submission` or `imap`.
+    pub protocol: String,
+    /// `starttls`, `implicit` or `none`.
+    pub tls: String,
 }
 
 /// A certificate, for people.

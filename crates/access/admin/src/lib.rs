@@ -9,8 +9,12 @@ pub mod api;
 mod control;
 mod health;
 mod socket;
+mod view;
 
 pub use api::{Admin, router};
-pub use control::{CertificateView, CopyOrder, JobState, NodeControl, StoreJob};
+pub use control::{
+    CertificateView, CopyOrder, JobState, ListenerView, NodeAbout, NodeControl, StoreJob,
+};
 pub use health::{Health, Probe, health_router};
 pub use socket::{SOCKET_PATH_BYTES_MAX, check_socket_path, serve_socket, serve_tcp};
+pub use view::{ClusterView, MovesView, NodeView};

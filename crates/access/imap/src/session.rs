@@ -150,7 +150,7 @@ impl Session {
         // Who has just not been reached is not asked again: the client has waited long enough.
         let unreachable = reply.code == Some(ReplyCode::Plain(Code::Unavailable));
         let news = match unreachable {
-            true => Ok(()),
+            true => Ok(false),
             false => self.news(Ask::IfWoken, manner).await,
         };
         self.wire.condition(tag, reply);
@@ -161,20 +161,24 @@ impl Session {
         }
     }
 
-    /// Asks what happened to the open folder and tells it.
-    pub(crate) async fn news(&mut self, ask: Ask, manner: Manner) -> Result<(), Ending> {
+    /// Asks what happened to the open folder and tells it; says whether there was an answer.
+    pub(crate) async fn news(&mut self, ask: Ask, manner: Manner) -> Result<bool, Ending> {
         let Ok((user, selected)) = self.state.selected() else {
-            return Ok(());
+            return Ok(true);
         };
-        match sync::catch_up(user, selected, ask).await {
-            Ok(()) => {}
+        let answered = match sync::catch_up(user, selected, ask).await {
+            Ok(()) => true,
             Err(error) if error.kind == Kind::NotFound => {
                 return Err(Ending::bye(Some(Code::NonExistent), "The mailbox was deleted"));
             }
             // The next command asks again; nothing is lost.
-            Err(error) => reply::log("news", &error),
-        }
-        sync::announce(&mut self.wire, selected, manner).await
+            Err(error) => {
+                reply::log("news", &error);
+                false
+            }
+        };
+        sync::announce(&mut self.wire, selected, manner).await?;
+        Ok(answered)
     }
 
     /// The whole protocol.

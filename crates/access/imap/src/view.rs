@@ -8,7 +8,7 @@
 //! A row is 24 bytes. Flags are kept as numbers of a palette, since a folder has few combinations.
 
 use crate::flags::assumed;
-use base::{Change, Timestamp, Uid};
+use base::{Change, Uid};
 use contract_mailbox::index::NamedFlags;
 use contract_mailbox::request::{StoreMode, Stored};
 use contract_mailbox::{Flags, FolderView, IndexEntry, Keywords, SystemFlags, UidSet, ViewDelta};
@@ -70,10 +70,21 @@ impl View {
             keywords: folder.keywords.clone(),
         };
         for entry in folder.entries() {
-            view.update(entry);
+            let row = view.row(entry);
+            view.rows.push(row);
         }
         view.told = view.rows.len();
         view
+    }
+
+    /// A message's row.
+    fn row(&mut self, entry: &IndexEntry) -> Row {
+        Row {
+            uid: entry.uid.0,
+            palette: self.palette.number(entry.flags),
+            size_bytes: entry.size_bytes,
+            received_s: entry.received.unix_s(),
+        }
     }
 
     /// How many messages the client knows.
@@ -284,12 +295,10 @@ impl View {
                     }
                 }
             }
-            Err(index) if index == self.rows.len() => self.rows.push(Row {
-                uid: entry.uid.0,
-                palette: self.palette.number(entry.flags),
-                size_bytes: entry.size_bytes,
-                received_s: received_s(entry.received),
-            }),
+            Err(index) if index == self.rows.len() => {
+                let row = self.row(entry);
+                self.rows.push(row);
+            }
             Err(_) => {}
         }
         if self.palette.colours.len() > PALETTE_MIN.max(2 * self.rows.len()) {
@@ -317,10 +326,6 @@ impl View {
             row.palette = self.palette.number(old.flags(row.palette));
         }
     }
-}
-
-fn received_s(received: Timestamp) -> i64 {
-    received.unix_s()
 }
 
 /// Below this many combinations nothing is forgotten.

@@ -4,7 +4,7 @@
 
 use super::*;
 use crate::selection::Selection;
-use base::{FolderId, ItemId};
+use base::{FolderId, ItemId, Timestamp};
 use codec_imap::{IdRange, IdSet, SequenceSet};
 use contract_mailbox::{FolderCounts, FolderInfo, FolderKind, IndexBlock};
 use proptest::prelude::*;

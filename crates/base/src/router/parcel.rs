@@ -88,6 +88,18 @@ impl Parcel {
         }
     }
 
+    /// The encoded form of a parcel that stays: a spare copy of a request that may have to be sent
+    /// again. Costs an encoding of a value, nothing for bytes.
+    ///
+    /// # Errors
+    /// As [`Parcel::into_bytes`].
+    pub fn to_bytes(&self) -> Result<Bytes> {
+        match &self.0 {
+            Content::Bytes(encoded) => Ok(encoded.clone()),
+            Content::Typed(value) => (**value).encode(),
+        }
+    }
+
     /// A second parcel with the same content, for a request that may have to be sent again. Both
     /// hold bytes afterwards, which they share.
     ///
@@ -146,6 +158,12 @@ mod tests {
             let typed: (u64, String, Option<Vec<i32>>, bool) =
                 Parcel::typed(value.clone()).open().unwrap();
             prop_assert_eq!(&typed, &value);
+            let kept = Parcel::typed(value.clone());
+            let spare = kept.to_bytes().unwrap();
+            prop_assert_eq!(&spare, &wire::encode(&value).unwrap());
+            prop_assert_eq!(Parcel::bytes(spare.clone()).to_bytes().unwrap(), spare);
+            let kept: (u64, String, Option<Vec<i32>>, bool) = kept.open().unwrap();
+            prop_assert_eq!(&kept, &value);
             let (one, two) = Parcel::typed(value.clone()).twice().unwrap();
             prop_assert_eq!(one.into_bytes().unwrap(), wire::encode(&value).unwrap());
             let decoded: (u64, String, Option<Vec<i32>>, bool) = two.open().unwrap();

@@ -119,16 +119,56 @@ impl Content {
         if self.size_bytes() > bytes_max {
             return Err(base::Error::new(base::Kind::Limit, "The content is too long to read"));
         }
-        let mut stream = self.read(blobs);
-        let mut all = match stream.next().await.transpose()? {
-            Some(first) if first.len() as u64 == self.size_bytes() => return Ok(first),
-            Some(first) => first.to_vec(),
-            None => return Ok(Bytes::new()),
-        };
-        while let Some(piece) = stream.next().await {
-            all.extend_from_slice(&piece?);
+        let mut all = Gathered { size_bytes: self.size_bytes() as usize, found: Found::Nothing };
+        for segment in &self.segments {
+            match segment {
+                Segment::Inline(bytes) => all.push(bytes.clone()),
+                Segment::Blob { id, offset, size_bytes } => {
+                    let mut pieces = blobs.read(*id, *offset..*offset + *size_bytes);
+                    while let Some(piece) = pieces.next().await {
+                        all.push(piece?);
+                    }
+                }
+            }
         }
-        Ok(all.into())
+        Ok(match all.found {
+            Found::Nothing => Bytes::new(),
+            Found::One(bytes) => bytes,
+            Found::Several(bytes) => bytes.into(),
+        })
+    }
+}
+
+/// Pieces put together; a single one is not copied.
+struct Gathered {
+    size_bytes: usize,
+    found: Found,
+}
+
+enum Found {
+    Nothing,
+    One(Bytes),
+    Several(Vec<u8>),
+}
+
+impl Gathered {
+    fn push(&mut self, piece: Bytes) {
+        if piece.is_empty() {
+            return;
+        }
+        self.found = match std::mem::replace(&mut self.found, Found::Nothing) {
+            Found::Nothing => Found::One(piece),
+            Found::One(first) => {
+                let mut all = Vec::with_capacity(self.size_bytes);
+                all.extend_from_slice(&first);
+                all.extend_from_slice(&piece);
+                Found::Several(all)
+            }
+            Found::Several(mut all) => {
+                all.extend_from_slice(&piece);
+                Found::Several(all)
+            }
+        };
     }
 }
 

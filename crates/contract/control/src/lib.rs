@@ -6,6 +6,7 @@
 //! machine and a cluster run the same code; only the implementation of [`Control`] differs.
 
 mod cluster;
+pub mod suite;
 
 pub use cluster::{ClusterAdmin, ClusterStatus, Drill, NodeStatus, PlannedMoves, Standing};
 

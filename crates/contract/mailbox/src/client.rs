@@ -11,12 +11,18 @@ use crate::search::Search;
 use crate::uidset::UidSet;
 use crate::{Mailboxes, Principal};
 use base::{
-    AccountId, Change, CommandId, Error, FolderId, ItemId, Kind, QueueId, Result, SessionId, Uid,
+    AccountId, Change, CommandId, Deadline, Error, FolderId, ItemId, Kind, QueueId, Result,
+    SessionId, Uid,
 };
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::sync::watch;
+
+/// A command is sent again if it has failed sooner than this: a router that has looked for an owner
+/// for longer has sent it again itself, and the client is to be answered within ten seconds.
+const AGAIN_WITHIN: Duration = Duration::from_secs(2);
 
 /// A session's way to one mailbox. Numbers the session's commands; cheap to share.
 pub struct MailboxHandle {
@@ -98,11 +104,15 @@ impl MailboxHandle {
         let sequence = self.sequence.fetch_add(1, Ordering::Relaxed) + 1;
         let command = CommandId { session: self.session, sequence };
         let (mailbox, principal) = (self.mailbox, self.principal);
+        let early = Deadline::after(AGAIN_WITHIN);
         let first = self.mailboxes.write(mailbox, principal, command, request.clone()).await;
         match first {
             // The owner changed, or stopped before it answered. The same command may be sent
             // again: if it was applied, its stored answer comes back.
-            Err(error) if matches!(error.kind, Kind::Fenced | Kind::Unavailable) => {
+            Err(error)
+                if matches!(error.kind, Kind::Fenced | Kind::Unavailable)
+                    && !early.has_passed() =>
+            {
                 self.mailboxes.write(mailbox, principal, command, request).await
             }
             other => other,

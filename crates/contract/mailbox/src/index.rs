@@ -1,5 +1,7 @@
 //! A folder's index: for each message its UID, item, flags, change, size and date.
 
+mod packed;
+
 use crate::folder::FolderInfo;
 use base::{Change, ItemId, Timestamp, Uid};
 use serde::{Deserialize, Serialize};
@@ -112,8 +114,9 @@ pub struct IndexEntry {
 }
 
 /// The messages of up to 256 consecutive UIDs: those with `uid / 256 == number`. Shared, never
-/// copied, inside one node.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+/// copied, inside one node; in the store and between nodes it is packed (some 10 bytes a message,
+/// see `packed`), since opening a folder reads all of them.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct IndexBlock {
     /// `uid / 256` of all its messages.
     pub number: u32,

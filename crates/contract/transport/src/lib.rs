@@ -8,6 +8,7 @@
 //! whose transaction writes the same row with [`rows::write`].
 
 pub mod rows;
+pub mod suite;
 
 use async_trait::async_trait;
 use base::deadline::with_deadline;

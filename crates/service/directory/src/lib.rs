@@ -18,6 +18,9 @@
 //! feed for [`DirectoryConfig::stale_after_ms`] stops trusting its caches and reads the store for
 //! every answer, so that is the bound on the age of a positive answer. Negative answers are read
 //! from the store each time and are never stale.
+//!
+//! **Time.** A lookup or sign-in waits ten seconds for the store at most and then says that it is
+//! unavailable; larger work (lists, expanding a group) does so for each of its transactions.
 
 mod account;
 mod bootstrap;

@@ -3,13 +3,19 @@
 use crate::keys;
 use crate::names::Name;
 use crate::rows::{AccountRow, DomainRow, GroupRow, MemberRow, NameRow, PasswordRow, Row};
-use base::{AccountId, Address, Error, Result};
+use base::{AccountId, Address, Deadline, Error, Result};
 use contract_directory::{Account, Group, GroupId};
 use contract_store::{
     BodyError, Isolation, KeyRange, KeyValue, RangeRead, Store, Transaction, transact,
 };
 use futures::future::BoxFuture;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the store may take to answer one question. Whoever is at the other end (a recipient is
+/// named, somebody signs in) is told to try again within ten seconds, however long the store is
+/// away; a recovery of eight is waited for.
+pub(crate) const LOOKUP_TIME: Duration = Duration::from_secs(10);
 
 pub(crate) type ReadResult<T> = Result<T, BodyError>;
 
@@ -20,8 +26,23 @@ pub(crate) struct Reader<'a> {
     isolation: Isolation,
 }
 
-/// Runs a read-only body on one version of the store.
+/// Runs a read-only body on one version of the store, within [`LOOKUP_TIME`].
+///
+/// # Errors
+/// The body's; [`base::Kind::Unavailable`] where the store does not answer in time.
 pub(crate) async fn view<T, F>(store: &Arc<dyn Store>, body: F) -> Result<T>
+where
+    T: Send,
+    F: for<'a> Fn(Reader<'a>) -> BoxFuture<'a, ReadResult<T>> + Send,
+{
+    view_by(store, Deadline::after(LOOKUP_TIME), body).await
+}
+
+/// As [`view`], for a question that takes several looks: all of them have one deadline.
+///
+/// # Errors
+/// As [`view`].
+pub(crate) async fn view_by<T, F>(store: &Arc<dyn Store>, deadline: Deadline, body: F) -> Result<T>
 where
     T: Send,
     F: for<'a> Fn(Reader<'a>) -> BoxFuture<'a, ReadResult<T>> + Send,
@@ -39,7 +60,22 @@ where
             (self.0)(Reader { tx, isolation: Isolation::Snapshot })
         }
     }
-    transact(store, View(body)).await
+    in_time(deadline, transact(store, View(body))).await
+}
+
+/// Waits for something of the store's, which may be dropped anywhere, until the deadline.
+///
+/// # Errors
+/// Its own; [`base::Kind::Unavailable`] where it takes longer.
+pub(crate) async fn in_time<T>(
+    deadline: Deadline,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    match tokio::time::timeout_at(deadline.instant(), work).await {
+        Ok(done) => done,
+        // Nothing was to be changed, so nothing is uncertain: not a timeout for whoever asked.
+        Err(_) => Err(Error::unavailable("the store did not answer the directory in time")),
+    }
 }
 
 impl<'a> Reader<'a> {

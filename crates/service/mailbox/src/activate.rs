@@ -2,31 +2,51 @@
 
 use crate::cache::Cache;
 use crate::context::Context;
+use crate::retry::{self, GivenUp};
 use crate::rows::keys::Keys;
 use crate::rows::{self, Summary};
 use crate::unit::Unit;
 use crate::write::folder;
-use base::{AccountId, Error, Result, Timestamp};
+use base::{AccountId, Error, Kind, Result, Timestamp};
 use contract_control::Fence;
 use contract_directory::Account;
 use contract_mailbox::{Keywords, Principal, default_folders};
-use contract_store::{Attempt, Body, BodyError, Transaction, transact};
+use contract_store::{Attempt, Body, BodyError, Transaction};
 use futures::future::BoxFuture;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-/// Loads a mailbox, or makes it if its account has never been used.
+/// How often the fence may turn out to have been renewed while one thing is done. Once is rare.
+pub(crate) const RENEWALS_MAX: u32 = 10;
+
+/// Loads a mailbox, or makes it if its account has never been used. The fence may have been renewed
+/// for the sake of another mailbox of the slot; then the newest takes its place.
 ///
 /// # Errors
-/// [`base::Kind::NotFound`] if there is no such account.
+/// [`Kind::NotFound`] if there is no such account, [`Kind::Fenced`] if the slot is another's.
 pub(crate) async fn load_or_create(
     context: &Context,
-    fence: &Fence,
+    fence: &mut Fence,
     account: AccountId,
 ) -> Result<Cache> {
     let owner = context.directory.account(account).await?;
-    let body = Activation { context, fence, owner: &owner };
-    transact(&context.store, body).await
+    let mut renewals = 0;
+    loop {
+        let body = Activation { context, fence, owner: &owner };
+        match retry::transact(&context.store, body).await {
+            Ok(cache) => return Ok(cache),
+            Err(GivenUp { error, .. }) if error.kind == Kind::Fenced && renewals < RENEWALS_MAX => {
+                renewals += 1;
+                *fence = context.control.renew(fence.slot, fence).await?;
+            }
+            Err(GivenUp { error, late, .. }) => {
+                if late {
+                    context.suspects.lock().insert(account);
+                }
+                return Err(error);
+            }
+        }
+    }
 }
 
 struct Activation<'a> {
@@ -86,5 +106,6 @@ fn empty() -> Result<Cache> {
         keywords: Arc::new(Keywords::default()),
         subscriptions: Arc::new(BTreeSet::new()),
         blocks: HashMap::new(),
+        lineage: crate::cache::new_lineage(),
     })
 }

@@ -68,7 +68,8 @@ pub(crate) struct MailboxActor {
 /// What an actor must find out before it goes on. See `drive`.
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Doubt {
-    /// A commit may still land late: the fence must be renewed and the cache read again.
+    /// A commit may still land late, or the fence is not the newest any more: it must be renewed,
+    /// which shows whether the slot is still this node's, and the cache read again.
     pub(crate) suspect: bool,
     /// Something was committed that the cache may not have: it must be read again.
     pub(crate) stale: bool,
@@ -84,8 +85,13 @@ impl Actor for MailboxActor {
     async fn start(args: Args, actor: &ActorContext<Message>) -> Result<Self> {
         let Args { context, account } = args;
         let keys = Keys(account);
-        let fence = context.control.fence(context.control.slot_of_account(account)).await?;
-        let cache = crate::activate::load_or_create(&context, &fence, account).await?;
+        let mut fence = context.control.fence(context.control.slot_of_account(account)).await?;
+        let suspect = context.suspects.lock().contains(&account);
+        if suspect {
+            fence = context.control.renew(fence.slot, &fence).await?;
+            context.suspects.lock().remove(&account);
+        }
+        let cache = crate::activate::load_or_create(&context, &mut fence, account).await?;
         let mut mailbox = Self {
             context,
             account,

@@ -13,8 +13,9 @@ use contract_mailbox::{IndexBlock, Keywords};
 use contract_store::{BodyError, Isolation, Transaction};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How many index blocks (of up to 256 messages, some 16 kB each) stay in memory for a mailbox.
+/// How many index blocks (of up to 256 messages, some 20 kB each) stay in memory for a mailbox.
 const BLOCKS_MAX: usize = 32;
 
 /// A mailbox in memory.
@@ -30,6 +31,14 @@ pub(crate) struct Cache {
     pub(crate) keywords: Arc<Keywords>,
     pub(crate) subscriptions: Arc<BTreeSet<String>>,
     pub(crate) blocks: HashMap<(FolderId, u32), Arc<IndexBlock>>,
+    /// Under which number structures of messages are remembered, see `read::recall`.
+    pub(crate) lineage: u64,
+}
+
+/// A number that nothing was remembered under so far.
+pub(crate) fn new_lineage() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed) + 1
 }
 
 impl Cache {
@@ -69,6 +78,7 @@ impl Cache {
                 subscriptions.iter().filter_map(|row| keys.parse_subscription(&row.key)).collect(),
             ),
             blocks: HashMap::new(),
+            lineage: new_lineage(),
         }))
     }
 

@@ -7,6 +7,8 @@ use contract_blob::Blobs;
 use contract_control::Control;
 use contract_directory::Directory;
 use contract_store::Store;
+use parking_lot::Mutex;
+use std::collections::HashSet;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -67,10 +69,15 @@ pub(crate) struct Context {
     pub(crate) control: Arc<dyn Control>,
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) router: Arc<dyn Router>,
-    pub(crate) wakeups: Wakeups,
+    pub(crate) wakeups: Arc<Wakeups>,
+    /// Structures of messages that were read lately.
+    pub(crate) metas: crate::read::Metas,
     pub(crate) reads: Arc<Semaphore>,
     /// Searches have places of their own, so that slow ones never keep others from reading.
     pub(crate) searches: Arc<Semaphore>,
+    /// Mailboxes of which a commit may still land late. Outlives their actors: one that is unloaded
+    /// before it has shut such a commit out must not be started again on what is stored now.
+    pub(crate) suspects: Mutex<HashSet<AccountId>>,
 }
 
 /// The replica under which a mailbox makes its own versions of items: the same for ever, on every

@@ -23,8 +23,8 @@ use contract_mailbox::{Principal, Write, WriteReply};
 use contract_transport::{QueueCall, QueueHint};
 use std::sync::Arc;
 
-/// How often a command is tried again when the cache turns out to be old. Twice means that
-/// somebody else writes under our fence: a bug.
+/// How often a command is tried again when the cache turns out to be old, or the fence to have been
+/// renewed. An old cache twice means that somebody else writes under our fence: a bug.
 pub(crate) const RELOADS_MAX: u32 = 3;
 
 /// A command, and who wants it.
@@ -58,7 +58,7 @@ pub(crate) enum Driven {
     Goes(Progress, Option<Error>),
     /// It has not begun and must wait.
     MustWait,
-    /// It has not begun: the cache does not know what is stored.
+    /// Nothing was done: the cache does not know what is stored, or the fence has been renewed.
     CacheIsOld,
 }
 
@@ -100,7 +100,7 @@ impl MailboxActor {
                 Driven::CacheIsOld => self.doubt.stale = true,
             }
         }
-        Err(Error::internal("somebody else writes under this fence"))
+        Err(self.overtaken())
     }
 
     /// Finds out what is in doubt, and takes up the job that was left.
@@ -120,16 +120,18 @@ impl MailboxActor {
         Ok(())
     }
 
-    /// Shuts out a commit that may still land, and reads the cache again.
+    /// Shuts out a commit that may still land, or takes over the fence that somebody else of the
+    /// slot has renewed, and reads the cache again.
     ///
     /// # Errors
-    /// Passing ones; the doubt stays.
+    /// Passing ones; the doubt stays. [`Kind::Fenced`] if the slot is another's now.
     pub(crate) async fn refresh(&mut self) -> Result<()> {
         if self.doubt.suspect {
             let slot = self.fence.slot;
             self.fence = self.context.control.renew(slot, &self.fence).await?;
             self.doubt.suspect = false;
             self.doubt.stale = true;
+            self.context.suspects.lock().remove(&self.account);
         }
         if self.doubt.stale {
             self.reload().await?;
@@ -142,7 +144,8 @@ impl MailboxActor {
         self.doubt.stale = true;
         self.doubt.job = true;
         let account = self.account;
-        self.cache = crate::activate::load_or_create(&self.context, &self.fence, account).await?;
+        let fence = &mut self.fence;
+        self.cache = crate::activate::load_or_create(&self.context, fence, account).await?;
         self.doubt.stale = false;
         let newest = Change(self.cache.summary.next_change.saturating_sub(1));
         self.context.wakeups.publish(account, newest);
@@ -198,6 +201,9 @@ impl MailboxActor {
     /// in doubt noted; after any other, a job goes over to its ending.
     fn failed(&mut self, given_up: GivenUp, progress: &Progress) -> Result<Driven> {
         let error = self.doubt(given_up);
+        if error.kind == Kind::Fenced {
+            return Ok(Driven::CacheIsOld);
+        }
         if is_passing(&error) {
             return Err(error);
         }
@@ -212,13 +218,26 @@ impl MailboxActor {
     }
 
     /// Notes what a transaction has left in doubt; gives the reason why it was given up.
+    ///
+    /// A slot has many mailboxes, queues too, and one fence, which each of them renews when it must.
+    /// So being fenced need not mean that the slot is another's: [`MailboxActor::refresh`] will
+    /// tell.
     pub(crate) fn doubt(&mut self, given_up: GivenUp) -> Error {
         let GivenUp { error, unknown, late } = given_up;
-        if error.kind != Kind::Fenced {
-            self.doubt.suspect |= late;
-            self.doubt.stale |= unknown;
+        if late {
+            self.context.suspects.lock().insert(self.account);
         }
+        self.doubt.suspect |= late || error.kind == Kind::Fenced;
+        self.doubt.stale |= unknown;
         error
+    }
+
+    /// What is said after [`RELOADS_MAX`].
+    pub(crate) fn overtaken(&self) -> Error {
+        match self.doubt.suspect {
+            true => Error::unavailable("the fence is renewed again and again"),
+            false => Error::internal("somebody else writes under this fence"),
+        }
     }
 
     /// What follows a commit without being part of it.

@@ -109,11 +109,17 @@ impl MailboxActor {
                     reloads += 1;
                     self.doubt.stale = true;
                 }
-                Ok(Lot::CacheIsOld) => {
-                    return Err(Error::internal("somebody else writes under this fence"));
-                }
+                Ok(Lot::CacheIsOld) => return Err(self.overtaken()),
                 Err(given_up) => {
                     let error = self.doubt(given_up);
+                    if error.kind == Kind::Fenced {
+                        if reloads == RELOADS_MAX {
+                            return Err(self.overtaken());
+                        }
+                        // Settling tells, and takes over the newest fence if there is one.
+                        reloads += 1;
+                        continue;
+                    }
                     if is_passing(&error) {
                         return Err(error);
                     }

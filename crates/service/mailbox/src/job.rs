@@ -222,6 +222,6 @@ impl MailboxActor {
                 Driven::MustWait => return Err(Error::internal("a job waits for itself")),
             }
         }
-        Err(Error::internal("somebody else writes under this fence"))
+        Err(self.overtaken())
     }
 }

@@ -6,6 +6,7 @@
 //! another gives up what items hold, and at last everything that is left goes as one range. Each
 //! chunk removes what it has done, so the work can be broken off and asked for again at any time.
 
+use crate::activate::RENEWALS_MAX;
 use crate::content;
 use crate::context::Context;
 use crate::rows::keys::Keys;
@@ -37,13 +38,21 @@ pub(crate) async fn run(context: &Context, account: AccountId, who: Principal) -
         Err(error) if error.kind == Kind::NotFound => {}
         Err(error) => return Err(error),
     }
-    let fence = context.control.fence(context.control.slot_of_account(account)).await?;
-    let keys = Keys(account);
-    while transact(&context.store, Chunk { context, keys, fence: &fence }).await? {
-        // Others take their turn between two transactions.
-        tokio::task::yield_now().await;
+    let mut fence = context.control.fence(context.control.slot_of_account(account)).await?;
+    let (keys, mut renewals) = (Keys(account), 0);
+    loop {
+        match transact(&context.store, Chunk { context, keys, fence: &fence }).await {
+            Ok(false) => return Ok(()),
+            // Others take their turn between two transactions.
+            Ok(true) => tokio::task::yield_now().await,
+            // Renewed for the sake of another mailbox of the slot, unless the slot is another's.
+            Err(error) if error.kind == Kind::Fenced && renewals < RENEWALS_MAX => {
+                renewals += 1;
+                fence = context.control.renew(fence.slot, &fence).await?;
+            }
+            Err(error) => return Err(error),
+        }
     }
-    Ok(())
 }
 
 struct Chunk<'p> {

@@ -3,19 +3,20 @@
 use crate::actor::{Args, MailboxActor, Message};
 use crate::context::{Config, Context};
 use crate::purge;
-use crate::wakeups::Wakeups;
+use crate::wakeups::{WakeupHost, Wakeups};
 use async_trait::async_trait;
 use base::actor::{Population, PopulationOptions};
 use base::deadline::Deadline;
 use base::env::Env;
 use base::router::{Host, LocalRouter, Parcel, Router, ServiceId, Target};
-use base::{AccountId, Change, CommandId, Error, Result};
+use base::{AccountId, Change, CommandId, Error, Result, Slot};
 use contract_blob::Blobs;
 use contract_control::Control;
 use contract_directory::Directory;
 use contract_mailbox::{Mailboxes, Principal, Read, ReadReply, Write, WriteReply};
 use contract_store::Store;
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
@@ -25,6 +26,10 @@ const REQUEST_TIME: Duration = Duration::from_secs(10);
 
 /// How long a request may take that concerns any number of messages.
 const LONG_REQUEST_TIME: Duration = Duration::from_secs(300);
+
+/// How long actors of slots that are another node's may take to end. They can do nothing but find
+/// that out.
+const LOST_TIME: Duration = Duration::from_secs(60);
 
 /// The most messages in a mailbox actor's inbox.
 const INBOX_CAPACITY: usize = 64;
@@ -71,7 +76,8 @@ pub fn start(config: Config, parts: Parts, local: &LocalRouter) -> Arc<MailboxSe
     let Parts { env, store, blobs, control, directory, router } = parts;
     let reads = Arc::new(Semaphore::new(config.reads_at_once));
     let searches = Arc::new(Semaphore::new(config.searches_at_once));
-    let wakeups = Wakeups::default();
+    let wakeups = Wakeups::start(env.clone(), store.clone(), control.clone(), router.clone());
+    local.register(ServiceId::WAKEUPS, Arc::new(WakeupHost(wakeups.clone())));
     let context = Arc::new(Context {
         config,
         env,
@@ -81,8 +87,10 @@ pub fn start(config: Config, parts: Parts, local: &LocalRouter) -> Arc<MailboxSe
         directory,
         router,
         wakeups,
+        metas: crate::read::Metas::default(),
         reads,
         searches,
+        suspects: parking_lot::Mutex::default(),
     });
     let options = PopulationOptions {
         inbox_capacity: INBOX_CAPACITY,
@@ -193,5 +201,26 @@ impl Host for MailboxHost {
             }
         };
         Ok(Parcel::typed(answer))
+    }
+
+    /// Whatever they would still do is refused by the store; they only take room.
+    fn lost(&self, slots: &[Slot]) {
+        let slots: HashSet<Slot> = slots.iter().copied().collect();
+        let (control, population) = (self.context.control.clone(), self.population.clone());
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move {
+            let which = |account: &AccountId| slots.contains(&control.slot_of_account(*account));
+            if let Err(error) = population.stop_where(which, Deadline::after(LOST_TIME)).await {
+                tracing::warn!(%error, "mailboxes that are served elsewhere by now are still active");
+            }
+        });
+    }
+
+    /// A job that is under way stops between two of its transactions; its rows say how far it is,
+    /// and whoever asks for it again joins it at the next owner.
+    async fn release(&self, slot: Slot, deadline: Deadline) -> Result<()> {
+        let control = &self.context.control;
+        let which = |account: &AccountId| control.slot_of_account(*account) == slot;
+        self.population.stop_where(which, deadline).await
     }
 }

@@ -11,7 +11,7 @@ use crate::rows;
 use crate::rows::ResultRow;
 use crate::unit::Unit;
 use crate::write::deliver::DEDUPE_MS;
-use base::{FolderId, Result, SessionId, Timestamp, Uid};
+use base::{FolderId, Kind, Result, SessionId, Timestamp, Uid};
 use bytes::Bytes;
 use contract_mailbox::{IndexEntry, Principal, SpecialUse, UidSet};
 use contract_store::{Attempt, Body, BodyError, Isolation, KeyRange, RangeRead, Transaction};
@@ -55,7 +55,15 @@ pub(crate) async fn run(mailbox: &mut MailboxActor) -> Result<bool> {
     let body = Sweep { mailbox, owner: &owner };
     let swept = match retry::transact(&mailbox.context.store, body).await {
         Ok(swept) => swept,
-        Err(given_up) => return Err(mailbox.doubt(given_up)),
+        Err(given_up) => {
+            let error = mailbox.doubt(given_up);
+            if error.kind == Kind::Fenced {
+                // With the newest fence, if the slot is still this node's.
+                mailbox.refresh().await?;
+                return Ok(true);
+            }
+            return Err(error);
+        }
     };
     let Some((draft, next)) = swept else {
         // An attempt of ours whose outcome was unknown, as a rule. Look what is left to do.

@@ -75,6 +75,7 @@ impl<'a> Unit<'a> {
             blocks: BTreeMap::new(),
             keywords: None,
             subscriptions: BTreeMap::new(),
+            removes: false,
         };
         Self {
             tx,
@@ -209,6 +210,7 @@ impl<'a> Unit<'a> {
     /// Takes a folder's row away.
     pub(crate) fn remove_folder(&mut self, id: FolderId) {
         self.draft.folders.insert(id, None);
+        self.draft.removes = true;
     }
 
     /// The subscriptions before the command.

@@ -3,4 +3,5 @@
 
 mod core;
 mod items;
+mod placement;
 mod support;

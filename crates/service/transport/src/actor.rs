@@ -142,6 +142,13 @@ impl QueueActor {
     /// Starts rounds for messages that have something due, and notes the next moment.
     fn start_due(&mut self) {
         let now = self.context.env.clock.now();
+        if !self.inbox.is_open() {
+            // It has been asked to stop. What is due is the next life's business, here if the slot
+            // is still this node's.
+            let next = self.messages.next_due().map(|moment| moment.max(now.plus_ms(AGAIN_MS)));
+            next.into_iter().for_each(|moment| self.context.due.wake_at(self.slot, moment));
+            return;
+        }
         while let Some((queue, fresh)) = self.messages.begin(now) {
             self.start_round(queue, fresh);
         }
@@ -163,6 +170,11 @@ impl QueueActor {
         tokio::spawn(async move {
             // The semaphore is never closed.
             let Ok(place) = rounds.acquire_owned().await else { return };
+            if !inbox.is_open() {
+                // Its queue has ended before the round has begun: the next life goes on.
+                let soon = context.env.clock.now().plus_ms(AGAIN_MS);
+                return context.due.wake_at(slot, soon);
+            }
             let round = tokio::spawn(async move {
                 let left = work(context, slot, fence, queue, fresh).await;
                 drop(claim);

@@ -10,11 +10,11 @@ use contract_mailbox::Mailboxes;
 use contract_store::Store;
 use contract_transport::QueueCall;
 use parking_lot::Mutex;
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::due::Due;
 
@@ -66,8 +66,10 @@ pub(crate) struct Context {
     pub(crate) rounds: Arc<Semaphore>,
     pub(crate) due: Due,
     /// The messages that a round of this process is working on, whatever life of their queue
-    /// started it.
-    pub(crate) working: Mutex<HashSet<QueueId>>,
+    /// started it, and their slots.
+    pub(crate) working: Mutex<HashMap<QueueId, Slot>>,
+    /// A round has ended.
+    pub(crate) round_ended: Notify,
     pub(crate) session: SessionId,
     pub(crate) sequence: AtomicU64,
 }
@@ -82,7 +84,13 @@ impl Claim {
     /// Claims a message, unless a round works on it already.
     pub(crate) fn take(context: &Arc<Context>, queue: QueueId) -> Option<Self> {
         let context = context.clone();
-        let is_free = context.working.lock().insert(queue);
+        let slot = context.control.slot_of_queue(queue);
+        let is_free = {
+            let mut working = context.working.lock();
+            let is_free = !working.contains_key(&queue);
+            working.entry(queue).or_insert(slot);
+            is_free
+        };
         is_free.then_some(Self { context, queue })
     }
 }
@@ -90,6 +98,7 @@ impl Claim {
 impl Drop for Claim {
     fn drop(&mut self) {
         self.context.working.lock().remove(&self.queue);
+        self.context.round_ended.notify_waiters();
     }
 }
 
@@ -118,6 +127,24 @@ impl Context {
             }
             result => result,
         }
+    }
+
+    /// Waits until no round works on a message of a slot.
+    pub(crate) async fn no_round(&self, slot: Slot) {
+        loop {
+            let mut ended = std::pin::pin!(self.round_ended.notified());
+            // From here on no end is missed.
+            ended.as_mut().enable();
+            if !self.working.lock().values().any(|busy| *busy == slot) {
+                return;
+            }
+            ended.await;
+        }
+    }
+
+    /// Whether this node owns a slot, as far as it knows.
+    pub(crate) fn is_mine(&self, slot: Slot) -> bool {
+        self.control.owner(slot).is_some_and(|owner| owner.node == self.control.node())
     }
 
     /// Where the owner of a message's slot is reached.

@@ -53,6 +53,14 @@ impl Due {
         (slots, None)
     }
 
+    /// Forgets a slot, which is to be woken by another node.
+    pub(crate) fn forget(&self, slot: Slot) {
+        let mut times = self.times.lock();
+        if let Some(known) = times.by_slot.remove(&slot) {
+            times.in_order.remove(&(known, slot));
+        }
+    }
+
     /// Waits until an earlier moment may have been added.
     pub(crate) async fn changed(&self) {
         self.changed.notified().await;
@@ -78,5 +86,10 @@ mod tests {
         assert_eq!(due.take(at(30), 0), (vec![], Some(at(30))));
         assert_eq!(due.take(at(30), 9), (vec![slot(2)], None));
         assert_eq!(due.take(at(100), 9), (vec![], None));
+        due.wake_at(slot(1), at(50));
+        due.wake_at(slot(2), at(50));
+        due.forget(slot(1));
+        due.forget(slot(3));
+        assert_eq!(due.take(at(100), 9), (vec![slot(2)], None));
     }
 }

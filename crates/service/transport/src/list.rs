@@ -30,13 +30,20 @@ const SLOTS_AT_ONCE: usize = 32;
 /// How many queue ids are read of a slot at least.
 const IDS_MIN: usize = 4;
 
-/// The slots that have messages.
+/// The slots that have messages, from the first to the last of those given, in order; it costs a
+/// read for each that it finds.
 ///
 /// # Errors
 /// The store's.
-pub(crate) async fn waiting_slots(context: &Context) -> Result<BTreeSet<Slot>> {
+pub(crate) async fn waiting_slots(
+    context: &Context,
+    among: impl Iterator<Item = Slot>,
+) -> Result<BTreeSet<Slot>> {
     let mut slots = BTreeSet::new();
-    let mut rest = Some(KeyRange::prefix(rows::ENTRY_PREFIX));
+    let mut among = among.map(rows::slot_entries);
+    let Some(first) = among.next() else { return Ok(slots) };
+    let end = among.last().map_or(first.end, |last| last.end);
+    let mut rest = Some(KeyRange::new(first.begin, end));
     while let Some(range) = rest {
         let (found, next) = transact(&context.store, WaitingSlots(range)).await?;
         slots.extend(found);
@@ -72,7 +79,7 @@ pub(crate) async fn list(
     limit: usize,
 ) -> Result<Vec<QueuedMessage>> {
     let limit = limit.min(QUEUE_LIST_MAX);
-    let slots = waiting_slots(context).await?;
+    let slots = waiting_slots(context, Slot::all()).await?;
     let at_once = (2 * limit / slots.len().max(1)).clamp(IDS_MIN, ROWS);
     let fronts = slots.into_iter().map(|slot| Front::begin(context, slot, after, at_once));
     let fronts: Vec<Front> =

@@ -7,6 +7,7 @@ use crate::due::Due;
 use crate::{accept, list, wake};
 use async_trait::async_trait;
 use base::actor::{Population, PopulationOptions};
+use base::deadline::with_deadline;
 use base::env::Env;
 use base::router::{Host, LocalRouter, Parcel, Router, ServiceId, Target};
 use base::{Deadline, Error, QueueId, Result, SessionId, Slot};
@@ -19,9 +20,15 @@ use contract_transport::{
     Fate, QueueAdmin, QueueCall, QueueHint, QueuedMessage, Submission, Transport,
 };
 use parking_lot::Mutex;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use tokio::sync::Semaphore;
+use std::time::Duration;
+use tokio::sync::{Notify, Semaphore};
+
+/// How long queues of slots that are another node's may take to end. They can do nothing but find
+/// that out.
+const LOST_TIME: Duration = Duration::from_secs(60);
 
 /// The most messages in a queue actor's inbox.
 const INBOX_CAPACITY: usize = 256;
@@ -76,6 +83,7 @@ pub async fn start(
         rounds,
         due: Due::default(),
         working: Mutex::default(),
+        round_ended: Notify::new(),
         session,
         sequence: AtomicU64::new(0),
     });
@@ -89,7 +97,8 @@ pub async fn start(
         move |slot: &Slot| Args { context: context.clone(), slot: *slot }
     };
     let population = Population::new(options, args);
-    local.register(ServiceId::QUEUE, Arc::new(QueueHost { population: population.clone() }));
+    let host = QueueHost { context: context.clone(), population: population.clone() };
+    local.register(ServiceId::QUEUE, Arc::new(host));
     wake::wake_waiting_slots(&context).await?;
     let service = Arc::new(TransportService { context, population });
     tokio::spawn(wake::keep_waking(Arc::downgrade(&service)));
@@ -158,6 +167,7 @@ impl QueueAdmin for TransportService {
 
 /// Serves the queues that this node owns.
 struct QueueHost {
+    context: Arc<Context>,
     population: Population<Slot, QueueActor>,
 }
 
@@ -171,5 +181,38 @@ impl Host for QueueHost {
         let message = |reply| Message::Call { call, reply };
         self.population.call(&target.slot, message, deadline).await?;
         Ok(Parcel::typed(()))
+    }
+
+    /// What waits in the slots goes on at once: nobody sends hints of it any more.
+    fn gained(&self, slots: &[Slot]) {
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let slots = slots.iter().copied().collect();
+            runtime.spawn(wake::wake_gained(self.context.clone(), slots));
+        }
+    }
+
+    /// Rounds that still run find that out: whatever they would write is refused by the store, and
+    /// mailboxes take nothing from them.
+    fn lost(&self, slots: &[Slot]) {
+        slots.iter().for_each(|slot| self.context.due.forget(*slot));
+        let slots: HashSet<Slot> = slots.iter().copied().collect();
+        let population = self.population.clone();
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move {
+            let deadline = Deadline::after(LOST_TIME);
+            if let Err(error) = population.stop_where(|slot| slots.contains(slot), deadline).await {
+                tracing::warn!(%error, "queues that are served elsewhere by now are still active");
+            }
+        });
+    }
+
+    async fn release(&self, slot: Slot, deadline: Deadline) -> Result<()> {
+        self.population.stop_where(|active| *active == slot, deadline).await?;
+        self.context.due.forget(slot);
+        with_deadline(deadline, async {
+            self.context.no_round(slot).await;
+            Ok(())
+        })
+        .await
     }
 }

@@ -10,6 +10,7 @@ use contract_store::{Attempt, Body, BodyError, Transaction, transact};
 use contract_transport::QueueCall;
 use contract_transport::rows::{self, ENDED_KEEP_MS};
 use futures::future::BoxFuture;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -70,6 +71,10 @@ pub(crate) async fn keep_waking(service: Weak<TransportService>) {
 }
 
 async fn wake(context: Arc<Context>, slot: Slot) {
+    // Its new owner has looked what waits there.
+    if !context.is_mine(slot) {
+        return;
+    }
     if let Err(error) = context.ask(slot, QueueCall::Wake).await {
         tracing::debug!(%slot, %error, "a queue could not be woken yet");
         let soon = context.env.clock.now().plus_ms(AGAIN_MS);
@@ -82,22 +87,36 @@ async fn wake(context: Arc<Context>, slot: Slot) {
 /// # Errors
 /// The store's.
 pub(crate) async fn wake_waiting_slots(context: &Context) -> Result<()> {
-    for slot in list::waiting_slots(context).await? {
-        if is_mine(context, slot) {
+    for slot in list::waiting_slots(context, Slot::all()).await? {
+        if context.is_mine(slot) {
             context.due.wake_at(slot, Timestamp::default());
         }
     }
     Ok(())
 }
 
-fn is_mine(context: &Context, slot: Slot) -> bool {
-    context.control.owner(slot).is_some_and(|owner| owner.node == context.control.node())
+/// Notes those of some slots that have messages as due, now that they are this node's. Goes on
+/// until the store answers, or they are somebody else's.
+pub(crate) async fn wake_gained(context: Arc<Context>, mut gained: BTreeSet<Slot>) {
+    loop {
+        gained.retain(|slot| context.is_mine(*slot));
+        match list::waiting_slots(&context, gained.iter().copied()).await {
+            Ok(waiting) => {
+                for slot in waiting.intersection(&gained) {
+                    context.due.wake_at(*slot, Timestamp::default());
+                }
+                return;
+            }
+            Err(error) => tracing::debug!(%error, "what waits in gained slots is not known yet"),
+        }
+        context.env.clock.sleep(Duration::from_millis(AGAIN_MS.unsigned_abs())).await;
+    }
 }
 
 /// Forgets what became of the messages of this node's slots once nobody can ask any more.
 async fn forget_ended(context: &Context) -> Result<()> {
     let before = context.env.clock.now().plus_ms(-ENDED_KEEP_MS);
-    let slots: Vec<Slot> = Slot::all().filter(|slot| is_mine(context, *slot)).collect();
+    let slots: Vec<Slot> = Slot::all().filter(|slot| context.is_mine(*slot)).collect();
     for part in slots.chunks(FORGET_SLOTS) {
         transact(&context.store, Forget { slots: part, before }).await?;
     }

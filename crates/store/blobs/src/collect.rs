@@ -33,7 +33,7 @@ pub(crate) async fn collect(shared: &Shared, limit: usize) -> Result<Collected> 
             let round = Round { list, limit: left.min(BATCH), now: shared.clock.now() };
             let done = transact(&shared.store, run(round)).await?;
             for id in &done.cleared {
-                shared.manifests.remove(*id);
+                shared.manifests.remove(id);
             }
             if !matches!(list, List::Doomed) {
                 all.examined += done.examined;

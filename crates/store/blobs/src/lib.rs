@@ -15,7 +15,6 @@
 //! between arrival and collection ends as a conflict of one of the two. Upload ids are never used
 //! again, so a reader with an old manifest finds no chunk rather than wrong bytes.
 
-mod cache;
 mod chunk;
 mod collect;
 mod held;
@@ -29,12 +28,12 @@ mod upload;
 pub use scrub::Scrubbed;
 
 use async_trait::async_trait;
-use base::Result;
 use base::env::{Clock, Env, Random};
+use base::{Recent, Result};
 use bytes::Bytes;
-use cache::ManifestCache;
 use contract_blob::{BlobId, Blobs, ByteStream, Collected, Holder, Staged, Upload};
 use contract_store::{Body, BodyError, Isolation, Store, Transaction, body, transact};
+use rows::{Manifest, UploadId};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -51,8 +50,20 @@ struct Shared {
     random: Arc<dyn Random>,
     hash_key: [u8; 32],
     stripe: u16,
-    manifests: ManifestCache,
+    /// Manifests that were read lately. A blob's bytes never change, so an entry can only become
+    /// useless, never wrong: after collection the chunks are gone and the reader looks again.
+    manifests: Recent<BlobId, Manifest>,
+    /// Chunks that were read lately, decoded: a client that fetches a header mostly fetches more
+    /// of the message soon, and so do the other clients of its user. What is here may outlive the
+    /// blob; only who knew it can ask for it.
+    chunks: Recent<(UploadId, u32), Bytes>,
 }
+
+/// How many manifests are remembered; about 100 bytes each.
+const MANIFESTS_MAX: usize = 8192;
+
+/// How many bytes of decoded chunks are remembered on the whole node.
+const CHUNKS_BYTES_MAX: usize = 16 << 20;
 
 impl StoreBlobs {
     /// Opens the blobs of a store; the first time, draws the key of their names.
@@ -85,7 +96,8 @@ impl StoreBlobs {
             random: env.random.clone(),
             hash_key,
             stripe: env.random.u64() as u16,
-            manifests: ManifestCache::default(),
+            manifests: Recent::new(MANIFESTS_MAX),
+            chunks: Recent::new(CHUNKS_BYTES_MAX),
         };
         Self { shared: Arc::new(shared) }
     }

@@ -5,13 +5,16 @@
 //! in the same transaction, unless it is known. A chunk that is missing under a known manifest
 //! means that the blob was collected since; it may have been uploaded again, so the manifest is
 //! read again. Missing under a manifest of the same transaction, it is damage.
+//!
+//! What was read lately is in memory, decoded: small blobs, and of large ones the first chunk, in
+//! which the header is. Reading it again asks the store nothing.
 
 use crate::hold::gone;
 use crate::rows::{self, Manifest};
 use crate::{Shared, chunk};
 use base::{Error, Result};
 use bytes::Bytes;
-use contract_blob::{BlobId, ByteStream};
+use contract_blob::{BlobId, ByteStream, INLINE_BYTES_MAX};
 use contract_store::transact::ATTEMPTS_MAX;
 use contract_store::{BodyError, Isolation, KeyRange, RangeRead, Retry, StoreError, Transaction};
 use futures::StreamExt;
@@ -22,15 +25,33 @@ use std::sync::Arc;
 /// Chunks in one page: the one that is asked for and one ahead.
 const PAGE_CHUNKS: u32 = 2;
 
+/// Of blobs up to this size all chunks are remembered, in bytes; of larger ones, which would drive
+/// out everything else, the first.
+const REMEMBERED_BLOB_BYTES_MAX: u64 = INLINE_BYTES_MAX as u64;
+
+/// What an entry takes in memory beside its bytes, about.
+const ENTRY_BYTES: usize = 160;
+
 /// The stream of a range's bytes.
 pub(crate) fn stream(shared: Arc<Shared>, id: BlobId, range: Range<u64>) -> ByteStream {
-    let reading = Reading { shared, id, range, checked: false, ready: VecDeque::new() };
+    unfold(shared, id, range, true)
+}
+
+/// The same as the store has it, whatever is in memory; and nothing of it stays there.
+pub(crate) fn stream_stored(shared: Arc<Shared>, id: BlobId, range: Range<u64>) -> ByteStream {
+    unfold(shared, id, range, false)
+}
+
+fn unfold(shared: Arc<Shared>, id: BlobId, range: Range<u64>, remembers: bool) -> ByteStream {
+    let reading = Reading { shared, id, range, remembers, checked: false, ready: VecDeque::new() };
     futures::stream::try_unfold(reading, Reading::next).boxed()
 }
 
 struct Reading {
     shared: Arc<Shared>,
     id: BlobId,
+    /// Whether chunks may come from memory and stay there.
+    remembers: bool,
     /// What has not been fetched yet.
     range: Range<u64>,
     /// Whether the range has been compared with the size.
@@ -55,8 +76,30 @@ impl Reading {
             if self.checked && self.range.is_empty() {
                 return Ok(None);
             }
-            self.fetch().await?;
+            if !self.recall() {
+                self.fetch().await?;
+            }
         }
+    }
+
+    /// Takes the next chunk from memory, if it is there.
+    fn recall(&mut self) -> bool {
+        if !self.remembers || self.range.is_empty() {
+            return false;
+        }
+        let Some(manifest) = self.shared.manifests.get(&self.id) else {
+            return false;
+        };
+        if self.range.end > manifest.size_bytes {
+            return false;
+        }
+        let index = manifest.chunk_of(self.range.start);
+        let Some(data) = self.shared.chunks.get(&(manifest.upload(), index)) else {
+            return false;
+        };
+        self.checked = true;
+        self.cut(&manifest, index, data);
+        true
     }
 
     /// Fetches the next page, with all the tries that a transaction gets.
@@ -67,12 +110,12 @@ impl Reading {
             // Without a chunk to miss, an old manifest would not be found out.
             let cached = match self.range.is_empty() {
                 true => None,
-                false => self.shared.manifests.get(self.id),
+                false => self.shared.manifests.get(&self.id),
             };
             let error = match self.try_fetch(&*tx, cached).await {
                 Ok(Fetched::Page) => return Ok(()),
                 Ok(Fetched::Stale) => {
-                    self.shared.manifests.remove(self.id);
+                    self.shared.manifests.remove(&self.id);
                     tx = self.shared.store.begin();
                     StoreError::Conflict
                 }
@@ -106,9 +149,8 @@ impl Reading {
         }
         self.checked = true;
         if !self.range.is_empty() {
-            let chunk_bytes = u64::from(manifest.chunk_bytes);
-            let first = (self.range.start / chunk_bytes) as u32;
-            let last = ((self.range.end - 1) / chunk_bytes) as u32;
+            let first = manifest.chunk_of(self.range.start);
+            let last = manifest.chunk_of(self.range.end - 1);
             let last = last.min(first.saturating_add(PAGE_CHUNKS - 1));
             let found = chunk_rows(tx, &manifest, first, last).await?;
             match (found, cached) {
@@ -121,7 +163,7 @@ impl Reading {
             }
         }
         if cached.is_none() {
-            self.shared.manifests.put(self.id, manifest);
+            self.shared.manifests.put(self.id, manifest, 1);
         }
         Ok(Fetched::Page)
     }
@@ -132,13 +174,25 @@ impl Reading {
             let key = manifest.upload().chunk_key(index);
             let data = chunk::decode(&key, &row, manifest.chunk_len(index))
                 .map_err(|why| self.damaged(&format!("chunk {index}: {why}")))?;
-            let begin = u64::from(index) * u64::from(manifest.chunk_bytes);
-            let from = (self.range.start - begin) as usize;
-            let to = (self.range.end - begin).min(data.len() as u64) as usize;
-            self.ready.push_back(data.slice(from..to));
-            self.range.start = begin + to as u64;
+            if self.remembers && (index == 0 || manifest.size_bytes <= REMEMBERED_BLOB_BYTES_MAX) {
+                // A row that was not compressed may be part of something larger.
+                let apart = !row.as_ptr_range().contains(&data.as_ptr());
+                let kept = if apart { data.clone() } else { Bytes::copy_from_slice(&data) };
+                let weight = kept.len() + ENTRY_BYTES;
+                self.shared.chunks.put((manifest.upload(), index), kept, weight);
+            }
+            self.cut(manifest, index, data);
         }
         Ok(())
+    }
+
+    /// Cuts what is not in the range off the next chunk.
+    fn cut(&mut self, manifest: &Manifest, index: u32, data: Bytes) {
+        let begin = u64::from(index) * u64::from(manifest.chunk_bytes);
+        let from = (self.range.start - begin) as usize;
+        let to = (self.range.end - begin).min(data.len() as u64) as usize;
+        self.ready.push_back(data.slice(from..to));
+        self.range.start = begin + to as u64;
     }
 
     fn damaged(&self, what: &str) -> Error {

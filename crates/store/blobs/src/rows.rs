@@ -21,7 +21,7 @@ pub(crate) const HOLDER_BYTES_MAX: usize = 64;
 /// milliseconds since 1970, 64 random bits. One writer's uploads so stand in order of time (new
 /// rows go to one end of the table, not all over it), different writers' apart, and the lease can
 /// be found from the id.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct UploadId(pub(crate) u128);
 
 impl UploadId {
@@ -144,6 +144,11 @@ impl Manifest {
 
     pub(crate) fn upload(&self) -> UploadId {
         UploadId(self.upload)
+    }
+
+    /// Which chunk holds a byte of the blob.
+    pub(crate) fn chunk_of(&self, at: u64) -> u32 {
+        (at / u64::from(self.chunk_bytes)) as u32
     }
 
     /// How many bytes of the blob a chunk holds.

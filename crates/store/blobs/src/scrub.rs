@@ -29,7 +29,7 @@ impl StoreBlobs {
     /// blob; the store's.
     pub async fn verify(&self, id: BlobId) -> Result<u64> {
         let size_bytes = transact(&self.shared.store, size(id)).await?;
-        let mut bytes = read::stream(self.shared.clone(), id, 0..size_bytes);
+        let mut bytes = read::stream_stored(self.shared.clone(), id, 0..size_bytes);
         let mut hasher = self.shared.hasher();
         while let Some(piece) = bytes.try_next().await? {
             hasher.update(&piece);

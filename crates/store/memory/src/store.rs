@@ -9,11 +9,28 @@ use bytes::Bytes;
 use contract_store::{Store, Transaction};
 use parking_lot::Mutex;
 use std::sync::Arc;
+use tokio::sync::watch;
 
 /// What store and transactions share.
 pub(crate) struct Shared {
     pub(crate) engine: Mutex<Engine>,
     pub(crate) clock: Arc<dyn Clock>,
+    silent: watch::Sender<bool>,
+}
+
+impl Shared {
+    /// Returns when the store answers.
+    pub(crate) async fn answers(&self) {
+        if !self.is_silent() {
+            return;
+        }
+        let mut silent = self.silent.subscribe();
+        while self.is_silent() && silent.changed().await.is_ok() {}
+    }
+
+    fn is_silent(&self) -> bool {
+        *self.silent.borrow()
+    }
 }
 
 /// A store in memory. Cloning gives another handle to the same store.
@@ -39,12 +56,19 @@ impl MemoryStore {
     /// An empty store with a given seed.
     pub fn seeded(clock: Arc<dyn Clock>, seed: u64) -> Self {
         let engine = Mutex::new(Engine::new(seed, clock.monotonic()));
-        Self { shared: Arc::new(Shared { engine, clock }) }
+        let silent = watch::Sender::new(false);
+        Self { shared: Arc::new(Shared { engine, clock, silent }) }
     }
 
     /// Makes it fail at random from now on; replaces what was set before.
     pub fn inject(&self, faults: Faults) {
         self.shared.engine.lock().faults = faults;
+    }
+
+    /// While it is silent no read and no commit gets an answer, as from a cluster whose machines
+    /// cannot be reached. What waits goes on when it speaks again.
+    pub fn set_silent(&self, is_silent: bool) {
+        self.shared.silent.send_replace(is_silent);
     }
 
     /// Makes the next commit that writes fail so; several calls queue up. Goes before

@@ -75,6 +75,7 @@ impl MemoryTransaction {
 
     /// What the faults do to a read: let others run, wait, or fail.
     async fn disturb(&self) -> StoreResult<()> {
+        self.shared.answers().await;
         let (interleave, stall, outcome) = {
             let mut engine = self.shared.engine.lock();
             let faults = engine.faults;
@@ -224,6 +225,7 @@ impl Transaction for MemoryTransaction {
         let ticket = request.ticket();
         // A commit takes a while: what is called meanwhile sees it under way.
         tokio::task::yield_now().await;
+        self.shared.answers().await;
         let stalled = stall(&mut self.shared.engine.lock());
         if let Some(stalled) = stalled {
             self.shared.clock.sleep(stalled).await;

@@ -92,6 +92,9 @@ pub(super) async fn show(asked: Asked, Path(address): Path<String>) -> Answer {
     let usage = handle.usage().await?;
     let mut shown = view(&account);
     shown["usage"] = json!(usage);
+    let slot = admin.placement.slot_of_account(account.id);
+    shown["slot"] = json!(slot.number());
+    shown["owner"] = json!(admin.placement.owner(slot).map(|owner| owner.node.to_string()));
     Ok(Json(shown))
 }
 

@@ -1,10 +1,16 @@
 //! The routes of `/api/v1/`, one file per noun, and what they share.
 
+mod cluster;
 mod domains;
 mod groups;
 mod mailboxes;
+mod member;
 mod node;
+mod nodes;
 mod queue;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod testing;
 
 use crate::control::NodeControl;
 use crate::health::Health;
@@ -14,8 +20,9 @@ use axum::extract::{FromRequestParts, Query};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, patch, post};
 use base::{AccountId, Address, Error, Kind, SessionId};
+use contract_control::{ClusterAdmin, Control};
 use contract_directory::{Account, Directory, DirectoryAdmin, Group, Resolved};
 use contract_mailbox::Mailboxes;
 use contract_transport::QueueAdmin;
@@ -37,6 +44,10 @@ pub struct Admin {
     pub health: Arc<Health>,
     /// What it can do itself.
     pub node: Arc<dyn NodeControl>,
+    /// Which node serves which mailbox.
+    pub placement: Arc<dyn Control>,
+    /// The cluster that it is in; `None` where it is alone.
+    pub cluster: Option<Arc<dyn ClusterAdmin>>,
     /// Names this service's reads.
     pub session: SessionId,
 }
@@ -60,6 +71,16 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/queue/{id}", axum::routing::delete(queue::remove))
         .route("/api/v1/queue/{id}/retry", post(queue::retry))
         .route("/api/v1/queue/{id}/suspend", post(queue::suspend))
+        .route("/api/v1/cluster", get(cluster::status))
+        .route("/api/v1/cluster/rebalance", post(cluster::rebalance))
+        .route("/api/v1/cluster/feature-level", post(cluster::raise_feature_level))
+        .route("/api/v1/nodes", get(nodes::list))
+        .route("/api/v1/nodes/invitations", post(nodes::invite))
+        .route("/api/v1/nodes/{node}", patch(nodes::change).delete(nodes::remove))
+        .route("/api/v1/nodes/{node}/drain", post(nodes::drain))
+        .route("/api/v1/nodes/{node}/undrain", post(nodes::undrain))
+        .route("/api/v1/nodes/{node}/drill", post(nodes::drill))
+        .route("/api/v1/node", get(node::about))
         .route("/api/v1/certificate", get(node::certificate))
         .route("/api/v1/certificate/reload", post(node::reload_certificate))
         .route("/api/v1/store", get(node::store_job))
@@ -99,6 +120,9 @@ struct Options {
     /// Check and describe, do nothing.
     #[serde(default)]
     what_if: bool,
+    /// Ask a majority, not only what this node knows.
+    #[serde(default)]
+    fresh: bool,
     /// Whether the sender of a removed message is told.
     #[serde(default)]
     tell_sender: bool,

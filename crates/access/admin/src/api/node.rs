@@ -1,10 +1,15 @@
-//! `/api/v1/certificate` (Get-, Enable-ExchangeCertificate) and `/api/v1/store`: the node itself.
+//! `/api/v1/node`, `/api/v1/certificate` (Get-, Enable-ExchangeCertificate) and `/api/v1/store`: the
+//! node itself.
 
 use super::{Answer, Asked, would};
 use crate::control::CopyOrder;
 use axum::Json;
 use base::Error;
 use serde_json::{Value, json};
+
+pub(super) async fn about(asked: Asked) -> Answer {
+    Ok(Json(json!(asked.admin.node.about())))
+}
 
 pub(super) async fn certificate(asked: Asked) -> Answer {
     match asked.admin.node.certificate() {

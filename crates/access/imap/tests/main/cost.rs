@@ -1,4 +1,5 @@
-//! What commands cost in requests to the mailbox: none for each message.
+//! What commands cost: in requests to the mailbox, none for each message; in reads of the store,
+//! none for what was fetched lately.
 
 use crate::client::Client;
 use crate::support::{World, run};
@@ -46,5 +47,36 @@ fn requests_do_not_grow_with_messages() {
         check(&world, client, "CHECK", &["Delta"]).await;
         check(&world, client, "LIST \"\" *", &["Folders"]).await;
         check(&world, client, "STATUS INBOX (MESSAGES UNSEEN UIDNEXT)", &["Folders"]).await;
+    });
+}
+
+/// What was fetched lately is fetched again without asking the store for anything but whether the
+/// node still owns the mailbox.
+#[test]
+fn a_cached_message_costs_the_fence_check() {
+    run(async |world: Arc<World>| {
+        let mut client = world.sign_in("alice").await;
+        for n in 0..3 {
+            client.append("INBOX", format!("Subject: {n}\r\n\r\nbody {n}\r\n").as_bytes()).await;
+        }
+        client.ok("SELECT INBOX").await;
+        let first = world.store.stats();
+        client.ok("FETCH 1:3 (ENVELOPE BODY.PEEK[])").await;
+        let stored = world.store.stats();
+        assert!(stored.rows_read >= first.rows_read + 3 && stored.begun >= first.begun + 5);
+        for command in [
+            "FETCH 2 (FLAGS ENVELOPE BODYSTRUCTURE)",
+            "FETCH 2 BODY.PEEK[HEADER.FIELDS (Subject)]",
+            "UID FETCH 1:* (FLAGS BODY.PEEK[HEADER])",
+            "FETCH 1:3 (BODY.PEEK[] BODY.PEEK[TEXT])",
+            "FETCH 3 BODY.PEEK[]<2.5>",
+        ] {
+            let before = world.store.stats();
+            client.ok(command).await;
+            let after = world.store.stats();
+            assert_eq!(after.begun - before.begun, 1, "{command}");
+            assert_eq!(after.point_reads - before.point_reads, 1, "{command}");
+            assert_eq!(after.range_reads, before.range_reads, "{command}");
+        }
     });
 }

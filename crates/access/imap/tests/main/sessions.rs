@@ -60,6 +60,43 @@ fn idle_tells_what_others_do_while_they_do_it() {
     });
 }
 
+/// The owner of the mailbox is dead for a while: the client hears of everything, once, and of
+/// nothing else.
+#[test]
+fn idle_outlives_the_owner_of_its_mailbox() {
+    run(async |world: Arc<World>| {
+        let mut idle = world.select("alice", "INBOX").await;
+        let tag = idle.begin("IDLE").await;
+        assert!(matches!(idle.response().await, Some(ServerResponse::Continuation(_))));
+        for number in 1..=3u32 {
+            world.trouble.no_owner.store(true, Ordering::SeqCst);
+            world.file("alice", MESSAGE).await;
+            let silent = tokio::time::timeout(Duration::from_secs(60), idle.response()).await;
+            assert!(silent.is_err(), "{silent:?}");
+            let asked = world.trouble.requests().len();
+            assert!((5..40).contains(&asked), "asked {asked} times in a minute");
+            world.trouble.no_owner.store(false, Ordering::SeqCst);
+            let begun = world.env.clock.monotonic();
+            let told = [idle.response().await.unwrap(), idle.response().await.unwrap()];
+            assert_eq!(shown(&told)[0], format!("{number} EXISTS"));
+            let took = world.env.clock.monotonic() - begun;
+            assert!(took < Duration::from_secs(8), "{took:?}");
+        }
+        // One that lasts no longer than a router waits is not even noticed.
+        world.trouble.no_owner.store(true, Ordering::SeqCst);
+        world.file("alice", MESSAGE).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        world.trouble.no_owner.store(false, Ordering::SeqCst);
+        let begun = world.env.clock.monotonic();
+        assert_eq!(shown(&[idle.response().await.unwrap()]), ["4 EXISTS"]);
+        assert!(world.env.clock.monotonic() - begun < Duration::from_secs(1));
+        idle.response().await.unwrap();
+        idle.send(b"DONE\r\n").await.unwrap();
+        let end = idle.end(&tag).await;
+        assert_eq!((end.status, end.untagged.len()), (Status::Ok, 0), "{:?}", end.untagged);
+    });
+}
+
 #[test]
 fn expunges_wait_until_they_may_be_told() {
     run(async |world: Arc<World>| {

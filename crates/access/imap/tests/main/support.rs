@@ -196,6 +196,8 @@ impl World {
 /// What a test makes go wrong between sessions and mailboxes.
 #[derive(Default)]
 pub(crate) struct Trouble {
+    /// Mailboxes cannot be asked: they have no owner.
+    pub(crate) no_owner: AtomicBool,
     /// No wake-up arrives.
     pub(crate) lose_wakeups: AtomicBool,
     /// The structure of the message with this UID is damaged; 0 for none.
@@ -270,6 +272,9 @@ impl Mailboxes for Troubled {
         request: Read,
     ) -> base::Result<ReadReply> {
         self.trouble.note(&request);
+        if self.trouble.no_owner.load(Ordering::SeqCst) {
+            return Err(Error::unavailable("nobody owns the mailbox"));
+        }
         if let Read::MetaPage { uids, .. } = &request {
             let max = self.trouble.metas_max.load(Ordering::SeqCst);
             if max > 0 && uids.len() > max {

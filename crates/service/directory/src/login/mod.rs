@@ -8,6 +8,9 @@
 //!    its password from the store, and costs one hash whether or not the account exists, is
 //!    disabled or is no person's.
 //!
+//! While the store does not answer, all of this together waits for [`LOOKUP_TIME`] at most; an
+//! attempt that ends so is charged to nobody.
+//!
 //! A login name is a primary address, an alias, or a bare local part in the default domain; never
 //! a sub-address, a group, or the postmaster of another account.
 
@@ -18,12 +21,12 @@ pub(crate) mod throttle;
 
 use crate::config::{DirectoryConfig, PASSWORD_BYTES_MAX};
 use crate::names::{DOMAIN_BYTES_MAX, LOCAL_BYTES_MAX, Name};
-use crate::read::{ReadResult, Reader, view};
+use crate::read::{LOOKUP_TIME, ReadResult, Reader, in_time, view_by};
 use crate::rows::{PasswordRow, Target};
 use crate::service::Shared;
 use crate::telemetry;
 use base::env::Random;
-use base::{AccountId, Address, Error, Kind, Result};
+use base::{AccountId, Address, Deadline, Error, Kind, Result};
 use contract_directory::{Account, AccountKind, LoginAttempt};
 use futures::FutureExt;
 use hash::Hasher;
@@ -69,7 +72,13 @@ impl Login {
         Subject::Unknown(*hasher.finalize().as_bytes())
     }
 
-    async fn turn(&self, subject: &Subject, source: IpAddr) -> MutexGuard<'_, ()> {
+    /// Waits for one's turn; those before may wait for the store.
+    async fn turn(
+        &self,
+        subject: &Subject,
+        source: IpAddr,
+        deadline: Deadline,
+    ) -> Result<MutexGuard<'_, ()>> {
         let mut hasher = blake3::Hasher::new_keyed(&self.key);
         hasher.update(b"t").update(source.to_string().as_bytes());
         match subject {
@@ -77,7 +86,8 @@ impl Login {
             Subject::Unknown(hash) => hasher.update(hash),
         };
         let [high, low, ..] = *hasher.finalize().as_bytes();
-        self.turns[usize::from(u16::from_be_bytes([high, low])) % TURNS].lock().await
+        let turn = &self.turns[usize::from(u16::from_be_bytes([high, low])) % TURNS];
+        in_time(deadline, async { Ok(turn.lock().await) }).await
     }
 }
 
@@ -114,14 +124,16 @@ async fn check(shared: &Shared, attempt: &LoginAttempt) -> Result<Arc<Account>, 
     if let Some(account) = from_cache(shared, &login, attempt) {
         return Ok(account);
     }
-    let subject = match find(shared, &login).await.map_err(trouble)? {
+    let deadline = Deadline::after(LOOKUP_TIME);
+    let subject = match find(shared, &login, deadline).await.map_err(trouble)? {
         Looked { found: Some(found), .. } => Subject::Account(found.account.id),
         // The full name, so that "nobody" with and without the domain is one subject, as it
         // would be for an account: the throttle must not tell which names exist.
         Looked { name: Some(name), .. } => shared.login.unknown(&name.to_string()),
         Looked { .. } => shared.login.unknown(&attempt.login),
     };
-    let _turn = shared.login.turn(&subject, attempt.source).await;
+    let turn = shared.login.turn(&subject, attempt.source, deadline).await;
+    let _turn = turn.map_err(trouble)?;
     if let Some(account) = from_cache(shared, &login, attempt) {
         return Ok(account);
     }
@@ -130,7 +142,7 @@ async fn check(shared: &Shared, attempt: &LoginAttempt) -> Result<Arc<Account>, 
         .charge(subject, attempt.source, shared.now_ms())
         .map_err(|error| ("throttled", error))?;
     // Read again: waiting for the turn may have taken a while, and "wrong" must be true now.
-    match verify(shared, &login, attempt).await {
+    match verify(shared, &login, attempt, deadline).await {
         Ok(account) => {
             throttle.succeeded(&charge);
             Ok(account)
@@ -172,9 +184,10 @@ async fn verify(
     shared: &Shared,
     login: &LoginName,
     attempt: &LoginAttempt,
+    deadline: Deadline,
 ) -> Result<Arc<Account>, Refused> {
     let ticket = shared.cache.ticket();
-    let Looked { found, .. } = find(shared, login).await.map_err(trouble)?;
+    let Looked { found, .. } = find(shared, login, deadline).await.map_err(trouble)?;
     let stored = found.as_ref().and_then(|found| found.password.clone());
     let phc = stored.as_ref().map(|row| row.phc.clone());
     let hasher = &shared.login.hasher;
@@ -203,7 +216,7 @@ async fn verify(
         shared.cache.keep_default_domain(ticket, &default);
     }
     if stored.shared_salt || hasher.needs_rehash(&stored.phc) {
-        rehash::rehash(shared, account.id, stored, &attempt.password).await;
+        rehash::rehash(shared, account.id, stored, &attempt.password, deadline).await;
     }
     Ok(account)
 }
@@ -224,8 +237,8 @@ struct Found {
     default_domain: Option<String>,
 }
 
-async fn find(shared: &Shared, login: &LoginName) -> Result<Looked> {
-    view(&shared.store, |reader| look(reader, login.clone()).boxed()).await
+async fn find(shared: &Shared, login: &LoginName, deadline: Deadline) -> Result<Looked> {
+    view_by(&shared.store, deadline, |reader| look(reader, login.clone()).boxed()).await
 }
 
 async fn look(reader: Reader<'_>, login: LoginName) -> ReadResult<Looked> {

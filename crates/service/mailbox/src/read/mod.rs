@@ -3,7 +3,10 @@
 mod delta;
 mod entries;
 mod items;
+mod recall;
 mod view;
+
+pub(crate) use recall::Metas;
 
 use crate::actor::MailboxActor;
 use crate::authorise::{self, Need, Standing};
@@ -33,6 +36,8 @@ pub(crate) struct Reader {
     standing: Standing,
     subscriptions: Arc<BTreeSet<String>>,
     usage: Usage,
+    /// See [`Cache::lineage`].
+    lineage: u64,
 }
 
 impl Reader {
@@ -51,6 +56,7 @@ impl Reader {
                 items: summary.items,
                 recoverable_bytes: summary.recoverable_bytes,
             },
+            lineage: mailbox.cache.lineage,
         }
     }
 
@@ -111,6 +117,14 @@ impl Reader {
             Read::Permissions(id) => ReadReply::Permissions(self.folder(*id)?.permissions.clone()),
             Read::Delta { folder, since } => match delta::known(self, *folder, *since)? {
                 Some(delta) => ReadReply::Delta(Box::new(delta)),
+                None => return Ok(None),
+            },
+            Read::Meta { folder, uids } => match self.recalled(*folder, uids)? {
+                Some(page) => ReadReply::Meta(page.found),
+                None => return Ok(None),
+            },
+            Read::MetaPage { folder, uids } => match self.recalled(*folder, uids)? {
+                Some(page) => ReadReply::MetaPage(page),
                 None => return Ok(None),
             },
             _ => return Ok(None),
@@ -175,7 +189,8 @@ impl Reader {
         }
         uids.sort_unstable();
         uids.dedup();
-        let (found, next) = self.metas(folder, &uids, tx).await?;
+        let each: &meta::Each<'_> = &|uid, meta, bytes| self.remember(folder, uid, meta, bytes);
+        let (found, next) = self.metas_each(folder, &uids, tx, each).await?;
         Ok(MetaPage { found, next })
     }
 
@@ -198,6 +213,17 @@ impl Reader {
         uids: &[Uid],
         tx: &dyn Transaction,
     ) -> Result<(Found, Option<Uid>)> {
+        self.metas_each(folder, uids, tx, &|_, _, _| {}).await
+    }
+
+    /// The same, telling of each that is read in its own folder.
+    async fn metas_each(
+        &self,
+        folder: FolderId,
+        uids: &[Uid],
+        tx: &dyn Transaction,
+        each: &meta::Each<'_>,
+    ) -> Result<(Found, Option<Uid>)> {
         let row = self.folder(folder)?;
         let search = row.search.is_some();
         let uids = &uids[..uids.partition_point(|uid| *uid < row.info.uid_next)];
@@ -205,7 +231,9 @@ impl Reader {
         loop {
             let found = match search {
                 true => items::meta_of_members(self, tx, folder, uids).await,
-                false => meta::read(tx, self.keys, folder, uids, Isolation::Snapshot).await,
+                false => {
+                    meta::read_each(tx, self.keys, folder, uids, Isolation::Snapshot, each).await
+                }
             };
             match found {
                 Ok(found) => return Ok(found),

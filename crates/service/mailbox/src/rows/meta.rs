@@ -47,7 +47,22 @@ pub(crate) async fn read(
     uids: &[Uid],
     isolation: Isolation,
 ) -> Result<(Found, Option<Uid>), BodyError> {
-    let mut gathered = Gathered { wanted: uids, found: Vec::new(), bytes: 0, open: None };
+    read_each(tx, keys, folder, uids, isolation, &|_, _, _| {}).await
+}
+
+/// What is told of each meta that was read: its UID, itself, and the bytes of its row.
+pub(crate) type Each<'e> = dyn Fn(Uid, &Arc<MessageMeta>, usize) + Send + Sync + 'e;
+
+/// As [`read`], telling of each.
+pub(crate) async fn read_each(
+    tx: &dyn Transaction,
+    keys: Keys,
+    folder: FolderId,
+    uids: &[Uid],
+    isolation: Isolation,
+    each: &Each<'_>,
+) -> Result<(Found, Option<Uid>), BodyError> {
+    let mut gathered = Gathered { wanted: uids, each, found: Vec::new(), bytes: 0, open: None };
     for (first, last) in runs(uids) {
         let range =
             KeyRange { begin: keys.meta(folder, first, 0), end: keys.meta_of(folder, last).end };
@@ -73,6 +88,7 @@ pub(crate) async fn read(
 /// What has been read so far.
 struct Gathered<'g> {
     wanted: &'g [Uid],
+    each: &'g Each<'g>,
     found: Found,
     bytes: usize,
     /// The message whose pieces are coming.
@@ -108,7 +124,9 @@ impl Gathered<'_> {
             [one] => one.clone(),
             many => Bytes::from(many.concat()),
         };
-        self.found.push((uid, Arc::new(decode(&whole, "meta")?)));
+        let meta = Arc::new(decode(&whole, "meta")?);
+        (self.each)(uid, &meta, size);
+        self.found.push((uid, meta));
         Ok(None)
     }
 }

@@ -19,6 +19,8 @@ pub(crate) struct Draft {
     pub(super) blocks: BTreeMap<(FolderId, u32), Arc<IndexBlock>>,
     pub(super) keywords: Option<Keywords>,
     pub(super) subscriptions: BTreeMap<String, bool>,
+    /// Whether messages have left a folder.
+    pub(super) removes: bool,
 }
 
 impl Unit<'_> {
@@ -70,6 +72,9 @@ impl Draft {
     pub(crate) fn apply(self, cache: &mut Cache) -> Change {
         cache.summary = self.summary;
         cache.summary_row = self.summary_row;
+        if self.removes {
+            cache.lineage = crate::cache::new_lineage();
+        }
         if !self.folders.is_empty() {
             let folders = Arc::make_mut(&mut cache.folders);
             for (id, row) in self.folders {

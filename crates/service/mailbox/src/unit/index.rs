@@ -215,6 +215,8 @@ impl Unit<'_> {
     ) -> Result<Option<IndexEntry>, BodyError> {
         let block = self.block(folder, uid.0 / IndexBlock::UIDS).await?;
         let place = block.entries.binary_search_by_key(&uid, |known| known.uid);
-        Ok(place.ok().map(|place| block.entries.remove(place)))
+        let removed = place.ok().map(|place| block.entries.remove(place));
+        self.draft.removes |= removed.is_some();
+        Ok(removed)
     }
 }

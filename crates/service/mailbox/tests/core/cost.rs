@@ -159,6 +159,42 @@ fn questions_take_one_transaction_and_the_fence_check() {
     });
 }
 
+/// Structures that were read lately cost the fence check; they are forgotten when messages go.
+#[test]
+fn structures_are_remembered_until_messages_go() {
+    if !in_memory() {
+        return;
+    }
+    run(6, async |world| {
+        let account = world.account("cost").await;
+        let handle = world.handle(account);
+        world.fill(&handle, inbox(), 10).await;
+        let uids =
+            |found: Vec<(Uid, _)>| -> Vec<u32> { found.iter().map(|(uid, _)| uid.0).collect() };
+        let asked = async |wanted: &[u32]| {
+            let wanted = wanted.iter().map(|uid| Uid(*uid)).collect();
+            uids(handle.meta(inbox(), wanted).await.unwrap())
+        };
+        assert_eq!(asked(&[2, 3, 7]).await, [2, 3, 7]);
+        let again = cost(&world, async { assert_eq!(asked(&[7, 3, 3, 99]).await, [3, 7]) }).await;
+        assert_eq!(again, (1, 0, 1, 0));
+        let more = cost(&world, async { assert_eq!(asked(&[3, 4]).await, [3, 4]) }).await;
+        assert_eq!(more, (2, 0, 1, 2));
+        // New mail and flags change nothing of them.
+        world.fill(&handle, inbox(), 1).await;
+        let flagged = named(SystemFlags::FLAGGED);
+        handle.store(inbox(), set(1, 11), StoreMode::Add, flagged, None).await.unwrap();
+        let again = cost(&world, async { assert_eq!(asked(&[2, 3, 4, 7]).await, [2, 3, 4, 7]) });
+        assert_eq!(again.await, (1, 0, 1, 0));
+        let deleted = named(SystemFlags::DELETED);
+        handle.store(inbox(), set(3, 3), StoreMode::Add, deleted, None).await.unwrap();
+        handle.expunge(inbox(), None).await.unwrap();
+        assert_eq!(asked(&[2, 3, 4, 7]).await, [2, 4, 7]);
+        let moved = cost(&world, async { assert_eq!(asked(&[2, 4, 7]).await, [2, 4, 7]) }).await;
+        assert_eq!(moved, (1, 0, 1, 0));
+    });
+}
+
 /// What stands in a folder's row; the tests know it only by its shape.
 type FolderRow =
     (FolderInfo, bool, Change, Option<(Vec<FolderId>, Search)>, Vec<Permission>, Option<Timestamp>);

@@ -154,6 +154,38 @@ fn a_commit_that_may_land_late_is_shut_out() {
     });
 }
 
+/// An actor that is unloaded before it has shut the commit out must not be started again on what
+/// is stored then.
+#[test]
+fn a_commit_that_may_land_late_is_shut_out_by_the_next_start() {
+    if !in_memory() {
+        return;
+    }
+    run(2, async |world| {
+        let account = world.account("later").await;
+        let handle = world.handle(account);
+        world.fill(&handle, inbox(), 2).await;
+        let before = renewal(&world, account).await;
+        world.memory().fail_next_commit(CommitFault::Late);
+        let mut session = Session::new(&world, account);
+        let command = session.next();
+        let append = Write::Append { folder: inbox(), messages: world.small(2..3).await };
+        let unknown = session.send(&world.node, command, append).await.unwrap_err();
+        assert_eq!(unknown.kind, Kind::Unavailable);
+        let slot = world.node.control.slot_of_account(account);
+        let deadline = base::Deadline::after(std::time::Duration::from_secs(5));
+        world.node.router.release(slot, deadline).await.unwrap();
+        // It landed before the fence was renewed, or never will.
+        let there = handle.view(inbox()).await.unwrap().entries().count();
+        assert_eq!(renewal(&world, account).await, before + 1);
+        world.memory().land_late_commits();
+        assert_eq!(handle.view(inbox()).await.unwrap().entries().count(), there);
+        handle.append(inbox(), world.small(3..4).await).await.unwrap();
+        assert_eq!(handle.view(inbox()).await.unwrap().entries().count(), there + 1);
+        world.sound(account).await;
+    });
+}
+
 /// What another mailbox, or the queue, of the same slot does after a commit that may land late.
 async fn neighbour_renews(world: &World, account: AccountId) {
     let control = &world.node.control;
@@ -221,29 +253,40 @@ fn a_fence_that_a_neighbour_renews_is_taken_over() {
     });
 }
 
-/// The same for a job of many transactions, while commits are lost sight of.
+/// The same for a job of many transactions.
 #[test]
 fn a_job_goes_on_under_the_fence_that_a_neighbour_renews() {
+    if !in_memory() {
+        return;
+    }
     let config = Config { chunk_messages: 2, ..Config::default() };
     run_with(4, config, async |world| {
         let account = world.account("neighbour").await;
         let handle = world.handle(account);
-        world.fill(&handle, inbox(), 20).await;
+        world.fill(&handle, inbox(), 100).await;
         let mut session = Session::new(&world, account);
         let command = session.next();
         let copy = Write::Copy { from: inbox(), uids: UidSet::all(), to: archive() };
         let before = renewal(&world, account).await;
         let mut copying = std::pin::pin!(session.send(&world.node, command, copy));
         let reply = loop {
+            let now_and_then = async {
+                let before = world.memory().stats().applied;
+                while world.memory().stats().applied < before + 2 {
+                    tokio::task::yield_now().await;
+                }
+                neighbour_renews(&world, account).await;
+            };
             tokio::select! {
                 biased;
                 reply = &mut copying => break reply,
-                () = neighbour_renews(&world, account) => {}
+                () = now_and_then => {}
             }
         };
         reply.unwrap();
-        assert!(renewal(&world, account).await > before + 2, "nobody was in its way");
-        assert_eq!(handle.view(archive()).await.unwrap().entries().count(), 20);
+        let renewals = renewal(&world, account).await - before;
+        assert!(renewals > 2, "{renewals}: nobody was in its way");
+        assert_eq!(handle.view(archive()).await.unwrap().entries().count(), 100);
         world.sound(account).await;
     });
 }

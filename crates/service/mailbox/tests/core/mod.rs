@@ -14,3 +14,5 @@ mod purge;
 mod search;
 mod storm;
 mod sweep;
+mod takeover;
+mod wakeups;

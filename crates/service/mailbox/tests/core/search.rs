@@ -69,9 +69,9 @@ fn nothing_is_read_that_is_not_needed() {
         let every = Search::Or(vec![needle(), Search::Not(Box::new(Search::Larger(1 << 40)))]);
         let all: Vec<u32> = (1..=300).collect();
         assert_eq!(cost(&world, &handle, every, &all).await, (index_begun, index_rows));
-        // All bodies.
+        // All bodies, but for the ten that were read just now.
         let (begun, _) = cost(&world, &handle, needle(), &[8, 108, 208]).await;
-        assert_eq!(begun, index_begun + 2 + 300);
+        assert_eq!(begun, index_begun + 2 + 290);
         // A header field outside the envelope: header bytes only, a read each.
         let kind = Search::Header { name: "x-kind".into(), text: "needle".into() };
         cost(&world, &handle, kind, &[8, 108, 208]).await;

@@ -259,7 +259,9 @@ impl Storm {
             "{} faults, {} late commits landed, {} dropped, {} commands unanswered, {} messages",
             stats.faults, stats.late_landed, stats.late_dropped, self.unknown, report.messages
         );
-        assert!(stats.faults > 100 && self.unknown > 0);
+        // How many commands stay unanswered is a matter of luck: of 500 mostly one to seven.
+        let late = stats.late_landed + stats.late_dropped;
+        assert!(stats.faults > 100 && late > 0, "too few faults to tell: {stats:?}");
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod accept;
+mod contract;
 mod endurance;
 mod expiry;
 mod faults;
@@ -10,7 +11,10 @@ mod groups;
 mod late;
 mod listing;
 mod owners;
+#[path = "../../../mailbox/tests/placement.rs"]
+mod placement;
 mod reports;
 mod retries;
+mod takeover;
 mod together;
 mod world;

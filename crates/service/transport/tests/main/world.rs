@@ -5,7 +5,7 @@ use base::env::Env;
 use base::env::sim::Simulation;
 use base::router::{LocalRouter, Router};
 use base::universe::Universe;
-use base::{AccountId, Address, Deadline, QueueId, SessionId};
+use base::{AccountId, Address, Deadline, Kind, QueueId, SessionId};
 use bytes::Bytes;
 use cluster::SingleNode;
 use contract_blob::{Blobs, Content};
@@ -33,7 +33,7 @@ pub(crate) struct World {
     pub(crate) env: Env,
     memory: Option<MemoryStore>,
     /// What everything runs on.
-    dynamic: Arc<dyn Store>,
+    pub(crate) dynamic: Arc<dyn Store>,
     pub(crate) blobs: Arc<dyn Blobs>,
     pub(crate) directory: Arc<DirectoryService>,
     pub(crate) node: Node,
@@ -238,13 +238,27 @@ pub(crate) fn address(text: &str) -> Address {
     }
 }
 
+/// Starts until it succeeds, as whatever starts nodes does: the commit of a start may fail, too.
+async fn control(env: &Env, store: &Arc<dyn Store>) -> Arc<SingleNode> {
+    let mut failures = 0;
+    loop {
+        match SingleNode::start(store.clone(), env).await {
+            Ok(control) => return control,
+            Err(error) => {
+                failures += 1;
+                assert!(error.kind == Kind::Unavailable && failures < 10, "{error:?}");
+            }
+        }
+    }
+}
+
 async fn start(
     env: &Env,
     store: &Arc<dyn Store>,
     blobs: &Arc<dyn Blobs>,
     directory: &Arc<DirectoryService>,
 ) -> Node {
-    let control: Arc<dyn Control> = SingleNode::start(store.clone(), env).await.unwrap();
+    let control: Arc<dyn Control> = control(env, store).await;
     let local = Arc::new(LocalRouter::new(true));
     let router: Arc<dyn Router> = local.clone();
     let parts = service_mailbox::Parts {

@@ -26,8 +26,9 @@ async fn a_small_message_is_one_commit_and_one_read() {
     assert_eq!(read.range_reads, held.range_reads);
 
     bench.world.read(staged.id, 100..200).await.unwrap();
+    bench.world.read(staged.id, 0..5_000).await.unwrap();
     let again = bench.store.stats();
-    assert_eq!(again.point_reads - read.point_reads, 1, "the manifest is remembered");
+    assert_eq!(again, read, "manifest and chunk are remembered");
 
     // The same bytes once more, and a known reference: one small commit each.
     let twin = bench.world.stage(&bytes).await;
@@ -38,6 +39,35 @@ async fn a_small_message_is_one_commit_and_one_read() {
     assert_eq!(bench.rows(b"BD").await.len(), 1);
     let written = held_again.bytes_committed - again.bytes_committed;
     assert!(written < 1_000, "two references took {written} bytes");
+}
+
+/// What is read again and again must not be driven out by one large message, nor grow for ever.
+#[tokio::test]
+async fn what_is_remembered_is_bounded() {
+    const LARGE: u64 = 40_000_000;
+    let bench = Bench::new(1).await;
+    let small = bench.world.stage(&content(1, 5_000)).await;
+    bench.world.hold(&small, "item").await.unwrap();
+    bench.world.read(small.id, 0..5_000).await.unwrap();
+    let mut upload = bench.blobs.upload();
+    for n in 0..LARGE / 50_000 {
+        upload.write(vec![n as u8; 50_000].into()).await.unwrap();
+    }
+    let large = upload.finish().await.unwrap();
+    bench.world.hold(&large, "item").await.unwrap();
+    bench.world.read(large.id, 0..LARGE).await.unwrap();
+    let before = bench.store.stats();
+    bench.world.read(small.id, 0..5_000).await.unwrap();
+    assert_eq!(bench.store.stats(), before);
+    // Others of its size do drive it out.
+    for seed in 0..200 {
+        let other = bench.world.stage(&content(seed + 2, 200_000)).await;
+        bench.world.hold(&other, "item").await.unwrap();
+        bench.world.read(other.id, 0..200_000).await.unwrap();
+    }
+    let before = bench.store.stats().begun;
+    bench.world.read(small.id, 0..5_000).await.unwrap();
+    assert_eq!(bench.store.stats().begun - before, 1);
 }
 
 #[tokio::test]
@@ -65,6 +95,8 @@ async fn a_range_touches_only_its_chunks() {
     bench.world.hold(&staged, "item").await.unwrap();
     bench.world.read(staged.id, 0..1).await.unwrap();
     let before = bench.store.stats();
+    bench.world.read(staged.id, 0..50_000).await.unwrap();
+    assert_eq!(bench.store.stats(), before, "the first chunk, with the header, is remembered");
     bench.world.read(staged.id, 1_500_000..1_500_100).await.unwrap();
     let after = bench.store.stats();
     assert_eq!((after.point_reads - before.point_reads, after.rows_read), (1, before.rows_read));

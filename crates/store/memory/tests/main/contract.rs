@@ -52,7 +52,7 @@ async fn history(seed: u64, faults: Faults) -> Summary {
 
 /// The seeds to run: `count` from `RIALTO_SEED` on (0 if unset).
 fn seeds(count: u64) -> std::ops::Range<u64> {
-    let first = std::env::var("RIALTO_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0);
+    let first = std::env::var("RIALTO_SEED").map_or(0, |_| base::env::sim::test_seed());
     let count = std::env::var("RIALTO_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(count);
     first..first + count
 }

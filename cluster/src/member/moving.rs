@@ -1,0 +1,279 @@
+//! Planned moves, each step proposed by who knows that it is time for it.
+//!
+//! ```text
+//!             leader                     source                      target
+//!    drive: Begin + Seal ──▶ applied ──▶ give: seals the slot,
+//!      (one entry for all               lets its services rest
+//!       slots of a round)               report: Bump ──▶ applied ──▶ fences: takes it in the store,
+//!                                                                    services begin
+//!                            applied ◀──────────────────────────── finish: Finish
+//!    drive: Abort, where a source stays in Seal for too long
+//! ```
+//!
+//! A slot serves nobody from its Seal at the source until its fence is the target's: two entries
+//! of Raft, one rest and one transaction of the store, whatever the number of slots in the round.
+//! Only so many are in that state between two nodes ([`Limits::per_pair`]); routers hold what is
+//! meant for them meanwhile. Nothing can be warmed at the target as yet, so no time is spent in
+//! the phase before the Seal.
+//!
+//! Every step may be lost or come twice: what is proposed is derived from the state again and
+//! again, and a step that no longer fits is refused alone.
+
+use super::shared::Core;
+use crate::placement::plan::{self, Limits, Loads};
+use crate::placement::{ClusterState, Command, MoveAction, MoveStep, NodeState, Phase, SlotAt};
+use base::{Deadline, Epoch, NodeId, Result, Slot};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// How often the leader plans while something moves, and otherwise.
+const PLAN_EVERY: Duration = Duration::from_millis(20);
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// A source that has not come to rest after this long is told to serve on.
+const SEAL_MAX: Duration = Duration::from_secs(5);
+
+/// How long to wait before proposing again what did not get through.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// How many steps go into one entry.
+const STEPS_MAX: usize = 256;
+
+fn propose_of(steps: Vec<MoveStep>) -> Command {
+    Command::Moves { steps }
+}
+
+/// What the leader remembers of moves; lost with it.
+#[derive(Default)]
+struct Driver {
+    ongoing: bool,
+    /// By slot number: who owned it last, and since when.
+    owners: Vec<(Option<NodeId>, Option<Duration>)>,
+    /// Since when a slot is in Seal.
+    sealed: BTreeMap<Slot, (Epoch, Duration)>,
+}
+
+/// Plans moves while this node leads.
+pub(super) async fn drive(core: Arc<Core>) {
+    let mut driver = Driver::default();
+    loop {
+        let busy = match core.raft.leadership().borrow().is_me {
+            true => None,
+            false => Some(false),
+        };
+        let busy = match busy {
+            Some(busy) => {
+                driver = Driver::default();
+                core.wants_even.store(false, Ordering::Release);
+                busy
+            }
+            None => driver.round(&core).await.unwrap_or_else(|error| {
+                tracing::info!(%error, "moves could not be begun yet");
+                false
+            }),
+        };
+        core.env.clock.sleep(if busy { PLAN_EVERY } else { LOOK_EVERY }).await;
+    }
+}
+
+impl Driver {
+    /// Whether there is more to do soon.
+    async fn round(&mut self, core: &Core) -> Result<bool> {
+        let (state, now) = (core.state(), core.now());
+        let mut steps = self.aborts(&state, now);
+        self.note_owners(&state, now);
+        let forced = core.wants_even.load(Ordering::Acquire);
+        let rest = core.options.rest;
+        let owners = &self.owners;
+        let rested = |slot: Slot| {
+            let since = owners.get(usize::from(slot.number())).and_then(|(_, since)| *since);
+            forced || since.is_none_or(|since| now.saturating_sub(since) >= rest)
+        };
+        let ongoing = self.ongoing || forced;
+        let limits = &core.options.moves;
+        let plan = plan::rebalance(&state, &Loads::unknown(), limits, ongoing, rested);
+        self.ongoing = plan.ongoing;
+        let begun = !plan.steps.is_empty();
+        if forced && !begun && state.moves().next().is_none() {
+            core.wants_even.store(false, Ordering::Release);
+        }
+        for begin in plan.steps {
+            steps.push(begin);
+            steps.push(MoveStep { action: MoveAction::Seal, ..begin });
+        }
+        if !steps.is_empty() {
+            core.decide(&propose_of(steps)).await?;
+        }
+        let drains = state.nodes().any(|node| node.state == NodeState::Draining);
+        Ok(begun || drains || state.moves().next().is_some())
+    }
+
+    /// Calls off what stays in Seal for too long; an earlier leader may have left slots at Begin.
+    fn aborts(&mut self, state: &ClusterState, now: Duration) -> Vec<MoveStep> {
+        let mut steps = Vec::new();
+        let mut sealed = BTreeMap::new();
+        for (slot, found) in state.moves() {
+            let at = SlotAt { slot, epoch: state.slot(slot).epoch };
+            match found.phase {
+                Phase::Prewarm => steps.push(MoveStep { at, action: MoveAction::Seal }),
+                Phase::Seal => {
+                    let known = self.sealed.get(&slot).filter(|(epoch, _)| *epoch == at.epoch);
+                    let since = known.map_or(now, |(_, since)| *since);
+                    sealed.insert(slot, (at.epoch, since));
+                    if now.saturating_sub(since) > SEAL_MAX {
+                        steps.push(MoveStep { at, action: MoveAction::Abort });
+                    }
+                }
+                Phase::Bump => {}
+            }
+        }
+        self.sealed = sealed;
+        steps
+    }
+
+    fn note_owners(&mut self, state: &ClusterState, now: Duration) {
+        if self.owners.is_empty() {
+            self.owners = state.slots().map(|(_, owner)| (owner.node(), None)).collect();
+            return;
+        }
+        for ((_, owner), known) in state.slots().zip(self.owners.iter_mut()) {
+            if owner.node() != known.0 {
+                *known = (owner.node(), Some(now));
+            }
+        }
+    }
+}
+
+/// At the source: lets slots come to rest and hands each on when it has.
+pub(super) async fn give(core: Arc<Core>, rested: mpsc::Sender<SlotAt>) {
+    let mut applied = core.raft.applied();
+    let mut sealed: BTreeMap<Slot, Epoch> = BTreeMap::new();
+    loop {
+        let state = applied.borrow_and_update().state.clone();
+        let wanted = to_seal(&state, core.me);
+        sealed.retain(|slot, epoch| {
+            let stays = wanted.get(slot) == Some(epoch);
+            if !stays {
+                core.fences.unseal(*slot, *epoch);
+                let now = state.slot(*slot);
+                // Called off: what waits in it goes on.
+                if (now.node(), now.epoch) == (Some(core.me), *epoch) {
+                    core.local.gained(&[*slot]);
+                }
+            }
+            stays
+        });
+        for (slot, epoch) in wanted {
+            if sealed.insert(slot, epoch).is_none() {
+                core.fences.seal(slot, epoch);
+                tokio::spawn(release(core.clone(), SlotAt { slot, epoch }, rested.clone()));
+            }
+        }
+        if applied.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn to_seal(state: &ClusterState, me: NodeId) -> BTreeMap<Slot, Epoch> {
+    let mine = state.moves().filter(|(_, m)| m.from == me && m.phase == Phase::Seal);
+    mine.map(|(slot, _)| (slot, state.slot(slot).epoch)).collect()
+}
+
+async fn release(core: Arc<Core>, at: SlotAt, rested: mpsc::Sender<SlotAt>) {
+    let deadline = Deadline::after(core.options.release_time);
+    let released = tokio::time::timeout_at(
+        deadline.instant() + core.options.release_time / 5,
+        core.local.release(at.slot, deadline),
+    );
+    match released.await {
+        Ok(Ok(())) => {}
+        // The fence takes care of what still runs.
+        Ok(Err(error)) => tracing::info!(slot = %at.slot, %error, "not at rest in time"),
+        Err(_) => tracing::info!(slot = %at.slot, "not at rest in time"),
+    }
+    let _stopped = rested.send(at).await;
+}
+
+/// At the source: proposes the hand-over of all slots that have come to rest, many at a time.
+pub(super) async fn report(core: Arc<Core>, mut rested: mpsc::Receiver<SlotAt>) {
+    let mut ready: Vec<SlotAt> = Vec::new();
+    loop {
+        if ready.is_empty() && rested.recv_many(&mut ready, STEPS_MAX).await == 0 {
+            return;
+        }
+        while ready.len() < STEPS_MAX
+            && let Ok(more) = rested.try_recv()
+        {
+            ready.push(more);
+        }
+        let state = core.state();
+        let wanted = to_seal(&state, core.me);
+        ready.retain(|at| wanted.get(&at.slot) == Some(&at.epoch));
+        let step = |at: &SlotAt| MoveStep { at: *at, action: MoveAction::Bump };
+        let steps: Vec<MoveStep> = ready.iter().map(step).collect();
+        if steps.is_empty() {
+            continue;
+        }
+        match core.decide(&propose_of(steps)).await {
+            Ok(_) => ready.clear(),
+            Err(error) => {
+                tracing::info!(%error, "slots could not be handed over yet");
+                core.env.clock.sleep(RETRY).await;
+            }
+        }
+    }
+}
+
+/// At the target: says which slots it serves by now.
+pub(super) async fn finish(core: Arc<Core>) {
+    let (mut applied, mut fences) = (core.raft.applied(), core.fences.changed());
+    let mut said: BTreeMap<Slot, (Epoch, Duration)> = BTreeMap::new();
+    loop {
+        let state = applied.borrow_and_update().state.clone();
+        fences.mark_unchanged();
+        let now = core.now();
+        let moving = state.moves().filter(|(_, m)| m.to == core.me && m.phase == Phase::Bump);
+        let held = moving.filter_map(|(slot, _)| {
+            let epoch = state.slot(slot).epoch;
+            (core.fences.holds(slot) == Some(epoch)).then_some(SlotAt { slot, epoch })
+        });
+        let held: Vec<SlotAt> = held.take(STEPS_MAX).collect();
+        // What was decided may not be applied here yet.
+        said.retain(|_, (_, at)| now.saturating_sub(*at) < Duration::from_secs(1));
+        let fresh = |at: &&SlotAt| said.get(&at.slot).is_none_or(|(epoch, _)| *epoch != at.epoch);
+        let fresh: Vec<SlotAt> = held.iter().filter(fresh).copied().collect();
+        if !fresh.is_empty() {
+            let step = |at: &SlotAt| MoveStep { at: *at, action: MoveAction::Finish };
+            match core.decide(&propose_of(fresh.iter().map(step).collect())).await {
+                Ok(_) => said.extend(fresh.iter().map(|at| (at.slot, (at.epoch, now)))),
+                Err(error) => {
+                    tracing::info!(%error, "moves could not be finished yet");
+                    core.env.clock.sleep(RETRY).await;
+                }
+            }
+            continue;
+        }
+        let again = async {
+            match held.is_empty() {
+                true => std::future::pending().await,
+                false => core.env.clock.sleep(Duration::from_secs(1)).await,
+            }
+        };
+        tokio::select! {
+            changed = applied.changed() => if changed.is_err() { return },
+            changed = fences.changed() => if changed.is_err() { return },
+            () = again => {}
+        }
+    }
+}
+
+/// What a rebalance without end would move, in all.
+pub(super) fn what_if(state: &ClusterState) -> Vec<MoveStep> {
+    let all = usize::from(Slot::COUNT);
+    let limits = Limits { per_pair: all, total: all, ..Limits::default() };
+    plan::rebalance(state, &Loads::unknown(), &limits, true, |_| true).steps
+}

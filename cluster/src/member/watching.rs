@@ -1,0 +1,82 @@
+//! Heartbeats out, ticks, and the probe of the store: each a task of its own, so that none delays
+//! another.
+
+use super::exchange::send_beat;
+use super::shared::Core;
+use crate::detect::{Beat, Vitals, recipients};
+use base::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often the store is asked whether it is there.
+const PROBE_EVERY: Duration = Duration::from_millis(250);
+
+/// An answer that takes longer is none.
+const PROBE_TIME: Duration = Duration::from_secs(2);
+
+/// Tells others that this node is there, from [`super::ClusterNode::begin`] on.
+pub(super) async fn beat(core: Arc<Core>) {
+    loop {
+        if core.has_begun()
+            && let Err(error) = send_beats(&core)
+        {
+            tracing::warn!(%error, "no heartbeat");
+        }
+        core.env.clock.sleep(core.options.detect.beat_every).await;
+    }
+}
+
+fn send_beats(core: &Core) -> Result<(), Error> {
+    let (state, leader) = (core.state(), core.raft.leadership().borrow().leader);
+    let beat = {
+        let detector = core.detector.lock();
+        let vitals = Vitals {
+            tick_lag_ms: detector.tick_lag_ms(),
+            store_silence_ms: ms(core.store_silence()),
+            raft_sync_ms: core.raft.last_sync_ms(),
+            ..Vitals::default()
+        };
+        Beat { node: core.me, boot: core.boot, vitals, hears: detector.hears(core.now()) }
+    };
+    let bytes = beat.encode()?;
+    for to in recipients(&state, core.me, leader) {
+        send_beat(&core.links, to, &bytes)?;
+    }
+    Ok(())
+}
+
+pub(super) fn ms(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}
+
+/// Keeps the detector's time.
+pub(super) async fn tick(core: Arc<Core>) {
+    let mut led = false;
+    loop {
+        let leads = core.raft.leadership().borrow().is_me;
+        {
+            let mut detector = core.detector.lock();
+            let now = core.now();
+            detector.tick(now);
+            detector.store_silence(core.store_silence());
+            detector.quorum_silence(core.raft.quorum_silence().unwrap_or_default());
+            if leads && !led {
+                detector.begin_to_lead(now);
+            }
+        }
+        led = leads;
+        core.env.clock.sleep(core.options.detect.tick_every).await;
+    }
+}
+
+/// Asks the store whether it is there, and whose it is.
+pub(super) async fn probe(core: Arc<Core>) {
+    loop {
+        match tokio::time::timeout(PROBE_TIME, core.probe_store()).await {
+            Ok(Ok(())) => *core.store_answered.lock() = core.now(),
+            Ok(Err(error)) => tracing::warn!(%error, "the store does not answer"),
+            Err(_) => tracing::warn!("the store does not answer in time"),
+        }
+        core.env.clock.sleep(PROBE_EVERY).await;
+    }
+}

@@ -1,0 +1,127 @@
+//! The router of a node in a cluster.
+
+use super::carrier::Carrier;
+use super::journey::Journey;
+use super::waiting::Waiting;
+use crate::fences::Fences;
+use crate::link::{Lane, Outbound};
+use crate::placement::SlotOwner;
+use crate::raft::Applied;
+use async_trait::async_trait;
+use base::env::Env;
+use base::router::{LocalRouter, Parcel, Router, Target};
+use base::{Deadline, Epoch, NodeId, Result, Slot};
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// Brings requests to the owners of their slots, wherever these are. See the module's words.
+pub(crate) struct ClusterRouter {
+    pub(super) me: NodeId,
+    pub(super) applied: watch::Receiver<Applied>,
+    pub(super) fences: Arc<Fences>,
+    pub(super) here: Arc<LocalRouter>,
+    pub(super) carrier: Arc<dyn Carrier>,
+    pub(super) env: Env,
+    pub(super) waiting: Waiting,
+}
+
+/// Where a request for a slot is to go now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Way {
+    /// To this node's hosts.
+    Here,
+    /// To another node, which owns the slot under this epoch.
+    There(NodeId, Epoch),
+    /// Nowhere yet: it is this node's, and sealed or still to be taken in the store.
+    NotReady,
+    /// Nowhere yet: nobody owns it.
+    NoOwner,
+}
+
+impl ClusterRouter {
+    /// A router between this node's hosts and the others.
+    pub(crate) fn new(
+        me: NodeId,
+        applied: watch::Receiver<Applied>,
+        fences: Arc<Fences>,
+        here: Arc<LocalRouter>,
+        carrier: Arc<dyn Carrier>,
+        env: Env,
+    ) -> Arc<Self> {
+        let waiting = Waiting::default();
+        Arc::new(Self { me, applied, fences, here, carrier, env, waiting })
+    }
+
+    /// Where a request goes if the slot is owned so.
+    pub(super) fn way(&self, slot: Slot, owner: SlotOwner) -> Way {
+        match owner.node() {
+            None => Way::NoOwner,
+            Some(node) if node != self.me => Way::There(node, owner.epoch),
+            Some(_) => match self.fences.serves(slot) {
+                Some(epoch) if epoch >= owner.epoch => Way::Here,
+                _ => Way::NotReady,
+            },
+        }
+    }
+
+    fn owner(&self, slot: Slot) -> SlotOwner {
+        self.applied.borrow().state.slot(slot)
+    }
+
+    fn tell(&self, node: NodeId, target: Target, epoch: Epoch, news: Parcel) {
+        match news.into_bytes() {
+            Ok(payload) => {
+                let outbound = Outbound { lane: Lane::Data, target, epoch, hops: 0, payload };
+                self.carrier.hint(node, outbound);
+            }
+            Err(error) => tracing::debug!(%target, %error, "hint not sent"),
+        }
+    }
+}
+
+#[async_trait]
+impl Router for ClusterRouter {
+    async fn call(&self, target: Target, request: Parcel, deadline: Deadline) -> Result<Parcel> {
+        if !target.service.is_owned() {
+            return self.here.call(target, request, deadline).await;
+        }
+        Journey::new(self, target, deadline).run(request).await
+    }
+
+    fn hint(&self, target: Target, news: Parcel) {
+        if !target.service.is_owned() {
+            return self.here.hint(target, news);
+        }
+        match self.way(target.slot, self.owner(target.slot)) {
+            Way::Here => self.here.hint(target, news),
+            Way::There(node, epoch) => self.tell(node, target, epoch, news),
+            // Whoever gets the slot looks for himself what there is to do.
+            Way::NotReady | Way::NoOwner => {
+                tracing::debug!(%target, "hint dropped: nobody serves the slot");
+            }
+        }
+    }
+
+    async fn call_node(
+        &self,
+        node: NodeId,
+        target: Target,
+        request: Parcel,
+        deadline: Deadline,
+    ) -> Result<Parcel> {
+        if node == self.me {
+            return self.here.call(target, request, deadline).await;
+        }
+        let (payload, epoch) = (request.into_bytes()?, self.owner(target.slot).epoch);
+        let outbound = Outbound { lane: Lane::Data, target, epoch, hops: 0, payload };
+        Ok(Parcel::bytes(self.carrier.call(node, outbound, deadline).await?))
+    }
+
+    fn hint_node(&self, node: NodeId, target: Target, news: Parcel) {
+        if node == self.me {
+            self.here.hint(target, news);
+        } else {
+            self.tell(node, target, self.owner(target.slot).epoch, news);
+        }
+    }
+}
