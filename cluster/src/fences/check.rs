@@ -3,7 +3,7 @@
 use super::Shared;
 use super::take::{self, Row};
 use crate::takeover::takeover_count;
-use base::Result;
+use base::{Result, Slot};
 use contract_control::Fence;
 use contract_store::transact::ATTEMPTS_MAX;
 use contract_store::{BodyError, Isolation, Retry, Transaction};
@@ -42,11 +42,11 @@ impl Shared {
             }
             table.uncounted(before, count)
         };
-        let rows = fences.iter().map(|fence| take::read(tx, fence.slot, Isolation::Snapshot));
-        let rows = futures::future::join_all(rows).await;
+        let slots: Vec<Slot> = fences.iter().map(|fence| fence.slot).collect();
+        let rows = take::read_all(tx, &slots, Isolation::Snapshot).await?;
         let (mut ours, mut gone) = (Vec::new(), Vec::new());
         for (fence, row) in fences.into_iter().zip(rows) {
-            match row? {
+            match row {
                 Row::Is(Some(found)) if Fence { renewal: fence.renewal, ..found } == fence => {
                     ours.push(fence);
                 }

@@ -52,30 +52,54 @@ impl Fences {
         mut applied: watch::Receiver<Applied>,
         tell: impl Fn(Followed) + Send,
     ) {
+        let mut wait = BACKOFF_FIRST;
         loop {
-            let state = applied.borrow_and_update().state.clone();
-            self.hear(&state);
-            self.tell(&tell);
-            let mut wait = BACKOFF_FIRST;
-            let newer = loop {
-                let done = tokio::select! {
-                    done = self.take_missing() => done,
-                    newer = applied.changed() => break newer,
-                };
-                self.tell(&tell);
-                if done {
-                    break self.until_changed(&mut applied, &tell).await;
-                }
-                tokio::select! {
-                    () = tokio::time::sleep(wait) => {}
-                    newer = applied.changed() => break newer,
-                }
+            self.hear_newest(&mut applied, &tell);
+            let is_missing = !self.shared.table.read().missing().is_empty();
+            let heard = if !is_missing {
+                self.until_changed(&mut applied, &tell).await
+            } else if self.take_and_hear(&mut applied, &tell).await {
+                wait = BACKOFF_FIRST;
+                continue;
+            } else {
+                let waited = tokio::time::timeout(wait, applied.changed()).await;
                 wait = (wait * 2).min(BACKOFF_LONGEST);
+                waited.unwrap_or(Ok(()))
             };
-            if newer.is_err() {
+            if heard.is_err() {
                 return;
             }
         }
+    }
+
+    /// One try for all that is missing, which goes on while newer states come in: they take away
+    /// at once, but a stream of them must not keep anything from being taken.
+    async fn take_and_hear(
+        &self,
+        applied: &mut watch::Receiver<Applied>,
+        tell: &impl Fn(Followed),
+    ) -> bool {
+        let taking = self.take_missing();
+        tokio::pin!(taking);
+        let mut is_open = true;
+        loop {
+            tokio::select! {
+                done = &mut taking => {
+                    self.tell(tell);
+                    return done;
+                }
+                newer = applied.changed(), if is_open => {
+                    is_open = newer.is_ok();
+                    self.hear_newest(applied, tell);
+                }
+            }
+        }
+    }
+
+    fn hear_newest(&self, applied: &mut watch::Receiver<Applied>, tell: &impl Fn(Followed)) {
+        let state = applied.borrow_and_update().state.clone();
+        self.hear(&state);
+        self.tell(tell);
     }
 
     /// Waits for a newer state, and tells what the checks of reads find lost meanwhile.

@@ -10,7 +10,7 @@ use base::env::Env;
 use contract_control::{Control, Ownership};
 use contract_store::{Attempt, Body, BodyError, Isolation, Transaction};
 use model::{Model, NOBODY, slot};
-use store_memory::{CommitFault, MemoryStore};
+use store_memory::{CommitFault, Faults, MemoryStore};
 
 const A: NodeId = NodeId(1);
 const B: NodeId = NodeId(2);
@@ -315,6 +315,27 @@ async fn a_founder_takes_everything_and_follows_from_then_on() {
 
 fn installation() -> Installation {
     Installation::draw(&*Env::simulated(1).random)
+}
+
+/// Each state of a stream of them, as planned moves make, must not begin the takeover anew.
+#[tokio::test(start_paused = true)]
+async fn a_stream_of_states_keeps_nothing_from_being_taken() {
+    let store = MemoryStore::default();
+    let (a, mut model) = (fences(&store, A), Model::new(2));
+    for number in 0..200 {
+        model.give(slot(number), A);
+    }
+    let (send, applied) = watch::channel(model.applied());
+    store.inject(Faults { stall: 1.0, ..Faults::default() });
+    let task = tokio::spawn(a.clone().keep_following(applied, |_| {}));
+    for number in 0..1000 {
+        model.give(slot(1000 + number % 500), B);
+        send.send_replace(model.applied());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let taken = (0..200).filter(|number| a.serves(slot(*number)).is_some()).count();
+    assert_eq!(taken, 200);
+    task.abort();
 }
 
 /// While the store is in trouble the newest state is followed all the same.

@@ -5,7 +5,7 @@ use crate::reply::{self, Ending};
 use crate::state::{Selected, User};
 use crate::view::View;
 use crate::wire::Wire;
-use base::{Error, FolderId, Result, Uid};
+use base::{Error, FolderId, Kind, Result, Uid};
 use codec_imap::response::Response;
 use codec_imap::{Code, FetchWriter, Status, StatusResponse};
 use contract_mailbox::FolderInfo;
@@ -80,20 +80,36 @@ pub(crate) async fn catch_up_own(user: &User, selected: &mut Selected, changed: 
 /// The claim takes all that have come until then, which may be more than the view has seen: what
 /// came in between is taken in too, or it would be \Recent for nobody. Should another session
 /// claim at the same moment, a message is \Recent for both, which RFC 3501 §2.3.2 prefers.
+///
+/// Where nothing can be changed now they are told all the same, as those of SELECT are: what may
+/// have been told to nobody yet counts as \Recent.
 async fn claim(user: &User, selected: &mut Selected, from: Uid) -> Result<()> {
-    let mut first = from;
+    let mut claimed = None;
     if !selected.read_only {
-        first = user.mailbox.claim_recent(selected.folder).await?;
+        match user.mailbox.claim_recent(selected.folder).await {
+            Ok(first) => claimed = Some(first),
+            Err(error) if matches!(error.kind, Kind::Unavailable | Kind::Overloaded) => {
+                reply::log("news", &error);
+            }
+            Err(error) => return Err(error),
+        }
     }
     if let Some((_, last)) = selected.view.arrived() {
-        selected.view.add_recent(first, last);
+        selected.view.add_recent(claimed.unwrap_or(from), last);
     }
-    if selected.read_only {
+    let Some(first) = claimed else {
         return Ok(());
-    }
+    };
     let info = refresh(user, selected).await?;
     selected.view.add_recent(first, Uid(info.recent_from.0.saturating_sub(1)));
     Ok(())
+}
+
+/// Makes new keywords known, before flags are shown that may have them.
+pub(crate) fn announce_keywords(wire: &mut Wire, selected: &mut Selected) {
+    if selected.view.take_keywords() {
+        put_flags(wire, &selected.view, selected.read_only);
+    }
 }
 
 /// Tells the client what it may be told.
@@ -102,11 +118,9 @@ pub(crate) async fn announce(
     selected: &mut Selected,
     manner: Manner,
 ) -> Result<(), Ending> {
+    announce_keywords(wire, selected);
     let view = &mut selected.view;
     let news = view.take_news(manner.expunges);
-    if news.keywords {
-        put_flags(wire, view, selected.read_only);
-    }
     for number in news.expunged {
         wire.put(&Response::Expunge(number));
         wire.relieve().await?;

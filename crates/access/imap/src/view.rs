@@ -45,8 +45,6 @@ pub(crate) struct View {
 /// What the client is to be told, in this order. Message numbers hold at their place in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct News {
-    /// New keywords: FLAGS and PERMANENTFLAGS.
-    pub(crate) keywords: bool,
     /// EXPUNGE, the highest number first.
     pub(crate) expunged: Vec<u32>,
     /// EXISTS and RECENT.
@@ -248,14 +246,18 @@ impl View {
         }
     }
 
+    /// Whether there are keywords of which the client is to be told, by FLAGS and PERMANENTFLAGS,
+    /// before it is shown any; they count as told.
+    pub(crate) fn take_keywords(&mut self) -> bool {
+        let new = self.keywords.0.len() > self.told_keywords;
+        self.told_keywords = self.told_keywords.max(self.keywords.0.len());
+        new
+    }
+
     /// What the client is to be told now; it counts as told. Without `expunges` what has gone
     /// keeps its number for the time being.
     pub(crate) fn take_news(&mut self, expunges: bool) -> News {
         let mut news = News::default();
-        if self.keywords.0.len() > self.told_keywords {
-            self.told_keywords = self.keywords.0.len();
-            news.keywords = true;
-        }
         if expunges && !self.gone.is_empty() {
             news.expunged = self.drop_gone();
         }

@@ -3,8 +3,9 @@
 //! Messages go in batches: one question for the structures of a batch (more where they are large,
 //! so that few are in memory), one change that sets \Seen
 //! where a body is shown, then the responses in order. FLAGS, UID, INTERNALDATE and RFC822.SIZE
-//! come from the view and ask nobody. Bytes of the next few messages are read while the present
-//! one is sent; pieces above `FETCH_AHEAD_BYTES` are streamed, so memory stays bounded whatever
+//! come from the view, after one question what happened until now: what anybody was told before the
+//! command, by whichever node, is what it shows. That is asked beside the first structures. Bytes
+//! of the next few messages are read while the present one is sent; pieces above `FETCH_AHEAD_BYTES` are streamed, so memory stays bounded whatever
 //! is asked for.
 //!
 //! Messages that somebody else expunged meanwhile: where the view knows enough they are still told.
@@ -17,7 +18,7 @@ mod load;
 mod prepare;
 mod put;
 
-use super::failed;
+use super::{bring_up_to_date, failed};
 use crate::config::{FETCH_AHEAD, FETCH_BATCH, FETCH_SEEN_BATCH};
 use crate::reply::{self, Answer, Reply, Stop};
 use crate::selection::Selection;
@@ -40,6 +41,8 @@ pub(super) struct Plan {
     sets_seen: bool,
     /// Whether FLAGS were asked for.
     pub(super) asks_flags: bool,
+    /// Whether something of the view is shown or decides what is done.
+    needs_view: bool,
 }
 
 /// One message to be shown.
@@ -61,12 +64,18 @@ struct Missing {
 
 /// FETCH, UID FETCH.
 pub(crate) async fn run(session: &mut Session, command: Fetch) -> Answer {
-    let (_, selected) = session.state.selected()?;
+    let (user, selected) = session.state.selected()?;
     let selection = Selection::resolve(&command.set, command.uid, &selected.view)?;
+    if selection.is_empty() {
+        // Whoever asks for more than the view has may have heard of a message that is new.
+        bring_up_to_date(user, selected, "FETCH").await?;
+        return Ok(Reply::ok("Fetched"));
+    }
     let plan = Arc::new(Plan::new(command.items, command.uid, selected.read_only));
     let batch = if plan.sets_seen { FETCH_SEEN_BATCH } else { FETCH_BATCH };
     let mut rows = selection.rows();
     let (mut waiting, mut missing) = (VecDeque::new(), Missing::default());
+    let mut outdated = plan.needs_view;
     loop {
         if waiting.is_empty() {
             waiting.extend(rows.by_ref().take(batch));
@@ -74,7 +83,8 @@ pub(crate) async fn run(session: &mut Session, command: Fetch) -> Answer {
         if waiting.is_empty() {
             break;
         }
-        let targets = prepare::batch(session, &plan, &mut waiting, &mut missing).await?;
+        let ask = std::mem::take(&mut outdated);
+        let targets = prepare::batch(session, &plan, &mut waiting, &mut missing, ask).await?;
         show(session, &plan, targets, &mut missing).await?;
     }
     match missing {
@@ -116,12 +126,12 @@ impl Plan {
             use FetchItem::{Flags, InternalDate, Rfc822Size, Uid};
             matches!(item, Flags | InternalDate | Rfc822Size | Uid)
         };
-        Self {
-            needs_meta: !items.iter().all(from_view),
-            sets_seen: !read_only && items.iter().any(FetchItem::sets_seen),
-            asks_flags: items.contains(&FetchItem::Flags),
-            items,
-        }
+        let needs_meta = !items.iter().all(from_view);
+        let sets_seen = !read_only && items.iter().any(FetchItem::sets_seen);
+        let asks_flags = items.contains(&FetchItem::Flags);
+        // Dates and sizes never change, and where structures are read it is seen what is there.
+        let needs_view = asks_flags || sets_seen || !needs_meta;
+        Self { items, needs_meta, sets_seen, asks_flags, needs_view }
     }
 }
 

@@ -29,11 +29,12 @@ pub(crate) mod store;
 pub(crate) mod subscribe;
 pub(crate) mod unselect;
 
-use crate::reply::{self, Answer, Stop};
-use crate::state::User;
+use crate::reply::{self, Answer, Ending, Stop};
+use crate::state::{Selected, User};
+use crate::sync::{self, Ask};
 use crate::tree::Tree;
 use base::{Error, FolderId, Kind};
-use codec_imap::MailboxName;
+use codec_imap::{Code, MailboxName};
 use contract_mailbox::{Write, WriteReply};
 
 /// The user's folders by name.
@@ -51,6 +52,23 @@ fn failed(command: &'static str, error: Error) -> Stop {
 /// The answer where a mailbox that is named does not exist.
 fn no_such(name: &MailboxName) -> Error {
     Error::new(Kind::NotFound, format!("Mailbox {name} does not exist"))
+}
+
+/// Takes in what happened to the open folder until now: whatever was acknowledged before, to
+/// whomever and by whichever node, is in the view then. A wake-up alone does not promise that: it
+/// may be on its way from another node.
+async fn bring_up_to_date(
+    user: &User,
+    selected: &mut Selected,
+    command: &'static str,
+) -> Result<(), Stop> {
+    match sync::catch_up(user, selected, Ask::Always).await {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind == Kind::NotFound => {
+            Err(Ending::bye(Some(Code::NonExistent), "The mailbox was deleted").into())
+        }
+        Err(error) => Err(failed(command, error)),
+    }
 }
 
 /// A change whose answer may have got lost on the way of a command that was sent again: `None`

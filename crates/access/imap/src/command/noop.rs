@@ -1,22 +1,13 @@
 //! NOOP (RFC 3501 §6.1.2): always asks what happened, since wake-ups may be lost.
 
-use super::failed;
-use crate::reply::{Answer, Ending, Reply};
+use super::bring_up_to_date;
+use crate::reply::{Answer, Reply};
 use crate::session::Session;
-use crate::sync::{self, Ask};
-use base::Kind;
-use codec_imap::Code;
 
 /// NOOP.
 pub(crate) async fn run(session: &mut Session) -> Answer {
     if let Ok((user, selected)) = session.state.selected() {
-        match sync::catch_up(user, selected, Ask::Always).await {
-            Ok(()) => {}
-            Err(error) if error.kind == Kind::NotFound => {
-                return Err(Ending::bye(Some(Code::NonExistent), "The mailbox was deleted").into());
-            }
-            Err(error) => return Err(failed("NOOP", error)),
-        }
+        bring_up_to_date(user, selected, "NOOP").await?;
     }
     Ok(Reply::ok("Done"))
 }

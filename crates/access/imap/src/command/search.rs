@@ -4,11 +4,10 @@
 //! asking what changed; only a search for text goes to the mailbox. Either way the result holds
 //! messages that the client knows, and nothing else.
 
-use super::failed;
+use super::{bring_up_to_date, failed};
 use crate::reply::{Answer, Reply, Stop};
 use crate::selection::Selection;
 use crate::session::Session;
-use crate::sync::{self, Ask};
 use crate::view::View;
 use base::Uid;
 use bytes::Bytes;
@@ -30,7 +29,7 @@ pub(crate) async fn run(session: &mut Session, command: Command) -> Answer {
         let code = Code::BadCharset(&["US-ASCII", "UTF-8"]);
         return Err(Reply::no(code, "That charset is not known").into());
     }
-    sync::catch_up(user, selected, Ask::Always).await.map_err(|error| failed("SEARCH", error))?;
+    bring_up_to_date(user, selected, "SEARCH").await?;
     let view = &selected.view;
     let search = translate(&command.key, view, DEPTH_MAX)?;
     let rows = if is_local(&search) {

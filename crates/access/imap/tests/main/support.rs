@@ -198,6 +198,8 @@ impl World {
 pub(crate) struct Trouble {
     /// Mailboxes cannot be asked: they have no owner.
     pub(crate) no_owner: AtomicBool,
+    /// Mailboxes cannot be changed.
+    pub(crate) no_writes: AtomicBool,
     /// No wake-up arrives.
     pub(crate) lose_wakeups: AtomicBool,
     /// The structure of the message with this UID is damaged; 0 for none.
@@ -295,6 +297,9 @@ impl Mailboxes for Troubled {
         request: Write,
     ) -> base::Result<WriteReply> {
         self.trouble.note(&request);
+        if self.trouble.no_writes.load(Ordering::SeqCst) {
+            return Err(Error::unavailable("nothing can be changed"));
+        }
         self.trouble.pass(name(&request)).await;
         self.mailboxes.write(mailbox, who, command, request).await
     }

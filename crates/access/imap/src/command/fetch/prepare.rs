@@ -1,6 +1,6 @@
-//! Before a batch is shown: the structures of its messages, and \Seen.
+//! Before a batch is shown: what happened until now, the structures of its messages, and \Seen.
 
-use super::super::{failed, unexpected, write};
+use super::super::{bring_up_to_date, failed, unexpected, write};
 use super::{Missing, Plan, Target, concerns_one_message};
 use crate::reply::Stop;
 use crate::session::Session;
@@ -16,21 +16,43 @@ use std::sync::Arc;
 type Metas = Vec<(Uid, Arc<MessageMeta>)>;
 
 /// What a batch needs, and who is missing. Takes off the front of `rows` what is prepared: all, or
-/// as many as there are structures in one answer.
+/// as many as there are structures in one answer. With `outdated` the view is brought up to date.
 pub(super) async fn batch(
     session: &mut Session,
     plan: &Plan,
     rows: &mut VecDeque<usize>,
     missing: &mut Missing,
+    outdated: bool,
 ) -> Result<Vec<Target>, Stop> {
-    let (user, selected) = session.state.selected()?;
-    let uid = |row: &usize| selected.view.uid(*row).unwrap_or_default();
-    let (mut metas, mut count) = (Vec::new(), rows.len());
-    if plan.needs_meta {
-        let uids: Vec<Uid> = rows.iter().map(uid).collect();
-        (metas, count) = read_metas(user, selected.folder, &uids, missing).await?;
+    let Session { wire, state, .. } = session;
+    let (user, selected) = state.selected()?;
+    let (folder, mut metas, mut count) = (selected.folder, Vec::new(), rows.len());
+    let uids: Vec<Uid> = match plan.needs_meta {
+        true => rows.iter().filter_map(|row| selected.view.uid(*row)).collect(),
+        false => Vec::new(),
+    };
+    // Side by side, and neither given up half-way: catching up may claim \Recent. It moves no row.
+    let (caught_up, read) = tokio::join!(
+        async {
+            match outdated {
+                true => bring_up_to_date(user, selected, "FETCH").await,
+                false => Ok(()),
+            }
+        },
+        async {
+            match plan.needs_meta {
+                true => Some(read_metas(user, folder, &uids, missing).await),
+                false => None,
+            }
+        },
+    );
+    caught_up?;
+    if let Some(read) = read {
+        (metas, count) = read?;
         missing.gone |= metas.len() < count;
     }
+    sync::announce_keywords(wire, selected);
+    let uid = |row: &usize| selected.view.uid(*row).unwrap_or_default();
     let target = |row: usize| {
         let meta = metas.binary_search_by_key(&uid(&row), |(uid, _)| *uid).ok();
         let meta = meta.map(|place| metas[place].1.clone());
