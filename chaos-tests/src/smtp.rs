@@ -171,9 +171,9 @@ impl SmtpClient {
                 Ok(Some(refused))
             }
             (false, None) => Ok(Some(shown(&reply))),
-            // Some recipients were taken: an empty message ends it, whoever gets that.
+            // Some recipients were taken: a bare CR ends it, which gets nobody a message.
             (true, Some(refused)) => {
-                self.command(".", 250).await?;
+                self.command("never\rmind\r\n.", 550).await?;
                 Ok(Some(refused))
             }
         }

@@ -27,7 +27,7 @@ async fn commits_of_the_real_client_are_read_along_and_a_node_can_be_cut_off() {
     std::fs::write(&cluster_file, format!("rialto:standin@127.0.0.1:{port}\n")).unwrap();
     let store = FoundationDb::open(store_foundationdb::Options {
         cluster_file: Some(cluster_file),
-        library: fdb_standin::library_path(),
+        library: Some(chaos_tests::binary::find_standin().unwrap().1),
         prefix: b"rialto-dev/"[..].into(),
         ..store_foundationdb::Options::new(Env::real().clock)
     })

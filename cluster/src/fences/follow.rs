@@ -53,8 +53,8 @@ impl Fences {
         tell: impl Fn(Followed) + Send,
     ) {
         let mut wait = BACKOFF_FIRST;
+        self.hear_newest(&mut applied, &tell);
         loop {
-            self.hear_newest(&mut applied, &tell);
             let is_missing = !self.shared.table.read().missing().is_empty();
             let heard = if !is_missing {
                 self.until_changed(&mut applied, &tell).await
@@ -62,13 +62,17 @@ impl Fences {
                 wait = BACKOFF_FIRST;
                 continue;
             } else {
-                let waited = tokio::time::timeout(wait, applied.changed()).await;
+                let changed = tokio::time::timeout(wait, applied.changed()).await;
                 wait = (wait * 2).min(BACKOFF_LONGEST);
-                waited.unwrap_or(Ok(()))
+                let Ok(heard) = changed else { continue };
+                heard
             };
             if heard.is_err() {
                 return;
             }
+            // Once for each state: what the store has shown to be somebody newer's is not asked for
+            // again before there is news.
+            self.hear_newest(&mut applied, &tell);
         }
     }
 
