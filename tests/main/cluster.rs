@@ -29,7 +29,7 @@ fn drill(dev: &mut Dev) {
     let dry = dev.done(&["drill", "failover", "--node", "node-1", "--dry-run"]);
     assert!(dry.contains("end the process of node-1"), "{dry}");
     let first = dev.pid(1);
-    let order = ["drill", "failover", "--node", "node-1", "--seconds", "8"];
+    let order = ["drill", "failover", "--node", "node-1", "--seconds", "25"];
     let report = dev.done(&order);
     assert!(report.contains("# Drill failover: passed"), "{report}");
     let drills = dev.data().join("drills");
