@@ -1,9 +1,11 @@
 //! The command line. Nouns and verbs mirror the Exchange cmdlets.
 
 mod cluster;
+mod connector;
 mod store;
 
 pub(crate) use cluster::{ClusterVerb, DrillArguments, DrillVerb, NodeJoin, NodeVerb, Rebalance};
+pub(crate) use connector::{ConnectorVerb, SendSettings, SendVerb};
 pub(crate) use store::{CertificateVerb, StoreCopy, StoreVerb};
 
 use crate::output::Format;
@@ -41,6 +43,9 @@ pub(crate) enum Command {
     /// Messages that wait for delivery
     #[command(subcommand)]
     Queue(QueueVerb),
+    /// The ways in and out of the organisation
+    #[command(subcommand)]
+    Connector(ConnectorVerb),
     /// The certificate that clients are shown
     #[command(subcommand)]
     Certificate(CertificateVerb),
@@ -340,6 +345,21 @@ pub(crate) enum GroupVerb {
 pub(crate) enum QueueVerb {
     /// Shows what waits
     List(Reach),
+    /// Shows one message
+    Show {
+        /// Its id
+        id: String,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        reach: Reach,
+    },
+    /// Counts what waits
+    Count(Reach),
+    /// Shows the queues for other servers
+    Hops(Reach),
+    /// Steers the queue for another server
+    #[command(subcommand)]
+    Hop(HopVerb),
     /// Tries a message again now
     Retry {
         /// Its id
@@ -356,6 +376,14 @@ pub(crate) enum QueueVerb {
         #[allow(missing_docs)]
         change: ChangeReach,
     },
+    /// Holds a message back no more
+    Resume {
+        /// Its id
+        id: String,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        change: ChangeReach,
+    },
     /// Takes a message out of the queue
     Remove {
         /// Its id
@@ -363,6 +391,35 @@ pub(crate) enum QueueVerb {
         /// Tells the sender
         #[arg(long)]
         ndr: bool,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        change: ChangeReach,
+    },
+}
+
+/// `rialto queue hop …`.
+#[derive(Subcommand, Debug)]
+pub(crate) enum HopVerb {
+    /// Tries to reach it now
+    Retry {
+        /// Its name, as `queue hops` shows it
+        hop: String,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        change: ChangeReach,
+    },
+    /// Sends nothing to it any more
+    Suspend {
+        /// Its name, as `queue hops` shows it
+        hop: String,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        change: ChangeReach,
+    },
+    /// Sends to it again
+    Resume {
+        /// Its name, as `queue hops` shows it
+        hop: String,
         #[command(flatten)]
         #[allow(missing_docs)]
         change: ChangeReach,

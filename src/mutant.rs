@@ -12,6 +12,10 @@ pub(crate) enum Mutant {
     NoFsync,
     /// Delivers without looking whether it was done before.
     NoDedupe,
+    /// Writes and answers without looking whether the mailbox is still this node's.
+    SkipFence,
+    /// Does again whatever ended unknown, as if it had not happened.
+    BlindRetry,
 }
 
 impl Mutant {
@@ -20,12 +24,17 @@ impl Mutant {
         match self {
             Self::AckBeforeCommit => Some(store_embedded::Mutant::AckBeforeCommit),
             Self::NoFsync => Some(store_embedded::Mutant::NoFsync),
-            Self::NoDedupe => None,
+            Self::NoDedupe | Self::SkipFence | Self::BlindRetry => None,
         }
     }
 
     /// What of it concerns mailboxes.
     pub(crate) fn of_mailboxes(self) -> service_mailbox::Config {
-        service_mailbox::Config { without_dedupe: self == Self::NoDedupe, ..Default::default() }
+        service_mailbox::Config {
+            without_dedupe: self == Self::NoDedupe,
+            without_fence: self == Self::SkipFence,
+            blind_retry: self == Self::BlindRetry,
+            ..Default::default()
+        }
     }
 }

@@ -19,6 +19,8 @@ pub enum Mutant {
     NoDedupe,
     /// Writes into mailboxes without looking whether they are still this node's.
     SkipFence,
+    /// Does again whatever ended unknown, as if it had not happened.
+    BlindRetry,
 }
 
 impl Mutant {
@@ -30,6 +32,7 @@ impl Mutant {
             Mutant::NoFsync => "no-fsync",
             Mutant::NoDedupe => "no-dedupe",
             Mutant::SkipFence => "skip-fence",
+            Mutant::BlindRetry => "blind-retry",
         }
     }
 }

@@ -12,17 +12,20 @@
 //! the world's own (`rialto serve --config`). Everything is on loopback and needs no rights.
 
 mod asking;
+pub mod brake;
 pub mod config;
 mod founding;
+pub mod frontdoor;
 pub mod node;
 pub mod status;
+mod verbs;
 pub mod weather;
 
 use crate::binary::{self, Mutant};
 use crate::failure::{Failure, Result};
 use crate::history::Clock;
 use crate::journal::{Gates, Journal};
-use crate::net::{Endpoint, PATIENCE};
+use crate::net::Endpoint;
 use crate::ports;
 use crate::standin::Standin;
 use crate::switch::Switch;
@@ -31,13 +34,12 @@ use crate::switch::source::Processes;
 use founding::{authority, found, node_files, put_behind_switch};
 use node::{Common, Node};
 use rustix::process::Signal;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tokio::process::Command;
-use tokio::time::timeout;
+use tokio::task::JoinSet;
 use weather::Weather;
 
 /// How a world is to be.
@@ -56,6 +58,15 @@ pub struct Options {
     /// Whether the links between nodes go over a switch: then they can be cut, but a dead node's
     /// connections end a little later than they would.
     pub is_switched: bool,
+    /// Whether nodes reach the store without a gate, at full speed: then nothing is known of what
+    /// they commit, and they cannot be cut off from it.
+    pub is_ungated: bool,
+    /// Whether the nodes' listeners believe a front door's word of who the client is.
+    pub is_proxied: bool,
+    /// A program of an older version with which all nodes begin ([`Node::replace`]).
+    pub old_binary: Option<PathBuf>,
+    /// The library that can set a node's clock ([`Node::set_clock`]), where that is wanted.
+    pub clocks: Option<PathBuf>,
 }
 
 /// The world.
@@ -76,6 +87,9 @@ pub struct Cluster {
     base: u16,
     gates: Gates,
     _switch: Option<Switch>,
+    _disk: JoinSet<()>,
+    /// The mailboxes' ids, as far as they were asked for.
+    ids: Mutex<BTreeMap<String, u64>>,
     is_passed: bool,
 }
 
@@ -95,7 +109,8 @@ impl Cluster {
         let store_port = base + ports::STANDIN;
         let standin = Standin::start(&dir, store_port).await?;
         let library = standin.library().to_owned();
-        found(&options, &dir, base, &binary, &standin).await?;
+        let first = options.old_binary.as_deref().unwrap_or(&binary);
+        found(&options, &dir, base, first, &standin).await?;
         let (journal, rules, processes) =
             (Journal::default(), Rules::default(), Processes::default());
         let count = usize::from(options.nodes);
@@ -108,11 +123,18 @@ impl Cluster {
             true => Some(put_behind_switch(&mut files, &rules, &processes, options.seed).await?),
             false => None,
         };
+        if options.is_proxied {
+            files.iter_mut().for_each(|file| file.believe(frontdoor::SOURCE));
+        }
         let authority = authority(&dir.join("data"), &files)?;
         let (logs, mutant) = (dir.clone(), options.mutant);
-        let common = Common { binary, library, mutant, logs, authority, processes };
+        let (old_binary, clocks) = (options.old_binary.clone(), options.clocks.clone());
+        let common =
+            Common { binary, old_binary, clocks, library, mutant, logs, authority, processes };
         let nodes = (0..).zip(files).map(|(number, file)| Node::new(number, file, &common));
         let weather = Arc::new(Weather::new(Clock::default(), count));
+        let mut disk = JoinSet::new();
+        disk.spawn(weather::watch_disk(weather.clone(), dir.clone()));
         let mut cluster = Cluster {
             nodes: nodes.collect(),
             journal,
@@ -125,6 +147,8 @@ impl Cluster {
             base,
             gates,
             _switch: switch,
+            _disk: disk,
+            ids: Mutex::default(),
             is_passed: false,
         };
         for number in 0..count {
@@ -139,7 +163,8 @@ impl Cluster {
         let dir = self.dir.join(format!("gate-{number}"));
         fs::create_dir_all(&dir)?;
         let file = dir.join("fdb.cluster");
-        let port = self.gates.port(number).ok_or_else(|| Failure::from("a node without a gate"))?;
+        let gate = self.gates.port(number).ok_or_else(|| Failure::from("a node without a gate"))?;
+        let port = if self.options.is_ungated { self.base + ports::STANDIN } else { gate };
         fs::write(&file, format!("rialto:standin@127.0.0.1:{port}\n"))?;
         let node = self.node_mut(number)?;
         node.file.set_cluster_file(&file);
@@ -211,6 +236,15 @@ impl Cluster {
         Ok(begun.elapsed())
     }
 
+    /// From its next start on a node runs the new program; see [`Options::old_binary`].
+    ///
+    /// # Errors
+    /// If there is no such node.
+    pub fn replace(&mut self, number: usize) -> Result<()> {
+        self.node_mut(number)?.replace();
+        Ok(())
+    }
+
     /// Kills a node at this instant; when that was.
     ///
     /// # Errors
@@ -266,64 +300,6 @@ impl Cluster {
         named.into_iter().chain((1..=self.options.mailboxes).map(|n| format!("user{n}"))).collect()
     }
 
-    /// Runs a command of `rialto` against a node (`--data`) to its end; what it said.
-    ///
-    /// # Errors
-    /// If it fails, with what it said.
-    pub async fn rialto(&self, number: usize, words: &[&str]) -> Result<String> {
-        let mut command = Command::new(&self.common.binary);
-        command.args(words).arg("--data").arg(&self.node(number)?.file.data);
-        run(command, &self.common.library).await
-    }
-
-    /// Makes the configuration of one more node, lets it join, starts it; its number.
-    ///
-    /// # Errors
-    /// If it does not join or does not get ready.
-    pub async fn join(&mut self) -> Result<usize> {
-        let number = self.nodes.len();
-        let member = self.node(0)?;
-        let (mut file, port) = (member.file.clone(), member.file.link_port);
-        let said = self.rialto(0, &["node", "invite", "--output", "json"]).await?;
-        let told: serde_json::Value =
-            serde_json::from_str(&said).map_err(|error| Failure(format!("{error}: {said}")))?;
-        let token = told["token"].as_str().ok_or_else(|| Failure(format!("no token: {said}")))?;
-        let dir = self.dir.join("data").join(format!("node-{number}"));
-        fs::create_dir_all(&dir)?;
-        let data = match file.data.file_name() {
-            Some(name) if file.data.parent() != Some(&self.dir.join("data")) => dir.join(name),
-            _ => dir.clone(),
-        };
-        let from = self.node(0)?.file.base;
-        file.rename(dir.join("rialto.toml"), &format!("node-{number}"), data);
-        file.raise_ports(self.base + ports::NODE_STEP * number as u16 - from);
-        self.nodes.push(Node::new(number, file, &self.common));
-        self.set_gate(number)?;
-        let mut command = Command::new(&self.common.binary);
-        let path = self.node(number)?.file.path.clone();
-        command.args(["node", "join", "--config"]).arg(path);
-        command.args(["--token", token, "--member", &format!("127.0.0.1:{port}")]);
-        run(command, &self.common.library).await?;
-        self.boot(number).await?;
-        Ok(number)
-    }
-
-    /// Ends all nodes as an operator would, then reads and checks everything that is stored; what
-    /// the check said.
-    ///
-    /// # Errors
-    /// If one does not end well, or with everything that is wrong.
-    pub async fn finish(&mut self) -> Result<String> {
-        for number in self.running() {
-            self.terminate(number).await?;
-        }
-        let file = self.standin.cluster_file().display().to_string();
-        let place = format!("foundationdb:{file}?prefix=rialto-dev/");
-        let mut command = Command::new(&self.common.binary);
-        command.args(["store", "verify", "--store", &place]);
-        run(command, &self.common.library).await
-    }
-
     /// An error with the ends of the nodes' logs.
     #[must_use]
     pub fn with_logs(&self, error: &Failure) -> Failure {
@@ -336,6 +312,24 @@ impl Cluster {
     /// Those of the disk.
     pub fn keep(&self, name: &str, text: &str) -> Result<()> {
         Ok(fs::write(self.dir.join(name), text)?)
+    }
+
+    /// The run's directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Who certifies the nodes to clients.
+    #[must_use]
+    pub fn authority(&self) -> &Path {
+        &self.common.authority
+    }
+
+    /// The base of the ports that are kept free for one node more, or a front door.
+    #[must_use]
+    pub fn spare_base(&self) -> u16 {
+        self.base + ports::NODE_STEP * self.options.nodes
     }
 
     /// Cuts or heals between a node and the store and the other nodes; see [`Rules::cut`].
@@ -362,15 +356,4 @@ impl Drop for Cluster {
             eprintln!("chaos: the run's directory is {}", self.dir.display());
         }
     }
-}
-
-async fn run(mut command: Command, library: &Path) -> Result<String> {
-    command.env("RIALTO_FDB_C", library).stdin(Stdio::null()).kill_on_drop(true);
-    let output = timeout(PATIENCE * 5, command.output()).await??;
-    let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    if output.status.success() {
-        return Ok(said);
-    }
-    let more = String::from_utf8_lossy(&output.stderr).into_owned();
-    Err(Failure(format!("{:?}: {said}\n{more}", command.as_std())))
 }

@@ -46,11 +46,13 @@ pub fn blows(seed: u64, count: u64, nodes: usize, users: usize) -> Vec<Blow> {
     (0..count).map(&mut blow).collect()
 }
 
-/// So many partitions of a world of so many nodes: each kind in turn, of seeded nodes.
+/// So many partitions of a world of so many nodes: each kind in turn, of seeded nodes, and the first
+/// by the seed, so that short runs of some seeds have all kinds.
 #[must_use]
 pub fn partitions(seed: u64, count: u64, nodes: usize) -> Vec<Kind> {
     let mut random = Random::new(seed, 920_000);
     let mut partition = |number: u64| {
+        let number = seed % 6 + number;
         let node = random.range(0..nodes as u64) as usize;
         let other = (node + 1 + random.range(0..nodes as u64 - 1) as usize) % nodes;
         match number % 6 {
@@ -84,6 +86,8 @@ mod tests {
 
     #[test]
     fn six_partitions_are_of_six_kinds_and_a_bridge_has_two_ends() {
+        let firsts = (0..6).map(|seed| std::mem::discriminant(&partitions(seed, 1, 3)[0]));
+        assert_eq!(firsts.collect::<std::collections::HashSet<_>>().len(), 6);
         for seed in 0..50 {
             let kinds = partitions(seed, 6, 3);
             let mut names: Vec<_> = kinds.iter().map(std::mem::discriminant).collect();

@@ -16,6 +16,8 @@
 //! ```
 
 mod confirm;
+#[cfg(test)]
+mod cost_tests;
 pub mod detect;
 #[allow(dead_code, reason = "its tests drive it step by step")]
 mod fences;

@@ -7,6 +7,7 @@ mod store;
 pub(super) use nodes::NodeFiles;
 
 use crate::cli::Dev;
+use crate::node::outbound::OutboundSection;
 use crate::node::{
     ClusterSection, Health, Limits, ListenerSection, Node, NodeConfig, NodeSection, Parting,
     Protocol, StopSignals, StoreSection, TlsFiles, WEIGHT, certificates,
@@ -106,6 +107,7 @@ fn config(dev: &Dev, place: Place, files: TlsFiles, store: StoreSection) -> Node
             connections_max: None,
             per_source_max: None,
             per_network_max: None,
+            proxy_protocol: None,
         })
         .collect();
     let cluster = ClusterSection { listen: address(LINK_PORT), address: None, weight: WEIGHT };
@@ -121,6 +123,7 @@ fn config(dev: &Dev, place: Place, files: TlsFiles, store: StoreSection) -> Node
         cluster: is_member.then_some(cluster),
         // Everybody is on this machine, so limits per source would only be in the way of tests.
         limits: Limits { loopback_exempt: true, submissions_per_minute: None },
+        outbound: OutboundSection::default(),
         listeners,
         file: None,
         #[cfg(feature = "mutants")]

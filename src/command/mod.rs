@@ -3,6 +3,7 @@
 mod certificate;
 mod cluster;
 mod config;
+mod connector;
 mod dev;
 mod domain;
 mod drill;
@@ -33,6 +34,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         Command::Domain(verb) => domain::run(verb).await,
         Command::Group(verb) => group::run(verb).await,
         Command::Queue(verb) => queue::run(verb).await,
+        Command::Connector(verb) => connector::run(verb).await,
         Command::Certificate(verb) => certificate::run(verb).await,
         Command::Store(verb) => store::run(verb).await,
         Command::Node(verb) => node::run(verb).await,

@@ -1,7 +1,7 @@
 //! `rialto queue`.
 
-use super::{ask_all, change};
-use crate::cli::QueueVerb;
+use super::{ask, ask_all, change};
+use crate::cli::{HopVerb, QueueVerb};
 use crate::client::escape;
 use base::Result;
 use hyper::Method;
@@ -11,6 +11,22 @@ const PATH: &str = "/api/v1/queue";
 pub(super) async fn run(verb: QueueVerb) -> Result<()> {
     match verb {
         QueueVerb::List(reach) => ask_all(&reach, PATH, "id").await,
+        QueueVerb::Show { id, reach } => ask(&reach, &format!("{PATH}/{}", escape(&id))).await,
+        QueueVerb::Count(reach) => ask(&reach, "/api/v1/queue-count").await,
+        QueueVerb::Hops(reach) => ask(&reach, "/api/v1/hops").await,
+        QueueVerb::Hop(verb) => {
+            let (verb, hop, reach) = match verb {
+                HopVerb::Retry { hop, change } => ("retry", hop, change),
+                HopVerb::Suspend { hop, change } => ("suspend", hop, change),
+                HopVerb::Resume { hop, change } => ("resume", hop, change),
+            };
+            let path = format!("/api/v1/hops/{}/{verb}", escape(&hop));
+            change(&reach, Method::POST, &path, "", None).await
+        }
+        QueueVerb::Resume { id, change: reach } => {
+            let path = format!("{PATH}/{}/resume", escape(&id));
+            change(&reach, Method::POST, &path, "", None).await
+        }
         QueueVerb::Retry { id, change: reach } => {
             let path = format!("{PATH}/{}/retry", escape(&id));
             change(&reach, Method::POST, &path, "", None).await

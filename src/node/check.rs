@@ -6,7 +6,7 @@
 //! a server that stays away helps nobody.
 
 use super::certificate::{Certificate, Trouble};
-use super::config::{ConfigFile, NodeConfig, Protocol};
+use super::config::{ConfigFile, ListenerSection, NodeConfig, Protocol};
 use crate::cli::StoreKind;
 use access_listener::TlsMode;
 use base::{Error, Result, Timestamp};
@@ -204,6 +204,27 @@ impl Checker<'_> {
                 let text = format!("listener \"{}\" listens on {address} already", other.name);
                 self.add(&path("address"), true, text);
             }
+            self.proxies(place, listener);
+        }
+    }
+
+    fn proxies(&mut self, place: usize, listener: &ListenerSection) {
+        let path = |key| {
+            [Step::Key("listener"), Step::Place(place), Step::Key("proxy_protocol"), Step::Key(key)]
+        };
+        let (name, Some(proxies)) = (&listener.name, &listener.proxy_protocol) else {
+            return;
+        };
+        if proxies.from.is_empty() {
+            let text = format!("listener \"{name}\" would believe nobody: name the proxies");
+            self.add(&path("from"), true, text);
+        }
+        if let Some(range) = proxies.from.iter().find(|range| range.is_everything()) {
+            let text = format!(
+                "listener \"{name}\" believes everybody ({range}): whoever reaches it can take any \
+                 address"
+            );
+            self.add(&path("from"), false, text);
         }
     }
 }

@@ -1,9 +1,10 @@
 //! The bootstrap file: only what must be known before the store can be read. Everything else is
 //! in the store.
 
+use super::outbound::OutboundSection;
 use super::store::StorePlace;
 use crate::cli::StoreKind;
-use access_listener::{ListenerConfig, TlsMode};
+use access_listener::{ListenerConfig, ProxyProtocol, TlsMode};
 use base::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -27,6 +28,9 @@ pub(crate) struct NodeConfig {
     /// Limits.
     #[serde(default)]
     pub limits: Limits,
+    /// Towards other servers.
+    #[serde(default)]
+    pub outbound: OutboundSection,
     /// What it listens on.
     #[serde(rename = "listener", default, skip_serializing_if = "Vec::is_empty")]
     pub listeners: Vec<ListenerSection>,
@@ -195,6 +199,8 @@ pub(crate) struct ListenerSection {
     pub per_source_max: Option<usize>,
     /// How many from one neighbourhood.
     pub per_network_max: Option<usize>,
+    /// Load balancers whose PROXY header is believed, and required.
+    pub proxy_protocol: Option<ProxyProtocol>,
 }
 
 /// How many connections of people may come from one address.
@@ -224,6 +230,7 @@ impl ListenerSection {
         if let Some(count) = section.per_network_max {
             config.per_network_max = count;
         }
+        config.proxy_protocol = section.proxy_protocol.clone();
         config
     }
 }

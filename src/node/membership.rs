@@ -1,12 +1,14 @@
 //! A node's place among the others: alone, or a member of a cluster. The same services run on both.
 
 use super::NodeConfig;
+use super::audit::{self, Audited};
 use access_admin::Probe;
 use base::env::Env;
 use base::router::{LocalRouter, Router};
 use base::{Deadline, Result, Slot};
 use cluster::{ClusterNode, ClusterSetup, MemberOptions, OwnedRouter, SingleNode};
 use contract_control::{ClusterAdmin, Control};
+use contract_directory::{Actor, DirectoryAdmin};
 use contract_store::Store;
 use std::sync::Arc;
 
@@ -67,11 +69,32 @@ impl Membership {
         }
     }
 
-    /// Administration of the cluster, if there is one.
-    pub(super) fn admin(&self) -> Option<Arc<dyn ClusterAdmin>> {
+    /// Administration of the cluster, if there is one. What is changed through it is audited.
+    pub(super) fn admin(
+        &self,
+        directory: &Arc<dyn DirectoryAdmin>,
+    ) -> Option<Arc<dyn ClusterAdmin>> {
+        let Self::Member(node) = self else { return None };
+        Some(Arc::new(Audited { cluster: node.admin(), directory: directory.clone() }))
+    }
+
+    /// Has nodes that join through this one audited.
+    pub(super) fn audit_joins(&self, directory: &Arc<dyn DirectoryAdmin>) {
+        let Self::Member(node) = self else { return };
+        let directory = directory.clone();
+        node.on_join(move |id, name| {
+            let (directory, id, name) = (directory.clone(), id.to_string(), format!("name={name}"));
+            tokio::spawn(async move {
+                audit::record(&directory, Actor::System, "node.join", &id, &name).await;
+            });
+        });
+    }
+
+    /// Whether the store answers; `None` where only asking it tells.
+    pub(super) fn store_health(&self) -> Option<std::result::Result<(), String>> {
         match self {
             Self::Alone(_) => None,
-            Self::Member(node) => Some(node.admin()),
+            Self::Member(node) => Some(node.store_health()),
         }
     }
 

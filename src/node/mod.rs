@@ -1,5 +1,6 @@
 //! One node: configuration in, running services out.
 
+mod audit;
 mod certificate;
 pub(crate) mod certificates;
 mod check;
@@ -9,6 +10,7 @@ mod data_dir;
 mod housekeeping;
 mod jobs;
 mod membership;
+pub(crate) mod outbound;
 mod pid;
 mod services;
 pub(crate) mod store;
@@ -27,6 +29,7 @@ use base::env::{DiskLock, Env};
 use base::telemetry::Metrics;
 use base::{Deadline, Error, Result, SessionId};
 use certificate::CertificateKeeper;
+use contract_directory::DirectoryAdmin;
 use control::Control;
 use jobs::StoreJobs;
 use service_directory::DirectoryService;
@@ -119,15 +122,18 @@ impl Node {
         (health, control): (&Arc<access_admin::Health>, Arc<Control>),
         stopping: &CancellationToken,
     ) -> Result<()> {
+        let changes: Arc<dyn DirectoryAdmin> = services.directory.clone();
+        services.membership.audit_joins(&changes);
         let admin = Arc::new(Admin {
             directory: services.directory.clone(),
-            changes: services.directory.clone(),
+            cluster: services.membership.admin(&changes),
+            changes,
             queue: services.transport.clone(),
+            connectors: services.transport.clone(),
             mailboxes: services.mailboxes.clone(),
             health: health.clone(),
             node: control,
             placement: services.membership.control(),
-            cluster: services.membership.admin(),
             session: SessionId(env.random.u128()),
         });
         let socket = config.node.data.join(SOCKET);

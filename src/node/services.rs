@@ -81,7 +81,9 @@ impl Services {
             router,
         };
         let transport_config = service_transport::Config::new(config.node.host_name.clone());
-        let transport = service_transport::start(transport_config, parts, &local).await?;
+        let courier = config.outbound.courier(&config.node.host_name, env, blobs.clone())?;
+        let transport =
+            service_transport::start_relaying(transport_config, parts, courier, &local).await?;
         Ok(Self { backend, gate, membership, blobs, directory, mailboxes, transport })
     }
 
@@ -127,13 +129,20 @@ impl Services {
     /// Whether the store answers, and may be written.
     pub(super) fn store_probe(&self) -> Probe {
         let (backend, gate) = (self.backend.clone(), self.gate.clone());
+        let membership = self.membership.clone();
         Probe::new("store", move || {
             let (backend, gate) = (backend.clone(), gate.clone());
+            let known = membership.store_health();
             async move {
                 if gate.is_closed().await {
                     return Err("writing is stopped: the data moves to another store".to_owned());
                 }
-                backend.answers().await
+                // A member probes it all the time: who asks is told at once, not when asking the
+                // store has taken too long.
+                match known {
+                    Some(known) => known.map(|()| "foundationdb answers".to_owned()),
+                    None => backend.answers().await,
+                }
             }
         })
     }

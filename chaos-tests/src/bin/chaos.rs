@@ -4,7 +4,8 @@
 
 use chaos_tests::failure::Result;
 use chaos_tests::scenario::cluster::{
-    Plan, all, drain, idle_failover, join, kill as cluster_kill, partition, stop, store,
+    Plan, all, drain, haproxy, idle_failover, join, kill as cluster_kill, partition, slow, stop,
+    store, throughput,
 };
 use chaos_tests::scenario::store_trouble::Trouble;
 use chaos_tests::scenario::{
@@ -60,12 +61,18 @@ enum Scenario {
     ClusterPartition,
     /// All nodes die at once
     ClusterAll,
-    /// A rolling restart
+    /// A rolling upgrade, from the program that RIALTO_OLD_BIN names; else a restart
     ClusterDrain,
     /// A fourth node joins
     ClusterJoin,
     /// The store is away for three nodes
     ClusterStore,
+    /// Slow links, a slow processor, a slow store, a wrong clock
+    ClusterSlow,
+    /// HAProxy in front, and a node dies
+    ClusterHaproxy,
+    /// What three nodes do beside one
+    ClusterThroughput,
     /// Many sessions in IDLE while owners die
     IdleFailover,
 }
@@ -135,6 +142,9 @@ async fn cluster(
         Scenario::ClusterDrain => drain::run(&plan(drain::plan)).await?.to_string(),
         Scenario::ClusterJoin => join::run(&plan(join::plan)).await?.to_string(),
         Scenario::ClusterStore => store::run(&plan(store::plan)).await?.to_string(),
+        Scenario::ClusterSlow => slow::run(&plan(slow::plan)).await?.to_string(),
+        Scenario::ClusterHaproxy => haproxy::run(&plan(haproxy::plan)).await?.to_string(),
+        Scenario::ClusterThroughput => throughput::run(tier, seed).await?.to_string(),
         Scenario::IdleFailover => idle_failover::run(&plan(idle_failover::plan)).await?.to_string(),
         _ => return Err(format!("{name:?} is no scenario of a cluster").into()),
     })

@@ -5,6 +5,8 @@ use super::status::Status;
 use crate::failure::{Failure, Result};
 use crate::net::PATIENCE;
 use crate::world::DOMAIN;
+use std::collections::BTreeMap;
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
@@ -86,12 +88,39 @@ impl Cluster {
         Err(Failure::from("nobody knows a leader"))
     }
 
+    /// The nodes that own the users' mailboxes, by the user's number, as far as that is known.
+    ///
+    /// # Errors
+    /// As [`Cluster::owner`].
+    pub async fn owned(&self) -> Result<BTreeMap<usize, usize>> {
+        let mut owners = BTreeMap::new();
+        for (number, user) in self.users().iter().enumerate() {
+            if let Some(owner) = self.owner(user).await? {
+                owners.insert(number, owner);
+            }
+        }
+        Ok(owners)
+    }
+
     /// The node that owns a user's mailbox: whose running process wrote the fence of its slot last.
     /// `None` before anything was written there.
     ///
     /// # Errors
     /// If no node tells the mailbox's id.
     pub async fn owner(&self, user: &str) -> Result<Option<usize>> {
+        let id = self.id_of(user).await?;
+        let slot = self.journal.slots().get(&id).copied();
+        let who = slot.and_then(|slot| self.journal.owners().get(&slot).copied());
+        let is_alive = |node: &usize| self.nodes.get(*node).is_some_and(|n| n.pid().is_some());
+        Ok(who.map(|who| who.node).filter(is_alive))
+    }
+
+    /// The id of a user's mailbox, which is asked for once: later its owner may be too slow to say.
+    async fn id_of(&self, user: &str) -> Result<u64> {
+        let known = || self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(id) = known().get(user) {
+            return Ok(*id);
+        }
         let path = format!("/api/v1/mailboxes/{user}@{DOMAIN}");
         let mut shown = Err(Failure::from("no node runs"));
         for number in self.running() {
@@ -104,9 +133,7 @@ impl Cluster {
         let id = shown["id"].as_str().and_then(|id| id.strip_prefix('a'));
         let id = id.and_then(|id| u64::from_str_radix(id, 16).ok());
         let id = id.ok_or_else(|| Failure(format!("no id in {shown}")))?;
-        let slot = self.journal.slots().get(&id).copied();
-        let who = slot.and_then(|slot| self.journal.owners().get(&slot).copied());
-        let is_alive = |node: &usize| self.nodes.get(*node).is_some_and(|n| n.pid().is_some());
-        Ok(who.map(|who| who.node).filter(is_alive))
+        known().insert(user.to_owned(), id);
+        Ok(id)
     }
 }

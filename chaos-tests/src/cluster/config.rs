@@ -70,6 +70,17 @@ impl NodeFile {
         self.set("cluster", "address", at(known));
     }
 
+    /// Has all listeners believe whoever connects from this address who the client is, and require
+    /// to be told (docs/cluster.md, "PROXY protocol").
+    pub fn believe(&mut self, address: Ipv4Addr) {
+        let from = Value::Array(vec![Value::String(format!("{address}/32"))]);
+        let believed = Table::from_iter([("from".to_owned(), from)]);
+        let listeners = self.table.get_mut("listener").and_then(Value::as_array_mut);
+        for listener in listeners.into_iter().flatten().filter_map(Value::as_table_mut) {
+            listener.insert("proxy_protocol".to_owned(), Value::Table(believed.clone()));
+        }
+    }
+
     /// As a file of another node, which has not been there before.
     pub fn rename(&mut self, path: PathBuf, name: &str, data: PathBuf) {
         self.set("node", "name", Value::String(name.to_owned()));
@@ -133,10 +144,12 @@ mod tests {
         assert_eq!((file.name.as_str(), file.base, file.link_port), ("node-1", 11_000, 18_400));
         file.set_cluster_file(Path::new("/w/gate"));
         file.listen_behind(9);
+        file.believe(Ipv4Addr::new(127, 0, 0, 2));
         let text = toml::to_string(&file.table).unwrap();
         let again = NodeFile::parse(Path::new("x.toml"), &text).unwrap();
         assert_eq!((again.base, again.link_port), (11_000, 18_400));
         assert!(text.contains("listen = \"127.0.0.1:9\"") && text.contains("/w/gate"), "{text}");
+        assert!(text.contains("127.0.0.2/32"), "{text}");
         assert!(text.contains("kind = \"foundationdb\"") && text.contains("127.0.0.1:11143"));
     }
 

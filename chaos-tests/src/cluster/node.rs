@@ -21,6 +21,10 @@ use tokio::time::{sleep, timeout};
 pub struct Common {
     /// The program.
     pub binary: PathBuf,
+    /// What the nodes start with, where that is another: an older version, to be replaced.
+    pub old_binary: Option<PathBuf>,
+    /// The library that can set a node's clock (libfaketime), where clocks are to be set.
+    pub clocks: Option<PathBuf>,
     /// The client library of the store.
     pub library: PathBuf,
     /// A deliberate fault of all nodes.
@@ -41,13 +45,40 @@ pub struct Node {
     pub file: NodeFile,
     common: Common,
     child: Option<Child>,
+    is_replaced: bool,
 }
 
 impl Node {
     /// A node that does not run yet.
     #[must_use]
     pub fn new(number: usize, file: NodeFile, common: &Common) -> Node {
-        Node { number, file, common: common.clone(), child: None }
+        Node { number, file, common: common.clone(), child: None, is_replaced: false }
+    }
+
+    /// From its next start on it runs the program, whatever it was founded with.
+    pub fn replace(&mut self) {
+        self.is_replaced = true;
+    }
+
+    fn binary(&self) -> &Path {
+        let old = self.common.old_binary.as_deref().filter(|_| !self.is_replaced);
+        old.unwrap_or(&self.common.binary)
+    }
+
+    /// Steps its clock to so many days from the real one, within a second or two.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn set_clock(&self, days: i8) -> Result<()> {
+        // Renamed into place: the node must not read half of it.
+        let path = self.clock_path();
+        let new = path.with_extension("new");
+        fs::write(&new, format!("{days:+}d\n"))?;
+        Ok(fs::rename(new, path)?)
+    }
+
+    fn clock_path(&self) -> PathBuf {
+        self.common.logs.join(format!("{}.clock", self.file.name))
     }
 
     /// Starts its process and does not wait for anything.
@@ -57,7 +88,14 @@ impl Node {
     pub fn spawn(&mut self) -> Result<()> {
         let mut log = OpenOptions::new().create(true).append(true).open(self.log_path())?;
         writeln!(log, "--- chaos: start ---")?;
-        let mut command = Command::new(&self.common.binary);
+        let mut command = Command::new(self.binary());
+        if let Some(library) = &self.common.clocks {
+            if !self.clock_path().exists() {
+                self.set_clock(0)?;
+            }
+            command.env("LD_PRELOAD", library).env("FAKETIME_TIMESTAMP_FILE", self.clock_path());
+            command.env("FAKETIME_CACHE_DURATION", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        }
         command.arg("serve").arg("--config").arg(&self.file.path);
         if let Some(mutant) = self.common.mutant {
             command.args(["--mutant", mutant.word()]);

@@ -9,10 +9,15 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::net::tcp::OwnedReadHalf;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// How much is read at once, in bytes.
 const PIECE_BYTES: usize = 64 << 10;
+
+/// How many pieces are under way at most: what a delayed direction can hold.
+const PIECES_MAX: usize = 1024;
 
 /// How long the store is listened to after the node has died, so that the end of its last commits
 /// is known.
@@ -23,6 +28,22 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 struct Seen {
     under_way: BTreeMap<u64, Entry>,
     newest: i64,
+}
+
+impl Seen {
+    fn asked(&mut self, who: Who, number: u64, body: &[u8]) {
+        let entry = wire::commit(body).and_then(|commit| entry(who, self.newest, &commit));
+        self.under_way.extend(entry.map(|entry| (number, entry)));
+    }
+
+    /// The commit that this answers, if it happened.
+    fn answered(&mut self, number: u64, body: &[u8]) -> Option<Entry> {
+        let ending = wire::ending(body);
+        if let Ending::Committed { version, .. } = ending {
+            self.newest = self.newest.max(version);
+        }
+        self.under_way.remove(&number).and_then(|entry| ended(entry, ending))
+    }
 }
 
 /// Carries a connection until both ends are done, or one breaks.
@@ -37,67 +58,89 @@ pub(super) async fn run(
     journal: &Journal,
 ) -> io::Result<()> {
     let _ = (near.set_nodelay(true), far.set_nodelay(true));
-    let (mut near_reads, mut near_writes) = near.into_split();
-    let (mut far_reads, mut far_writes) = far.into_split();
+    let (near_reads, mut near_writes) = near.into_split();
+    let (far_reads, mut far_writes) = far.into_split();
     let seen = Mutex::new(Seen::default());
     let hold = || seen.lock().unwrap_or_else(PoisonError::into_inner);
     let node = Party::Node(who.node);
     let asking = async {
-        let (mut frames, mut piece) = (Frames::default(), vec![0; PIECE_BYTES]);
-        loop {
-            let count = near_reads.read(&mut piece).await.unwrap_or_default();
-            rules.open(node, Party::Store).await;
-            if count == 0 {
-                // The write half stays open: the store would forget what it has not answered.
-                return io::Result::Ok(());
+        let (mut frames, ends) = (Frames::default(), (node, Party::Store));
+        let (pieces, mut under_way) = mpsc::channel(PIECES_MAX);
+        let pass = async {
+            // At its end the write half stays open: the store would forget what it has not answered.
+            while let Some(piece) = next(&mut under_way, ends, rules).await {
+                frames.push(&piece, |number, body| hold().asked(who, number, body));
+                far_writes.write_all(&piece).await?;
             }
-            frames.push(&piece[..count], |number, body| {
-                let newest = hold().newest;
-                if let Some(entry) = wire::commit(body).and_then(|one| entry(who, newest, &one)) {
-                    hold().under_way.insert(number, entry);
-                }
-            });
-            far_writes.write_all(&piece[..count]).await?;
-        }
+            Ok(())
+        };
+        tokio::try_join!(take(near_reads, ends, rules, pieces), pass).map(drop)
     };
     let answering = async {
-        let (mut frames, mut piece) = (Frames::default(), vec![0; PIECE_BYTES]);
-        let mut is_heard = true;
-        loop {
-            let count = far_reads.read(&mut piece).await.unwrap_or_default();
-            rules.open(Party::Store, node).await;
-            frames.push(&piece[..count], |number, body| {
-                let ending = wire::ending(body);
-                let mut seen = hold();
-                if let Ending::Committed { version, .. } = ending {
-                    seen.newest = seen.newest.max(version);
-                }
-                if let Some(entry) = seen.under_way.remove(&number).and_then(|e| ended(e, ending)) {
-                    journal.note(entry);
-                }
-            });
-            is_heard = is_heard && near_writes.write_all(&piece[..count]).await.is_ok();
-            if count == 0 {
-                return;
+        let (mut frames, ends) = (Frames::default(), (Party::Store, node));
+        let (pieces, mut under_way) = mpsc::channel(PIECES_MAX);
+        let pass = async {
+            let mut is_heard = true;
+            while let Some(piece) = next(&mut under_way, ends, rules).await {
+                frames.push(&piece, |number, body| {
+                    hold().answered(number, body).into_iter().for_each(|entry| journal.note(entry));
+                });
+                is_heard = is_heard && near_writes.write_all(&piece).await.is_ok();
             }
-        }
+            Ok(())
+        };
+        tokio::try_join!(take(far_reads, ends, rules, pieces), pass).map(drop)
     };
     tokio::pin!(answering);
-    tokio::select! {
+    let carried = tokio::select! {
         asked = asking => {
-            asked?;
             if !hold().under_way.is_empty() {
                 let _ = timeout(LAST_WORDS, &mut answering).await;
             }
+            asked
         }
-        () = &mut answering => {}
-    }
+        answered = &mut answering => answered,
+    };
     // What was asked and never answered may have happened.
     let left = std::mem::take(&mut hold().under_way);
     for entry in left.into_values().filter_map(|entry| ended(entry, Ending::Unknown)) {
         journal.note(entry);
     }
-    Ok(())
+    carried
+}
+
+/// A piece of a direction, and when it is due; an empty one is the sender's end.
+type Piece = (Instant, Vec<u8>);
+
+/// Takes a direction in until the sender ends, each piece to come as late as the rules say.
+async fn take(
+    mut from: OwnedReadHalf,
+    ends: (Party, Party),
+    rules: &Rules,
+    pieces: mpsc::Sender<Piece>,
+) -> io::Result<()> {
+    let mut piece = vec![0; PIECE_BYTES];
+    loop {
+        let count = from.read(&mut piece).await.unwrap_or_default();
+        let due = Instant::now() + rules.get(ends.0, ends.1).delay;
+        if pieces.send((due, piece[..count].to_vec())).await.is_err() || count == 0 {
+            return Ok(());
+        }
+    }
+}
+
+/// The next piece when the rules let it through; `None` when that is the end.
+async fn next(
+    pieces: &mut mpsc::Receiver<Piece>,
+    ends: (Party, Party),
+    rules: &Rules,
+) -> Option<Vec<u8>> {
+    let (due, piece) = pieces.recv().await?;
+    if due > Instant::now() {
+        sleep_until(due).await;
+    }
+    rules.open(ends.0, ends.1).await;
+    (!piece.is_empty()).then_some(piece)
 }
 
 fn ended(mut entry: Entry, ending: Ending) -> Option<Entry> {

@@ -2,38 +2,39 @@
 //! all nodes, the story hurts it, and at the end everything is judged: what was acknowledged, every
 //! register, every commit, every count, and that new mail gets through every node.
 
-use super::{Tier, liveness, verdict};
+use super::Tier;
 use crate::binary::Mutant;
 use crate::checkers::idle_once::Heard;
-use crate::checkers::{
-    self, Evidence, Violation, change_numbers, linearizable, quota_equals_sum, stale_epoch,
-    store_clean, uids,
-};
+use crate::checkers::uids;
+use crate::cluster::weather::Weather;
 use crate::cluster::{Cluster, Options};
 use crate::failure::{Failure, Result};
-use crate::figures::{self, Role, Unavailability, away};
-use crate::history::Register;
+use crate::figures::{self, Unavailability};
 use crate::imap::ImapClient;
 use crate::ledger::Ledger;
-use crate::net::PATIENCE;
-use crate::observe;
+use crate::net::{Endpoint, PATIENCE};
 use crate::schedule::Victim;
 use crate::workload::Load;
 use crate::workload::roaming::{self, Mix, Running};
 use crate::workload::tally::Counts;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 pub mod all;
 pub mod drain;
+pub mod haproxy;
 pub mod idle_failover;
 pub mod join;
+mod judging;
 pub mod kill;
 pub mod partition;
+pub mod slow;
 pub mod stop;
 pub mod store;
+pub mod throughput;
 
 /// How long the load runs before anything is hurt, for calibration.
 const WARM_UP: Duration = Duration::from_secs(3);
@@ -49,10 +50,18 @@ pub struct Plan {
     pub seed: u64,
     /// How often whatever it does is done.
     pub rounds: u64,
+    /// How many mailboxes `user1` … there are besides alice, bob and carol.
+    pub mailboxes: u16,
     /// A deliberate fault of all nodes.
     pub mutant: Option<Mutant>,
     /// Whether reads of registers begin with a NOOP: to look past reads that are stale without.
     pub asks_first: bool,
+    /// Whether the nodes believe a front door's word of who the client is.
+    pub is_proxied: bool,
+    /// A program of an older version with which the nodes begin.
+    pub old_binary: Option<PathBuf>,
+    /// The library that can set the nodes' clocks, where the story does.
+    pub clocks: Option<PathBuf>,
 }
 
 impl Plan {
@@ -64,8 +73,12 @@ impl Plan {
             tier,
             seed,
             rounds: tier.pick(rounds.0, rounds.1),
+            mailboxes: tier.pick(3, 9),
             mutant: None,
             asks_first: false,
+            is_proxied: false,
+            old_binary: None,
+            clocks: None,
         }
     }
 
@@ -139,8 +152,20 @@ impl Stage {
     /// If it does not start.
     pub async fn start(plan: &Plan, is_switched: bool) -> Result<Stage> {
         let (name, seed, mutant) = (plan.name.to_owned(), plan.seed, plan.mutant);
-        let mailboxes = plan.tier.pick(3, 9);
-        let options = Options { name, seed, nodes: 3, mailboxes, mutant, is_switched };
+        let mailboxes = plan.mailboxes;
+        let (old_binary, clocks) = (plan.old_binary.clone(), plan.clocks.clone());
+        let options = Options {
+            name,
+            seed,
+            nodes: 3,
+            mailboxes,
+            mutant,
+            is_switched,
+            is_ungated: false,
+            is_proxied: plan.is_proxied,
+            old_binary,
+            clocks,
+        };
         let cluster = Cluster::start(options).await?;
         wait_usable(&cluster).await?;
         Ok(Stage {
@@ -185,7 +210,20 @@ impl Stage {
     pub async fn load(&mut self, mix: &Mix) -> Result<()> {
         let endpoints = self.cluster.endpoints()?;
         let weather = self.cluster.weather.clone();
-        let running = roaming::start(endpoints, &weather, &self.ledger, mix).await?;
+        self.load_through(endpoints, &weather, mix).await
+    }
+
+    /// The same through other doors than the nodes' own; the weather is that of the doors.
+    ///
+    /// # Errors
+    /// As [`Stage::load`].
+    pub async fn load_through(
+        &mut self,
+        endpoints: Vec<Endpoint>,
+        weather: &Arc<Weather>,
+        mix: &Mix,
+    ) -> Result<()> {
+        let running = roaming::start(endpoints, weather, &self.ledger, mix).await?;
         sleep(WARM_UP).await;
         self.slowness = figures::slowness(&running.field.tally.counts().samples).await;
         self.running = Some(running);
@@ -248,113 +286,7 @@ impl Stage {
 
     async fn roles(&self, node: usize) -> Result<(bool, BTreeMap<usize, usize>)> {
         let was_leader = self.cluster.leader().await? == node;
-        let mut owners = BTreeMap::new();
-        for (number, user) in self.cluster.users().iter().enumerate() {
-            if let Some(owner) = self.cluster.owner(user).await? {
-                owners.insert(number, owner);
-            }
-        }
-        Ok((was_leader, owners))
-    }
-
-    /// Ends the load, heals everything and judges everything.
-    ///
-    /// # Errors
-    /// All violations.
-    pub async fn judge(&mut self, promise: Promise) -> Result<Outcome> {
-        self.judge_with(promise, async |_| Ok(())).await
-    }
-
-    /// The same with something to do and judge when all that was sent is delivered, before the
-    /// nodes are ended; it gets what is known by then.
-    ///
-    /// # Errors
-    /// All violations, and those of `more`.
-    pub async fn judge_with<F>(&mut self, promise: Promise, more: F) -> Result<Outcome>
-    where
-        F: AsyncFnOnce(&mut Outcome) -> Result<()>,
-    {
-        let mut outcome = Outcome::default();
-        self.cluster.wait_served().await?;
-        if let Some(running) = self.running.take() {
-            let registers = running.registers.clone();
-            (outcome.heard, outcome.counts) = running.finish().await;
-            self.compute_unavailability(&outcome.counts);
-            let judged = registers.iter().map(|(user, one)| linearizable::check(user, &one.ops()));
-            let judged = verdict(&judged.flatten().collect::<Vec<_>>());
-            if judged.is_err() {
-                self.cluster.keep("registers.txt", &shown(&registers))?;
-            }
-            judged?;
-            judge_clients(&outcome.counts, Promise::TemporaryErrors)?;
-        }
-        self.cluster.node(0)?.admin().wait_for_empty_queue().await?;
-        let evidence = self.gather().await?;
-        let mut violations = checkers::judge(&evidence);
-        violations.extend(self.memory.check(&evidence));
-        violations.extend(self.ask(&evidence).await?);
-        let entries = self.cluster.journal.entries();
-        violations.extend(stale_epoch::check(&entries));
-        violations.extend(change_numbers::check(&entries));
-        verdict(&violations)?;
-        outcome.acknowledged = self.ledger.acknowledged();
-        outcome.commits = entries.len();
-        for (user, mailbox) in &evidence.mailboxes {
-            outcome.seen += mailbox.values().map(|folder| folder.messages.len()).sum::<usize>();
-            let inbox = mailbox.get("INBOX").into_iter().flat_map(|folder| &folder.messages);
-            outcome.inboxes.insert(user.clone(), inbox.map(|seen| seen.id.clone()).collect());
-        }
-        more(&mut outcome).await?;
-        for node in self.cluster.running() {
-            let id = format!("l{}-{node}", self.plan.seed);
-            let user = ["alice", "bob", "carol"][node % 3];
-            liveness(&self.cluster.node(node)?.endpoint()?, &self.ledger, &id, user).await?;
-        }
-        outcome.verified = self.cluster.finish().await?;
-        // Last, since what is lost weighs more than what is late.
-        judge_clients(&outcome.counts, promise)?;
-        self.cluster.pass();
-        Ok(outcome)
-    }
-
-    fn compute_unavailability(&mut self, counts: &Counts) {
-        for hurt in std::mem::take(&mut self.hurts) {
-            for (user, time_us) in away(&counts.samples, hurt.node, hurt.at_us) {
-                let is_owner = hurt.owners.get(&user) == Some(&hurt.node);
-                self.unavailability.note(Role::of(is_owner, hurt.was_leader), time_us);
-            }
-        }
-    }
-
-    /// What is there now, each mailbox seen through another node.
-    async fn gather(&self) -> Result<Evidence> {
-        let (sent, shelved) = (self.ledger.sent(), self.ledger.all_shelved());
-        let mut evidence = Evidence { sent, shelved, ..Evidence::default() };
-        let running = self.cluster.running();
-        for (number, user) in self.cluster.users().into_iter().enumerate() {
-            let node = running.get(number % running.len().max(1)).copied().unwrap_or_default();
-            let seen = observe::mailbox(&self.cluster.node(node)?.endpoint()?, &user).await;
-            let what = || format!("looking at {user} through node {node}");
-            evidence.mailboxes.insert(user.clone(), seen.map_err(|e| e.while_doing(what()))?);
-        }
-        Ok(evidence)
-    }
-
-    /// The checkers that ask the nodes.
-    async fn ask(&self, evidence: &Evidence) -> Result<Vec<Violation>> {
-        let mut violations = Vec::new();
-        let running = self.cluster.running();
-        for node in &running {
-            let node = self.cluster.node(*node)?;
-            violations.extend(store_clean::check_member(&node.admin(), &node.log()).await?);
-        }
-        for (number, (user, mailbox)) in evidence.mailboxes.iter().enumerate() {
-            let node =
-                running.get((number + 1) % running.len().max(1)).copied().unwrap_or_default();
-            let admin = self.cluster.node(node)?.admin();
-            violations.extend(quota_equals_sum::check(&admin, user, mailbox).await?);
-        }
-        Ok(violations)
+        Ok((was_leader, self.cluster.owned().await?))
     }
 }
 
@@ -379,33 +311,6 @@ pub async fn wait_usable(cluster: &Cluster) -> Result<Duration> {
     Ok(begun.elapsed())
 }
 
-/// Histories for a person, in the order of their beginnings.
-fn shown(registers: &BTreeMap<String, Arc<Register>>) -> String {
-    let mut text = String::new();
-    for (user, register) in registers {
-        let mut ops = register.ops();
-        ops.sort_by_key(|op| op.started_us);
-        ops.iter().for_each(|op| text.push_str(&format!("{user} {op:?}\n")));
-    }
-    text
-}
-
-fn judge_clients(counts: &Counts, promise: Promise) -> Result<()> {
-    if let [first, ..] = counts.wrong.as_slice() {
-        return Err(Failure(format!(
-            "{} sessions saw what cannot be: {first}",
-            counts.wrong.len()
-        )));
-    }
-    match (promise, counts.noticed.as_slice()) {
-        (Promise::NothingNoticed, [first, ..]) => {
-            let count = counts.noticed.len();
-            Err(Failure(format!("{count} clients of nodes that were well noticed: {first}")))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// Runs a story on a stage, with the nodes' logs where it fails.
 ///
 /// # Errors
@@ -423,22 +328,6 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_cannot_be_fails_always_and_what_clients_noticed_where_it_was_promised() {
-        let check = |noticed: &[&str], wrong: &[&str], promise, is_fine: bool| {
-            let texts = |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect();
-            let counts =
-                Counts { noticed: texts(noticed), wrong: texts(wrong), ..Counts::default() };
-            assert_eq!(judge_clients(&counts, promise).is_ok(), is_fine, "{counts:?}");
-        };
-        for promise in [Promise::NothingNoticed, Promise::TemporaryErrors] {
-            check(&[], &[], promise, true);
-            check(&[], &["x"], promise, false);
-        }
-        check(&["x"], &[], Promise::NothingNoticed, false);
-        check(&["x"], &[], Promise::TemporaryErrors, true);
-    }
 
     #[test]
     fn a_failure_tells_how_to_replay_it() {

@@ -1,4 +1,4 @@
-//! A store that is gone for half a minute: every client has a temporary error within ten seconds,
+//! A store that is gone for twenty seconds, or half a minute: every client has a temporary error within ten seconds,
 //! `/readyz` says 503, and when the store is back, so is the node, with everything that it had
 //! acknowledged and nothing twice (docs/foundationdb.md, "Longer than ten seconds").
 
@@ -19,8 +19,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
-/// How long the store is gone.
-const OUTAGE: Duration = Duration::from_secs(30);
+/// How long the store is gone: twice what clients wait, and longer.
+const OUTAGE_S: (u64, u64) = (20, 30);
 
 /// What a run saw.
 #[derive(Debug, Default)]
@@ -71,10 +71,11 @@ async fn story(world: &mut World, tier: Tier, seed: u64) -> Result<Figures> {
         }
     }
     ledger.set_dying(true);
-    world.standin()?.die(OUTAGE).await?;
+    let outage = Duration::from_secs(tier.pick(OUTAGE_S.0, OUTAGE_S.1));
+    world.standin()?.die(outage).await?;
     let gone = Instant::now();
     let probed = probe(world, &endpoint, &ledger, seed, &mut reader, &mut figures).await;
-    sleep(OUTAGE.saturating_sub(gone.elapsed())).await;
+    sleep(outage.saturating_sub(gone.elapsed())).await;
     probed?;
     let back = Instant::now();
     while !world.is_ready().await? {
@@ -115,8 +116,14 @@ async fn probe(
     let bytes = message::make(&id, from, std::slice::from_ref(&to), 900, &mut random);
     let mut client = SmtpClient::open(endpoint, Door::Transfer, "").await?;
     let begun = Instant::now();
-    let fate = client.send(from, &[to], &bytes).await;
-    figures.smtp_answer = begun.elapsed();
+    // Both at once: each may wait for ten seconds.
+    let sending = async { (client.send(from, &[to], &bytes).await, begun.elapsed()) };
+    let appending = async {
+        let answer = reader.append("INBOX", "", b"Subject: nothing\r\n\r\n").await;
+        (answer, begun.elapsed())
+    };
+    let ((fate, smtp_answer), (answer, imap_answer)) = tokio::join!(sending, appending);
+    (figures.smtp_answer, figures.imap_answer) = (smtp_answer, imap_answer);
     let told = match &fate {
         Fate::Deferred(_) => Ok(()),
         Fate::Refused(text) if text.starts_with('4') => Ok(()),
@@ -124,9 +131,7 @@ async fn probe(
     };
     ledger.note_sent(Sent { id, users: vec!["bob".into()], bytes, fate });
     told?;
-    let begun = Instant::now();
-    let answer = reader.append("INBOX", "", b"Subject: nothing\r\n\r\n").await?;
-    figures.imap_answer = begun.elapsed();
+    let answer = answer?;
     let is_temporary = answer.code.first().is_some_and(|word| word.is("UNAVAILABLE"));
     if answer.status != Status::No || !is_temporary {
         return Err(Failure(format!("the store is gone, and APPEND says {answer:?}")));

@@ -3,6 +3,7 @@
 //! wait a little, and notice nothing else (docs/foundationdb.md, "What an outage looks like").
 
 use super::{Tier, ask, gather, liveness, verdict};
+use crate::binary::Mutant;
 use crate::checkers;
 use crate::failure::{Failure, Result};
 use crate::fault;
@@ -72,9 +73,22 @@ impl fmt::Display for Figures {
 /// # Errors
 /// The violations, an error that a client was told, or why it could not run.
 pub async fn run(tier: Tier, seed: u64, trouble: Trouble) -> Result<Figures> {
-    let name = trouble.name().to_owned();
+    run_as(tier, seed, trouble, None).await
+}
+
+/// The same with a deliberate fault of the node.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_as(
+    tier: Tier,
+    seed: u64,
+    trouble: Trouble,
+    mutant: Option<Mutant>,
+) -> Result<Figures> {
+    let name = mutant.map_or(trouble.name(), Mutant::word).to_owned();
     let store = Store::FoundationDb;
-    let options = Options { name, seed, mailboxes: 5, store, ..Options::default() };
+    let options = Options { name, seed, mailboxes: 5, store, mutant, ..Options::default() };
     let mut world = World::start(options).await?;
     let outcome = story(&mut world, tier, seed, trouble).await;
     let mut figures = outcome.map_err(|error| world.with_log(&error))?;

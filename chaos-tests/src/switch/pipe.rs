@@ -63,7 +63,10 @@ pub(super) async fn run(
     };
     let write = async move {
         while let Some((due, piece)) = under_way.recv().await {
-            sleep_until(due).await;
+            // A timer that is due already would still round up to its next tick.
+            if due > Instant::now() {
+                sleep_until(due).await;
+            }
             rules.open(ends.0, ends.1).await;
             if piece.is_empty() {
                 break;

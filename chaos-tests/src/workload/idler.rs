@@ -9,12 +9,12 @@ use crate::imap::ImapClient;
 use codec_imap::client::ServerResponse;
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub(super) async fn run(field: Field, number: u64, log: Arc<Mutex<Heard>>) {
+pub(super) async fn run(field: Field, number: u64, home: u64, log: Arc<Mutex<Heard>>) {
     let user = log.lock().unwrap_or_else(PoisonError::into_inner).user.clone();
     let left_us = Mutex::new(None);
     let name = format!("idler {number} of {user}");
     let session = |node| session(&field, node, &user, &log, &left_us);
-    field.roam(&name, number as usize, session).await;
+    field.roam(&name, home as usize, session).await;
 }
 
 async fn session(

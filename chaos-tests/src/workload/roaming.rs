@@ -47,13 +47,12 @@ impl Field {
         self.tally.change(|counts| match stop {
             Stop::Wrong(failure) => counts.wrong.push(format!("{who} on node {node}: {failure}")),
             _ if is_excused => counts.excused += 1,
-            Stop::Broken(failure) => {
-                let text = format!("{who} on node {node} at {now} µs: broken: {failure}");
+            Stop::Broken(failure) | Stop::Refused(failure) => {
+                let is_broken = matches!(stop, Stop::Broken(_));
+                let how = if is_broken { "broken" } else { "refused" };
+                let text = format!("{who} on node {node} at {now} µs: {how}: {failure}");
                 counts.noticed.push(text);
-            }
-            Stop::Refused(failure) => {
-                let text = format!("{who} on node {node} at {now} µs: refused: {failure}");
-                counts.noticed.push(text);
+                counts.noticed_at_us.push(now);
             }
         });
     }
@@ -192,7 +191,9 @@ pub async fn start(
         let user = mix.load.users[number as usize % mix.load.users.len()].clone();
         let log = Arc::new(Mutex::new(Heard { session: number, user, told: Vec::new() }));
         heard.push(log.clone());
-        workers.spawn(idler::run(field.clone(), number, log));
+        // Each user's sessions over all nodes, also where users are a multiple of nodes.
+        let home = number + number / mix.load.users.len().max(1) as u64;
+        workers.spawn(idler::run(field.clone(), number, home, log));
     }
     Ok(Running { field, registers, heard, stop, workers })
 }

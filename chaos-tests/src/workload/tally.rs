@@ -32,6 +32,8 @@ pub struct Counts {
     pub back_after_us: Vec<u64>,
     /// What clients of nodes that were well met: broken connections and refusals.
     pub noticed: Vec<String>,
+    /// When they met it, in microseconds of the run.
+    pub noticed_at_us: Vec<u64>,
     /// What can never be, whoever is hurt.
     pub wrong: Vec<String>,
     /// Commands on registers.

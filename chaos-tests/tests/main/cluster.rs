@@ -5,7 +5,7 @@ use crate::scenario;
 use chaos_tests::failure::Result;
 use chaos_tests::scenario::Tier;
 use chaos_tests::scenario::cluster::{
-    Plan, all, drain, idle_failover, join, kill, partition, stop, store,
+    Plan, all, drain, haproxy, idle_failover, join, kill, partition, slow, stop, store,
 };
 
 fn check<F>(plan: fn(Tier, u64) -> Plan, run: impl FnOnce(Plan) -> F)
@@ -72,4 +72,14 @@ fn nobody_notices_that_a_node_joins() {
 #[test]
 fn an_outage_of_the_store_costs_three_nodes_time_or_temporary_errors() {
     check_if_full(store::plan, |plan| async move { Ok(store::run(&plan).await?.to_string()) });
+}
+
+#[test]
+fn a_slow_node_or_a_wrong_clock_makes_nothing_wrong() {
+    check_if_full(slow::plan, |plan| async move { Ok(slow::run(&plan).await?.to_string()) });
+}
+
+#[test]
+fn behind_haproxy_clients_of_a_dead_node_are_back_soon_and_others_notice_nothing() {
+    check_if_full(haproxy::plan, |plan| async move { Ok(haproxy::run(&plan).await?.to_string()) });
 }

@@ -3,8 +3,10 @@
 
 use crate::scenario;
 use chaos_tests::binary::Mutant;
-use chaos_tests::checkers::{acknowledged_once, durable_before_ack};
+use chaos_tests::checkers::{acknowledged_once, durable_before_ack, stale_epoch};
 use chaos_tests::failure::Failure;
+use chaos_tests::scenario::cluster::stop;
+use chaos_tests::scenario::store_trouble::{self, Trouble};
 use chaos_tests::scenario::{Tier, durability, kill9};
 
 fn check_caught(checker: &str, outcome: Result<impl std::fmt::Debug, Failure>) {
@@ -60,4 +62,24 @@ fn acknowledge_before_commit_is_caught_by_the_syncs() {
     let mutant = Some(Mutant::AckBeforeCommit);
     let traced = scenario("early traced", |seed| durability::by_trace(seed, mutant));
     check_caught(durable_before_ack::NAME, traced);
+}
+
+#[test]
+fn skipping_the_fence_is_caught_at_the_store() {
+    let mutant = Mutant::SkipFence;
+    let stopped =
+        scenario(
+            mutant.word(),
+            |seed| async move { stop::run(&stop::plan_mutant(seed, mutant)).await },
+        );
+    check_caught(stale_epoch::NAME, stopped);
+}
+
+#[test]
+fn blind_retry_of_unknown_commits_is_caught_by_the_ledger() {
+    let mutant = Mutant::BlindRetry;
+    let hurt = scenario(mutant.word(), |seed| {
+        store_trouble::run_as(Tier::Smoke, seed, Trouble::Faults, Some(mutant))
+    });
+    check_caught(acknowledged_once::NAME, hurt);
 }

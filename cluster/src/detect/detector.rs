@@ -46,6 +46,9 @@ pub(super) struct Peer {
     pub(super) disputed_since: Option<Duration>,
     /// Since when it is much slower than the rest.
     pub(super) slow_since: Option<Duration>,
+    /// Since when all of its beats say that it has lost the store, and not because its own timers
+    /// were late.
+    pub(super) cut_since: Option<Duration>,
 }
 
 impl Peer {
@@ -62,6 +65,7 @@ impl Peer {
             last_flap: now,
             disputed_since: None,
             slow_since: None,
+            cut_since: None,
         }
     }
 }
@@ -149,6 +153,8 @@ impl Detector {
             None => Some(now),
             since => since,
         };
+        let is_cut = beat.vitals.store_silence_ms >= cut.saturating_add(beat.vitals.tick_lag_ms);
+        peer.cut_since = is_cut.then(|| peer.cut_since.filter(|_| unbroken).unwrap_or(now));
         (peer.boot, peer.at, peer.refused) = (beat.boot, now, false);
         (peer.vitals, peer.hears, peer.has_spoken) = (beat.vitals, beat.hears, true);
     }
@@ -170,6 +176,12 @@ impl Detector {
     pub fn heard_of(&self, now: Duration, node: NodeId) -> Option<(Duration, Vitals)> {
         let peer = self.peers.get(&node).filter(|peer| peer.has_spoken)?;
         Some((now.saturating_sub(peer.at), peer.vitals))
+    }
+
+    /// How long ago any other node's heartbeat came in last.
+    pub fn last_heard(&self, now: Duration) -> Duration {
+        let spoken = self.peers.values().filter(|peer| peer.has_spoken);
+        spoken.map(|peer| now.saturating_sub(peer.at)).min().unwrap_or(Duration::MAX)
     }
 
     /// Forgets nodes that are not in the cluster any more.

@@ -168,7 +168,10 @@ impl Detector {
                 false => Verdict::Dead { node: id, boot: expected, reason },
             });
         }
-        let cut = peer.vitals.store_silence_ms >= ms(self.settings.store_outage);
+        // One beat may tell of a moment that is over.
+        let cut = peer.cut_since.is_some_and(|since| {
+            now.saturating_sub(since) >= self.settings.beat_every.saturating_mul(2)
+        });
         // Who says first that the store is silent need not be the only one for whom it is.
         if cut && self.is_fresh(now, peer) && self.has_had_store(now) {
             return Some(Verdict::Dead { node: id, boot: expected, reason: Reason::CutFromStore });

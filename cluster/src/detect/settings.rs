@@ -49,7 +49,7 @@ impl Default for Settings {
             flaps_forgotten: ms(600_000),
             persistent: ms(10_000),
             slow_factor: 5,
-            slow_ms_min: 200,
+            slow_ms_min: 1000,
         }
     }
 }

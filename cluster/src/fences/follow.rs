@@ -14,6 +14,9 @@ use tokio::sync::watch;
 const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 const BACKOFF_LONGEST: Duration = Duration::from_secs(2);
 
+/// A takeover is worth a line in the log; the few slots of a step of planned moves are not.
+const TELL_MIN: usize = 33;
+
 /// What has become different, for [`base::router::LocalRouter::lost`] and then
 /// [`base::router::LocalRouter::gained`].
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -172,7 +175,11 @@ impl Fences {
             taken.refused.iter().for_each(|(slot, epoch)| table.refused(*slot, *epoch));
             taken.fences.iter().filter(|fence| table.taken(**fence, taken.count)).count()
         };
-        tracing::info!(slots = held, refused = taken.refused.len(), "took slots");
+        let refused = taken.refused.len();
+        match held >= TELL_MIN || refused > 0 {
+            true => tracing::info!(slots = held, refused, "took slots"),
+            false => tracing::debug!(slots = held, refused, "took slots"),
+        }
         metrics::counter!("rialto_slots_taken_total").increment(held as u64);
         self.shared.changed();
         Ok(())

@@ -41,6 +41,7 @@ pub(crate) use control::ClusterControl;
 pub(crate) use follow::Followed;
 
 use crate::confirm::Batched;
+use crate::placement::ClusterState;
 use crate::renewal::{Known, Knowns, Renewal, Renewing};
 use base::{BootId, Deadline, Epoch, Error, Kind, NodeId, Result, Slot};
 use contract_control::Fence;
@@ -100,6 +101,23 @@ impl Fences {
     /// The epoch under which the fence is in the store, sealed or not.
     pub(crate) fn holds(&self, slot: Slot) -> Option<Epoch> {
         self.shared.table.read().held(slot).map(|held| held.known.fence.epoch)
+    }
+
+    /// How many slots a state gives to this life that are not its own in the store yet. Those that
+    /// are just being moved here do not count, nor those of which the store has shown that they
+    /// cannot be taken.
+    pub(crate) fn lacking(&self, state: &ClusterState) -> usize {
+        let (me, boot) = (self.node(), self.boot());
+        if state.node(me).is_none_or(|node| node.boot != Some(boot)) {
+            return 0;
+        }
+        let table = self.shared.table.read();
+        let lacks = |(slot, epoch): &(Slot, Epoch)| {
+            let holds = table.held(*slot).is_some_and(|held| held.known.fence.epoch >= *epoch);
+            let is_given_up = table.has_heard(*slot, *epoch) && table.wanted(*slot).is_none();
+            !holds && !is_given_up && state.move_of(*slot).is_none()
+        };
+        state.slots_of(me).filter(lacks).count()
     }
 
     /// Whether a state with this epoch of the slot, or a later one, has been followed.

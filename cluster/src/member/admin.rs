@@ -1,12 +1,12 @@
 //! [`ClusterAdmin`] of a member.
 
-use super::exchange::{Wish, wish};
+use super::exchange::{Wish, ask_plan, wish};
 use super::moving;
 use super::outlook::outlook;
 use super::rows;
 use super::shared::{Core, DECISION_TIME};
 use crate::pki::{JoinToken, TokenRow};
-use crate::placement::{Command, MoveAction, Node, NodeState};
+use crate::placement::{Command, Node, NodeState};
 use crate::raft::Applied;
 use async_trait::async_trait;
 use base::{Deadline, Error, NodeId, Result, Slot};
@@ -159,22 +159,17 @@ impl ClusterAdmin for Administration {
 
     async fn rebalance(&self, what_if: bool) -> Result<Vec<PlannedMoves>> {
         let state = self.0.raft.read(DECISION_TIME).await?.state;
-        let mut counts: BTreeMap<(NodeId, NodeId), u16> = BTreeMap::new();
-        for step in moving::what_if(&state) {
-            let (Some(from), MoveAction::Begin { to }) =
-                (state.slot(step.at.slot).node(), step.action)
-            else {
-                continue;
-            };
-            *counts.entry((from, to)).or_default() += 1;
-        }
-        if !what_if && !counts.is_empty() {
-            let leader = self.0.raft.leadership().borrow().leader;
-            let leader = leader.ok_or_else(|| Error::unavailable("no leader is known"))?;
+        let leader = self.0.raft.leadership().borrow().leader;
+        let leader = leader.ok_or_else(|| Error::unavailable("no leader is known"))?;
+        // Only the leader knows the loads.
+        let planned = match leader == self.0.me {
+            true => moving::what_if(&self.0, &state),
+            false => ask_plan(&self.0.links, leader, Deadline::after(WISH_TIME)).await?,
+        };
+        if !what_if && !planned.is_empty() {
             self.ask(leader, Wish::Rebalance).await?;
         }
-        let planned = |((from, to), slots)| PlannedMoves { from, to, slots };
-        Ok(counts.into_iter().map(planned).collect())
+        Ok(planned)
     }
 
     async fn raise_feature_level(&self, to: u32) -> Result<()> {
@@ -185,7 +180,7 @@ impl ClusterAdmin for Administration {
         let state = self.0.state();
         let known = state.node(node).filter(|node| node.state != NodeState::Removed);
         if known.is_none() {
-            return Err(Error::not_found(format!("The node {}", node.0)));
+            return Err(Error::not_found(format!("The node {node}")));
         }
         self.ask(node, Wish::Drill(drill)).await
     }

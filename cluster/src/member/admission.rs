@@ -78,8 +78,15 @@ impl Core {
         token.copy_from_slice(&claim.key_fingerprint[..16]);
         let token = u128::from_be_bytes(token).max(1);
         let joining = Command::Join { token, profile: claim.profile.clone() };
+        let was_known = self.state().nodes().any(|node| node.token == token);
         match self.raft.propose(&joining, super::shared::DECISION_TIME).await? {
-            Ok(Outcome::Joined(node)) => Ok(node),
+            Ok(Outcome::Joined(node)) => {
+                tracing::info!(%node, name = claim.profile.name, "a node has joined");
+                if let (Some(told), false) = (self.on_join.get(), was_known) {
+                    told(node, &claim.profile.name);
+                }
+                Ok(node)
+            }
             Ok(other) => Err(Error::internal(format!("{other:?} to a request to join"))),
             Err(refusal) => Err(refused(refusal)),
         }

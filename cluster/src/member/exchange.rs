@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use base::router::{Parcel, ServiceId, Target};
 use base::{Deadline, Epoch, Error, NodeId, Result, Slot};
 use bytes::Bytes;
-use contract_control::Drill;
+use contract_control::{Drill, PlannedMoves};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Weak};
@@ -26,6 +26,10 @@ const RAFT: u128 = 1;
 const BEAT: u128 = 2;
 /// A [`Wish`].
 const WISH: u128 = 3;
+/// Hints, for the leader: the loads of the sender's slots, see [`send_loads`].
+const LOADS: u128 = 4;
+/// Of the leader: what it would move to even out the slots.
+const PLAN: u128 = 5;
 
 /// What one member asks of another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -50,6 +54,28 @@ fn outbound(key: u128, payload: Bytes) -> Result<Outbound> {
 pub(super) fn send_beat(links: &Links, to: NodeId, beat: &Bytes) -> Result<()> {
     links.hint(to, outbound(BEAT, beat.clone())?);
     Ok(())
+}
+
+/// Tells the leader what is asked of this node's slots, in hundredths of a command a second.
+///
+/// # Errors
+/// [`base::Kind::Internal`] only.
+pub(super) fn send_loads(links: &Links, to: NodeId, loads: &[(Slot, u32)]) -> Result<()> {
+    links.hint(to, outbound(LOADS, base::wire::encode(&loads)?)?);
+    Ok(())
+}
+
+/// Asks the leader what it would move.
+///
+/// # Errors
+/// [`base::Kind::Unavailable`] if there is no way to it, or it does not lead any more.
+pub(super) async fn ask_plan(
+    links: &Links,
+    leader: NodeId,
+    deadline: Deadline,
+) -> Result<Vec<PlannedMoves>> {
+    let answer = links.call(leader, outbound(PLAN, Bytes::new())?, deadline).await;
+    base::wire::decode(&answer.map_err(Error::from)?)
 }
 
 /// Asks another member for something.
@@ -127,6 +153,16 @@ impl LinkHandler for Reception {
                 core.grant(incoming.payload.open()?)?;
                 Ok(Parcel::bytes(Bytes::new()))
             }
+            LOADS => {
+                let loads: Vec<(Slot, u32)> = incoming.payload.open()?;
+                core.hear_loads(incoming.from, &loads);
+                Ok(Parcel::bytes(Bytes::new()))
+            }
+            PLAN if core.raft.leadership().borrow().is_me => {
+                let planned = super::moving::what_if(&core, &core.state());
+                Ok(Parcel::bytes(base::wire::encode(&planned)?))
+            }
+            PLAN => Err(Error::unavailable("another node leads")),
             other => Err(Error::invalid(format!("A member does not know message {other}"))),
         }
     }

@@ -1,6 +1,7 @@
 //! What each node does as Raft applies states: it connects to the others, and takes and drops
 //! slots.
 
+use super::roster;
 use super::shared::Core;
 use crate::fences::Followed;
 use crate::placement::NodeState;
@@ -17,6 +18,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// are known from the answer to the request to join (`first`).
 pub(super) async fn peers(core: Arc<Core>, first: Vec<(NodeId, String)>) {
     let mut applied = core.raft.applied();
+    // Where nodes said that they listen when they started last: newer than what they could tell the
+    // others, if these do not find them.
+    let mut said: BTreeMap<NodeId, String> = BTreeMap::new();
+    let mut looked_at: Option<Duration> = None;
     loop {
         let state = applied.borrow_and_update().state.clone();
         let mut peers: BTreeMap<NodeId, SocketAddr> = BTreeMap::new();
@@ -31,11 +36,25 @@ pub(super) async fn peers(core: Arc<Core>, first: Vec<(NodeId, String)>) {
         for node in state.nodes() {
             know(node.id, &node.profile.address);
         }
+        said.iter().for_each(|(node, address)| know(*node, address));
         let gone =
             |id: &NodeId| state.node(*id).is_some_and(|node| node.state == NodeState::Removed);
         peers.retain(|id, _| *id != core.me && !gone(id));
         core.links.set_peers(&peers);
         core.detector.lock().retain(|id| peers.contains_key(&id));
+        let is_lonely = peers.keys().any(|peer| core.links.link(*peer).is_none());
+        let may_look = looked_at.is_none_or(|at| core.now().saturating_sub(at) >= LOOK_EVERY);
+        if is_lonely && may_look {
+            looked_at = Some(core.now());
+            // Not for long: what is applied meanwhile concerns links, too.
+            let look = tokio::time::timeout(LOOK_EVERY, roster::addresses(&core.store)).await;
+            if let Ok(Ok(found)) = look
+                && found != said
+            {
+                said = found;
+                continue;
+            }
+        }
         // Members that only the log tells of may be new without an applied entry.
         tokio::select! {
             changed = applied.changed() => if changed.is_err() { return },

@@ -7,9 +7,9 @@
 //!   profile has changed: the node itself.
 //! - **Dead**, **Assign**, **Leave** of a slow node: the leader.
 
-use super::shared::{Core, DECISION_TIME};
+use super::shared::{Core, DECISION_TIME, REMOVED};
 use crate::detect::{Reason, Verdict};
-use crate::placement::plan::{self, Loads};
+use crate::placement::plan;
 use crate::placement::{Command, Node, NodeProfile, NodeState};
 use base::{BootId, NodeId, Result};
 use std::sync::Arc;
@@ -50,7 +50,7 @@ async fn declare_self(core: &Core) -> Result<()> {
     let leads = core.raft.leadership().borrow().is_me;
     let wanted = match node.state {
         NodeState::Removed => {
-            *core.fatal.lock() = Some("this node was removed from the cluster".into());
+            *core.fatal.lock() = Some(REMOVED.into());
             false
         }
         NodeState::Joining => true,
@@ -89,7 +89,8 @@ async fn carry_out(core: &Core, verdict: Verdict) -> Result<()> {
 
 /// Declares a life of a node over, and gives its slots to others in the same entry.
 async fn bury(core: &Core, node: NodeId, boot: BootId, reason: Reason) -> Result<()> {
-    let spread = plan::takeover(&core.state(), node, &Loads::unknown());
+    let state = core.state();
+    let spread = plan::takeover(&state, node, &core.known_loads(&state));
     tracing::warn!(%node, %boot, ?reason, "a node is declared dead");
     core.decide(&Command::Dead { node, boot, spread }).await?;
     core.detector.lock().declared_dead(core.now(), node);
@@ -126,7 +127,7 @@ pub(super) async fn assign(core: Arc<Core>) {
         if owned == usize::from(base::Slot::COUNT) || state.nodes().next().is_none() {
             continue;
         }
-        let spread = plan::orphans(&state, &Loads::unknown());
+        let spread = plan::orphans(&state, &core.known_loads(&state));
         if spread.is_empty() {
             continue;
         }

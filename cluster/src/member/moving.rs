@@ -20,9 +20,10 @@
 //! again, and a step that no longer fits is refused alone.
 
 use super::shared::Core;
-use crate::placement::plan::{self, Limits, Loads};
+use crate::placement::plan::{self, Limits};
 use crate::placement::{ClusterState, Command, MoveAction, MoveStep, NodeState, Phase, SlotAt};
 use base::{Deadline, Epoch, NodeId, Result, Slot};
+use contract_control::PlannedMoves;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -54,6 +55,8 @@ struct Driver {
     owners: Vec<(Option<NodeId>, Option<Duration>)>,
     /// Since when a slot is in Seal.
     sealed: BTreeMap<Slot, (Epoch, Duration)>,
+    /// Since when slots are being moved without a break, and how many were begun with.
+    going: Option<(Duration, usize)>,
 }
 
 /// Plans moves while this node leads.
@@ -67,6 +70,7 @@ pub(super) async fn drive(core: Arc<Core>) {
         let busy = match busy {
             Some(busy) => {
                 driver = Driver::default();
+                core.loads.lock().forget();
                 core.wants_even.store(false, Ordering::Release);
                 busy
             }
@@ -94,9 +98,13 @@ impl Driver {
         };
         let ongoing = self.ongoing || forced;
         let limits = &core.options.moves;
-        let plan = plan::rebalance(&state, &Loads::unknown(), limits, ongoing, rested);
+        // Without knowing the loads, what was evened out by them would look uneven.
+        let knows = forced || core.loads.lock().is_complete(now, &state);
+        let rested = |slot: Slot| knows && rested(slot);
+        let plan = plan::rebalance(&state, &core.known_loads(&state), limits, ongoing, rested);
         self.ongoing = plan.ongoing;
         let begun = !plan.steps.is_empty();
+        self.tell(&state, now, plan.steps.len());
         if forced && !begun && state.moves().next().is_none() {
             core.wants_even.store(false, Ordering::Release);
         }
@@ -109,6 +117,26 @@ impl Driver {
         }
         let drains = state.nodes().any(|node| node.state == NodeState::Draining);
         Ok(begun || drains || state.moves().next().is_some())
+    }
+
+    /// One line where a row of moves begins, and one where it ends.
+    fn tell(&mut self, state: &ClusterState, now: Duration, begun: usize) {
+        match &mut self.going {
+            Some((_, count)) if begun > 0 => *count += begun,
+            Some((since, slots)) if state.moves().next().is_none() => {
+                let took = now.saturating_sub(*since);
+                tracing::info!(slots, ?took, "slots have been moved");
+                self.going = None;
+            }
+            None if begun > 0 => {
+                tracing::info!(slots = begun, "slots begin to be moved");
+                self.going = Some((now, begun));
+            }
+            _ => {}
+        }
+        if begun > 0 {
+            tracing::debug!(slots = begun, "moves are planned");
+        }
     }
 
     /// Calls off what stays in Seal for too long; an earlier leader may have left slots at Begin.
@@ -271,9 +299,18 @@ pub(super) async fn finish(core: Arc<Core>) {
     }
 }
 
-/// What a rebalance without end would move, in all.
-pub(super) fn what_if(state: &ClusterState) -> Vec<MoveStep> {
+/// What a rebalance without end would move, in all, by the loads that are known here.
+pub(super) fn what_if(core: &Core, state: &ClusterState) -> Vec<PlannedMoves> {
     let all = usize::from(Slot::COUNT);
     let limits = Limits { per_pair: all, total: all, ..Limits::default() };
-    plan::rebalance(state, &Loads::unknown(), &limits, true, |_| true).steps
+    let plan = plan::rebalance(state, &core.known_loads(state), &limits, true, |_| true);
+    let mut counts: BTreeMap<(NodeId, NodeId), u16> = BTreeMap::new();
+    for step in plan.steps {
+        if let (Some(from), MoveAction::Begin { to }) =
+            (state.slot(step.at.slot).node(), step.action)
+        {
+            *counts.entry((from, to)).or_default() += 1;
+        }
+    }
+    counts.into_iter().map(|((from, to), slots)| PlannedMoves { from, to, slots }).collect()
 }

@@ -7,7 +7,7 @@ use super::identity::{Home, Membership, blocking};
 use super::rows::Found;
 use super::setup::{ClusterSetup, MemberOptions};
 use super::shared::{Core, DECISION_TIME, refused};
-use super::{follow, founding, lead, moving, watching};
+use super::{follow, founding, lead, loads, moving, roster, watching};
 use crate::detect::Detector;
 use crate::fences::{ClusterControl, Fences};
 use crate::installation::FEATURE_LEVEL;
@@ -17,11 +17,11 @@ use crate::placement::{Command, NodeProfile, NodeState, Refusal};
 use crate::raft::{Identity as RaftIdentity, RaftFile, RaftNode};
 use crate::route::{ClusterRouter, Dispatch};
 use base::router::Router;
-use base::{BootId, Deadline, Error, Kind, Result, Slot};
+use base::{BootId, Deadline, Error, Kind, NodeId, Result, Slot};
 use contract_control::{ClusterAdmin, Control};
 use parking_lot::Mutex;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +29,10 @@ use tokio_util::task::TaskTracker;
 
 /// How often [`ClusterNode::begin`] and [`ClusterNode::leave`] look.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// How long a node that begins waits for its slots in the store. Longer than a recovery of the
+/// store takes; what is missing then may be missing for ever (rows that cannot be read).
+const TAKE_TIME: Duration = Duration::from_secs(10);
 
 /// A member of a cluster. Dropping it ends its part at once, as a crash would.
 pub struct ClusterNode {
@@ -55,6 +59,7 @@ impl ClusterNode {
         let (env, data) = (setup.env.clone(), setup.data.clone());
         let home = Arc::new(blocking(move || Home::open(&env, &data)).await?);
         let (found, membership) = founding::membership(&setup, &home).await?;
+        roster::check(&setup.store, membership.identity.node).await?;
         let boot = BootId(setup.env.random.u128());
         let key = NodeKey::from_der(&membership.key)?;
         let clock = setup.env.clock.clone();
@@ -85,6 +90,7 @@ impl ClusterNode {
             core.links.clone(),
             core.env.clone(),
         );
+        let meter = router.meter();
         reception.open(&core, Arc::new(Dispatch::new(router.clone())));
         door.open(&core);
         let hinted = Arc::downgrade(&core);
@@ -104,6 +110,7 @@ impl ClusterNode {
         };
         node.run_tasks();
         let core = node.core.clone();
+        node.run(loads::tell(core.clone(), meter));
         node.run(admission::renew(core, home, credentials, membership));
         Ok(Arc::new(node))
     }
@@ -123,8 +130,15 @@ impl ClusterNode {
         Arc::new(Administration(self.core.clone()))
     }
 
+    /// Has somebody told of nodes that join through this one, by id and name: for the audit. Only
+    /// the first call counts.
+    pub fn on_join(&self, told: impl Fn(NodeId, &str) + Send + Sync + 'static) {
+        let _first_one_stays = self.core.on_join.set(Box::new(told));
+    }
+
     /// The services are registered: takes slots and serves. Returns when the cluster counts this
-    /// node among the living; it waits for a majority for as long as it takes.
+    /// node among the living and its slots are its own in the store; it waits for a majority for
+    /// as long as it takes, and for the store ten seconds more.
     ///
     /// # Errors
     /// [`Kind::CannotChange`] if this node was removed, its binary is too old for the cluster, or
@@ -158,6 +172,33 @@ impl ClusterNode {
                 }
             }
             if core.has_begun() && core.my_node(&state).is_some() {
+                return self.take().await;
+            }
+            tokio::select! {
+                () = core.stopped.cancelled() => {
+                    return Err(Error::unavailable("the node was stopped"));
+                }
+                () = core.env.clock.sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+
+    /// Waits until the slots that the map gives to this node are its own in the store, too: only
+    /// then is there any use in clients that come here.
+    async fn take(&self) -> Result<()> {
+        let core = &self.core;
+        let deadline = Deadline::after(TAKE_TIME);
+        loop {
+            let lacking = core.fences.lacking(&core.state());
+            if lacking == 0 {
+                return Ok(());
+            }
+            if deadline.has_passed() {
+                tracing::warn!(
+                    slots = lacking,
+                    waited = ?TAKE_TIME,
+                    "serving begins although slots of this node are not its own in the store yet"
+                );
                 return Ok(());
             }
             tokio::select! {
@@ -200,6 +241,10 @@ impl ClusterNode {
     /// else could take them.
     pub async fn leave(&self, deadline: Deadline) {
         let core = &self.core;
+        if !self.has_taker() {
+            tracing::info!("no other node is there to take this one's slots: stopping with them");
+            return;
+        }
         let leave = Command::Leave { node: core.me, boot: core.boot };
         let decided = tokio::time::timeout_at(deadline.instant(), core.decide(&leave)).await;
         match decided {
@@ -217,9 +262,21 @@ impl ClusterNode {
             if !owns && !moves {
                 return;
             }
+            if !self.has_taker() {
+                tracing::info!("the others have gone: stopping with the slots that are left");
+                return;
+            }
             core.env.clock.sleep(LOOK_EVERY).await;
         }
         tracing::warn!("not all slots were handed over in time");
+    }
+
+    /// Whether another node serves, and can be talked to.
+    fn has_taker(&self) -> bool {
+        let core = &self.core;
+        let state = core.state();
+        let mut others = state.nodes().filter(|node| node.id != core.me);
+        others.any(|node| node.state == NodeState::Active && core.links.link(node.id).is_some())
     }
 
     /// Ends this node's part: nothing new is begun, what is under way on the links is answered
@@ -252,10 +309,7 @@ impl ClusterNode {
             return Err("the node has been stopped".into());
         }
         core.raft.is_running().map_err(|error| error.to_string())?;
-        let silence = core.store_silence();
-        if !core.has_store() {
-            return Err(format!("the store has not answered for {} ms", silence.as_millis()));
-        }
+        self.store_health()?;
         let applied = core.raft.applied().borrow().clone();
         let Some(node) = core.my_node(&applied.state) else {
             return Err("the cluster does not count this node among the living".into());
@@ -267,10 +321,26 @@ impl ClusterNode {
         let up = |voter: &&base::NodeId| **voter == core.me || core.links.link(**voter).is_some();
         let (with_us, all) = (applied.voters.iter().filter(up).count(), applied.voters.len());
         let serves = Slot::all().any(|slot| core.fences.serves(slot).is_some());
-        if with_us * 2 <= all && !serves {
+        if (with_us * 2 <= all || !core.is_in_touch()) && !serves {
             return Err(format!("linked to {with_us} of {all} voters, and owner of nothing"));
         }
         Ok(())
+    }
+
+    /// Whether the store has answered this node's probes of late, for `/readyz`: known at once,
+    /// without asking it.
+    ///
+    /// # Errors
+    /// How long it has not, in words.
+    pub fn store_health(&self) -> Result<(), String> {
+        let core = &self.core;
+        match core.has_store() {
+            true => Ok(()),
+            false => {
+                let ms = core.store_silence().as_millis();
+                Err(format!("the store has not answered for {ms} ms"))
+            }
+        }
     }
 
     fn run(&self, task: impl Future<Output = ()> + Send + 'static) {
@@ -286,11 +356,14 @@ impl ClusterNode {
     fn run_tasks(&self) {
         let core = || self.core.clone();
         self.run(follow::peers(core(), self.membership.members.clone()));
+        self.run(roster::announce(core()));
+        self.run(roster::keep(core()));
         self.run(follow::slots(core()));
         self.run(follow::succession(core()));
         self.run(watching::tick(core()));
         self.run(watching::beat(core()));
         self.run(watching::probe(core()));
+        self.run(watching::look(core()));
         self.run(lead::judge(core()));
         self.run(lead::mend(core()));
         self.run(lead::assign(core()));
@@ -380,6 +453,9 @@ fn build_core(
         fatal: Mutex::default(),
         has_begun: AtomicBool::new(false),
         wants_even: AtomicBool::new(false),
+        command_p99_ms: AtomicU32::new(0),
+        loads: Mutex::default(),
+        on_join: OnceLock::new(),
         stopped: CancellationToken::new(),
         env: setup.env,
     })

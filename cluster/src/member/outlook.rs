@@ -6,8 +6,8 @@ use contract_control::{ClusterStatus, NodeStatus, Standing};
 
 fn named(node: &NodeStatus) -> String {
     match node.name.is_empty() {
-        true => format!("Node {}", node.id.0),
-        false => format!("Node {} ({})", node.id.0, node.name),
+        true => format!("Node {}", node.id),
+        false => format!("Node {} ({})", node.id, node.name),
     }
 }
 
@@ -61,7 +61,7 @@ fn trouble_of(status: &ClusterStatus, node: &NodeStatus) -> Option<String> {
              too slow): it serves again when it has started anew, or after an undrain."
         ),
         Standing::Active if node.linked == Some(false) => {
-            format!("{name} serves, but there is no link to it from node {}.", status.asked.0)
+            format!("{name} serves, but there is no link to it from node {}.", status.asked)
         }
         Standing::Active if node.store_silence_ms.is_some_and(|ms| ms >= 1000) => {
             let ms = node.store_silence_ms.unwrap_or_default();

@@ -7,7 +7,7 @@ use base::NodeId;
 fn node(id: u64, standing: Standing, voter: bool, slots: u16) -> NodeStatus {
     NodeStatus {
         id: NodeId(id),
-        name: format!("n{id}"),
+        name: format!("mail-{id}"),
         address: "a:1".into(),
         standing,
         drain: false,
@@ -62,7 +62,7 @@ fn every_situation_has_its_words() {
         &status(two.clone()),
         &[
             "1365 slots of 4096 are served by nobody",
-            "Node 5 (n5) does not answer",
+            "Node n5 (mail-5) does not answer",
             "2 of 3 nodes serve.",
             "No further voter may fail: 2 of 3 are up, and 2 are needed",
         ],
@@ -70,7 +70,7 @@ fn every_situation_has_its_words() {
     let pair = vec![node(1, Active, true, 4096), node(3, Joining, false, 0)];
     check(&status(pair), &["never up", "1 of 2 nodes serves"]);
     let pair = vec![node(1, Active, true, 2048), node(3, Active, false, 2048)];
-    check(&status(pair), &["All 2 nodes serve.", "Only Node 1 (n1) decides"]);
+    check(&status(pair), &["All 2 nodes serve.", "Only Node n1 (mail-1) decides"]);
     let mut leaderless = status(three());
     leaderless.leader = None;
     leaderless.nodes[1].linked = Some(false);

@@ -1,21 +1,24 @@
 //! What the parts of a member share.
 
 use super::exchange::Wish;
+use super::loads::Known;
+use super::roster::RosterRow;
 use super::rows::ClusterRow;
 use super::setup::MemberOptions;
 use crate::detect::{Beat, Detector};
 use crate::fences::Fences;
 use crate::link::Links;
+use crate::placement::plan::Loads;
 use crate::placement::{ClusterState, Command, Node, NodeProfile, NodeState, Outcome, Refusal};
 use crate::raft::RaftNode;
 use base::env::Env;
 use base::router::LocalRouter;
-use base::{BootId, Error, Kind, NodeId, Result};
+use base::{BootId, Error, Kind, NodeId, Result, Slot};
 use contract_control::Drill;
 use contract_store::{Isolation, Store};
 use parking_lot::Mutex;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -25,8 +28,18 @@ pub(super) const DECISION_TIME: Duration = Duration::from_secs(5);
 /// How long a node that was told to fail waits, so that its answer is on its way.
 const DRILL_DELAY: Duration = Duration::from_millis(50);
 
+/// Not having heard anybody for so long, a node is alone.
+const TOUCH: Duration = Duration::from_secs(1);
+
 /// The longest isolation that a drill may ask for.
 const ISOLATION_MAX: Duration = Duration::from_secs(60);
+
+/// Why a node must not serve that is no member any more.
+pub(super) const REMOVED: &str = "it was removed from the cluster; to make it a member again, \
+                                  empty its `cluster` directory and join it anew";
+
+/// Hears of a node that has joined: its id and its name.
+pub(super) type OnJoin = Box<dyn Fn(NodeId, &str) + Send + Sync>;
 
 /// See the module's words.
 pub(super) struct Core {
@@ -51,6 +64,12 @@ pub(super) struct Core {
     pub(super) has_begun: AtomicBool,
     /// Somebody wants the slots evened out, however little they are off.
     pub(super) wants_even: AtomicBool,
+    /// The 99th percentile of what this node's services took of late; 0 where that says nothing.
+    pub(super) command_p99_ms: AtomicU32,
+    /// What slots are asked for; known to the leader.
+    pub(super) loads: Mutex<Known>,
+    /// Hears of nodes that join through this one.
+    pub(super) on_join: OnceLock<OnJoin>,
     pub(super) stopped: CancellationToken,
 }
 
@@ -87,14 +106,44 @@ impl Core {
         self.detector.lock().beat(self.now(), beat);
     }
 
+    /// A node tells of its slots.
+    pub(super) fn hear_loads(&self, from: NodeId, loads: &[(Slot, u32)]) {
+        if self.raft.leadership().borrow().is_me {
+            self.loads.lock().tell(&self.state(), from, loads);
+        }
+    }
+
+    /// The loads of slots, as far as they are known here.
+    pub(super) fn known_loads(&self, state: &ClusterState) -> Loads {
+        self.loads.lock().loads(state)
+    }
+
+    /// Whether other members are heard: some beat came in within the last second, or there is
+    /// nobody to send one.
+    pub(super) fn is_in_touch(&self) -> bool {
+        let state = self.state();
+        let mut others = state.nodes().filter(|node| node.id != self.me);
+        !others.any(|node| is_living(node.state) || node.state == NodeState::Dead)
+            || self.detector.lock().last_heard(self.now()) <= TOUCH
+    }
+
     /// Proposes; a refusal becomes an error in words.
     pub(super) async fn decide(&self, command: &Command) -> Result<Outcome> {
         self.raft.propose(command, DECISION_TIME).await?.map_err(refused)
     }
 
-    /// Looks whether the store answers and is still this cluster's.
+    /// Looks whether the store answers, is still this cluster's, and has this node as a member.
     pub(super) async fn probe_store(&self) -> Result<()> {
-        let row = self.store.begin().get(&ClusterRow::key(), Isolation::Snapshot).await?;
+        let tx = self.store.begin();
+        let (cluster, mine) = (ClusterRow::key(), RosterRow::key(self.me));
+        let (row, mine) = futures::join!(
+            tx.get(&cluster, Isolation::Snapshot),
+            tx.get(&mine, Isolation::Snapshot),
+        );
+        let (row, mine) = (row?, mine?);
+        if mine.as_deref().map(RosterRow::decode).transpose()?.is_some_and(|row| row.is_removed) {
+            *self.fatal.lock() = Some(REMOVED.into());
+        }
         match row.as_deref().map(ClusterRow::decode).transpose()? {
             Some(found) if found == self.cluster => Ok(()),
             found => {
@@ -149,28 +198,27 @@ pub(super) fn is_living(state: NodeState) -> bool {
 /// Why the cluster did not do it, for whoever asked.
 pub(super) fn refused(refusal: Refusal) -> Error {
     match refusal {
-        Refusal::NoSuchNode(node) => Error::not_found(format!("The node {}", node.0)),
+        Refusal::NoSuchNode(node) => Error::not_found(format!("The node {node}")),
         Refusal::AlreadyFounded => {
             Error::new(Kind::Conflict, "The cluster was founded by another node")
         }
         Refusal::WrongState(node, state) => Error::new(
             Kind::Conflict,
-            format!("Node {} is {state:?}, which does not allow this", node.0),
+            format!("Node {node} is {state:?}, which does not allow this"),
         ),
         Refusal::StaleBoot(node) => {
-            Error::new(Kind::Conflict, format!("Node {} has started anew meanwhile", node.0))
+            Error::new(Kind::Conflict, format!("Node {node} has started anew meanwhile"))
         }
         Refusal::OldBinary { node, has, needs } => Error::new(
             Kind::Conflict,
             format!(
-                "The binary of node {} understands feature level {has}, and {needs} is needed: \
-                 upgrade it first",
-                node.0
+                "The binary of node {node} understands feature level {has}, and {needs} is \
+                 needed: upgrade it first"
             ),
         ),
         Refusal::LastNode(node) => Error::new(
             Kind::Conflict,
-            format!("Node {} is the last that serves: nobody could take its slots", node.0),
+            format!("Node {node} is the last that serves: nobody could take its slots"),
         ),
         Refusal::Limit => Error::invalid("A value is outside its limits"),
         Refusal::NotHigher => {

@@ -4,8 +4,11 @@
 use super::exchange::send_beat;
 use super::shared::Core;
 use crate::detect::{Beat, Vitals, recipients};
-use base::Error;
+use base::{Error, Kind};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// How often the store is asked whether it is there.
@@ -34,7 +37,9 @@ fn send_beats(core: &Core) -> Result<(), Error> {
             tick_lag_ms: detector.tick_lag_ms(),
             store_silence_ms: ms(core.store_silence()),
             raft_sync_ms: core.raft.last_sync_ms(),
-            ..Vitals::default()
+            command_p99_ms: core.command_p99_ms.load(Ordering::Relaxed),
+            // No service tells how full its inboxes are; a full one shows in the commands' times.
+            inbox_percent: 0,
         };
         Beat { node: core.me, boot: core.boot, vitals, hears: detector.hears(core.now()) }
     };
@@ -69,14 +74,52 @@ pub(super) async fn tick(core: Arc<Core>) {
     }
 }
 
-/// Asks the store whether it is there, and whose it is.
+/// Asks the store whether it is there, and whose it is; again and again, whether or not it has
+/// answered: one slow answer is no outage.
 pub(super) async fn probe(core: Arc<Core>) {
+    let mut asked = FuturesUnordered::new();
+    let mut is_well = true;
     loop {
-        match tokio::time::timeout(PROBE_TIME, core.probe_store()).await {
-            Ok(Ok(())) => *core.store_answered.lock() = core.now(),
-            Ok(Err(error)) => tracing::warn!(%error, "the store does not answer"),
-            Err(_) => tracing::warn!("the store does not answer in time"),
+        // As many as fit into the time that each may take, so there is always a place.
+        asked.push(tokio::time::timeout(PROBE_TIME, core.probe_store()));
+        let next = core.env.clock.sleep(PROBE_EVERY);
+        tokio::pin!(next);
+        loop {
+            let answer = tokio::select! {
+                () = &mut next => break,
+                Some(answer) = asked.next() => answer,
+            };
+            let error = match answer {
+                Ok(Ok(())) => {
+                    *core.store_answered.lock() = core.now();
+                    None
+                }
+                Ok(Err(error)) => Some(error),
+                Err(_) => Some(Error::new(Kind::Timeout, "no answer in time")),
+            };
+            match error {
+                Some(error) if is_well && !core.has_store() => {
+                    tracing::warn!(%error, silence = ?core.store_silence(), "the store is silent");
+                    is_well = false;
+                }
+                None if !is_well => {
+                    tracing::info!("the store answers again");
+                    is_well = true;
+                }
+                _ => {}
+            }
         }
+    }
+}
+
+/// While nobody is heard: looks in the store whether others have taken this node's slots. In touch
+/// with them it hears of that from Raft, and from every write.
+pub(super) async fn look(core: Arc<Core>) {
+    loop {
         core.env.clock.sleep(PROBE_EVERY).await;
+        if core.has_begun() && !core.is_in_touch() {
+            // Without the store there is nothing to be seen; the probe says so.
+            let _unseen = tokio::time::timeout(PROBE_TIME, core.fences.look()).await;
+        }
     }
 }

@@ -9,7 +9,7 @@
 use super::file::{self, RaftFile, SNAPSHOT};
 use super::types::{Answer, Entry, LogId, Snapshot, SnapshotMeta, StorageError, StoredMembership};
 use super::types::{Proposal, Types};
-use crate::placement::{ClusterState, Command};
+use crate::placement::{ClusterState, Command, Outcome};
 use base::NodeId;
 use openraft::storage::RaftStateMachine;
 use openraft::{AnyError, EntryPayload, OptionalSend, RaftSnapshotBuilder, StorageIOError};
@@ -109,6 +109,10 @@ impl Machine {
                     .map_err(|e| StorageIOError::apply(log_id, AnyError::new(&e)))?;
                 let reply = Arc::make_mut(&mut self.state).apply(log_id.index, &command);
                 match &reply {
+                    // Hundreds in a row, of which the leader tells beginning and end.
+                    Ok(outcome @ Outcome::Moves { .. }) => {
+                        tracing::debug!(index = log_id.index, ?outcome, "applied");
+                    }
                     Ok(outcome) => tracing::info!(index = log_id.index, ?outcome, "applied"),
                     Err(refusal) => tracing::info!(index = log_id.index, ?refusal, "refused"),
                 }

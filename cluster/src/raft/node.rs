@@ -313,6 +313,13 @@ fn follow_leadership(
                         && metrics.current_leader == Some(me.0),
                 }
             };
+            let before = *sender.borrow();
+            if before.leader != now.leader {
+                match now.leader {
+                    Some(leader) => tracing::info!(%leader, term = now.term, "a leader is known"),
+                    None => tracing::info!(term = now.term, "no leader is known"),
+                }
+            }
             sender.send_if_modified(|known| std::mem::replace(known, now) != now);
             if metrics.changed().await.is_err() || sender.is_closed() {
                 break;

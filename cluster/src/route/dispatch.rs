@@ -51,7 +51,9 @@ impl Dispatch {
             let (until, late) = match self.step(&incoming, owner, waits) {
                 Step::Serve => {
                     let Incoming { target, payload, deadline, .. } = incoming;
-                    return router.here.call(target, payload, deadline).await;
+                    // From a link it is bytes already.
+                    let bytes = payload.to_bytes().map_or(0, |bytes| bytes.len());
+                    return router.serve(target, (payload, bytes), deadline).await;
                 }
                 Step::PassOn(owner, node) => return self.pass_on(incoming, owner, node).await,
                 Step::Refuse => return Err(elsewhere(incoming.target, owner)),

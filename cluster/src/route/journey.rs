@@ -2,7 +2,7 @@
 
 use super::request::Request;
 use super::router::{ClusterRouter, Way};
-use super::{BACKOFF_FIRST, BACKOFF_LONGEST, PATIENCE, WORKED};
+use super::{BACKOFF_FIRST, BACKOFF_LONGEST, LINK_SILENCE, PATIENCE, WORKED};
 use crate::link::{CallError, Executed, Lane, Outbound};
 use crate::placement::SlotOwner;
 use crate::raft::Applied;
@@ -34,6 +34,8 @@ enum Attempt {
     Overtaken,
     /// It must be sent again, for this reason.
     Again(Error),
+    /// The same, and its owner was silent all the while, as far as is known.
+    Unreachable(Error),
 }
 
 impl<'r> Journey<'r> {
@@ -69,6 +71,10 @@ impl<'r> Journey<'r> {
             if working.has_passed() {
                 (self.trouble, self.backoff) = (None, BACKOFF_FIRST);
             }
+            if let Attempt::Unreachable(_) = attempt {
+                let silent = WORKED.saturating_sub(working.remaining()).min(LINK_SILENCE);
+                self.trouble.get_or_insert(self.deadline.within(PATIENCE - silent));
+            }
             match attempt {
                 Attempt::Answered(outcome) => return outcome,
                 Attempt::Overtaken => {
@@ -77,14 +83,16 @@ impl<'r> Journey<'r> {
                         .increment(1);
                     self.patience()?;
                 }
-                Attempt::Again(error) => self.pause(owner, error).await?,
+                Attempt::Again(error) | Attempt::Unreachable(error) => {
+                    self.pause(owner, error).await?;
+                }
             }
         }
     }
 
     async fn here(&mut self, owner: SlotOwner, request: &mut Request) -> Attempt {
         let Some(parcel) = request.for_here() else { return self.no_more() };
-        let call = self.router.here.call(self.target, parcel, self.deadline);
+        let call = self.router.serve(self.target, (parcel, request.bytes()), self.deadline);
         let Some(outcome) = self.while_owned(owner, call).await else { return Attempt::Overtaken };
         match outcome {
             Err(error) if error.kind == Kind::Fenced => {
@@ -122,13 +130,16 @@ impl<'r> Journey<'r> {
     fn judge(&mut self, failed: CallError) -> Attempt {
         let CallError { error, executed } = failed;
         self.is_in_doubt |= executed != Executed::No;
-        let again = match executed {
-            Executed::Answered => error.kind == Kind::Fenced,
+        match executed {
+            Executed::Answered if error.kind == Kind::Fenced => Attempt::Again(error),
+            Executed::Unknown if error.kind == Kind::Timeout => Attempt::Again(error),
+            Executed::Unknown => Attempt::Unreachable(error),
             // Too many wait for the link already, or it can never be sent.
-            Executed::No => error.is_temporary() && error.kind != Kind::Overloaded,
-            Executed::Unknown => true,
-        };
-        if again { Attempt::Again(error) } else { Attempt::Answered(Err(error)) }
+            Executed::No if error.is_temporary() && error.kind != Kind::Overloaded => {
+                Attempt::Unreachable(error)
+            }
+            Executed::Answered | Executed::No => Attempt::Answered(Err(error)),
+        }
     }
 
     /// Waits for an answer as long as the slot is owned as it was; `None` once it is not. A node

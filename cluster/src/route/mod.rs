@@ -20,27 +20,35 @@
 //! for doubt would be free but wrong: a node that was stopped for a while (a virtual machine that
 //! moves) had no doubts before.
 //!
-//! **Nothing waits for ever**: a call ends with its deadline, and ten seconds after its trouble
-//! began with [`Kind::Unavailable`](base::Kind::Unavailable). What waits is bounded for each slot
+//! **Nothing waits for ever**: a call ends with its deadline, and eight seconds after its trouble
+//! began (an owner that falls silent was in trouble before its link is found dead) with [`Kind::Unavailable`](base::Kind::Unavailable). What waits is bounded for each slot
 //! and altogether; more is [`Kind::Overloaded`](base::Kind::Overloaded).
 
 mod carrier;
 mod dispatch;
 mod journey;
+mod meter;
 mod request;
 mod router;
 #[cfg(test)]
 mod tests;
 mod waiting;
 
+#[cfg(test)]
+pub(crate) use carrier::Carrier;
 pub(crate) use dispatch::Dispatch;
+pub(crate) use meter::{Averages, Meter};
 pub(crate) use router::ClusterRouter;
 
 use std::time::Duration;
 
 /// How long a call goes on after its trouble began: nobody owned the slot, or its owner could not
-/// be reached.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// be reached. The client must be told within ten seconds, and a session has its part to do, too.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// How long a link may have been dead when it is found to be: its caller has waited for so long
+/// already, without having been worked for.
+const LINK_SILENCE: Duration = Duration::from_secs(3);
 
 /// A request that was under way for so long was being worked on; what comes then is new trouble.
 const WORKED: Duration = Duration::from_secs(5);
@@ -51,6 +59,10 @@ const BACKOFF_LONGEST: Duration = Duration::from_millis(200);
 
 /// How many nodes may pass a request on behind the one that it came to first.
 const HOPS_MAX: u8 = 2;
+
+/// A request that was given more time than this may take minutes by its nature: how long it takes
+/// says nothing about its node.
+const BULK: Duration = Duration::from_secs(15);
 
 /// How long an owner waits to hear from Raft what its asker has heard already.
 const LAG_MAX: Duration = Duration::from_secs(5);

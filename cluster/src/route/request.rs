@@ -33,6 +33,14 @@ impl Request {
         }
     }
 
+    /// How long its encoded form is, as far as is known.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Encoded(encoded) => encoded.len(),
+            Self::Whole(_) | Self::Gone => 0,
+        }
+    }
+
     /// For another node.
     ///
     /// # Errors

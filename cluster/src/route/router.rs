@@ -1,7 +1,9 @@
 //! The router of a node in a cluster.
 
+use super::BULK;
 use super::carrier::Carrier;
 use super::journey::Journey;
+use super::meter::Meter;
 use super::waiting::Waiting;
 use crate::fences::Fences;
 use crate::link::{Lane, Outbound};
@@ -23,6 +25,7 @@ pub(crate) struct ClusterRouter {
     pub(super) carrier: Arc<dyn Carrier>,
     pub(super) env: Env,
     pub(super) waiting: Waiting,
+    meter: Arc<Meter>,
 }
 
 /// Where a request for a slot is to go now.
@@ -48,8 +51,28 @@ impl ClusterRouter {
         carrier: Arc<dyn Carrier>,
         env: Env,
     ) -> Arc<Self> {
-        let waiting = Waiting::default();
-        Arc::new(Self { me, applied, fences, here, carrier, env, waiting })
+        let (waiting, meter) = (Waiting::default(), Arc::default());
+        Arc::new(Self { me, applied, fences, here, carrier, env, waiting, meter })
+    }
+
+    /// What is served here, of all owned services.
+    pub(crate) fn meter(&self) -> Arc<Meter> {
+        self.meter.clone()
+    }
+
+    /// Has this node's host serve a request of so many bytes, and counts it.
+    pub(super) async fn serve(
+        &self,
+        target: Target,
+        (request, bytes): (Parcel, usize),
+        deadline: Deadline,
+    ) -> Result<Parcel> {
+        let is_bulk = deadline.remaining() > BULK;
+        let begun = self.env.clock.monotonic();
+        let outcome = self.here.call(target, request, deadline).await;
+        let took = self.env.clock.monotonic().saturating_sub(begun);
+        self.meter.served(target.slot, bytes, (!is_bulk).then_some(took));
+        outcome
     }
 
     /// Where a request goes if the slot is owned so.

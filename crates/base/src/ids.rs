@@ -120,6 +120,11 @@ impl Slot {
         Self::hash(b'q', &queue.0.to_be_bytes(), cluster_key)
     }
 
+    /// Where mail for a next hop waits; `hop` is the hop's name in bytes.
+    pub fn of_hop(hop: &[u8], cluster_key: &ClusterKey) -> Self {
+        Self::hash(b'h', hop, cluster_key)
+    }
+
     /// All slots, in order.
     pub fn all() -> impl Iterator<Item = Self> {
         (0..Self::COUNT).map(Self)

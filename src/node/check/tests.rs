@@ -65,6 +65,25 @@ fn passwords_are_taken_in_clear_on_this_machine_only() {
 }
 
 #[test]
+fn proxies_are_ranges_of_addresses() {
+    let with = |proxies: &str| {
+        let smtp = listener("smtp", "0.0.0.0:25", "none");
+        format!("{NODE}{smtp}proxy_protocol = {proxies}\n")
+    };
+    check(&with("{ from = [\"10.0.0.0/8\", \"127.0.0.1/32\", \"2001:db8::1\"] }"), &[]);
+    check(
+        &with("{ from = [] }"),
+        &["FILE:10: listener[0].proxy_protocol.from: listener \"l\" would believe nobody"],
+    );
+    let everybody = "FILE:10: listener[0].proxy_protocol.from: listener \"l\" believes everybody";
+    check(&with("{ from = [\"0.0.0.0/0\"] }"), &[everybody]);
+    check(&with("{ from = [\"10.0.0.1/8\"] }"), &["begins at 10.0.0.0/8"]);
+    check(&with("{ from = [\"proxy.example\"] }"), &["is no address or range"]);
+    check(&with("true"), &["line 10"]);
+    check(&with("{ for = [] }"), &["unknown field `for`"]);
+}
+
+#[test]
 fn stores_have_their_own_options() {
     check(&format!("{NODE}[store]\nkind = \"embedded\"\n"), &[]);
     check(
@@ -109,7 +128,7 @@ fn what_dev_writes_is_read_again() {
         "{NODE}[store]\nkind = \"foundationdb\"\nkey_prefix = \"x/\"\n{}{}",
         "[limits]\nloopback_exempt = true\nsubmissions_per_minute = 0\n[cluster]\n\
          listen = \"10.0.0.1:7400\"\nweight = 7\n",
-        listener("smtp", "127.0.0.1:25", "none")
+        listener("smtp", "127.0.0.1:25", "none") + "proxy_protocol = { from = [\"10.0.0.0/8\"] }\n"
     );
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("rialto.toml");
@@ -121,6 +140,8 @@ fn what_dev_writes_is_read_again() {
     assert_eq!(second.limits.submissions_per_minute, None);
     assert_eq!(second.cluster.unwrap().weight, 7);
     assert_eq!(second.listeners.len(), 1);
+    let proxies = second.listeners[0].proxy_protocol.as_ref().unwrap();
+    assert!(proxies.from[0].contains("10.1.2.3".parse().unwrap()));
 }
 
 #[test]

@@ -5,10 +5,13 @@
 //! 3. Every mailbox: all statements of one row about another; every blob that a message names is
 //!    there, and held by that message.
 //! 4. Every queued message: its entry can be read, and the same of its blobs.
-//! 5. Whether it is half a copy, or its data has moved.
+//! 5. Every row of the directory: all of them can be read, addresses point at who has them, and the
+//!    other way round.
+//! 6. Whether it is half a copy, or its data has moved.
 //!
-//! Not looked at: the directory's rows beyond their checksums, blobs of attachments, the state of a
-//! queued message's recipients.
+//! Blobs and uploads that nobody holds, though their time is over, are counted: they cost room only.
+//!
+//! Not looked at: blobs of attachments, the state of a queued message's recipients.
 //!
 //! Nothing is changed, and everything is read so that it gives way to other work. While a node
 //! serves, a mailbox may be written between two reads, which looks like damage; so what is wrong is
@@ -25,7 +28,7 @@ use futures::StreamExt;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
-use store_blobs::StoreBlobs;
+use store_blobs::{Leftovers, StoreBlobs};
 use tokio::sync::watch;
 
 /// What the keys of blobs begin with.
@@ -53,6 +56,10 @@ pub(crate) struct Findings {
     mailboxes: u64,
     messages: u64,
     queued: u64,
+    accounts: u64,
+    groups: u64,
+    /// What nobody holds though its time is over.
+    leftovers: Leftovers,
     /// What is wrong, as sentences for an operator.
     pub problems: Vec<String>,
     problem_count: u64,
@@ -74,14 +81,19 @@ impl Findings {
 
 impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { blobs, mailboxes, messages, queued, problem_count, .. } = self;
+        let Self { blobs, mailboxes, messages, queued, accounts, groups, problem_count, .. } = self;
         let table = if self.table { "all rows, " } else { "" };
         let megabytes = self.blob_bytes >> 20;
         write!(
             f,
-            "{table}{blobs} blobs ({megabytes} MiB), {mailboxes} mailboxes with {messages} "
+            "{table}{blobs} blobs ({megabytes} MiB), {accounts} accounts, {groups} groups, "
         )?;
-        write!(f, "messages, {queued} queued; {problem_count} problems")
+        write!(f, "{mailboxes} mailboxes with {messages} messages, {queued} queued; ")?;
+        let Leftovers { blobs, uploads } = self.leftovers;
+        if blobs + uploads > 0 {
+            write!(f, "{blobs} blobs and {uploads} uploads that nobody holds are overdue; ")?;
+        }
+        write!(f, "{problem_count} problems")
     }
 }
 
@@ -109,12 +121,20 @@ pub(crate) async fn run(
     }
     let blobs = StoreBlobs::open_existing(store.clone(), env).await?;
     match &blobs {
-        Some(blobs) => scrub_blobs(blobs, &mut findings, told).await?,
+        Some(blobs) => {
+            scrub_blobs(blobs, &mut findings, told).await?;
+            findings.leftovers = blobs.leftovers().await?;
+        }
         None if queue::holds_rows(&store, BLOBS).await? => {
             findings.problem("the key by which blobs are named is missing".to_owned());
         }
         None => {}
     }
+    let directory = service_directory::verify(&store).await?;
+    findings.accounts = directory.accounts;
+    findings.groups = directory.groups;
+    directory.problems.into_iter().for_each(|text| findings.problem(text));
+    told.send_replace(findings.clone());
     queue::check(&store, blobs.as_ref(), &mut findings, told).await?;
     let mut after = None;
     while let Some(account) = service_mailbox::next_mailbox(&store, after).await? {

@@ -1,5 +1,7 @@
-//! A rolling restart under load, as an upgrade does it: drain a node, end it, start it, take the
-//! drain back, and on to the next. No command fails; connections to the node that ends are closed
+//! A rolling upgrade under load: drain a node, end it, start it, take the drain back, and on to the
+//! next. Where `RIALTO_OLD_BIN` names the program of an older version, the cluster is founded and
+//! begins with that, and each node comes back with the new one: for most of the time two versions
+//! work together. Without it the upgrade is a restart. No command fails; connections to the node that ends are closed
 //! between commands and come back elsewhere.
 
 use super::{Plan, Promise, Stage, on_stage};
@@ -8,6 +10,7 @@ use crate::figures::Times;
 use crate::scenario::Tier;
 use crate::workload::tally::Sample;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
@@ -22,6 +25,8 @@ const EXIT: Duration = Duration::from_secs(30);
 pub struct Figures {
     /// Nodes that were drained, ended and started again.
     pub rounds: u64,
+    /// The program of the older version that they began with.
+    pub from: Option<PathBuf>,
     /// Acknowledged messages and changes.
     pub acknowledged: u64,
     /// Connections that the ending nodes closed.
@@ -38,10 +43,13 @@ pub struct Figures {
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Figures { rounds, acknowledged, closed, commands, drains, ends, back } = self;
+        let Figures { rounds, from, acknowledged, closed, commands, drains, ends, back } = self;
+        if let Some(from) = from {
+            write!(f, "upgraded from {}: ", from.display())?;
+        }
         write!(
             f,
-            "{rounds} drains, {acknowledged} acknowledged, {closed} connections closed, back after \
+            "{rounds} drains, 0 failed commands, {acknowledged} acknowledged, {closed} connections closed, back after \
              {back}; commands meanwhile {commands}; drains {drains}; ends {ends}"
         )
     }
@@ -50,7 +58,8 @@ impl fmt::Display for Figures {
 /// Each node once, or three times.
 #[must_use]
 pub fn plan(tier: Tier, seed: u64) -> Plan {
-    Plan::new("cluster-drain", tier, seed, (3, 9))
+    let old_binary = std::env::var_os("RIALTO_OLD_BIN").map(PathBuf::from);
+    Plan { old_binary, ..Plan::new("cluster-drain", tier, seed, (3, 9)) }
 }
 
 /// Runs it.
@@ -80,6 +89,7 @@ async fn story(stage: &mut Stage, plan: &Plan) -> Result<Figures> {
         stage.cluster.terminate(node).await?;
         ends.0.push(begun.elapsed().as_micros() as u64);
         windows.push((node, from_us, clock.now_us()));
+        stage.cluster.replace(node)?;
         let from_us = clock.now_us();
         stage.cluster.boot_undrained(node, other).await?;
         stage.cluster.wait_balanced(&[]).await?;
@@ -89,6 +99,7 @@ async fn story(stage: &mut Stage, plan: &Plan) -> Result<Figures> {
     let outcome = stage.judge(Promise::NothingNoticed).await?;
     let figures = Figures {
         rounds: plan.rounds,
+        from: plan.old_binary.clone(),
         acknowledged: outcome.acknowledged,
         closed: outcome.counts.excused,
         commands: meanwhile(&outcome.counts.samples, &windows),

@@ -32,7 +32,8 @@ impl fmt::Display for Figures {
         let Figures { acknowledged, slots, took, commands } = self;
         write!(
             f,
-            "{acknowledged} acknowledged, slots {slots:?} after {took:.1?}; commands {commands}"
+            "{acknowledged} acknowledged, 0 failed commands, slots {slots:?} after {took:.1?}; \
+             commands meanwhile {commands} (p99 may be {PAUSE:?})"
         )
     }
 }

@@ -3,10 +3,12 @@
 //! by then. It commits nothing and shows nothing old.
 
 use super::{Plan, Promise, Stage, on_stage};
+use crate::binary::Mutant;
+use crate::checkers::stale_epoch;
 use crate::failure::{Failure, Result};
 use crate::figures::Unavailability;
 use crate::random::Random;
-use crate::scenario::Tier;
+use crate::scenario::{Tier, verdict};
 use crate::schedule::Victim;
 use std::fmt;
 use std::time::Duration;
@@ -14,6 +16,9 @@ use tokio::time::sleep;
 
 /// How long it is stopped.
 const FROZEN: Duration = Duration::from_secs(10);
+
+/// How long where the node is a mutant: enough to be declared dead, since the test is to be quick.
+const FROZEN_MUTANT: Duration = Duration::from_secs(5);
 
 /// How soon somebody else must own what it owned.
 const TAKEOVER: Duration = Duration::from_secs(2);
@@ -48,6 +53,12 @@ pub fn plan(tier: Tier, seed: u64) -> Plan {
     Plan::new("cluster-stop", tier, seed, (2, 50))
 }
 
+/// A few short stops of a mutant, which ends with the first that is noticed.
+#[must_use]
+pub fn plan_mutant(seed: u64, mutant: Mutant) -> Plan {
+    Plan { mutant: Some(mutant), ..Plan::new(mutant.word(), Tier::Smoke, seed, (5, 5)) }
+}
+
 /// Runs it.
 ///
 /// # Errors
@@ -57,20 +68,26 @@ pub async fn run(plan: &Plan) -> Result<Figures> {
 }
 
 async fn story(stage: &mut Stage, plan: &Plan) -> Result<Figures> {
-    let mix = stage.mix();
+    let mut mix = stage.mix();
+    if plan.mutant.is_some() {
+        // So that whoever wakes up finds writes that wait for it.
+        mix.register_sessions *= 3;
+    }
     stage.load(&mix).await?;
     let mut random = Random::new(plan.seed, 930_000);
     let users = stage.cluster.users().len() as u64;
+    let frozen = if plan.mutant.is_some() { FROZEN_MUTANT } else { FROZEN };
     for _ in 0..plan.rounds {
         sleep(Duration::from_secs(1) + random.below_ms(1_000)).await;
         let node = stage.pick(Victim::OwnerOf(random.range(0..users) as usize)).await?;
         stage.freeze(node).await?;
-        sleep(FROZEN).await;
+        sleep(frozen).await;
         stage.cluster.thaw(node)?;
         // What it does in its first moments is what is looked for.
         sleep(Duration::from_secs(1)).await;
         stage.cluster.wait_served().await?;
         stage.cluster.weather.end(node);
+        verdict(&stale_epoch::check(&stage.cluster.journal.entries()))?;
     }
     sleep(Duration::from_secs(2)).await;
     let outcome = stage.judge(Promise::NothingNoticed).await?;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 #![allow(clippy::disallowed_methods, reason = "paused time is measured")]
 
+mod contract;
 pub(crate) mod model;
 
 use super::*;

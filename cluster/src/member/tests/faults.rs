@@ -1,7 +1,7 @@
 //! Nodes that die, and networks that break.
 
 use super::toy;
-use super::world::{World, host, secs};
+use super::world::{World, host, rounds, secs};
 use base::env::sim::test_seed;
 use base::{Kind, Slot, Universe};
 use contract_control::{Drill, Standing};
@@ -28,7 +28,7 @@ fn other(world: &World, not: &[u64]) -> u64 {
 
 #[test]
 fn the_slots_of_a_dead_owner_are_taken_over() {
-    for round in 0..2 {
+    for round in 0..rounds(1, 4) {
         Universe::simulate(test_seed() + round, async |sim| {
             let world = World::of(&sim, 3).await;
             let leader = world.leader().await;
@@ -56,7 +56,7 @@ fn the_slots_of_a_dead_owner_are_taken_over() {
 
 #[test]
 fn the_death_of_the_leader_is_survived() {
-    for round in 0..2 {
+    for round in 0..rounds(1, 4) {
         Universe::simulate(test_seed() + round, async |sim| {
             let world = World::of(&sim, 3).await;
             let victim = world.leader().await;
@@ -101,6 +101,42 @@ fn a_node_that_is_cut_off_is_fenced_and_comes_back() {
             .await;
         world.balanced(3).await;
         inside.end().await;
+        world.audit().await;
+    });
+}
+
+/// Calls that are pending at a node go on elsewhere when it is cut off, also while slots are on
+/// their way from and to it. Its own clients are told in time that it cannot serve them now.
+#[test]
+fn a_cut_amid_moves_is_noticed_by_the_clients_of_the_node_alone() {
+    Universe::simulate(test_seed(), async |sim| {
+        let world = World::of(&sim, 3).await;
+        let leader = world.leader().await;
+        let victim = other(&world, &[leader]);
+        let rest: Vec<u64> = world.numbers().into_iter().filter(|n| *n != victim).collect();
+        let (majority, minority) = (world.load(&rest), world.load(&[victim]));
+        world.admin(leader).set_weight(world.id(leader), 300).await.unwrap();
+        // Each round of moves takes no time here; that some are done shows that more are to come.
+        let id = world.id(leader);
+        world
+            .until("moving", secs(40), |status| {
+                status.nodes.iter().any(|node| node.id == id && node.slots > 1450)
+            })
+            .await;
+        world.isolate(victim);
+        tokio::time::sleep(secs(12)).await;
+        world.heal(victim);
+        world
+            .until("one again", secs(60), |status| {
+                status.nodes.iter().all(|node| node.standing == Standing::Active)
+            })
+            .await;
+        let (majority, minority) = (majority.end().await, minority.end().await);
+        assert_eq!(majority.errors, vec![]);
+        assert!(majority.answers > 500 && majority.longest < secs(3), "{majority:?}");
+        assert!(!minority.errors.is_empty() && minority.longest < secs(10), "{minority:?}");
+        assert!(minority.errors.iter().all(base::Error::is_temporary), "{minority:?}");
+        world.serving().await;
         world.audit().await;
     });
 }

@@ -4,7 +4,7 @@ use super::toy;
 use super::world::{World, host, secs, slot};
 use base::env::Random;
 use base::env::sim::test_seed;
-use base::{Deadline, Kind, NodeId, Universe};
+use base::{Deadline, Kind, NodeId, Slot, Universe};
 use contract_control::{ClusterStatus, Standing};
 use std::time::Duration;
 
@@ -135,15 +135,170 @@ fn a_removed_node_is_told_so() {
                 status.nodes.iter().filter(|node| node.voter).count() == 1
             })
             .await;
+        // Nobody speaks with it any more: the store tells it.
+        let refused = loop {
+            match world.start(3).await {
+                Err(error) if error.is_temporary() => {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                started => break started.err().expect("a removed node has started"),
+            }
+        };
+        assert_eq!(refused.kind, Kind::CannotChange, "{refused}");
+        assert!(refused.text.contains("removed"), "{refused}");
+    });
+}
+
+#[test]
+fn a_node_that_is_removed_while_it_waits_for_the_others_is_told_so() {
+    Universe::simulate(test_seed(), async |sim| {
+        let world = World::of(&sim, 3).await;
+        let node = world.id(3);
+        world.kill(3);
+        world.until("dead", secs(10), |s| standing(s, node) == Some(Standing::Dead)).await;
+        world.isolate(3);
         let process = loop {
             match world.start(3).await {
                 Ok(process) => break process,
                 Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
             }
         };
-        // Nobody speaks with it; that it serves is not so either.
-        let begun = tokio::time::timeout(secs(20), process.node.begin()).await;
-        assert!(!matches!(begun, Ok(Ok(()))));
+        let waiting = process.clone();
+        let begun = tokio::spawn(async move { waiting.node.begin().await });
+        tokio::time::sleep(secs(2)).await;
+        assert!(!begun.is_finished());
+        world.admin(1).remove(node).await.unwrap();
+        let told = tokio::time::timeout(secs(5), begun).await.expect("never told").unwrap();
+        let refused = told.expect_err("a removed node serves");
+        assert_eq!(refused.kind, Kind::CannotChange, "{refused}");
+        assert!(process.node.health().unwrap_err().contains("removed"));
+    });
+}
+
+#[test]
+fn a_node_is_found_at_another_address() {
+    Universe::simulate(test_seed(), async |sim| {
+        let world = World::of(&sim, 3).await;
+        // All of them at once, so nobody can tell anybody but through the store; then the one that
+        // dials nobody.
+        for movers in [vec![1, 2, 3], vec![3]] {
+            for number in &movers {
+                world.kill(*number);
+                world.move_house(*number);
+            }
+            tokio::time::sleep(secs(2)).await;
+            futures::future::join_all(movers.iter().map(|number| world.up(*number))).await;
+            world.balanced(3).await;
+            let status = world.status(1).await;
+            for number in 1..=3 {
+                let node = status.nodes.iter().find(|n| n.id == world.id(number)).unwrap();
+                assert_eq!(node.address, world.address(number).to_string());
+            }
+        }
+        world.audit().await;
+    });
+}
+
+/// The last one has nobody to give its slots to; when all are back, they are shared out again.
+#[test]
+fn all_end_in_order_and_are_in_balance_again() {
+    Universe::simulate(test_seed(), async |sim| {
+        let world = World::of(&sim, 3).await;
+        for number in 1..=3 {
+            let before = tokio::time::Instant::now();
+            let process = world.process(number);
+            process.node.leave(Deadline::after(secs(15))).await;
+            let limit = if number == 3 { secs(1) } else { secs(15) };
+            assert!(before.elapsed() < limit, "{number}: {:?}", before.elapsed());
+            process.node.stop(Deadline::after(secs(5))).await.unwrap();
+            drop(process);
+            world.kill(number);
+        }
+        tokio::time::sleep(secs(3)).await;
+        tokio::join!(world.up(1), world.up(2), world.up(3));
+        world.balanced(3).await;
+        world.audit().await;
+    });
+}
+
+#[test]
+fn nobody_waits_for_others_that_leave_as_well() {
+    Universe::simulate(test_seed(), async |sim| {
+        let world = World::moving(&sim, 2, 1).await;
+        let before = tokio::time::Instant::now();
+        let ending = [1, 2].map(|number| {
+            let process = world.process(number);
+            async move {
+                process.node.leave(Deadline::after(secs(60))).await;
+                process.node.stop(Deadline::after(secs(5))).await
+            }
+        });
+        for ended in futures::future::join_all(ending).await {
+            ended.unwrap();
+        }
+        assert!(before.elapsed() < secs(15), "{:?}", before.elapsed());
+    });
+}
+
+/// Whoever has begun owns in the store what the map gives it; a store that is lost is told within
+/// a second, so is that others have taken over.
+#[test]
+fn ready_means_that_the_fences_are_there_and_goes_with_the_store_or_the_others() {
+    Universe::simulate(test_seed(), async |sim| {
+        let world = World::of(&sim, 3).await;
+        (1..=3).for_each(|number| drop(world.kill(number)));
+        tokio::time::sleep(secs(3)).await;
+        let up = async |number: u64| {
+            let process = world.up(number).await;
+            let (toy, me) = (process.toy.clone(), world.id(number));
+            let mine = Slot::all().filter(|s| toy.control.owner(*s).is_some_and(|o| o.node == me));
+            for slot in mine.collect::<Vec<_>>() {
+                assert!(toy.owned.read().contains(&slot), "{number} serves without {slot}");
+            }
+            process.node.health().unwrap();
+        };
+        tokio::join!(up(1), up(2), up(3));
+        world.balanced(3).await;
+        let process = world.process(2);
+        process.stores.cut(true);
+        tokio::time::sleep(secs(1)).await;
+        assert!(process.node.store_health().is_err() && process.node.health().is_err());
+        process.stores.cut(false);
+        tokio::time::sleep(secs(1)).await;
+        process.node.store_health().unwrap();
+        world.balanced(3).await;
+        let leader = world.leader().await;
+        let victim = world.numbers().into_iter().find(|number| *number != leader).unwrap();
+        let (process, id) = (world.process(victim), world.id(victim));
+        world.isolate(victim);
+        let taken = |status: &ClusterStatus| standing(status, id) == Some(Standing::Dead);
+        while !taken(&world.status(leader).await) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        tokio::time::sleep(secs(1)).await;
+        assert!(process.node.health().unwrap_err().contains("owner of nothing"));
+        world.heal(victim);
+        world.balanced(3).await;
+        process.node.health().unwrap();
+    });
+}
+
+/// A store that does not answer keeps nobody from beginning for ever; it is told.
+#[test]
+fn without_the_store_a_start_goes_on_after_a_while() {
+    Universe::simulate(test_seed(), async |sim| {
+        let world = World::of(&sim, 3).await;
+        world.kill(3);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let process = loop {
+            match world.start(3).await {
+                Ok(process) => break process,
+                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        };
+        process.stores.cut(true);
+        let begun = tokio::time::timeout(secs(30), process.node.begin()).await;
+        begun.expect("waits for ever").unwrap();
         assert!(process.node.health().is_err());
     });
 }

@@ -6,7 +6,7 @@ use crate::member::{ClusterNode, ClusterSetup, JoinSetup, MemberOptions, join_cl
 use base::env::sim::{SimDisk, Simulation};
 use base::env::{Env, Random};
 use base::router::{LocalRouter, Router, ServiceId};
-use base::{Deadline, NodeId, Result, Slot};
+use base::{Deadline, Error, NodeId, Result, Slot};
 use contract_control::{ClusterAdmin, ClusterStatus, Standing};
 use contract_store::Store;
 use parking_lot::Mutex;
@@ -30,6 +30,12 @@ pub(super) fn slot(number: u64) -> Slot {
     Slot::new((number % 4096) as u16).unwrap()
 }
 
+/// How often a story is told: each time with another seed.
+pub(super) fn rounds(smoke: u64, full: u64) -> u64 {
+    let is_full = std::env::var("RIALTO_TIER").is_ok_and(|tier| tier == "full");
+    if is_full { full } else { smoke }
+}
+
 /// A process on a host.
 pub(super) struct Process {
     pub(super) node: Arc<ClusterNode>,
@@ -49,6 +55,7 @@ pub(super) struct World {
     disks: Mutex<BTreeMap<u64, SimDisk>>,
     processes: Mutex<BTreeMap<u64, Arc<Process>>>,
     ids: Mutex<BTreeMap<u64, NodeId>>,
+    houses: Mutex<BTreeMap<u64, u16>>,
     values: AtomicU64,
     /// Moves at a time between two nodes: many, where moving is not what is tested.
     pub(super) per_pair: AtomicUsize,
@@ -65,6 +72,7 @@ impl World {
             disks: Mutex::default(),
             processes: Mutex::default(),
             ids: Mutex::default(),
+            houses: Mutex::default(),
             values: AtomicU64::new(1),
             per_pair: AtomicUsize::new(64),
         })
@@ -74,8 +82,15 @@ impl World {
         self.disks.lock().entry(number).or_default().clone()
     }
 
-    fn address(number: u64) -> SocketAddr {
-        (host(number), 7000).into()
+    /// Where the links of a host's node listen now.
+    pub(super) fn address(&self, number: u64) -> SocketAddr {
+        let moves = self.houses.lock().get(&number).copied().unwrap_or(0);
+        (host(number), 7000 + moves).into()
+    }
+
+    /// From its next start on a node is at another address.
+    pub(super) fn move_house(&self, number: u64) {
+        *self.houses.lock().entry(number).or_default() += 1;
     }
 
     fn options(&self, number: u64, died: &Arc<AtomicBool>) -> MemberOptions {
@@ -106,8 +121,8 @@ impl World {
             data: PathBuf::from("/data"),
             name: format!("host{number}"),
             version: "0.1".into(),
-            listen: Self::address(number),
-            address: Self::address(number),
+            listen: self.address(number),
+            address: self.address(number),
             weight: 100,
             local: local.clone(),
             options: self.options(number, &died),
@@ -154,10 +169,10 @@ impl World {
             env: self.sim.env_at(host(number), &self.disk(number)),
             data: PathBuf::from("/data"),
             token,
-            member: Self::address(by),
+            member: self.address(by),
             name: format!("host{number}"),
             version: "0.1".into(),
-            address: Self::address(number),
+            address: self.address(number),
             weight: 100,
         };
         join_cluster(joining).await
@@ -310,20 +325,25 @@ impl World {
     /// Clients that write through these nodes until the guard is dropped.
     pub(super) fn load(self: &Arc<Self>, through: &[u64]) -> Load {
         let ends = Arc::new(AtomicBool::new(false));
+        let told = Arc::new(Mutex::new(Told::default()));
+        // Enough to meet every phase of a failure; more of them cost time and find the same.
+        let pause = Duration::from_millis(rounds(40, 10));
         let mut clients = tokio::task::JoinSet::new();
         for client in 0..3 * through.len() as u64 {
-            let (world, ends) = (self.clone(), ends.clone());
+            let (world, ends, told) = (self.clone(), ends.clone(), told.clone());
             let router = self.router(through[client as usize % through.len()]);
             clients.spawn(async move {
                 while !ends.load(SeqCst) {
                     let value = world.values.fetch_add(1, SeqCst);
                     let slot = slot(world.sim.random.u64());
-                    let _in_the_ledger = toy::put(&router, slot, value, &world.ledger).await;
-                    tokio::time::sleep(Duration::from_millis(10)).await;
+                    let asked = tokio::time::Instant::now();
+                    let answer = toy::put(&router, slot, value, &world.ledger).await;
+                    told.lock().note(asked.elapsed(), answer);
+                    tokio::time::sleep(pause).await;
                 }
             });
         }
-        Load { ends, clients }
+        Load { ends, clients, told }
     }
 
     /// Everybody agrees, and the ledger is right.
@@ -332,16 +352,37 @@ impl World {
     }
 }
 
+/// What the clients of a load were told.
+#[derive(Default, Debug)]
+pub(super) struct Told {
+    pub(super) answers: usize,
+    pub(super) errors: Vec<Error>,
+    /// The longest that one waited for an answer, good or bad.
+    pub(super) longest: Duration,
+}
+
+impl Told {
+    fn note(&mut self, took: Duration, answer: Result<NodeId>) {
+        self.longest = self.longest.max(took);
+        match answer {
+            Ok(_) => self.answers += 1,
+            Err(error) => self.errors.push(error),
+        }
+    }
+}
+
 pub(super) struct Load {
     ends: Arc<AtomicBool>,
     clients: tokio::task::JoinSet<()>,
+    told: Arc<Mutex<Told>>,
 }
 
 impl Load {
-    pub(super) async fn end(mut self) {
+    pub(super) async fn end(mut self) -> Told {
         self.ends.store(true, SeqCst);
         while let Some(ended) = self.clients.join_next().await {
             ended.unwrap();
         }
+        std::mem::take(&mut self.told.lock())
     }
 }

@@ -3,21 +3,24 @@
 use super::super::state::ClusterState;
 use base::{NodeId, Slot};
 
-/// The part of a slot's weight that it has by being there; the rest follows its load.
+/// The part of a slot's weight that it has by being there, at least; the rest follows its load.
 const BASE_PART: f64 = 0.25;
 
-/// The load of each slot, in any unit that adds up (a decaying average of CPU time and bytes, say).
+/// The load that being there counts for, at least: so in a cluster that does little, the few
+/// commands that there are do not decide where thousands of slots go.
+const BASE_LOAD: f64 = 1.0;
+
+/// The load of each slot, in commands a second (a decaying average; many bytes count as more).
 #[derive(Clone, Debug)]
 pub struct Loads {
-    /// By slot number.
-    load: Vec<f64>,
-    total: f64,
+    /// By slot number; all together are 1.
+    weights: Vec<f64>,
 }
 
 impl Loads {
     /// Nothing is known: all slots weigh the same.
     pub fn unknown() -> Self {
-        Self { load: vec![0.0; usize::from(Slot::COUNT)], total: 0.0 }
+        Self { weights: vec![1.0 / f64::from(Slot::COUNT); usize::from(Slot::COUNT)] }
     }
 
     /// From what nodes report of their slots. What somebody says of a slot that is not (or no
@@ -26,27 +29,24 @@ impl Loads {
         state: &ClusterState,
         reports: impl IntoIterator<Item = (NodeId, Slot, f64)>,
     ) -> Self {
-        let mut loads = Self::unknown();
+        let slots = f64::from(Slot::COUNT);
+        let mut loads = vec![0.0; usize::from(Slot::COUNT)];
         for (node, slot, load) in reports {
             if state.slot(slot).node() != Some(node) || !load.is_finite() || load <= 0.0 {
                 continue;
             }
-            if let Some(place) = loads.load.get_mut(usize::from(slot.number())) {
+            if let Some(place) = loads.get_mut(usize::from(slot.number())) {
                 *place = load;
             }
         }
-        loads.total = loads.load.iter().sum();
-        loads
+        let total: f64 = loads.iter().sum();
+        let base = (total * BASE_PART / (1.0 - BASE_PART) / slots).max(BASE_LOAD);
+        let weight = |load: f64| (base + load) / (base * slots + total);
+        Self { weights: loads.into_iter().map(weight).collect() }
     }
 
     /// The slot's share of the whole; all slots together are 1.
     pub fn weight(&self, slot: Slot) -> f64 {
-        let even = 1.0 / f64::from(Slot::COUNT);
-        let load = self.load.get(usize::from(slot.number())).copied().unwrap_or(0.0);
-        if self.total > 0.0 {
-            BASE_PART * even + (1.0 - BASE_PART) * load / self.total
-        } else {
-            even
-        }
+        self.weights.get(usize::from(slot.number())).copied().unwrap_or(0.0)
     }
 }

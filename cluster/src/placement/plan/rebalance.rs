@@ -66,6 +66,8 @@ struct Planner<'a> {
     in_progress: usize,
     /// The slots that may be moved, by owner.
     movable: BTreeMap<NodeId, Vec<Slot>>,
+    /// How much each slot likes a target, by slot number: asked again and again for each move.
+    likings: BTreeMap<NodeId, Vec<f64>>,
     steps: Vec<MoveStep>,
 }
 
@@ -83,7 +85,8 @@ impl<'a> Planner<'a> {
         }
         let ledger = Ledger::new(state, loads, None);
         let in_progress = pairs.values().sum();
-        Self { state, limits, ledger, pairs, in_progress, movable, steps: Vec::new() }
+        let (likings, steps) = (BTreeMap::new(), Vec::new());
+        Self { state, limits, ledger, pairs, in_progress, movable, likings, steps }
     }
 
     fn full(&self) -> bool {
@@ -134,8 +137,11 @@ impl<'a> Planner<'a> {
         if !self.ledger.accounts.values().any(|account| off(account.filled())) {
             return false;
         }
+        for slots in self.movable.values_mut() {
+            slots.retain(|slot| rested(*slot));
+        }
         while !self.full() {
-            match self.best_move(&rested) {
+            match self.best_move() {
                 Some((slot, from, to)) => self.begin(slot, from, to),
                 // Nothing helps, or all pairs that would are busy.
                 None => break,
@@ -146,7 +152,7 @@ impl<'a> Planner<'a> {
     }
 
     /// From the fullest node that has something to give to the emptiest that can take it.
-    fn best_move(&self, rested: impl Fn(Slot) -> bool) -> Option<(Slot, NodeId, NodeId)> {
+    fn best_move(&mut self) -> Option<(Slot, NodeId, NodeId)> {
         let mut order: Vec<(NodeId, f64)> =
             self.ledger.accounts.iter().map(|(node, account)| (*node, account.filled())).collect();
         order.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
@@ -159,7 +165,7 @@ impl<'a> Planner<'a> {
                 if filled <= empty || !self.pair_is_free(*from, *to) {
                     continue;
                 }
-                if let Some(slot) = self.choose(*from, *to, &rested) {
+                if let Some(slot) = self.choose(*from, *to) {
                     return Some((slot, *from, *to));
                 }
             }
@@ -169,19 +175,24 @@ impl<'a> Planner<'a> {
 
     /// The heaviest slot that overshoots neither end, or else the lightest that still helps; among
     /// equals the one that likes the target best.
-    fn choose(&self, from: NodeId, to: NodeId, rested: impl Fn(Slot) -> bool) -> Option<Slot> {
+    fn choose(&mut self, from: NodeId, to: NodeId) -> Option<Slot> {
+        let ledger = &self.ledger;
+        let likings = self
+            .likings
+            .entry(to)
+            .or_insert_with(|| Slot::all().map(|slot| ledger.score(slot, to)).collect());
         let (giver, taker) = (self.ledger.accounts.get(&from)?, self.ledger.accounts.get(&to)?);
         let gap = (giver.load - giver.share).min(taker.share - taker.load);
         let mut fits: Option<(f64, f64, Slot)> = None;
         let mut helps: Option<(f64, f64, Slot)> = None;
-        for slot in self.movable.get(&from)?.iter().copied().filter(|slot| rested(*slot)) {
+        for slot in self.movable.get(&from)?.iter().copied() {
             let weight = self.ledger.loads.weight(slot);
             // Sums of the same weights in another order differ in the last places.
             let after = (taker.load + weight) / taker.share;
             if after + 1e-9 >= giver.filled() {
                 continue;
             }
-            let liking = self.ledger.score(slot, to);
+            let liking = likings.get(usize::from(slot.number())).copied().unwrap_or(0.0);
             let key = (weight, liking, slot);
             if weight <= gap + 1e-12 {
                 let heavier = |old: (f64, f64, Slot)| {

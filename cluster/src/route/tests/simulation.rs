@@ -344,8 +344,9 @@ fn run(seed: u64, mutant: Mutant) -> (Vec<String>, [u64; 2]) {
 /// How many seeds; `RIALTO_SIMULATIONS` for a longer search.
 fn seeds() -> std::ops::Range<u64> {
     let count = std::env::var("RIALTO_SIMULATIONS").ok().and_then(|n| n.parse().ok());
+    let is_full = std::env::var("RIALTO_TIER").is_ok_and(|tier| tier == "full");
     let first = test_seed() << 16;
-    first..first + count.unwrap_or(80)
+    first..first + count.unwrap_or(if is_full { 400 } else { 30 })
 }
 
 #[test]

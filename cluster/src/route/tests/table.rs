@@ -30,6 +30,8 @@ enum Do {
     Reply(u32),
     Fail(Executed, Kind),
     Hang,
+    /// Works or not; after so many seconds its link turns out to be dead.
+    Die(u64),
 }
 
 type Script = Arc<Mutex<VecDeque<Do>>>;
@@ -63,6 +65,11 @@ impl Carrier for Fake {
                 let error = Error::new(Kind::Timeout, "no answer");
                 Err(CallError { error, executed: Executed::Unknown })
             }
+            Do::Die(after_s) => {
+                sleep(Duration::from_secs(after_s)).await;
+                let error = Error::unavailable("it is silent");
+                Err(CallError { error, executed: Executed::Unknown })
+            }
         }
     }
 
@@ -84,7 +91,7 @@ impl Host for FakeHost {
         match next(&self.script) {
             Do::Reply(n) => Ok(Parcel::typed(n)),
             Do::Fail(_, kind) => Err(Error::new(kind, "no")),
-            Do::Hang => std::future::pending().await,
+            Do::Hang | Do::Die(_) => std::future::pending().await,
         }
     }
 }
@@ -197,7 +204,7 @@ async fn what_is_final_and_what_is_sent_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn trouble_ends_after_ten_seconds_and_in_the_deadline() {
+async fn trouble_ends_after_eight_seconds_and_in_the_deadline() {
     let mut node = node().await;
     let timed = async |node: &Node, number: u16, time_s: u64| {
         let began = Instant::now();
@@ -208,12 +215,12 @@ async fn trouble_ends_after_ten_seconds_and_in_the_deadline() {
     assert_eq!(timed(&node, 3, 4).await, (Kind::Unavailable, 4));
     // Given to this node, but not taken in the store; then sealed.
     node.give(3, ME);
-    assert_eq!(timed(&node, 3, 60).await, (Kind::Unavailable, 10));
+    assert_eq!(timed(&node, 3, 60).await, (Kind::Unavailable, 8));
     node.fences.seal(slot(1), Epoch(1));
-    assert_eq!(timed(&node, 1, 60).await, (Kind::Unavailable, 10));
+    assert_eq!(timed(&node, 1, 60).await, (Kind::Unavailable, 8));
     let always = |executed, kind| std::iter::repeat_n(Do::Fail(executed, kind), 1000).collect();
     *node.carrier.script.lock() = always(Executed::No, Kind::Unavailable);
-    assert_eq!(timed(&node, 2, 60).await, (Kind::Unavailable, 10));
+    assert_eq!(timed(&node, 2, 60).await, (Kind::Unavailable, 8));
     let sent = node.carrier.sent.lock().len();
     assert!((50..200).contains(&sent), "sent {sent} times");
     *node.carrier.script.lock() = always(Executed::Unknown, Kind::Unavailable);
@@ -222,6 +229,20 @@ async fn trouble_ends_after_ten_seconds_and_in_the_deadline() {
     node.carrier.script.lock().push_back(Do::Hang);
     assert_eq!(timed(&node, 2, 40).await, (Kind::Timeout, 40));
     assert_eq!(node.router.waiting.count(), 0);
+}
+
+/// A link needs three seconds to find its other end dead. They count as trouble, also in a call
+/// that has a long deadline and was being worked on before: its client is told within ten seconds.
+#[tokio::test(start_paused = true)]
+async fn the_silence_before_a_dead_link_is_trouble_already() {
+    for worked_s in [0, 30] {
+        let node = node().await;
+        let dead = std::iter::repeat_n(Do::Fail(Executed::No, Kind::Unavailable), 1000);
+        *node.carrier.script.lock() = [Do::Die(worked_s + 3)].into_iter().chain(dead).collect();
+        let began = Instant::now();
+        assert_eq!(node.ask(2, 300).await.unwrap_err().kind, Kind::Unavailable);
+        assert_eq!(began.elapsed().as_secs(), worked_s + PATIENCE.as_secs());
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -82,12 +82,16 @@ impl Acceptor {
     }
 
     async fn admit(&self, mut stream: Box<dyn Stream>, peer: SocketAddr) {
-        let admission = match self.admissions.admit(peer.ip()) {
+        let is_proxy = self.config.proxy_protocol.as_ref().is_some_and(|of| of.trusts(peer.ip()));
+        let admitted = if is_proxy {
+            self.admissions.admit_unnamed()
+        } else {
+            self.admissions.admit(peer.ip())
+        };
+        let admission = match admitted {
             Ok(admission) => admission,
             Err(reason) => {
-                metrics::counter!("rialto_listener_refused_total",
-                    "listener" => self.name.clone(), "reason" => reason.label())
-                .increment(1);
+                reason.count(&self.name);
                 // A new socket takes a line at once; if it does not, nobody waits for it.
                 let line = self.factory.refusal(reason);
                 if self.config.tls != crate::TlsMode::Implicit && !line.is_empty() {
@@ -111,6 +115,7 @@ impl Acceptor {
         let work = Work {
             listener: self.name.clone(),
             connection,
+            is_proxy,
             tls: self.config.tls,
             factory: self.factory.clone(),
             cut: self.cut.clone(),

@@ -22,12 +22,19 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    pub(crate) fn label(self) -> &'static str {
+    fn label(self) -> &'static str {
         match self {
             Self::Full => "full",
             Self::SourceFull => "source_full",
             Self::Stopping => "stopping",
         }
+    }
+
+    /// Counts a client that was turned away.
+    pub(crate) fn count(self, listener: &Arc<str>) {
+        metrics::counter!("rialto_listener_refused_total",
+            "listener" => listener.clone(), "reason" => self.label())
+        .increment(1);
     }
 }
 
@@ -62,7 +69,14 @@ impl Admissions {
 
     /// Takes a place for a client.
     pub(crate) fn admit(self: &Arc<Self>, client: IpAddr) -> Result<Admission, Refusal> {
-        let client = client.to_canonical();
+        let mut admission = self.admit_unnamed()?;
+        admission.name(client, client)?;
+        Ok(admission)
+    }
+
+    /// Takes a place for a client of which only the proxy is known yet; it counts for no source
+    /// until it has been named.
+    pub(crate) fn admit_unnamed(self: &Arc<Self>) -> Result<Admission, Refusal> {
         let full = !self.open.send_if_modified(|open| {
             let room = *open < self.connections_max;
             *open += usize::from(room);
@@ -72,28 +86,36 @@ impl Admissions {
             return Err(Refusal::Full);
         }
         // From here on dropping it gives the place back.
-        let mut admission = Admission { admissions: self.clone(), counted: None };
-        if self.loopback_exempt && client.is_loopback() {
-            return Ok(admission);
+        Ok(Admission { admissions: self.clone(), counted: None })
+    }
+
+    /// Open connections; changes can be awaited.
+    pub(crate) fn open(&self) -> watch::Receiver<usize> {
+        self.open.subscribe()
+    }
+}
+
+impl Admission {
+    /// Counts it for its source, once. `peer` is who connected: the loopback address that another
+    /// machine speaks of is not this machine.
+    pub(crate) fn name(&mut self, client: IpAddr, peer: IpAddr) -> Result<(), Refusal> {
+        let all = &self.admissions;
+        let is_here = client.to_canonical().is_loopback() && peer.to_canonical().is_loopback();
+        if self.counted.is_some() || all.loopback_exempt && is_here {
+            return Ok(());
         }
-        let keys = source_and_network(client);
-        let mut sources = self.sources.lock();
+        let keys = source_and_network(client.to_canonical());
+        let mut sources = all.sources.lock();
         let count = |key: &IpAddr| sources.get(key).copied().unwrap_or(0);
-        if count(&keys[0]) >= self.per_source_max || count(&keys[1]) >= self.per_network_max {
-            drop(sources);
+        if count(&keys[0]) >= all.per_source_max || count(&keys[1]) >= all.per_network_max {
             return Err(Refusal::SourceFull);
         }
         for key in keys {
             *sources.entry(key).or_default() += 1;
         }
         drop(sources);
-        admission.counted = Some(keys);
-        Ok(admission)
-    }
-
-    /// Open connections; changes can be awaited.
-    pub(crate) fn open(&self) -> watch::Receiver<usize> {
-        self.open.subscribe()
+        self.counted = Some(keys);
+        Ok(())
     }
 }
 

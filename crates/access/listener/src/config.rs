@@ -1,5 +1,6 @@
 //! What an operator may set for one listening socket, and why the defaults are what they are.
 
+use crate::range::IpRange;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -26,6 +27,15 @@ pub enum TlsMode {
     StartTls,
     /// Never.
     None,
+}
+
+/// Load balancers that say for whom they connect.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProxyProtocol {
+    /// Where they are. Who connects from here must begin with a PROXY header, version 1 or 2, and
+    /// is believed; who connects from elsewhere must not.
+    pub from: Vec<IpRange>,
 }
 
 /// One listening socket.
@@ -56,6 +66,9 @@ pub struct ListenerConfig {
     /// How long a client may take to read 64 KiB, in milliseconds.
     #[serde(default = "write_timeout_ms")]
     pub write_timeout_ms: u64,
+    /// Whose word is taken for who a client is; nobody's where absent.
+    #[serde(default)]
+    pub proxy_protocol: Option<ProxyProtocol>,
 }
 
 impl ListenerConfig {
@@ -71,6 +84,7 @@ impl ListenerConfig {
             loopback_exempt: true,
             handshake_timeout_ms: HANDSHAKE_TIMEOUT_MS,
             write_timeout_ms: WRITE_TIMEOUT_MS,
+            proxy_protocol: None,
         }
     }
 

@@ -4,8 +4,9 @@
 //! read through the stack of whoever polls, the input buffer is made when bytes have come and
 //! released when it is empty, and the output buffer lives from the first reply to the flush.
 
-use crate::admission::Admission;
+use crate::admission::{Admission, Refusal};
 use crate::config::{HANDSHAKE_TIMEOUT_MS, ListenerConfig, WRITE_TIMEOUT_MS};
+use crate::proxy::{self, Wrong};
 use crate::tls::{self, TlsInfo, TlsSettings};
 use base::Deadline;
 use base::env::Stream;
@@ -61,10 +62,18 @@ pub struct Connection {
     listener: Option<Place>,
 }
 
+/// Why a client behind a proxy is not served.
+pub(crate) enum Unlearned {
+    /// The proxy did not say who it is.
+    Wrong(Wrong),
+    /// It is known, and there is no room for it.
+    Refused(Refusal),
+}
+
 /// The place of an accepted connection in its listener's counts.
 struct Place {
     listener: Arc<str>,
-    _admission: Admission,
+    admission: Admission,
 }
 
 impl Connection {
@@ -121,13 +130,28 @@ impl Connection {
         connection.tls = tls;
         connection.handshake_timeout = config.handshake_timeout();
         connection.write_timeout = config.write_timeout();
-        connection.listener = Some(Place { listener, _admission: admission });
+        connection.listener = Some(Place { listener, admission });
         connection
     }
 
     /// The client's address; an IPv4 address is one, however it came.
     pub fn peer(&self) -> SocketAddr {
         SocketAddr::new(self.peer.ip().to_canonical(), self.peer.port())
+    }
+
+    /// Takes a proxy's header off the stream; from then on the client it names is the peer, and
+    /// counts as such. `taken` gets what was read, for the log.
+    pub(crate) async fn learn_client(&mut self, taken: &mut Vec<u8>) -> Result<(), Unlearned> {
+        let stream = self.stream.as_mut().ok_or(Unlearned::Wrong(Wrong::Nothing))?;
+        let named = proxy::read_header(stream, taken).await.map_err(Unlearned::Wrong)?;
+        let proxy = self.peer;
+        self.peer = named.unwrap_or(proxy);
+        match &mut self.listener {
+            Some(place) => {
+                place.admission.name(self.peer.ip(), proxy.ip()).map_err(Unlearned::Refused)
+            }
+            None => Ok(()),
+        }
     }
 
     /// Whether the stream is encrypted.
@@ -305,7 +329,15 @@ impl Connection {
         if !cut.is_cancelled() || !whole {
             return;
         }
-        if let Some(stream) = &mut self.stream {
+        let words = words.clone();
+        self.say(&words);
+    }
+
+    /// A last word, if the socket takes it at once; nobody waits for it.
+    pub(crate) fn say(&mut self, words: &[u8]) {
+        if let Some(stream) = &mut self.stream
+            && !words.is_empty()
+        {
             let saying = async {
                 stream.write_all(words).await?;
                 stream.flush().await?;

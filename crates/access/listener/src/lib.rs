@@ -11,6 +11,9 @@
 //! alone and is counted. [`Listener::drain`] stops accepting, tells the sessions through the token
 //! that each [`Connection::shutdown`] gives out, and waits for them.
 //!
+//! Behind a load balancer that is trusted ([`ProxyProtocol`]), a client counts under its own address:
+//! its session begins with the balancer's header, and everything else comes after it.
+//!
 //! [`Pace`] bounds how long a client may take for what it has begun; [`account`] answers what every
 //! protocol asks about who has signed in.
 //!
@@ -23,15 +26,18 @@ pub mod config;
 mod connection;
 mod listener;
 mod pace;
+mod proxy;
+mod range;
 mod session;
 mod tls;
 pub mod transcript;
 
 pub use admission::Refusal;
-pub use config::{ListenerConfig, TlsMode};
+pub use config::{ListenerConfig, ProxyProtocol, TlsMode};
 pub use connection::{Connection, READ_BYTES};
 pub use listener::Listener;
 pub use pace::Pace;
+pub use range::IpRange;
 pub use session::SessionFactory;
 pub use tls::{TlsInfo, TlsSettings};
 pub use tokio_util::sync::CancellationToken;

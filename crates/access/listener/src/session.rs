@@ -6,7 +6,8 @@
 
 use crate::admission::Refusal;
 use crate::config::TlsMode;
-use crate::connection::Connection;
+use crate::connection::{Connection, Unlearned};
+use crate::proxy::Wrong;
 use async_trait::async_trait;
 use base::Result;
 use base::actor::{Actor, Context, Next};
@@ -14,6 +15,9 @@ use base::telemetry::Printable;
 use bytes::Bytes;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
+
+/// How much of what came instead of a header is logged.
+const SHOWN_BYTES: usize = 32;
 
 /// Speaks one protocol with clients.
 #[async_trait]
@@ -34,6 +38,8 @@ pub trait SessionFactory: Send + Sync + 'static {
 pub(crate) struct Work {
     pub(crate) listener: Arc<str>,
     pub(crate) connection: Connection,
+    /// Whether the other side is a proxy, and begins by naming the client.
+    pub(crate) is_proxy: bool,
     pub(crate) tls: TlsMode,
     pub(crate) factory: Arc<dyn SessionFactory>,
     /// Cancelled when the session is not waited for any more.
@@ -69,6 +75,9 @@ impl Actor for Session {
 
 impl Work {
     async fn serve(mut self) {
+        if self.is_proxy && !self.learn_client().await {
+            return;
+        }
         if self.tls == TlsMode::Implicit
             && let Err(error) = self.connection.start_tls().await
         {
@@ -78,5 +87,38 @@ impl Work {
             return;
         }
         self.factory.serve(self.connection).await;
+    }
+
+    /// Hears from the proxy who is there; without that there is no session.
+    async fn learn_client(&mut self) -> bool {
+        let (proxy, shutdown) = (self.connection.peer(), self.connection.shutdown().clone());
+        let mut taken = Vec::new();
+        let learned = tokio::select! {
+            biased;
+            learned = self.connection.learn_client(&mut taken) => learned,
+            () = shutdown.cancelled() => return false,
+        };
+        match learned {
+            Ok(()) => return true,
+            Err(Unlearned::Refused(reason)) => {
+                reason.count(&self.listener);
+                let line = self.factory.refusal(reason);
+                if self.tls != TlsMode::Implicit {
+                    self.connection.say(&line);
+                }
+            }
+            Err(Unlearned::Wrong(Wrong::Nothing)) => {
+                tracing::debug!(listener = %self.listener, %proxy, "a proxy only looked by");
+            }
+            Err(Unlearned::Wrong(wrong)) => {
+                metrics::counter!("rialto_listener_proxy_errors_total",
+                    "listener" => self.listener.clone())
+                .increment(1);
+                let begin = taken.get(..SHOWN_BYTES).unwrap_or(&taken).escape_ascii();
+                tracing::warn!(listener = %self.listener, %proxy, %wrong, %begin,
+                    "a connection from a trusted proxy was closed: its PROXY header is wrong");
+            }
+        }
+        false
     }
 }

@@ -53,6 +53,11 @@ pub(crate) fn unable_to_relay() -> Reply {
     reply(550, 7, 1, "Unable to relay")
 }
 
+/// 550: no send connector covers the domain (RFC 3463 §3.5).
+pub(crate) fn no_route() -> Reply {
+    reply(550, 4, 4, "there is no route to that domain")
+}
+
 /// 550: the sender is not one of the client's own addresses (Exchange's code).
 pub(crate) fn cannot_send_as() -> Reply {
     reply(550, 7, 60, "client does not have permissions to send as this sender")

@@ -6,6 +6,7 @@
 
 pub mod clock;
 pub mod disk;
+pub mod dns;
 pub mod network;
 pub mod random;
 pub mod real;
@@ -13,7 +14,8 @@ pub mod sim;
 
 pub use clock::Clock;
 pub use disk::{Disk, DiskFile, DiskLock};
-pub use network::{Dns, Listener, Network, Stream};
+pub use dns::{Dns, DnsError, Found, MailExchanger};
+pub use network::{Listener, Network, Stream};
 pub use random::Random;
 
 use std::sync::Arc;
@@ -27,7 +29,7 @@ pub struct Env {
     pub random: Arc<dyn Random>,
     /// TCP.
     pub network: Arc<dyn Network>,
-    /// Host names.
+    /// Host names and mail exchangers.
     pub dns: Arc<dyn Dns>,
     /// Files.
     pub disk: Arc<dyn Disk>,

@@ -1,8 +1,8 @@
-//! TCP and host names.
+//! TCP.
 
 use async_trait::async_trait;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// A connection's two directions as one.
@@ -37,14 +37,4 @@ pub trait Listener: Send + Sync + 'static {
 
     /// Where it listens.
     fn local_address(&self) -> SocketAddr;
-}
-
-/// Host names. Record types beyond addresses come with remote delivery.
-#[async_trait]
-pub trait Dns: Send + Sync + 'static {
-    /// The addresses of a host.
-    ///
-    /// # Errors
-    /// [`io::ErrorKind::NotFound`] if there are none; others where nobody answered.
-    async fn addresses(&self, host: &str) -> io::Result<Vec<IpAddr>>;
 }

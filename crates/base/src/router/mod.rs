@@ -32,11 +32,13 @@ impl ServiceId {
     pub const WAKEUPS: Self = Self(3);
     /// What administrators ask of a certain node; the key is 0. Served on every node.
     pub const ADMIN: Self = Self(4);
+    /// The queues of one slot for mail to other servers; the key is the slot's number.
+    pub const RELAY: Self = Self(5);
 
     /// Whether its targets are served by the owner of their slot only. The others are served on
     /// every node, and are asked by node ([`Router::call_node`]).
     pub const fn is_owned(self) -> bool {
-        matches!(self, Self::MAILBOX | Self::QUEUE)
+        matches!(self, Self::MAILBOX | Self::QUEUE | Self::RELAY)
     }
 }
 
@@ -47,6 +49,7 @@ impl fmt::Display for ServiceId {
             Self::QUEUE => f.write_str("queue"),
             Self::WAKEUPS => f.write_str("wakeups"),
             Self::ADMIN => f.write_str("admin"),
+            Self::RELAY => f.write_str("relay"),
             Self(other) => write!(f, "service{other}"),
         }
     }

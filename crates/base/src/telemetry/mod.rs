@@ -15,8 +15,10 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// What is logged unless the operator says otherwise. `ractor` tells of every actor.
-pub const DEFAULT_FILTER: &str = "info,ractor=warn";
+/// What is logged unless the operator says otherwise. `ractor` tells of every actor; `openraft`
+/// calls every message that does not get through an error, ten times a second, and the cluster
+/// itself says what matters of it.
+pub const DEFAULT_FILTER: &str = "info,ractor=warn,openraft=off";
 
 /// The environment variable that overrides the configured filter.
 pub const FILTER_VARIABLE: &str = "RIALTO_LOG";

@@ -45,6 +45,11 @@ pub trait Control: Send + Sync + 'static {
         Slot::of_queue(queue, self.cluster_key())
     }
 
+    /// The slot of a queue for another server; `hop` is its name in bytes.
+    fn slot_of_hop(&self, hop: &[u8]) -> Slot {
+        Slot::of_hop(hop, self.cluster_key())
+    }
+
     /// Who owns a slot, as far as this node knows; `None` while nobody does.
     fn owner(&self, slot: Slot) -> Option<Ownership>;
 

@@ -5,6 +5,7 @@
 //! a change made on another node a moment ago is never denied. Every change is one transaction
 //! with its audit record.
 
+pub mod audit;
 pub mod model;
 pub mod suite;
 
@@ -181,6 +182,19 @@ pub trait DirectoryAdmin: Send + Sync + 'static {
     /// # Errors
     /// Temporary ones only.
     async fn list_groups(&self, after: Option<&str>, limit: usize) -> Result<Vec<Arc<Group>>>;
+
+    /// Writes an audit record of an administrative change that was made elsewhere, in the cluster
+    /// say: `action` is a verb (`node.drain`), neither text holds a secret.
+    ///
+    /// # Errors
+    /// Temporary ones only.
+    async fn record(
+        &self,
+        actor: &Actor,
+        action: &'static str,
+        target: &str,
+        parameters: &str,
+    ) -> Result<()>;
 
     /// The newest audit records, newest first. Older ones than [`AUDIT_KEEP_MS`] may be gone.
     ///

@@ -193,6 +193,10 @@ impl MailboxHandle {
             -> FolderInfo {
             Write::CreateFolder { parent, name, class, role } => WriteReply::Folder(info) => *info
         }
+        /// Makes a chain of folders, all or none; gives the last one.
+        create_folders(parent: FolderId, names: Vec<String>, class: FolderClass) -> FolderInfo {
+            Write::CreateFolders { parent, names, class } => WriteReply::Folder(info) => *info
+        }
         /// Renames or moves a folder.
         rename_folder(folder: FolderId, parent: FolderId, name: String) -> FolderInfo {
             Write::RenameFolder { folder, parent, name } => WriteReply::Folder(info) => *info

@@ -328,6 +328,16 @@ pub enum Write {
     /// while there is the account. Can be asked for again at any time: it goes on where it
     /// stopped, and is done at once where there is nothing.
     Purge,
+    /// Makes a chain of folders of one class, each below the one before, all or none; the answer
+    /// shows the last one.
+    CreateFolders {
+        /// Below which the first one is.
+        parent: FolderId,
+        /// Their own names; one at least.
+        names: Vec<String>,
+        /// What they hold.
+        class: FolderClass,
+    },
 }
 
 /// Source and target UIDs of a copy or move, in order of source UID (RFC 4315 COPYUID).

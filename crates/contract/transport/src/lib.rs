@@ -7,6 +7,9 @@
 //! A client's submission goes through its own mailbox instead (the mailbox contract's `Submit`),
 //! whose transaction writes the same row with [`rows::write`].
 
+pub mod connector;
+pub mod courier;
+pub mod relay;
 pub mod rows;
 pub mod suite;
 
@@ -15,6 +18,7 @@ use base::deadline::with_deadline;
 use base::{AccountId, Address, Deadline, Error, QueueId, Result, Timestamp};
 use codec_mime::ParsedMessage;
 use contract_blob::{Content, Staged};
+use relay::{Hop, QueuedHop};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -166,6 +170,15 @@ pub trait Transport: Send + Sync + 'static {
         with_deadline(deadline, self.withdraw(queue)).await
     }
 
+    /// Whether mail for an address that is not ours would find a way out: a send connector covers
+    /// it. A "no" is confirmed from the store.
+    ///
+    /// # Errors
+    /// Temporary ones only.
+    async fn can_relay(&self, _recipient: &Address) -> Result<bool> {
+        Ok(false)
+    }
+
     /// Tells the slot's owner that a submission row was committed. Never blocks; may be lost.
     fn hint(&self, hint: QueueHint);
 }
@@ -209,6 +222,8 @@ pub enum QueueCall {
         /// Whether the sender gets a bounce.
         tell_sender: bool,
     },
+    /// See [`QueueAdmin::resume`].
+    Resume(QueueId),
 }
 
 /// A message in the queue, as stored.
@@ -264,6 +279,8 @@ pub struct QueuedMessage {
     pub poison: bool,
     /// Set aside by an administrator.
     pub suspended: bool,
+    /// Where it goes next, once it waits for another server.
+    pub next_hop: Option<relay::Hop>,
 }
 
 /// Seeing and steering the queue.
@@ -289,18 +306,60 @@ pub trait QueueAdmin: Send + Sync + 'static {
     /// Tries a message again now (and lets a suspended or poison one go on).
     ///
     /// # Errors
-    /// [`base::Kind::NotFound`].
+    /// [`base::Kind::NotFound`]; [`base::Kind::Conflict`] while it is being delivered.
     async fn retry(&self, queue: QueueId) -> Result<()>;
 
     /// Holds a message back.
     ///
     /// # Errors
-    /// [`base::Kind::NotFound`].
+    /// As [`QueueAdmin::retry`].
     async fn suspend(&self, queue: QueueId) -> Result<()>;
+
+    /// Holds a message back no more; it is tried when it would have been.
+    ///
+    /// # Errors
+    /// As [`QueueAdmin::retry`].
+    async fn resume(&self, queue: QueueId) -> Result<()>;
+
+    /// One message; it may be listed no more by then.
+    ///
+    /// # Errors
+    /// [`base::Kind::NotFound`].
+    async fn show(&self, queue: QueueId) -> Result<QueuedMessage> {
+        let before = queue.0.checked_sub(1).map(QueueId);
+        let next = self.list(before, 1).await?.into_iter().next();
+        let found = next.filter(|message| message.queue == queue);
+        found.ok_or_else(|| Error::not_found(format!("The queued message {queue}")))
+    }
+
+    /// The queues for other servers, by name. It costs reading the names of all their messages: a
+    /// question for people.
+    ///
+    /// # Errors
+    /// Temporary ones only.
+    async fn hops(&self) -> Result<Vec<QueuedHop>>;
+
+    /// Tries to reach a next hop now, for all its messages.
+    ///
+    /// # Errors
+    /// [`base::Kind::NotFound`] where nothing waits for it.
+    async fn retry_hop(&self, hop: Hop) -> Result<()>;
+
+    /// Sends nothing to a next hop any more; what is being sent is.
+    ///
+    /// # Errors
+    /// As [`QueueAdmin::retry_hop`].
+    async fn suspend_hop(&self, hop: Hop) -> Result<()>;
+
+    /// Sends to a next hop again.
+    ///
+    /// # Errors
+    /// As [`QueueAdmin::retry_hop`].
+    async fn resume_hop(&self, hop: Hop) -> Result<()>;
 
     /// Takes a message out of the queue, with or without telling the sender.
     ///
     /// # Errors
-    /// [`base::Kind::NotFound`].
+    /// As [`QueueAdmin::retry`].
     async fn remove(&self, queue: QueueId, tell_sender: bool) -> Result<()>;
 }

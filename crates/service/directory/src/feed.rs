@@ -229,6 +229,31 @@ mod tests {
         });
     }
 
+    /// A watch may fire though nothing has changed: that costs a look, and what is known stays.
+    #[test]
+    fn wake_ups_for_nothing_cost_a_look() {
+        Universe::run(4, async |env| {
+            let store = Arc::new(MemoryStore::new(env.clock.clone(), &*env.random));
+            let a = DirectoryService::start(config(), store.clone(), env.clone());
+            let b = DirectoryService::start(config(), store.clone(), env.clone());
+            let account = alice(&a).await;
+            assert!(is_there(&b.shared, &account).await);
+            env.clock.sleep(Duration::from_secs(1)).await;
+            let begun = store.stats().begun;
+            for _ in 0..50 {
+                store.fire_watches();
+                env.clock.sleep(Duration::from_millis(10)).await;
+                assert!(is_there(&b.shared, &account).await);
+            }
+            let looks = store.stats().begun - begun;
+            assert!((50..=200).contains(&looks), "{looks} looks of two nodes");
+            // The next news is heard as ever.
+            disable(&a, &account).await;
+            env.clock.sleep(Duration::from_millis(100)).await;
+            assert!(!is_there(&b.shared, &account).await);
+        });
+    }
+
     #[test]
     fn lost_wake_ups_cost_no_more_than_the_poll() {
         Universe::run(3, async |env| {

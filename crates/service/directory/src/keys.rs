@@ -24,6 +24,9 @@ pub(crate) const DEFAULT_DOMAIN: &[u8] = b"C/D";
 pub(crate) const HEAD: &[u8] = b"C/c";
 pub(crate) const TRIMMED: &[u8] = b"C/b";
 pub(crate) const NEXT_ID: &[u8] = b"C/i";
+const ACCOUNT: &[u8] = b"C/a";
+const PASSWORD: &[u8] = b"C/w";
+const GROUP: &[u8] = b"C/g";
 const NAME: &[u8] = b"C/n";
 const DOMAIN: &[u8] = b"C/d";
 const MEMBER: &[u8] = b"C/m";
@@ -36,11 +39,23 @@ const FEED: &[u8] = b"C/f";
 const AUDIT: &[u8] = b"C/u";
 
 pub(crate) fn account(id: AccountId) -> Bytes {
-    KeyBuilder::new(b"C/a").u64(id.0).build()
+    KeyBuilder::new(ACCOUNT).u64(id.0).build()
+}
+
+pub(crate) fn accounts() -> KeyRange {
+    KeyRange::prefix(ACCOUNT)
 }
 
 pub(crate) fn password(id: AccountId) -> Bytes {
-    KeyBuilder::new(b"C/w").u64(id.0).build()
+    KeyBuilder::new(PASSWORD).u64(id.0).build()
+}
+
+pub(crate) fn passwords() -> KeyRange {
+    KeyRange::prefix(PASSWORD)
+}
+
+pub(crate) fn password_id(key: &[u8]) -> Option<AccountId> {
+    Some(AccountId(u64::from_be_bytes(key.strip_prefix(PASSWORD)?.try_into().ok()?)))
 }
 
 pub(crate) fn removed(id: AccountId) -> Bytes {
@@ -88,7 +103,15 @@ pub(crate) fn domains() -> KeyRange {
 }
 
 pub(crate) fn group(id: GroupId) -> Bytes {
-    KeyBuilder::new(b"C/g").u64(id.0).build()
+    KeyBuilder::new(GROUP).u64(id.0).build()
+}
+
+pub(crate) fn groups() -> KeyRange {
+    KeyRange::prefix(GROUP)
+}
+
+pub(crate) fn group_id(key: &[u8]) -> Option<GroupId> {
+    Some(GroupId(u64::from_be_bytes(key.strip_prefix(GROUP)?.try_into().ok()?)))
 }
 
 pub(crate) fn group_order(name: &Name) -> Bytes {
@@ -105,6 +128,10 @@ pub(crate) fn member(id: GroupId, name: &Name) -> Bytes {
         .text(name.domain.as_bytes())
         .raw(name.local.as_bytes())
         .build()
+}
+
+pub(crate) fn all_members() -> KeyRange {
+    KeyRange::prefix(MEMBER)
 }
 
 pub(crate) fn members(id: GroupId) -> KeyRange {

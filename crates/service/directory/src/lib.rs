@@ -7,6 +7,7 @@
 //! trim      feed entries and audit records that have had their time go
 //! purge     mailboxes of accounts removed long ago are purged
 //! feed      one watch per node on the feed's head; what it names leaves the caches
+//! verify    reads every row and looks whether all of them fit together
 //! watch     and wakes the sessions that wait for news of an account
 //! resolve   exact name → account or group; positives from the cache, negatives from the store
 //! login/*   verified-password cache → throttle → argon2id on its own threads
@@ -42,9 +43,11 @@ mod service;
 mod telemetry;
 mod trim;
 mod validate;
+mod verify;
 mod watch;
 
 pub use bootstrap::Bootstrap;
 pub use config::{DirectoryConfig, HashParameters};
 pub use login::throttle::{Policy, ThrottleConfig};
 pub use service::DirectoryService;
+pub use verify::{Report, verify};

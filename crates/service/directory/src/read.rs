@@ -84,6 +84,11 @@ impl<'a> Reader<'a> {
         Self { tx, isolation: Isolation::Serializable }
     }
 
+    /// How it reads.
+    pub(crate) fn isolation(&self) -> Isolation {
+        self.isolation
+    }
+
     pub(crate) async fn row<R: Row>(&self, key: &[u8]) -> ReadResult<Option<R>> {
         match self.tx.get(key, self.isolation).await? {
             Some(bytes) => Ok(Some(R::from_bytes(key, &bytes)?)),

@@ -1,7 +1,7 @@
 //! The service: what its parts share, its background tasks, and the two contracts it keeps.
 
 use crate::cache::Cache;
-use crate::change::{account_create, account_remove, account_update, domain, group};
+use crate::change::{account_create, account_remove, account_update, domain, group, record};
 use crate::config::DirectoryConfig;
 use crate::login::Login;
 use crate::{account, expand, feed, list, login, resolve, trim};
@@ -172,6 +172,16 @@ impl DirectoryAdmin for DirectoryService {
 
     async fn list_groups(&self, after: Option<&str>, limit: usize) -> Result<Vec<Arc<Group>>> {
         list::groups(&self.shared, after, limit).await
+    }
+
+    async fn record(
+        &self,
+        actor: &Actor,
+        action: &'static str,
+        target: &str,
+        parameters: &str,
+    ) -> Result<()> {
+        record::record(&self.shared, actor, action, (target, parameters)).await
     }
 
     async fn audit(&self, limit: usize) -> Result<Vec<AuditRecord>> {

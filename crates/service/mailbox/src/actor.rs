@@ -20,17 +20,20 @@ use contract_mailbox::{Principal, Read, ReadReply, Write, WriteReply};
 use contract_store::{StoreResult, Transaction};
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// What a mailbox actor is sent.
 pub(crate) enum Message {
-    /// A question.
-    Read { who: Principal, request: Read, reply: Reply<ReadReply> },
+    /// A question, with its number in the order of arrival.
+    Read { who: Principal, request: Read, arrival: u64, reply: Reply<ReadReply> },
     /// A change.
     Write { who: Principal, command: CommandId, request: Write, reply: Reply<WriteReply> },
     /// Housekeeping is due.
     Sweep,
     /// What is under way goes on; from the actor to itself.
     Continue,
+    /// There is a job that was left behind, see `resume`: to be active is enough.
+    Resume,
 }
 
 /// What a mailbox actor is started with.
@@ -46,6 +49,9 @@ pub(crate) struct MailboxActor {
     pub(crate) keys: Keys,
     pub(crate) fence: Fence,
     pub(crate) cache: Cache,
+    /// Questions with lower numbers had arrived when the last check that this node owns the slot
+    /// began: it was made for them, too.
+    confirmed: u64,
     /// What is not known, see [`Doubt`].
     pub(crate) doubt: Doubt,
     /// The command over many messages that is under way.
@@ -56,6 +62,8 @@ pub(crate) struct MailboxActor {
     pub(crate) gathered: VecDeque<Gathered>,
     /// Whether [`Message::Continue`] is on its way.
     pub(crate) queued: bool,
+    /// Whether the job waits for room on the disk.
+    pub(crate) paused: bool,
     /// How many messages were handled while it could not be sent.
     pub(crate) skipped: u32,
     /// Where housekeeping goes on.
@@ -98,11 +106,13 @@ impl Actor for MailboxActor {
             keys,
             fence,
             cache,
+            confirmed: 0,
             doubt: Doubt { job: true, ..Doubt::default() },
             job: None,
             waiting: VecDeque::new(),
             gathered: VecDeque::new(),
             queued: false,
+            paused: false,
             skipped: 0,
             sweep_from: sweep::Place::default(),
             sweep_after: Timestamp::default(),
@@ -127,7 +137,9 @@ impl Actor for MailboxActor {
             // has been told that it failed.
             Message::Read { reply, .. } if reply.is_abandoned() => false,
             Message::Write { reply, .. } if reply.is_abandoned() => false,
-            Message::Read { who, request, reply } => self.on_read(who, request, reply).await,
+            Message::Read { who, request, arrival, reply } => {
+                self.on_read(who, request, arrival, reply).await
+            }
             Message::Write {
                 who: Principal::Transport,
                 request: Write::Deliver(delivery),
@@ -143,6 +155,7 @@ impl Actor for MailboxActor {
                 self.queued = false;
                 self.go_on().await
             }
+            Message::Resume => false,
         };
         let fenced = fenced || self.keep_going().await;
         Ok(if fenced { Next::Stop } else { Next::Continue })
@@ -174,8 +187,14 @@ impl MailboxActor {
         is_fenced(&result)
     }
 
-    async fn on_read(&mut self, who: Principal, request: Read, reply: Reply<ReadReply>) -> bool {
-        let reader = match self.prepare_read(who, &request).await {
+    async fn on_read(
+        &mut self,
+        who: Principal,
+        request: Read,
+        arrival: u64,
+        reply: Reply<ReadReply>,
+    ) -> bool {
+        let reader = match self.prepare_read(who, &request, arrival).await {
             Ok(reader) => reader,
             Err(error) => {
                 let fenced = error.kind == Kind::Fenced;
@@ -215,7 +234,12 @@ impl MailboxActor {
         false
     }
 
-    async fn prepare_read(&mut self, who: Principal, request: &Read) -> Result<Reader> {
+    async fn prepare_read(
+        &mut self,
+        who: Principal,
+        request: &Read,
+        arrival: u64,
+    ) -> Result<Reader> {
         let owner = self.context.directory.account(self.account).await?;
         authorise::open(&owner, who)?;
         if let Err(error) = self.settle().await {
@@ -224,7 +248,14 @@ impl MailboxActor {
                 return Err(error);
             }
         }
-        self.context.control.confirm_reads(&self.fence).await?;
+        if arrival >= self.confirmed {
+            let arrived = self.context.arrivals.load(Ordering::SeqCst);
+            let confirmed = self.context.control.confirm_reads(&self.fence).await;
+            #[cfg(feature = "mutants")]
+            let confirmed = self.context.config.overlook(confirmed);
+            confirmed?;
+            self.confirmed = arrived;
+        }
         let reader = Reader::new(self, &owner, who);
         reader.may(request)?;
         Ok(reader)

@@ -106,7 +106,9 @@ pub(crate) fn of_write(request: &Write) -> Need {
     let one = |folder: &FolderId, rights| Need::In(vec![(*folder, rights)]);
     match request {
         // Only the owner gives folders their parts.
-        Write::CreateFolder { parent, role: None, .. } => one(parent, P::CREATE_SUBFOLDER),
+        Write::CreateFolder { parent, role: None, .. } | Write::CreateFolders { parent, .. } => {
+            one(parent, P::CREATE_SUBFOLDER)
+        }
         Write::RenameFolder { folder, parent, .. } => {
             Need::In(vec![(*folder, P::OWNER), (*parent, P::CREATE_SUBFOLDER)])
         }
@@ -278,6 +280,8 @@ mod tests {
         let create =
             |role| Write::CreateFolder { parent: A, name: name(), class: FolderClass::Mail, role };
         check(create(None), P::CREATE_SUBFOLDER, 0);
+        let (names, class) = (vec![name(), name()], FolderClass::Mail);
+        check(Write::CreateFolders { parent: A, names, class }, P::CREATE_SUBFOLDER, 0);
         let rename = Write::RenameFolder { folder: A, parent: B, name: name() };
         check(rename, P::OWNER, P::CREATE_SUBFOLDER);
         check(Write::DeleteFolder(A), P::OWNER, 0);

@@ -9,6 +9,11 @@
 //! A step of a job may be refused for good: the quota was lowered, a row is damaged. Then the job
 //! ends: what a COPY has put is taken back, or, where even that is refused, shown as it is. So a
 //! job can never keep a mailbox from being activated, but as long as the store is away.
+//!
+//! A step for which the disk has no room is no step: nothing of it is written. Whoever waits for the
+//! job is to be told that it failed, so from then on it is taken back, again and again until there
+//! is room for that, and only then is it answered: nobody hears "no" of what is done later. A job
+//! for which nobody waits tries to go on instead.
 
 use crate::actor::MailboxActor;
 use crate::attempt::{Busy, Outcome, WriteBody};
@@ -56,6 +61,8 @@ pub(crate) enum Driven {
     Refused(Error),
     /// It goes on from here; it is being taken back if there is an error.
     Goes(Progress, Option<Error>),
+    /// The store has no room for its next step.
+    Stuck(Error),
     /// It has not begun and must wait.
     MustWait,
     /// Nothing was done: the cache does not know what is stored, or the fence has been renewed.
@@ -94,7 +101,7 @@ impl MailboxActor {
             };
             match self.step(task, &Progress::default(), busy).await? {
                 Driven::Done(reply) => return Ok(Written::Done(reply)),
-                Driven::Refused(error) => return Err(error),
+                Driven::Refused(error) | Driven::Stuck(error) => return Err(error),
                 Driven::Goes(progress, _) => return Ok(Written::Begun(progress)),
                 Driven::MustWait => return Ok(Written::MustWait),
                 Driven::CacheIsOld => self.doubt.stale = true,
@@ -203,6 +210,9 @@ impl MailboxActor {
         let error = self.doubt(given_up);
         if error.kind == Kind::Fenced {
             return Ok(Driven::CacheIsOld);
+        }
+        if error.kind == Kind::OutOfSpace && progress.steps > 0 {
+            return Ok(Driven::Stuck(error));
         }
         if is_passing(&error) {
             return Err(error);

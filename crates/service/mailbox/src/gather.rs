@@ -214,6 +214,8 @@ impl Together<'_> {
             tx.get(&summary_key, Isolation::Serializable),
             try_join_all(self.deliveries().map(|delivery| self.look(tx, delivery))),
         );
+        #[cfg(feature = "mutants")]
+        let fence = mailbox.context.config.overlook(fence);
         fence?;
         let found = found?;
         if summary?.as_ref() != Some(&mailbox.cache.summary_row) {
@@ -252,7 +254,10 @@ impl Together<'_> {
             deliver::is_wanted(tx, delivery),
         )?;
         #[cfg(feature = "mutants")]
-        let before = before && !self.mailbox.context.config.without_dedupe;
+        let before = {
+            let config = &self.mailbox.context.config;
+            before && !config.without_dedupe && !config.blind_retry
+        };
         Ok(Found { before, wanted })
     }
 }

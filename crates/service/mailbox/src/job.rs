@@ -9,10 +9,11 @@ use crate::actor::{MailboxActor, Message};
 use crate::attempt::Busy;
 use crate::drive::{Driven, RELOADS_MAX, Task, Written};
 use crate::sweep;
-use crate::write::bulk::{Job, Progress};
+use crate::write::bulk::{Ending, Job, Progress};
 use base::actor::Reply;
 use base::{CommandId, Error, FolderId, Kind, Result};
 use contract_mailbox::{Principal, Write, WriteReply};
+use std::time::Duration;
 
 /// How many commands wait for a job to end, at most: as many as wait in the inbox.
 const WAITING_MAX: usize = 64;
@@ -25,6 +26,9 @@ const SKIPPED_MAX: u32 = 8;
 
 /// The same for deliveries that wait, without a job.
 const SKIPPED_DELIVERIES_MAX: u32 = 32;
+
+/// How long a job waits for room on the disk before it tries again.
+const STUCK_PAUSE: Duration = Duration::from_secs(1);
 
 /// A change that somebody has asked for.
 pub(crate) struct Call {
@@ -71,6 +75,28 @@ impl Running {
             self.replies.push(reply);
         } else {
             reply.send(Err(overloaded("the command was sent too often")));
+        }
+    }
+
+    /// Goes on from where the store says that it is. What was to be taken back still is.
+    fn goes(&mut self, progress: Progress, refusal: Option<Error>) {
+        self.job.progress = progress;
+        self.refusal = self.refusal.take().or(refusal);
+        self.take_back();
+    }
+
+    /// There is no room for its next step: if anybody waits, it is taken back.
+    fn stuck(&mut self, error: &Error) {
+        self.replies.retain(|reply| !reply.is_abandoned());
+        if !self.replies.is_empty() {
+            self.refusal.get_or_insert_with(|| error.clone());
+            self.take_back();
+        }
+    }
+
+    fn take_back(&mut self) {
+        if self.refusal.is_some() && self.job.progress.ending == Ending::Forward {
+            self.job.progress.ending = Ending::Undo;
         }
     }
 
@@ -142,6 +168,10 @@ impl MailboxActor {
         if self.queued || (!has_job && self.gathered.is_empty()) {
             return false;
         }
+        if std::mem::take(&mut self.paused) {
+            self.go_on_later();
+            return false;
+        }
         let skipped_max = match self.inbox.try_cast(Message::Continue) {
             Ok(()) => {
                 self.queued = true;
@@ -155,6 +185,22 @@ impl MailboxActor {
         };
         self.skipped += 1;
         self.skipped >= skipped_max && self.go_on().await
+    }
+
+    /// Sends [`Message::Continue`] after a while.
+    fn go_on_later(&mut self) {
+        self.queued = true;
+        let (inbox, clock) = (self.inbox.clone(), self.context.env.clock.clone());
+        tokio::spawn(async move {
+            loop {
+                clock.sleep(STUCK_PAUSE).await;
+                match inbox.try_cast(Message::Continue) {
+                    Err(error) if error.kind == Kind::Overloaded => {}
+                    // It is on its way, or the actor takes nothing any more.
+                    Ok(()) | Err(_) => return,
+                }
+            }
+        });
     }
 
     /// Makes the deliveries that wait, then the next step of the job, or the next command that
@@ -214,8 +260,17 @@ impl MailboxActor {
                     return Ok(Some(Err(running.refusal.take().unwrap_or(error))));
                 }
                 Driven::Goes(progress, refusal) => {
-                    running.job.progress = progress;
-                    running.refusal = running.refusal.take().or(refusal);
+                    running.goes(progress, refusal);
+                    return Ok(None);
+                }
+                Driven::Stuck(error) => {
+                    tracing::warn!(mailbox = %self.account, %error, "a job waits for room");
+                    running.stuck(&error);
+                    // What has not begun cannot now, either.
+                    for call in self.waiting.drain(..) {
+                        call.reply.send(Err(error.clone()));
+                    }
+                    self.paused = true;
                     return Ok(None);
                 }
                 Driven::CacheIsOld => self.doubt.stale = true,

@@ -22,6 +22,7 @@ mod job;
 mod message;
 mod purge;
 mod read;
+mod resume;
 mod retry;
 mod rows;
 mod search;
@@ -31,6 +32,7 @@ mod sweep;
 mod unit;
 mod verify;
 mod wakeups;
+mod warning;
 mod write;
 
 pub use context::Config;

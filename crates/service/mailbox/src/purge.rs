@@ -93,6 +93,7 @@ impl Chunk<'_> {
         }
         if !any {
             tx.clear_range(&self.keys.everything());
+            tx.clear(&self.keys.job_mark());
         }
         Ok(any)
     }

@@ -3,6 +3,7 @@
 use crate::actor::{Args, MailboxActor, Message};
 use crate::context::{Config, Context};
 use crate::purge;
+use crate::resume::{self, Resume};
 use crate::wakeups::{WakeupHost, Wakeups};
 use async_trait::async_trait;
 use base::actor::{Population, PopulationOptions};
@@ -18,6 +19,7 @@ use contract_store::Store;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 
@@ -33,6 +35,9 @@ const LOST_TIME: Duration = Duration::from_secs(60);
 
 /// The most messages in a mailbox actor's inbox.
 const INBOX_CAPACITY: usize = 64;
+
+/// How many damaged messages are remembered as logged.
+const DAMAGED_MAX: usize = 10_000;
 
 /// What the service stands on.
 pub struct Parts {
@@ -88,6 +93,8 @@ pub fn start(config: Config, parts: Parts, local: &LocalRouter) -> Arc<MailboxSe
         router,
         wakeups,
         metas: crate::read::Metas::default(),
+        arrivals: AtomicU64::new(0),
+        damaged: base::Recent::new(DAMAGED_MAX),
         reads,
         searches,
         suspects: parking_lot::Mutex::default(),
@@ -102,7 +109,8 @@ pub fn start(config: Config, parts: Parts, local: &LocalRouter) -> Arc<MailboxSe
         move |account: &AccountId| Args { context: context.clone(), account: *account }
     };
     let population = Population::new(options, args);
-    let host = MailboxHost { context: context.clone(), population: population.clone() };
+    let resume = resume::start(context.clone(), population.clone());
+    let host = MailboxHost { context: context.clone(), population: population.clone(), resume };
     local.register(ServiceId::MAILBOX, Arc::new(host));
     Arc::new(MailboxService { context, population })
 }
@@ -177,6 +185,8 @@ impl Mailboxes for MailboxService {
 struct MailboxHost {
     context: Arc<Context>,
     population: Population<AccountId, MailboxActor>,
+    /// Looks for jobs that were left behind.
+    resume: Resume,
 }
 
 #[async_trait]
@@ -187,7 +197,8 @@ impl Host for MailboxHost {
             .map_err(|_| Error::internal(format!("{target} is no mailbox")))?;
         let answer = match request.open()? {
             Request::Read { who, request } => {
-                let message = |reply| Message::Read { who, request, reply };
+                let arrival = self.context.arrivals.fetch_add(1, Ordering::SeqCst);
+                let message = |reply| Message::Read { who, request, arrival, reply };
                 Answer::Read(self.population.call(&account, message, deadline).await?)
             }
             // The account is gone, and with it what an actor is started from.
@@ -201,6 +212,11 @@ impl Host for MailboxHost {
             }
         };
         Ok(Parcel::typed(answer))
+    }
+
+    /// Jobs that were left behind go on, whether or not anybody asks for their mailboxes.
+    fn gained(&self, _slots: &[Slot]) {
+        self.resume.look();
     }
 
     /// Whatever they would still do is refused by the store; they only take room.

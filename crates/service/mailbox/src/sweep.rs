@@ -1,6 +1,6 @@
 //! Housekeeping of one mailbox, once a day while it is in use: results and dedupe rows that have
 //! had their time, removed items that can no longer be recovered, and what nobody needs to know
-//! any more of what has gone.
+//! any more of what has gone. At its end the owner of a mailbox that is nearly full is told.
 
 use crate::actor::MailboxActor;
 use crate::associated;
@@ -10,6 +10,7 @@ use crate::retry;
 use crate::rows;
 use crate::rows::ResultRow;
 use crate::unit::Unit;
+use crate::warning;
 use crate::write::deliver::DEDUPE_MS;
 use base::{FolderId, Kind, Result, SessionId, Timestamp, Uid};
 use bytes::Bytes;
@@ -70,7 +71,8 @@ pub(crate) async fn run(mailbox: &mut MailboxActor) -> Result<bool> {
         mailbox.doubt.stale = true;
         return Ok(is_due(mailbox));
     };
-    draft.apply(&mut mailbox.cache);
+    let change = draft.apply(&mut mailbox.cache);
+    mailbox.context.wakeups.publish(mailbox.account, change);
     let more = next.is_some();
     mailbox.sweep_from = next.unwrap_or_default();
     Ok(more)
@@ -135,6 +137,7 @@ impl Sweep<'_> {
         }
         let from = SessionId(u128::from(mailbox.context.env.random.u64()) << 64);
         forget_results(&unit, from, now.plus_ms(-RESULTS_MS)).await?;
+        warning::run(&mut unit).await?;
         unit.summary().swept = now;
         Ok(Some((unit.flush()?, None)))
     }

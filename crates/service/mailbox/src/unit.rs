@@ -42,6 +42,8 @@ pub(crate) struct Unit<'a> {
     pub(crate) quota: Quota,
     /// How many messages one transaction of a bulk command changes at most.
     pub(crate) chunk: usize,
+    /// How many folders the mailbox has at most.
+    pub(crate) folders_max: usize,
     /// Whether nothing may be purged.
     pub(crate) on_hold: bool,
     /// What the principal is to this mailbox.
@@ -86,6 +88,7 @@ impl<'a> Unit<'a> {
             owner,
             quota: owner.quota,
             chunk: context.config.chunk_messages.max(1),
+            folders_max: context.config.folders_max,
             on_hold: owner.litigation_hold,
             standing: Standing::of(owner, principal),
             reserved: None,

@@ -48,6 +48,50 @@ pub(crate) fn slots() -> Vec<Slot> {
     Slot::all().take(usize::from(SLOTS)).collect()
 }
 
+/// How often slots move, and how much work is done in between.
+#[derive(Clone, Copy)]
+pub(crate) struct Pace {
+    pub(crate) steps: u32,
+    /// Other tasks get up to so many turns before each step …
+    pub(crate) turns_max: u64,
+    /// … and up to so much time, in milliseconds.
+    pub(crate) pause_ms_max: u64,
+}
+
+/// Moves slots between three nodes at random: one after the other and in good order, all at once,
+/// some of them, and from a node that is cut off, whose next life `restart` begins.
+pub(crate) async fn mover<F: Future<Output = ()>>(
+    placement: &Placement,
+    pace: Pace,
+    restart: impl Fn(u64) -> F,
+) {
+    let random = placement.env.random.clone();
+    for _ in 0..pace.steps {
+        for _ in 0..random.below(pace.turns_max) {
+            tokio::task::yield_now().await;
+        }
+        tokio::time::sleep(Duration::from_millis(random.below(pace.pause_ms_max))).await;
+        let (to, other) = (1 + random.below(3), 2 + random.below(2));
+        match random.below(4) {
+            0 => {
+                let slot = slots()[random.below(u64::from(SLOTS)) as usize];
+                placement.hand_over(slot, to).await;
+            }
+            1 => placement.give(&slots(), to).await,
+            2 => {
+                let some: Vec<_> = slots().into_iter().filter(|_| random.below(2) == 0).collect();
+                placement.give(&some, to).await;
+            }
+            _ => {
+                placement.cut(other);
+                let orphans = placement.slots_of(other);
+                placement.give(&orphans, 5 - other).await;
+                restart(other).await;
+            }
+        }
+    }
+}
+
 fn fenced(detail: String) -> Error {
     Error::new(Kind::Fenced, "This mailbox is served elsewhere").detail(detail)
 }
@@ -290,6 +334,10 @@ impl Control for TestControl {
 
     fn slot_of_queue(&self, queue: QueueId) -> Slot {
         few(Slot::of_queue(queue, &self.placement.key))
+    }
+
+    fn slot_of_hop(&self, hop: &[u8]) -> Slot {
+        few(Slot::of_hop(hop, &self.placement.key))
     }
 
     fn owner(&self, slot: Slot) -> Option<Ownership> {

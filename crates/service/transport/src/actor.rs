@@ -8,7 +8,7 @@ use crate::context::{Claim, Context};
 use crate::messages::{Fresh, Messages};
 use crate::round::{Left, Work};
 use crate::state::State;
-use crate::{admin, settle};
+use crate::{admin, settle, settle::Written};
 use base::actor::{Actor, Context as ActorContext, Inbox, Next, Reply};
 use base::{Deadline, Error, Kind, QueueId, Result, Slot};
 use contract_control::Fence;
@@ -120,6 +120,7 @@ impl QueueActor {
             QueueCall::Remove { queue, tell_sender } => {
                 admin::remove(self, queue, tell_sender).await
             }
+            QueueCall::Resume(queue) => admin::resume(self, queue).await,
         }
     }
 
@@ -228,7 +229,8 @@ impl QueueActor {
         state.head.crashes += 1;
         let poison = state.is_poison();
         tracing::error!(%queue, crashes = state.head.crashes, poison, "a message crashed its round");
-        let settled = settle::write_down(context, slot, fence, &entry, state, Vec::new()).await?;
+        let settled =
+            settle::write_down(context, slot, fence, &entry, Written::state(state)).await?;
         self.settled(queue, settled);
         Ok(())
     }

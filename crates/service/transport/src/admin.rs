@@ -3,7 +3,7 @@
 use crate::actor::{QueueActor, load};
 use crate::bounce;
 use crate::context::Claim;
-use crate::settle::{self, Settled};
+use crate::settle::{self, Settled, Written};
 use crate::state::State;
 use crate::targets::Failure;
 use base::{Error, Kind, QueueId, Result, Timestamp};
@@ -29,6 +29,11 @@ pub(crate) async fn suspend(actor: &mut QueueActor, queue: QueueId) -> Result<()
     change(actor, queue, |state| state.head.suspended = true).await
 }
 
+/// Holds a message back no more.
+pub(crate) async fn resume(actor: &mut QueueActor, queue: QueueId) -> Result<()> {
+    change(actor, queue, |state| state.head.suspended = false).await
+}
+
 /// Takes a message out; who has it already keeps it.
 pub(crate) async fn remove(
     actor: &mut QueueActor,
@@ -43,8 +48,9 @@ pub(crate) async fn remove(
     }
     state.head.resolved();
     state.waiting.clear();
+    let what = Written { reports, ..Written::state(state) };
     let (context, slot, fence) = (&actor.context, actor.slot, &actor.fence);
-    let settled = settle::write_down(context, slot, fence, &entry, state, reports).await?;
+    let settled = settle::write_down(context, slot, fence, &entry, what).await?;
     take_over(actor, queue, settled)
 }
 
@@ -56,7 +62,8 @@ async fn change(
     let (entry, mut state, _claim) = idle(actor, queue).await?;
     change(&mut state);
     let (context, slot, fence) = (&actor.context, actor.slot, &actor.fence);
-    let settled = settle::write_down(context, slot, fence, &entry, state, Vec::new()).await?;
+    let what = Written::state(state);
+    let settled = settle::write_down(context, slot, fence, &entry, what).await?;
     take_over(actor, queue, settled)
 }
 
@@ -87,12 +94,7 @@ async fn idle(actor: &QueueActor, queue: QueueId) -> Result<(QueueEntry, State, 
 
 /// The recipients that have not got it.
 pub(crate) fn undelivered(entry: &QueueEntry, state: &State) -> Vec<Failure> {
-    let failure = |address, recipient| Failure {
-        address,
-        recipient,
-        status: "5.3.0",
-        text: "An administrator removed the message from the queue".into(),
-    };
+    let failure = Failure::removed;
     let first = state.head.cursor.map(|cursor| cursor.recipient);
     let unresolved = entry.envelope.recipients.iter().enumerate().skip(first.unwrap_or(usize::MAX));
     let unresolved = unresolved.map(|(place, recipient)| failure(recipient.address.clone(), place));
@@ -134,5 +136,6 @@ pub(crate) fn describe(entry: &QueueEntry, state: &State) -> QueuedMessage {
         accepted: entry.accepted,
         poison: state.is_poison(),
         suspended: state.head.suspended,
+        next_hop: None,
     }
 }

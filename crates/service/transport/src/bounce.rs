@@ -1,4 +1,5 @@
-//! Telling the sender: non-delivery and delay reports (RFC 3464), as new messages of our own.
+//! Telling the sender: reports of failures, delays, and of mail that was passed on to a server that
+//! reports nothing (RFC 3464), as new messages of our own.
 //!
 //! A report goes out under the null sender, so that nothing ever answers a report. A message that
 //! itself came from the null sender is not reported at all.
@@ -12,6 +13,7 @@ use codec_mime::SentAt;
 use codec_mime::build::{Mailbox, message_id};
 use codec_mime::report::{Action, Outcome, Report, Returned};
 use contract_blob::Content;
+use contract_transport::courier::Answer;
 use contract_transport::{Envelope, QueueEntry, Recipient, Source, Submission};
 use std::sync::Arc;
 
@@ -41,8 +43,10 @@ pub(crate) async fn failed(
             address: failure.address.to_string(),
             original: original(entry, failure.recipient),
             action: Action::Failed,
-            status: failure.status,
-            text: &failure.text,
+            status: &failure.status,
+            text: one_line(&failure.text),
+            remote: failure.remote.as_ref(),
+            retry_until: None,
         })
         .collect();
     let intro = "Your message could not be delivered to the following recipients:";
@@ -70,7 +74,9 @@ pub(crate) async fn delayed(
             original: original(entry, waiting.recipient),
             action: Action::Delayed,
             status: "4.4.7",
-            text: &waiting.last_error,
+            text: one_line(&waiting.last_error),
+            remote: None,
+            retry_until: Some(entry.accepted.plus_ms(context.config.expiry_ms)),
         })
         .collect();
     let intro = "Your message has not been delivered to the following recipients yet. \
@@ -78,13 +84,64 @@ pub(crate) async fn delayed(
     report(context, entry, "Delayed", intro, &told).await
 }
 
+/// A recipient whose server has the message now, and will not report on it.
+#[derive(Debug)]
+pub(crate) struct Relayed {
+    pub(crate) address: Address,
+    /// Through which recipient of the envelope.
+    pub(crate) recipient: usize,
+    /// What the server said.
+    pub(crate) answer: Answer,
+}
+
+/// The report of what was passed on; `None` if there is nothing to tell. Only those belong here
+/// whose sender has asked for it.
+///
+/// # Errors
+/// The blob store's.
+pub(crate) async fn relayed(
+    context: &Context,
+    entry: &QueueEntry,
+    relayed: &[Relayed],
+) -> Result<Option<Submission>> {
+    if entry.envelope.sender.is_none() {
+        return Ok(None);
+    }
+    let told: Vec<Told> = relayed
+        .iter()
+        .map(|one| Told {
+            address: one.address.to_string(),
+            original: original(entry, one.recipient),
+            action: Action::Relayed,
+            status: "2.0.0",
+            text: "passed on to a server that does not confirm delivery".to_owned(),
+            remote: Some(&one.answer),
+            retry_until: None,
+        })
+        .collect();
+    let intro = "Your message has been sent on for the following recipients. \
+                 There will be no further report:";
+    report(context, entry, "Relayed", intro, &told).await
+}
+
 /// What the sender is told of one recipient.
 struct Told<'a> {
     address: String,
     original: Option<String>,
     action: Action,
-    status: &'static str,
-    text: &'a str,
+    status: &'a str,
+    text: String,
+    /// What another server said.
+    remote: Option<&'a Answer>,
+    /// When trying ends.
+    retry_until: Option<Timestamp>,
+}
+
+/// Text from elsewhere as one line.
+pub(crate) fn one_line(text: &str) -> String {
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control());
+    let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
+    words.join(" ")
 }
 
 /// The recipient as the sender named it (ORCPT, without its address type).
@@ -100,13 +157,13 @@ async fn report(
     intro: &str,
     told: &[Told<'_>],
 ) -> Result<Option<Submission>> {
+    if told.is_empty() {
+        return Ok(None);
+    }
     let Some(sender) = &entry.envelope.sender else {
         tracing::info!(target: "tracking", event = "BADMAIL", source = "DSN", queue = %entry.queue);
         return Ok(None);
     };
-    if told.is_empty() {
-        return Ok(None);
-    }
     let header = original_header(context, entry).await;
     let message = render(context, entry, sender, word, intro, told, &header);
     let mut upload = context.blobs.upload();
@@ -169,7 +226,9 @@ fn render(
     let original_id =
         parsed.message_id.as_ref().map(|id| format!("<{}>", String::from_utf8_lossy(id)));
     let unique = format!("{:032x}", context.env.random.u128());
-    let outcomes: Vec<Outcome<'_>> = told.iter().take(NAMED_MAX).map(Told::outcome).collect();
+    let remotes: Vec<_> = told.iter().take(NAMED_MAX).map(Told::remote).collect();
+    let outcomes: Vec<Outcome<'_>> =
+        told.iter().zip(&remotes).map(|(told, remote)| told.outcome(remote)).collect();
     let at = sent_at(context.env.clock.now());
     let postmaster = format!("postmaster@{host}");
     Report {
@@ -191,17 +250,29 @@ fn render(
     .into()
 }
 
-impl<'a> Told<'a> {
-    fn outcome(&'a self) -> Outcome<'a> {
+/// The host that decided, and its reply, as report fields have them.
+type RemoteFields = (Option<String>, Option<String>);
+
+impl Told<'_> {
+    fn remote(&self) -> RemoteFields {
+        let Some(Answer { code, status, text, host: Some(host) }) = self.remote else {
+            return (None, None);
+        };
+        let name = host.split_whitespace().next().map(str::to_owned);
+        let diagnostic = (*code != 0).then(|| format!("{code} {status} {}", one_line(text)));
+        (name, diagnostic)
+    }
+
+    fn outcome<'a>(&'a self, (remote, diagnostic): &'a RemoteFields) -> Outcome<'a> {
         Outcome {
             original_recipient: self.original.as_deref(),
             final_recipient: &self.address,
             action: self.action,
             status: self.status,
-            remote_mta: None,
-            diagnostic: None,
+            remote_mta: remote.as_deref(),
+            diagnostic: diagnostic.as_deref(),
             last_attempt_at: None,
-            will_retry_until: None,
+            will_retry_until: self.retry_until.map(sent_at),
         }
     }
 }
@@ -211,6 +282,9 @@ fn text(host: &str, intro: &str, told: &[Told<'_>]) -> String {
     let mut text = format!("This is the mail system at {host}.\n\n{intro}\n\n");
     for one in told.iter().take(NAMED_MAX) {
         text.push_str(&format!("  {}\n    {} ({})\n", one.address, one.text, one.status));
+        if let (Some(host), Some(reply)) = one.remote() {
+            text.push_str(&format!("    {host} said: {reply}\n"));
+        }
     }
     if told.len() > NAMED_MAX {
         text.push_str(&format!("  and {} more\n", told.len() - NAMED_MAX));

@@ -9,13 +9,16 @@ use contract_directory::Directory;
 use contract_mailbox::Mailboxes;
 use contract_store::Store;
 use contract_transport::QueueCall;
+use contract_transport::courier::Courier;
+use contract_transport::relay::Hop;
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 
+use crate::connectors::Connectors;
 use crate::due::Due;
 
 /// How long a slot's owner may take to answer an administrator or a wake-up.
@@ -37,6 +40,13 @@ pub struct Config {
     pub delay_notice_ms: i64,
     /// How long a slot's queue may be without work before its actor is unloaded.
     pub idle: Duration,
+    /// How many connections to other servers there may be at once on this node (Exchange: 1,000).
+    pub connections_max: usize,
+    /// How many messages go over one connection (Exchange: 20).
+    pub messages_per_connection: u32,
+    /// Over how many owners the mail for one next hop is spread. Each has its part of the
+    /// connections.
+    pub hop_shards: u8,
 }
 
 impl Config {
@@ -49,6 +59,9 @@ impl Config {
             expiry_ms: 2 * 24 * 3600 * 1000,
             delay_notice_ms: 4 * 3600 * 1000,
             idle: Duration::from_secs(300),
+            connections_max: 1_000,
+            messages_per_connection: 20,
+            hop_shards: 1,
         }
     }
 }
@@ -65,40 +78,63 @@ pub(crate) struct Context {
     pub(crate) router: Arc<dyn Router>,
     pub(crate) rounds: Arc<Semaphore>,
     pub(crate) due: Due,
-    /// The messages that a round of this process is working on, whatever life of their queue
-    /// started it, and their slots.
-    pub(crate) working: Mutex<HashMap<QueueId, Slot>>,
-    /// A round has ended.
-    pub(crate) round_ended: Notify,
+    pub(crate) working: Arc<Working>,
+    /// Whoever speaks SMTP to other servers; without, there is no way out of here.
+    pub(crate) courier: Option<Arc<dyn Courier>>,
+    pub(crate) connectors: Arc<Connectors>,
+    /// One permit for each connection to another server.
+    pub(crate) connections: Arc<Semaphore>,
+    pub(crate) relay_due: Due,
+    /// The next hops that this process sends to.
+    pub(crate) sending: Mutex<HashSet<(Slot, Hop)>>,
     pub(crate) session: SessionId,
     pub(crate) sequence: AtomicU64,
 }
 
-/// A message that this process works on; never two rounds at once.
+/// The messages that this process is working on, whatever life of their queue started that.
+#[derive(Default)]
+pub(crate) struct Working {
+    messages: Mutex<HashMap<QueueId, Slot>>,
+    /// Work on something has ended.
+    ended: Notify,
+}
+
+impl Working {
+    /// Tells that something has ended.
+    pub(crate) fn ended(&self) {
+        self.ended.notify_waiters();
+    }
+}
+
+/// A message that this process works on; never twice at once.
 pub(crate) struct Claim {
-    context: Arc<Context>,
+    working: Arc<Working>,
     queue: QueueId,
 }
 
 impl Claim {
-    /// Claims a message, unless a round works on it already.
-    pub(crate) fn take(context: &Arc<Context>, queue: QueueId) -> Option<Self> {
-        let context = context.clone();
-        let slot = context.control.slot_of_queue(queue);
+    /// Claims a message of a submission queue, unless a round works on it already.
+    pub(crate) fn take(context: &Context, queue: QueueId) -> Option<Self> {
+        Self::take_in(context, queue, context.control.slot_of_queue(queue))
+    }
+
+    /// Claims a message of a slot, unless somebody works on it already.
+    pub(crate) fn take_in(context: &Context, queue: QueueId, slot: Slot) -> Option<Self> {
+        let working = context.working.clone();
         let is_free = {
-            let mut working = context.working.lock();
-            let is_free = !working.contains_key(&queue);
-            working.entry(queue).or_insert(slot);
+            let mut messages = working.messages.lock();
+            let is_free = !messages.contains_key(&queue);
+            messages.entry(queue).or_insert(slot);
             is_free
         };
-        is_free.then_some(Self { context, queue })
+        is_free.then_some(Self { working, queue })
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        self.context.working.lock().remove(&self.queue);
-        self.context.round_ended.notify_waiters();
+        self.working.messages.lock().remove(&self.queue);
+        self.working.ended();
     }
 }
 
@@ -129,13 +165,19 @@ impl Context {
         }
     }
 
-    /// Waits until no round works on a message of a slot.
+    /// What a change is recognised by; never 0.
+    pub(crate) fn token(&self) -> u128 {
+        self.env.random.u128().max(1)
+    }
+
+    /// Waits until nobody works on a message of a slot, or sends to its next hops.
     pub(crate) async fn no_round(&self, slot: Slot) {
         loop {
-            let mut ended = std::pin::pin!(self.round_ended.notified());
+            let mut ended = std::pin::pin!(self.working.ended.notified());
             // From here on no end is missed.
             ended.as_mut().enable();
-            if !self.working.lock().values().any(|busy| *busy == slot) {
+            let is_sending = self.sending.lock().iter().any(|(busy, _)| *busy == slot);
+            if !is_sending && !self.working.messages.lock().values().any(|busy| *busy == slot) {
                 return;
             }
             ended.await;
@@ -145,6 +187,11 @@ impl Context {
     /// Whether this node owns a slot, as far as it knows.
     pub(crate) fn is_mine(&self, slot: Slot) -> bool {
         self.control.owner(slot).is_some_and(|owner| owner.node == self.control.node())
+    }
+
+    /// Where the owner of a slot's next hops is reached.
+    pub(crate) fn relay_target(&self, slot: Slot) -> Target {
+        Target { service: ServiceId::RELAY, key: u128::from(slot.number()), slot }
     }
 
     /// Where the owner of a message's slot is reached.

@@ -7,6 +7,8 @@
 //!   `settle` writes down what came of it; `bounce` tells the sender; `retry` decides when to try
 //!   again; `due` and `wake` wake the slots that have something to do later; `admin` is what an
 //!   administrator may do, `list` what is there to be seen.
+//! - What is for other servers goes by the send connectors (`connectors`, `routing`) to the queue
+//!   of its next hop: `relay`.
 //!
 //! Inside the cluster delivery is exactly once: the mailbox keeps a dedupe row for each delivery,
 //! so a round may be repeated at any time, by any owner.
@@ -15,17 +17,21 @@ mod accept;
 mod actor;
 mod admin;
 mod bounce;
+mod connectors;
 mod context;
 mod due;
 mod list;
 mod messages;
+mod relay;
 mod retry;
 mod round;
+mod routing;
 mod service;
 mod settle;
 mod state;
+mod survey;
 mod targets;
 mod wake;
 
 pub use context::Config;
-pub use service::{Parts, TransportService, start};
+pub use service::{Parts, TransportService, start, start_relaying};

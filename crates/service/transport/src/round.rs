@@ -1,10 +1,11 @@
 //! One round of work on a message: everything that is due, delivered and written down.
 
 use crate::context::Context;
+use crate::relay::hand_over::{self, HandOver, Remote};
 use crate::settle::{self, Settled};
 use crate::state::{PutOff, State, Waiting, reason};
 use crate::targets::{self, Failure, Found, Piece, Target};
-use crate::{admin, retry};
+use crate::{admin, retry, survey};
 use base::{Address, Error, Kind, Result, Slot, Timestamp};
 use codec_mime::{Limits, ParsedMessage, Scanner};
 use contract_control::Fence;
@@ -46,6 +47,8 @@ enum Outcome {
 struct Report {
     state: State,
     failures: Vec<Failure>,
+    /// Who is served by others.
+    remotes: Vec<Remote>,
 }
 
 impl Work {
@@ -65,31 +68,59 @@ impl Work {
     /// One piece: resolve, deliver, settle.
     async fn step(&mut self) -> Result<Left> {
         let now = self.context.env.clock.now();
-        let mut report = Report { state: self.state.clone(), failures: Vec::new() };
+        let mut report = Report::new(self.state.clone());
         let targets = self.take_due(now, &mut report).await?;
         // Only for a message without a state: whoever has written one is to end it.
         let ends_entry = self.state.is_new() && targets.len() == 1 && report.is_empty();
         if self.deliver_all(targets, ends_entry, now, &mut report).await {
             return Ok(Left::Nothing);
         }
-        self.settle(report).await
+        let relays = self.hand_over(now, &mut report).await;
+        self.settle(report, relays).await
+    }
+
+    /// Makes messages for other servers of those whom they serve. Who cannot be sent to is told;
+    /// what cannot be read now is tried later.
+    async fn hand_over(&self, now: Timestamp, report: &mut Report) -> Vec<HandOver> {
+        let remotes = std::mem::take(&mut report.remotes);
+        if remotes.is_empty() {
+            return Vec::new();
+        }
+        let error = match survey::survey(&self.context.blobs, &self.entry.content).await {
+            Ok(found) if found.received > survey::HOPS_MAX => {
+                for Remote { address, recipient, .. } in remotes {
+                    let text = "The message has been passed on too often";
+                    report.failures.push(Failure::new(address, recipient, "5.4.6", text));
+                }
+                return Vec::new();
+            }
+            Ok(found) => return hand_over::prepare(&self.context, &self.entry, found, &remotes),
+            Err(error) => error,
+        };
+        tracing::warn!(queue = %self.entry.queue, %error, "a message cannot be read");
+        for Remote { address, recipient, attempts, .. } in remotes {
+            self.try_later((address, recipient, attempts), reason(&error.text), now, report);
+        }
+        Vec::new()
     }
 
     /// Writes down what came of a step. What can never be written down is given up: what is left
     /// to do becomes failures.
-    async fn settle(&self, report: Report) -> Result<Left> {
-        let Report { state, failures } = report;
-        let settled = match settle::settle(self, state.clone(), &failures).await {
+    async fn settle(&self, report: Report, relays: Vec<HandOver>) -> Result<Left> {
+        let Report { state, failures, .. } = report;
+        let relayed: Vec<_> = relays.iter().flat_map(HandOver::recipients).cloned().collect();
+        let settled = match settle::settle(self, state.clone(), relays, &failures).await {
             Err(error) if error.kind != Kind::Fenced && !error.is_temporary() => {
                 tracing::warn!(queue = %self.entry.queue, %error, "a message is given up");
                 let mut all = admin::undelivered(&self.entry, &state);
+                all.extend(relayed.into_iter().map(|(to, place)| Failure::removed(to, place)));
                 for failure in &mut all {
-                    (failure.status, failure.text) = ("5.3.0", error.text.to_string());
+                    (failure.status, failure.text) = ("5.3.0".into(), error.text.to_string());
                 }
                 all.extend(failures);
                 let mut ended = State { head: state.head, waiting: Vec::new() };
                 ended.head.resolved();
-                settle::settle(self, ended, &all).await?
+                settle::settle(self, ended, Vec::new(), &all).await?
             }
             settled => settled?,
         };
@@ -108,9 +139,9 @@ impl Work {
         let resolves = self.state.resolving_due().is_some_and(|due| due <= now);
         if let Some(cursor) = self.state.head.cursor.filter(|_| resolves) {
             return match targets::next_piece(&self.context, &self.entry, cursor).await {
-                Ok(Piece { targets, failures, next }) => {
+                Ok(Piece { targets, remotes, failures, next }) => {
                     (report.state.head.cursor, report.state.head.put_off) = (next, None);
-                    report.failures = failures;
+                    (report.failures, report.remotes) = (failures, remotes);
                     Ok(targets)
                 }
                 Err(error) if error.kind == Kind::Fenced => Err(error),
@@ -128,8 +159,9 @@ impl Work {
         for waiting in due {
             let Waiting { address, recipient, attempts, next_attempt, .. } = waiting;
             let attempts = retry::attempts_before(attempts, next_attempt, now);
-            match targets::resolve(&self.context, &address, recipient).await {
+            match targets::resolve(&self.context, &self.entry, &address, recipient).await {
                 Ok(Found::Mailbox(target)) => targets.push(Target { attempts, ..target }),
+                Ok(Found::Remote(remote)) => report.remotes.push(Remote { attempts, ..remote }),
                 Ok(Found::Nobody(failure)) => report.failures.push(failure),
                 Err(error) if error.kind == Kind::Fenced => return Err(error),
                 Err(error) if !error.is_temporary() => {
@@ -277,12 +309,7 @@ impl Work {
                 );
                 metrics::counter!("rialto_transport_failed_total").increment(1);
                 let Target { address, recipient, .. } = target;
-                Outcome::Failed(Failure {
-                    address,
-                    recipient,
-                    status,
-                    text: error.text.to_string(),
-                })
+                Outcome::Failed(Failure::new(address, recipient, status, error.text.to_string()))
             }
             None => {
                 tracing::info!(
@@ -312,15 +339,19 @@ impl Work {
 }
 
 impl Report {
+    fn new(state: State) -> Self {
+        Self { state, failures: Vec::new(), remotes: Vec::new() }
+    }
+
     /// Whether nothing is left to do but the deliveries of this step, and nobody to be told.
     fn is_empty(&self) -> bool {
-        self.state.is_finished() && self.failures.is_empty()
+        self.state.is_finished() && self.failures.is_empty() && self.remotes.is_empty()
     }
 }
 
 fn expired(address: Address, recipient: usize, text: &str) -> Failure {
     let text = format!("Delivery was tried until the message expired: {text}");
-    Failure { address, recipient, status: "4.4.7", text }
+    Failure::new(address, recipient, "4.4.7", text)
 }
 
 /// The status that a failed delivery is bounced with; `None` where it is worth another attempt.

@@ -2,6 +2,7 @@
 
 use crate::bounce;
 use crate::context::Context;
+use crate::relay::hand_over::{self, HandOver};
 use crate::round::Work;
 use crate::state::State;
 use crate::targets::Failure;
@@ -24,11 +25,34 @@ pub(crate) enum Settled {
     Elsewhere,
 }
 
-/// Writes down a round: `state` is what is left to do, `failures` are told to the sender.
+/// What is written down of a message.
+pub(crate) struct Written {
+    /// What is left to do.
+    pub(crate) state: State,
+    /// What goes on to other servers.
+    pub(crate) relays: Vec<HandOver>,
+    /// What it makes us send.
+    pub(crate) reports: Vec<Submission>,
+}
+
+impl Written {
+    /// A new state, and nothing else.
+    pub(crate) fn state(state: State) -> Self {
+        Self { state, relays: Vec::new(), reports: Vec::new() }
+    }
+}
+
+/// Writes down a round: `state` is what is left to do, `relays` goes on to other servers,
+/// `failures` are told to the sender.
 ///
 /// # Errors
 /// [`base::Kind::Fenced`] if the slot is somebody else's by now; the store's.
-pub(crate) async fn settle(work: &Work, mut state: State, failures: &[Failure]) -> Result<Settled> {
+pub(crate) async fn settle(
+    work: &Work,
+    mut state: State,
+    relays: Vec<HandOver>,
+    failures: &[Failure],
+) -> Result<Settled> {
     let context = &work.context;
     let mut reports = Vec::new();
     reports.extend(bounce::failed(context, &work.entry, failures).await?);
@@ -37,7 +61,8 @@ pub(crate) async fn settle(work: &Work, mut state: State, failures: &[Failure]) 
         state.head.delay_told = true;
         reports.extend(bounce::delayed(context, &work.entry, &state.waiting).await?);
     }
-    write_down(context, work.slot, &work.fence, &work.entry, state, reports).await
+    let what = Written { state, relays, reports };
+    write_down(context, work.slot, &work.fence, &work.entry, what).await
 }
 
 fn is_delay_due(context: &Context, entry: &QueueEntry, state: &State, now: Timestamp) -> bool {
@@ -54,19 +79,20 @@ pub(crate) async fn write_down(
     slot: Slot,
     fence: &Fence,
     entry: &QueueEntry,
-    state: State,
-    reports: Vec<Submission>,
+    what: Written,
 ) -> Result<Settled> {
     let now = context.env.clock.now();
-    let mut kept = state;
-    let base = std::mem::replace(&mut kept.head.token, context.env.random.u128().max(1));
+    let Written { state: mut kept, relays, reports } = what;
+    let base = std::mem::replace(&mut kept.head.token, context.token());
+    let (state, relayed) = (&kept, &relays[..]);
     let body =
-        WriteDown { context, slot, fence, entry, base, state: &kept, reports: &reports, now };
+        WriteDown { context, slot, fence, entry, base, state, relayed, reports: &reports, now };
     match transact(&context.store, body).await? {
-        Written::Gone => return Ok(Settled::Gone),
-        Written::Elsewhere => return Ok(Settled::Elsewhere),
-        Written::Now => {}
+        Outcome::Gone => return Ok(Settled::Gone),
+        Outcome::Elsewhere => return Ok(Settled::Elsewhere),
+        Outcome::Now => {}
     }
+    hand_over::tell(context, &relays);
     for report in reports {
         send_hint(context, report, now);
     }
@@ -90,12 +116,13 @@ struct WriteDown<'a> {
     /// The token of the state that the round began with.
     base: u128,
     state: &'a State,
+    relayed: &'a [HandOver],
     reports: &'a [Submission],
     now: Timestamp,
 }
 
 /// What a transaction came to.
-enum Written {
+enum Outcome {
     /// The state, or the end, is written.
     Now,
     /// The message had ended before.
@@ -104,31 +131,34 @@ enum Written {
     Elsewhere,
 }
 
-impl Body<Written> for WriteDown<'_> {
+impl Body<Outcome> for WriteDown<'_> {
     fn run<'b>(
         &'b mut self,
         tx: &'b dyn Transaction,
         attempt: Attempt,
-    ) -> BoxFuture<'b, Result<Written, BodyError>> {
+    ) -> BoxFuture<'b, Result<Outcome, BodyError>> {
         Box::pin(self.write(tx, attempt))
     }
 }
 
 impl WriteDown<'_> {
-    async fn write(&self, tx: &dyn Transaction, attempt: Attempt) -> Result<Written, BodyError> {
+    async fn write(&self, tx: &dyn Transaction, attempt: Attempt) -> Result<Outcome, BodyError> {
         let queue: QueueId = self.entry.queue;
         self.fence.check(tx).await?;
         if !rows::is_queued(tx, self.slot, queue).await? {
             // After an unknown commit that was to end the message, it was this very one.
             let ours = attempt.maybe_committed && self.state.is_finished();
-            return Ok(if ours { Written::Now } else { Written::Gone });
+            return Ok(if ours { Outcome::Now } else { Outcome::Gone });
         }
         let stored = State::load(tx, self.slot, queue).await?.head.token;
         if stored == self.state.head.token {
-            return Ok(Written::Now);
+            return Ok(Outcome::Now);
         }
         if stored != self.base {
-            return Ok(Written::Elsewhere);
+            return Ok(Outcome::Elsewhere);
+        }
+        for relay in self.relayed {
+            relay.write(tx, self.context).await?;
         }
         for report in self.reports {
             let slot = self.context.control.slot_of_queue(report.queue);
@@ -140,6 +170,6 @@ impl WriteDown<'_> {
         } else {
             self.state.save(tx, self.slot, queue)?;
         }
-        Ok(Written::Now)
+        Ok(Outcome::Now)
     }
 }

@@ -1,10 +1,16 @@
-//! From recipients to mailboxes: resolving and expanding, a piece at a time.
+//! From recipients to mailboxes and next hops: resolving, expanding and routing, a piece at a time.
 
 use crate::context::Context;
+use crate::relay::hand_over::Remote;
+use crate::routing::Choice;
 use crate::state::{Cursor, PIECE};
 use base::{AccountId, Address, Error, Result};
 use contract_directory::Resolved;
 use contract_transport::QueueEntry;
+use contract_transport::connector::Route;
+use contract_transport::courier::Answer;
+use contract_transport::relay::Hop;
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 /// How many members of a group are looked up at once.
@@ -28,14 +34,52 @@ pub(crate) struct Failure {
     pub(crate) address: Address,
     pub(crate) recipient: usize,
     /// Enhanced status code (RFC 3463).
-    pub(crate) status: &'static str,
+    pub(crate) status: Cow<'static, str>,
     /// For people.
     pub(crate) text: String,
+    /// What another server said, where it was one.
+    pub(crate) remote: Option<Answer>,
+}
+
+impl Failure {
+    /// One of our own making.
+    pub(crate) fn new(
+        address: Address,
+        recipient: usize,
+        status: &'static str,
+        text: impl Into<String>,
+    ) -> Self {
+        Self { address, recipient, status: status.into(), text: text.into(), remote: None }
+    }
+
+    /// An administrator has removed the message.
+    pub(crate) fn removed(address: Address, recipient: usize) -> Self {
+        let text = "An administrator removed the message from the queue";
+        Self::new(address, recipient, "5.3.0", text)
+    }
+
+    /// What a courier has brought back.
+    pub(crate) fn of(address: Address, recipient: usize, answer: &Answer) -> Self {
+        let status = match answer.status.starts_with("5.") {
+            true => answer.status.clone().into(),
+            false => "5.0.0".into(),
+        };
+        let text = answer.text.clone();
+        Self { address, recipient, status, text, remote: Some(answer.clone()) }
+    }
+
+    /// It has been tried for too long; `answer` is what came of it last.
+    pub(crate) fn expired(address: Address, recipient: usize, answer: &Answer) -> Self {
+        let text = format!("Delivery was tried until the message expired: {}", answer.text);
+        let remote = Some(answer.clone());
+        Self { address, recipient, status: "4.4.7".into(), text, remote }
+    }
 }
 
 /// What one address came to.
 pub(crate) enum Found {
     Mailbox(Target),
+    Remote(Remote),
     Nobody(Failure),
 }
 
@@ -43,6 +87,7 @@ pub(crate) enum Found {
 #[derive(Default)]
 pub(crate) struct Piece {
     pub(crate) targets: Vec<Target>,
+    pub(crate) remotes: Vec<Remote>,
     pub(crate) failures: Vec<Failure>,
     /// Where the next piece begins; `None` at the end.
     pub(crate) next: Option<Cursor>,
@@ -59,14 +104,14 @@ pub(crate) async fn next_piece(
     mut cursor: Cursor,
 ) -> Result<Piece> {
     let mut piece = Piece::default();
-    let mut seen = HashSet::new();
+    let mut seen = Seen::default();
     while let Some(recipient) = entry.envelope.recipients.get(cursor.recipient) {
-        let room = PIECE.saturating_sub(piece.targets.len() + piece.failures.len());
+        let room = PIECE.saturating_sub(piece.len());
         if room == 0 {
             piece.next = Some(cursor);
             return Ok(piece);
         }
-        let next = match look_up(context, &recipient.address, cursor, room).await {
+        let next = match look_up(context, entry, &recipient.address, cursor, room).await {
             Ok((found, next)) => {
                 found.into_iter().for_each(|found| piece.take(found, &mut seen));
                 next
@@ -75,7 +120,7 @@ pub(crate) async fn next_piece(
                 piece.failures.push(unresolvable(&recipient.address, cursor.recipient, &error));
                 None
             }
-            Err(error) if piece.targets.is_empty() && piece.failures.is_empty() => {
+            Err(error) if piece.len() == 0 => {
                 return Err(error);
             }
             Err(_) => {
@@ -95,19 +140,21 @@ pub(crate) async fn next_piece(
 /// next ones begin.
 async fn look_up(
     context: &Context,
+    entry: &QueueEntry,
     address: &Address,
     cursor: Cursor,
     room: usize,
 ) -> Result<(Vec<Found>, Option<u64>)> {
     let resolved = context.directory.resolve(address).await?;
     let Resolved::Group(group) = &resolved else {
-        return Ok((vec![single(resolved, address, cursor.recipient)], None));
+        let found = single(context, entry, resolved, address, cursor.recipient).await?;
+        return Ok((vec![found], None));
     };
     let members = context.directory.expand(group.id, cursor.member, room).await?;
     let mut found = Vec::new();
     for some in members.members.chunks(LOOKUPS_AT_ONCE) {
         let lookups: Vec<_> =
-            some.iter().map(|member| resolve(context, member, cursor.recipient)).collect();
+            some.iter().map(|one| resolve(context, entry, one, cursor.recipient)).collect();
         found.extend(futures::future::try_join_all(lookups).await?);
     }
     Ok((found, members.next))
@@ -115,8 +162,7 @@ async fn look_up(
 
 /// The failure of an address that the directory will never resolve.
 pub(crate) fn unresolvable(address: &Address, recipient: usize, error: &Error) -> Failure {
-    let (address, text) = (address.clone(), error.text.to_string());
-    Failure { address, recipient, status: "5.4.6", text }
+    Failure::new(address.clone(), recipient, "5.4.6", error.text.to_string())
 }
 
 /// Resolves one address, which is no group any more.
@@ -125,33 +171,88 @@ pub(crate) fn unresolvable(address: &Address, recipient: usize, error: &Error) -
 /// Temporary ones of the directory.
 pub(crate) async fn resolve(
     context: &Context,
+    entry: &QueueEntry,
     address: &Address,
     recipient: usize,
 ) -> Result<Found> {
-    Ok(single(context.directory.resolve(address).await?, address, recipient))
+    let resolved = context.directory.resolve(address).await?;
+    single(context, entry, resolved, address, recipient).await
+}
+
+/// What a piece has met.
+#[derive(Default)]
+struct Seen {
+    accounts: HashSet<AccountId>,
+    /// At other servers; what they make of upper and lower case is theirs.
+    addresses: HashSet<Address>,
 }
 
 impl Piece {
-    fn take(&mut self, found: Found, seen: &mut HashSet<AccountId>) {
+    fn len(&self) -> usize {
+        self.targets.len() + self.remotes.len() + self.failures.len()
+    }
+
+    fn take(&mut self, found: Found, seen: &mut Seen) {
         match found {
-            Found::Mailbox(target) if !seen.insert(target.account) => {}
+            Found::Mailbox(target) if !seen.accounts.insert(target.account) => {}
             Found::Mailbox(target) => self.targets.push(target),
+            Found::Remote(remote) if !seen.addresses.insert(remote.address.clone()) => {}
+            Found::Remote(remote) => self.remotes.push(remote),
             Found::Nobody(failure) => self.failures.push(failure),
         }
     }
 }
 
-fn single(resolved: Resolved, address: &Address, recipient: usize) -> Found {
+async fn single(
+    context: &Context,
+    entry: &QueueEntry,
+    resolved: Resolved,
+    address: &Address,
+    recipient: usize,
+) -> Result<Found> {
     let (status, text) = match resolved {
         Resolved::Account(account) => {
             let (account, address) = (account.id, account.address.clone());
-            return Found::Mailbox(Target { account, address, recipient, attempts: 0 });
+            return Ok(Found::Mailbox(Target { account, address, recipient, attempts: 0 }));
         }
         // A group that was a plain address when its recipient was accepted; the sender may try
         // again.
         Resolved::Group(_) => ("5.1.0", "The address has become a group meanwhile"),
         Resolved::Unknown => ("5.1.1", "There is no mailbox of that address here"),
-        Resolved::Elsewhere => ("5.4.4", "There is no route to that domain"),
+        Resolved::Elsewhere => return route(context, entry, address, recipient).await,
     };
-    Found::Nobody(Failure { address: address.clone(), recipient, status, text: text.to_owned() })
+    Ok(Found::Nobody(Failure::new(address.clone(), recipient, status, text)))
+}
+
+/// The way to an address that is not ours.
+async fn route(
+    context: &Context,
+    entry: &QueueEntry,
+    address: &Address,
+    recipient: usize,
+) -> Result<Found> {
+    let choice = match context.courier {
+        Some(_) => context.connectors.choose(&address.domain, entry.content.size_bytes()).await?,
+        None => Choice::Nowhere,
+    };
+    let failure = |status, text: String| {
+        Ok(Found::Nobody(Failure::new(address.clone(), recipient, status, text)))
+    };
+    let connector = match choice {
+        Choice::Connector(connector) => connector,
+        Choice::TooLarge(limit) => {
+            return failure("5.3.4", format!("No more than {limit} bytes are sent to that domain"));
+        }
+        Choice::Nowhere => {
+            return failure("5.4.4", "There is no route to that domain".to_owned());
+        }
+    };
+    let domain = match connector.route {
+        Route::MailExchangers => Some(address.domain.clone()),
+        Route::SmartHosts(_) => None,
+    };
+    // The last byte of a queue id is random.
+    let shard = (entry.queue.0 & 0xff) as u8 % context.config.hop_shards.max(1);
+    let hop = Hop { connector: connector.name.clone(), domain, shard };
+    Ok(Found::Remote(Remote { address: address.clone(), recipient, hop, attempts: 0 }))
 }

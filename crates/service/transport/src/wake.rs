@@ -87,7 +87,7 @@ async fn wake(context: Arc<Context>, slot: Slot) {
 /// # Errors
 /// The store's.
 pub(crate) async fn wake_waiting_slots(context: &Context) -> Result<()> {
-    for slot in list::waiting_slots(context, Slot::all()).await? {
+    for slot in list::waiting_slots(context, rows::ENTRY_PREFIX, Slot::all()).await? {
         if context.is_mine(slot) {
             context.due.wake_at(slot, Timestamp::default());
         }
@@ -100,7 +100,7 @@ pub(crate) async fn wake_waiting_slots(context: &Context) -> Result<()> {
 pub(crate) async fn wake_gained(context: Arc<Context>, mut gained: BTreeSet<Slot>) {
     loop {
         gained.retain(|slot| context.is_mine(*slot));
-        match list::waiting_slots(&context, gained.iter().copied()).await {
+        match list::waiting_slots(&context, rows::ENTRY_PREFIX, gained.iter().copied()).await {
             Ok(waiting) => {
                 for slot in waiting.intersection(&gained) {
                     context.due.wake_at(*slot, Timestamp::default());

@@ -19,12 +19,14 @@ mod chunk;
 mod collect;
 mod held;
 mod hold;
+mod leftovers;
 mod over_damage;
 mod read;
 mod rows;
 mod scrub;
 mod upload;
 
+pub use leftovers::Leftovers;
 pub use scrub::Scrubbed;
 
 use async_trait::async_trait;

@@ -39,6 +39,11 @@ impl UploadId {
         KeyBuilder::new(b"BD").u128(self.0).u32(index).build()
     }
 
+    /// The upload of a chunk's key.
+    pub(crate) fn of_chunk(key: &[u8]) -> Option<Self> {
+        KeyReader::new(key, b"BD")?.u128().map(Self)
+    }
+
     /// All its chunks.
     pub(crate) fn chunks(self) -> KeyRange {
         KeyRange::prefix(&KeyBuilder::new(b"BD").u128(self.0).build())

@@ -98,6 +98,10 @@ pub enum Control {
     Advance(u64),
     /// Removes all rows.
     Clear,
+    /// With which code the next request for a version or for rows fails; several queue up.
+    ScriptRead(i32),
+    /// Fires every watch that waits, though nothing has changed.
+    FireWatches,
 }
 
 /// What a server answers.

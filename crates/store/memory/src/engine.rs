@@ -36,10 +36,12 @@ pub(crate) struct Engine {
     durable: Version,
     /// Raised by a crash: transactions of before are gone.
     pub(crate) generation: u64,
-    watches: Watches,
+    pub(crate) watches: Watches,
     pub(crate) watches_max: usize,
     pub(crate) faults: Faults,
     pub(crate) script: VecDeque<CommitFault>,
+    /// Whether there is no room on the disk.
+    pub(crate) is_full: bool,
     pub(crate) dice: Dice,
     late: Vec<CommitRequest>,
     /// Rows whose values cannot be read until they are written anew.
@@ -60,6 +62,7 @@ impl Engine {
             watches_max: WATCHES_MAX,
             faults: Faults::default(),
             script: VecDeque::new(),
+            is_full: false,
             dice: Dice::new(seed),
             late: Vec::new(),
             damaged: BTreeSet::new(),
@@ -116,6 +119,9 @@ impl Engine {
             return Ok(None);
         }
         self.stats.commits += 1;
+        if self.is_full {
+            return Err(StoreError::OutOfSpace);
+        }
         let fault =
             self.script.pop_front().or_else(|| choose_commit_fault(&self.faults, &mut self.dice));
         if let Some(fault) = fault {

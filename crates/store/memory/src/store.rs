@@ -77,6 +77,16 @@ impl MemoryStore {
         self.shared.engine.lock().script.push_back(fault);
     }
 
+    /// Fires every watch that waits, though nothing has changed: a watch promises nothing more.
+    pub fn fire_watches(&self) {
+        self.shared.engine.lock().watches.fire_all();
+    }
+
+    /// From now on no commit that writes finds room on the disk, or each does again.
+    pub fn set_full(&self, is_full: bool) {
+        self.shared.engine.lock().is_full = is_full;
+    }
+
     /// Lets all commits that were reported as cancelled land now, or fail if what they read has
     /// changed.
     pub fn land_late_commits(&self) {

@@ -54,6 +54,12 @@ impl Watches {
         }
     }
 
+    /// Fires all of them, though nothing has changed.
+    pub fn fire_all(&mut self) {
+        self.count = 0;
+        std::mem::take(&mut self.by_key).into_values().flatten().for_each(fire);
+    }
+
     /// Whether none waits.
     pub fn is_empty(&self) -> bool {
         self.count == 0

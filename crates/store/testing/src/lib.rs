@@ -12,16 +12,20 @@
 //! A test that makes the store fail or counts what it does takes [`memory`] whatever is named; one
 //! that does so under FoundationDB's own faults takes [`standin`].
 //!
+//! [`forgetful`] makes a store that does not write what it should, for tests of tests.
+//!
 //! Tests live in simulated time, which jumps when everything waits; the second and the third store
 //! live in real time. [`Anchored`] stands between them.
 
 mod anchor;
 mod anchored;
 mod fdb;
+mod forgetful;
 mod owed;
 
 pub use anchored::{Anchored, BackOff};
 pub use fdb::{cluster_answers, is_real};
+pub use forgetful::forgetful;
 
 use base::env::Env;
 use contract_store::Store;

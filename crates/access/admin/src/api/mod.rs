@@ -1,6 +1,7 @@
 //! The routes of `/api/v1/`, one file per noun, and what they share.
 
 mod cluster;
+mod connectors;
 mod domains;
 mod groups;
 mod mailboxes;
@@ -26,6 +27,7 @@ use contract_control::{ClusterAdmin, Control};
 use contract_directory::{Account, Directory, DirectoryAdmin, Group, Resolved};
 use contract_mailbox::Mailboxes;
 use contract_transport::QueueAdmin;
+use contract_transport::connector::SendConnectors;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -38,6 +40,8 @@ pub struct Admin {
     pub changes: Arc<dyn DirectoryAdmin>,
     /// The queues.
     pub queue: Arc<dyn QueueAdmin>,
+    /// The ways out of the organisation.
+    pub connectors: Arc<dyn SendConnectors>,
     /// Mailboxes, for their sizes.
     pub mailboxes: Arc<dyn Mailboxes>,
     /// How this node is.
@@ -68,9 +72,18 @@ pub fn router(admin: Arc<Admin>) -> Router {
             get(groups::show).patch(groups::change).delete(groups::remove),
         )
         .route("/api/v1/queue", get(queue::list))
-        .route("/api/v1/queue/{id}", axum::routing::delete(queue::remove))
+        .route("/api/v1/queue/{id}", get(queue::show).delete(queue::remove))
         .route("/api/v1/queue/{id}/retry", post(queue::retry))
         .route("/api/v1/queue/{id}/suspend", post(queue::suspend))
+        .route("/api/v1/queue/{id}/resume", post(queue::resume))
+        .route("/api/v1/queue-count", get(queue::count))
+        .route("/api/v1/hops", get(queue::hops))
+        .route("/api/v1/hops/{hop}/{verb}", post(queue::steer_hop))
+        .route("/api/v1/connectors/send", get(connectors::list).post(connectors::create))
+        .route(
+            "/api/v1/connectors/send/{name}",
+            get(connectors::show).patch(connectors::change).delete(connectors::remove),
+        )
         .route("/api/v1/cluster", get(cluster::status))
         .route("/api/v1/cluster/rebalance", post(cluster::rebalance))
         .route("/api/v1/cluster/feature-level", post(cluster::raise_feature_level))

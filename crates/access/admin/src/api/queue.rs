@@ -1,10 +1,12 @@
-//! `/api/v1/queue`: Get-Message, Retry-Queue, Suspend-Message, Remove-Message.
+//! `/api/v1/queue`: Get-, Suspend-, Resume-, Remove-Message; `/api/v1/hops`: Get-, Suspend-, Resume-,
+//! Retry-Queue.
 
 use super::{Answer, Asked, would};
 use axum::Json;
 use axum::extract::Path;
 use base::{Error, QueueId};
-use contract_transport::{QueuedMessage, RecipientState};
+use contract_transport::relay::{Hop, HopStatus, QueuedHop};
+use contract_transport::{QUEUE_COUNT_MAX, QueuedMessage, RecipientState};
 use serde_json::{Value, json};
 
 fn parse(text: &str) -> Result<QueueId, Error> {
@@ -32,7 +34,28 @@ fn view(message: &QueuedMessage) -> Value {
         "sender": message.sender.as_ref().map_or("<>".to_owned(), ToString::to_string),
         "size_bytes": message.size_bytes,
         "accepted_unix_ms": message.accepted.unix_ms,
+        "next_hop": message.next_hop.as_ref().map(Hop::to_string),
         "recipients": recipients,
+    })
+}
+
+fn hop_view(queued: &QueuedHop) -> Value {
+    let (status, retry) = match &queued.status {
+        HopStatus::Active => ("Active", None),
+        HopStatus::Ready => ("Ready", None),
+        HopStatus::Suspended => ("Suspended", None),
+        HopStatus::Retry { attempts, next_attempt, last_error } => {
+            ("Retry", Some((attempts, next_attempt.unix_ms, last_error)))
+        }
+    };
+    json!({
+        "hop": queued.hop.to_string(),
+        "status": status,
+        "messages": queued.messages,
+        "oldest_unix_ms": queued.oldest.map(|oldest| oldest.unix_ms),
+        "attempts": retry.map(|(attempts, ..)| attempts),
+        "next_attempt_unix_ms": retry.map(|(_, next, _)| next),
+        "last_error": retry.map(|(.., error)| error),
     })
 }
 
@@ -69,12 +92,54 @@ pub(super) async fn remove(asked: Asked, Path(id): Path<String>) -> Answer {
     Ok(Json(json!({ "removed": queue.to_string() })))
 }
 
+pub(super) async fn resume(asked: Asked, Path(id): Path<String>) -> Answer {
+    let queue = parse(&id)?;
+    if asked.what_if() {
+        return would_with(&asked, queue, format!("let {queue} go on")).await;
+    }
+    asked.admin.queue.resume(queue).await?;
+    Ok(Json(json!({ "resumed": queue.to_string() })))
+}
+
+pub(super) async fn show(asked: Asked, Path(id): Path<String>) -> Answer {
+    Ok(Json(view(&asked.admin.queue.show(parse(&id)?).await?)))
+}
+
+pub(super) async fn count(asked: Asked) -> Answer {
+    let messages = asked.admin.queue.count().await?;
+    Ok(Json(json!({ "messages": messages, "or_more": messages >= QUEUE_COUNT_MAX })))
+}
+
+pub(super) async fn hops(asked: Asked) -> Answer {
+    let hops = asked.admin.queue.hops().await?;
+    Ok(Json(Value::Array(hops.iter().map(hop_view).collect())))
+}
+
+pub(super) async fn steer_hop(asked: Asked, Path((hop, verb)): Path<(String, String)>) -> Answer {
+    let (hop, queue) = (Hop::parse(&hop)?, &asked.admin.queue);
+    let (doing, done) = match verb.as_str() {
+        "retry" => ("try to reach", "retried"),
+        "suspend" => ("send nothing to", "suspended"),
+        "resume" => ("send again to", "resumed"),
+        _ => return Err(Error::not_found("Such a verb").into()),
+    };
+    if asked.what_if() {
+        if queue.hops().await?.iter().all(|known| known.hop != hop) {
+            return Err(Error::not_found(format!("A queue for {hop}")).into());
+        }
+        return would(format!("{doing} {hop}"));
+    }
+    let name = hop.to_string();
+    match verb.as_str() {
+        "retry" => queue.retry_hop(hop).await?,
+        "suspend" => queue.suspend_hop(hop).await?,
+        _ => queue.resume_hop(hop).await?,
+    }
+    Ok(Json(json!({ done: name })))
+}
+
 /// What would be done with a message, if it is there.
 async fn would_with(asked: &Asked, queue: QueueId, what: String) -> Answer {
-    let before = queue.0.checked_sub(1).map(QueueId);
-    let next = asked.admin.queue.list(before, 1).await?;
-    if next.first().is_none_or(|message| message.queue != queue) {
-        return Err(Error::not_found(format!("The message {queue}")).into());
-    }
+    asked.admin.queue.show(queue).await?;
     would(what)
 }

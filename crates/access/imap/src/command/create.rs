@@ -14,27 +14,64 @@ use contract_mailbox::FolderClass;
 /// How often to look again when another session makes the same parents meanwhile.
 const ROUNDS: usize = 4;
 
-/// CREATE.
+/// CREATE. What it needs is made at once, or nothing of it.
 pub(crate) async fn run(session: &mut Session, command: &Create) -> Answer {
     let user = session.state.user()?;
-    let (parent, name) = place(user, command.mailbox.as_str()).await?;
-    let made = user.mailbox.create_folder(parent, name.to_owned(), FolderClass::Mail, None).await;
-    made.map_err(|error| failed("CREATE", error))?;
-    Ok(Reply::ok("Created"))
-}
-
-/// Where a folder of this name is to be: its parent, made if need be, and its own name. The name
-/// must be free.
-pub(crate) async fn place<'n>(user: &User, name: &'n str) -> Result<(FolderId, &'n str), Stop> {
-    let name = check(name)?;
+    let name = check(command.mailbox.as_str())?;
     for _ in 0..ROUNDS {
         let tree = tree(user).await?;
         let (parent, missing) = way(&tree, name)?;
-        if let Some(place) = make(user, parent, &missing).await? {
-            return Ok(place);
+        if make(user, parent, &missing).await?.is_some() {
+            return Ok(Reply::ok("Created"));
         }
     }
-    Err(Reply::no(Code::InUse, "Somebody else is changing these mailboxes").into())
+    Err(busy())
+}
+
+/// Where a folder of a name is to be.
+pub(crate) struct Place<'n> {
+    pub(crate) parent: FolderId,
+    /// Its own name, which is free.
+    pub(crate) name: &'n str,
+    /// How many folders, `parent` and those above it, were made for it.
+    made: usize,
+}
+
+/// Where a folder of this name is to be; its parents are made if need be.
+pub(crate) async fn place<'n>(user: &User, name: &'n str) -> Result<Place<'n>, Stop> {
+    let name = check(name)?;
+    for _ in 0..ROUNDS {
+        let tree = tree(user).await?;
+        let (parent, mut missing) = way(&tree, name)?;
+        let name = missing.pop().unwrap_or(name);
+        if missing.is_empty() {
+            return Ok(Place { parent, name, made: 0 });
+        }
+        if let Some(parent) = make(user, parent, &missing).await? {
+            return Ok(Place { parent, name, made: missing.len() });
+        }
+    }
+    Err(busy())
+}
+
+impl Place<'_> {
+    /// Removes the parents that were made, now that nothing comes there. One in which somebody has
+    /// put something meanwhile stays.
+    pub(crate) async fn give_up(self, user: &User) {
+        let mut last = Some(self.parent);
+        for _ in 0..self.made {
+            let Some(id) = last else { return };
+            let Ok(info) = user.mailbox.folder(id).await else { return };
+            if info.counts.messages > 0 || user.mailbox.delete_folder(id).await.is_err() {
+                return;
+            }
+            last = info.parent;
+        }
+    }
+}
+
+fn busy() -> Stop {
+    Reply::no(Code::InUse, "Somebody else is changing these mailboxes").into()
 }
 
 fn way<'n>(tree: &Tree, name: &'n str) -> Result<(FolderId, Vec<&'n str>), Stop> {
@@ -48,24 +85,15 @@ fn way<'n>(tree: &Tree, name: &'n str) -> Result<(FolderId, Vec<&'n str>), Stop>
     Ok((parent, missing))
 }
 
-/// Makes all but the last of `missing`. `None` if somebody else made one of them first.
-async fn make<'n>(
-    user: &User,
-    mut parent: FolderId,
-    missing: &[&'n str],
-) -> Result<Option<(FolderId, &'n str)>, Stop> {
-    let Some((name, above)) = missing.split_last() else {
-        return Ok(None);
-    };
-    for part in above {
-        let part = (*part).to_owned();
-        match user.mailbox.create_folder(parent, part, FolderClass::Mail, None).await {
-            Ok(info) => parent = info.id,
-            Err(error) if error.kind == Kind::AlreadyExists => return Ok(None),
-            Err(error) => return Err(failed("CREATE", error)),
-        }
+/// Makes folders, each below the one before; gives the last one. `None` if somebody else made one
+/// of them first.
+async fn make(user: &User, parent: FolderId, missing: &[&str]) -> Result<Option<FolderId>, Stop> {
+    let names = missing.iter().map(|name| (*name).to_owned()).collect();
+    match user.mailbox.create_folders(parent, names, FolderClass::Mail).await {
+        Ok(info) => Ok(Some(info.id)),
+        Err(error) if error.kind == Kind::AlreadyExists => Ok(None),
+        Err(error) => Err(failed("CREATE", error)),
     }
-    Ok(Some((parent, name)))
 }
 
 /// A name that a folder can have. `.` and `..` would be at home in no export (attack 28).

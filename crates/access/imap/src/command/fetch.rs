@@ -11,7 +11,7 @@
 //! Messages that somebody else expunged meanwhile: where the view knows enough they are still told.
 //! Else they are left out, and FETCH by number ends with `NO [EXPUNGEISSUED]` after everything that
 //! exists (RFC 2180 §4.1.2); by UID they are passed over, as UIDs that never existed are. A message
-//! whose stored form is damaged is left out too, and NO says so in the end: it must not take the
+//! whose stored form is damaged is left out too, and NO names it in the end: it must not take the
 //! others with it.
 
 mod load;
@@ -23,7 +23,8 @@ use crate::config::{FETCH_AHEAD, FETCH_BATCH, FETCH_SEEN_BATCH};
 use crate::reply::{self, Answer, Reply, Stop};
 use crate::selection::Selection;
 use crate::session::Session;
-use base::{Error, Kind};
+use crate::view::View;
+use base::{Error, Kind, Uid};
 use codec_imap::Code;
 use codec_imap::command::{Fetch, FetchItem};
 use contract_mailbox::MessageMeta;
@@ -58,9 +59,18 @@ pub(super) struct Target {
 struct Missing {
     /// Messages were expunged by others.
     gone: bool,
-    /// The first message that is damaged.
-    damaged: Option<Error>,
+    /// The messages that are damaged, and why the first one could not be shown.
+    damaged: Option<(Vec<Named>, Error)>,
 }
+
+/// A message as clients name it.
+struct Named {
+    number: usize,
+    uid: Uid,
+}
+
+/// How many damaged messages are named.
+const NAMED_MAX: usize = 10;
 
 /// FETCH, UID FETCH.
 pub(crate) async fn run(session: &mut Session, command: Fetch) -> Answer {
@@ -88,7 +98,10 @@ pub(crate) async fn run(session: &mut Session, command: Fetch) -> Answer {
         show(session, &plan, targets, &mut missing).await?;
     }
     match missing {
-        Missing { damaged: Some(error), .. } => Err(error.into()),
+        Missing { damaged: Some((named, error)), .. } => {
+            let text = format!("{} could not be shown: {}", which(&named), error.text).into();
+            Err(Error { text, ..error }.into())
+        }
         Missing { gone: true, .. } if !command.uid => {
             let text = "Some of the messages were expunged by somebody else";
             Err(Reply::no(Code::ExpungeIssued, text).into())
@@ -102,13 +115,26 @@ impl Missing {
     ///
     /// # Errors
     /// Those that concern more than this message.
-    fn damaged(&mut self, error: Error) -> Result<(), Stop> {
+    fn damaged(&mut self, view: &View, row: usize, error: Error) -> Result<(), Stop> {
         if !concerns_one_message(&error) {
             return Err(failed("FETCH", error));
         }
         reply::log("FETCH", &error);
-        self.damaged.get_or_insert(error);
+        let (named, _) = self.damaged.get_or_insert_with(|| (Vec::new(), error));
+        named.push(Named { number: row + 1, uid: view.uid(row).unwrap_or_default() });
         Ok(())
+    }
+}
+
+/// Messages by number and UID.
+fn which(named: &[Named]) -> String {
+    let first = named.iter().take(NAMED_MAX);
+    let list: Vec<_> =
+        first.map(|named| format!("{} (UID {})", named.number, named.uid.0)).collect();
+    let (word, list) = (if named.len() == 1 { "Message" } else { "Messages" }, list.join(", "));
+    match named.len().saturating_sub(NAMED_MAX) {
+        0 => format!("{word} {list}"),
+        more => format!("{word} {list} and {more} more"),
     }
 }
 
@@ -149,18 +175,18 @@ async fn show(
         let (plan, blobs) = (plan.clone(), shared.blobs.clone());
         async move {
             let pieces = match &target.meta {
-                Some(meta) => load::pieces(&plan, meta, &blobs).await?,
-                None => Vec::new(),
+                Some(meta) => load::pieces(&plan, meta, &blobs).await,
+                None => Ok(Vec::new()),
             };
-            Ok((target, pieces))
+            (target, pieces)
         }
     });
     let mut loaded = futures::stream::iter(loads).buffered(FETCH_AHEAD);
-    while let Some(next) = loaded.next().await {
-        let (target, pieces) = match next {
-            Ok(next) => next,
+    while let Some((target, pieces)) = loaded.next().await {
+        let pieces = match pieces {
+            Ok(pieces) => pieces,
             Err(error) => {
-                missing.damaged(error)?;
+                missing.damaged(&selected.view, target.row, error)?;
                 continue;
             }
         };

@@ -20,8 +20,14 @@ pub(crate) async fn run(session: &mut Session, command: &Rename) -> Answer {
     if !from.is_inbox() && below.is_some_and(|rest| rest.starts_with(DELIMITER)) {
         return Err(Reply::no(Code::Cannot, "A mailbox cannot be below itself").into());
     }
-    let (parent, name) = place(user, to.as_str()).await?;
-    let renamed = user.mailbox.rename_folder(folder, parent, name.to_owned()).await;
-    renamed.map_err(|error| failed("RENAME", error))?;
+    let place = place(user, to.as_str()).await?;
+    let renamed = user.mailbox.rename_folder(folder, place.parent, place.name.to_owned()).await;
+    if let Err(error) = renamed {
+        // What may still be done must find its place.
+        if !error.is_temporary() {
+            place.give_up(user).await;
+        }
+        return Err(failed("RENAME", error));
+    }
     Ok(Reply::ok("Renamed"))
 }

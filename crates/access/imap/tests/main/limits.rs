@@ -31,6 +31,31 @@ async fn drip(world: &World, head: &str, piece: &[u8], pause: Duration) -> (Stri
     (last, (world.env.clock.monotonic() - begun).as_secs())
 }
 
+/// A name for which there are too many levels leaves nothing behind.
+#[test]
+fn create_makes_all_or_nothing() {
+    run(async |world: Arc<World>| {
+        let mut client = world.sign_in("alice").await;
+        let mut name = "d".to_owned();
+        client.ok("CREATE d").await;
+        // The root is one of the 300 levels.
+        for _ in 0..9 {
+            name += &"/d".repeat(32);
+            client.ok(&format!("CREATE {name}")).await;
+        }
+        let before = client.ok("LIST \"\" *").await.len();
+        for more in ["/d".repeat(11), format!("{}/{}", "/d".repeat(3), "x".repeat(300))] {
+            let refused = client.command(&format!("CREATE {name}{more}")).await;
+            assert!(refused.line.contains("NO ["), "{}", refused.line);
+            let refused = client.command(&format!("RENAME Drafts {name}{more}")).await;
+            assert!(refused.line.contains("NO ["), "{}", refused.line);
+        }
+        assert_eq!(client.ok("LIST \"\" *").await.len(), before);
+        client.ok(&format!("CREATE {name}{}", "/d".repeat(10))).await;
+        assert_eq!(client.ok("LIST \"\" *").await.len(), before + 10);
+    });
+}
+
 #[test]
 fn attack_16_time_limits_are_counted_from_the_beginning() {
     let check = |head: &str, piece: &'static [u8], pause_s: u64, after_s: u64| {

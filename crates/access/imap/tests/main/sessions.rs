@@ -336,7 +336,9 @@ fn a_damaged_message_does_not_take_the_others_with_it() {
         world.trouble.damaged_uid.store(3, Ordering::SeqCst);
         for text in ["FETCH 1:* ENVELOPE", "UID FETCH 1:* (BODY[])"] {
             let outcome = client.command(text).await;
+            let expect = "] Message 3 (UID 3) could not be shown: Stored data is damaged";
             assert!(outcome.line.contains("CORRUPTION"), "{}", outcome.line);
+            assert!(outcome.line.ends_with(expect), "{}", outcome.line);
             let numbers: Vec<u32> = outcome
                 .untagged
                 .iter()
@@ -345,10 +347,23 @@ fn a_damaged_message_does_not_take_the_others_with_it() {
                 .collect();
             assert_eq!(numbers, [1, 2, 4, 5, 6, 7], "{text}");
         }
-        // Structures that are too large to travel together travel apart.
+        // So is one whose bytes are damaged.
         world.trouble.damaged_uid.store(0, Ordering::SeqCst);
+        client.ok("STORE 2,4 +FLAGS (\\Deleted)").await;
+        client.ok("EXPUNGE").await;
+        let chunks = world.rows_of(b"BD").await;
+        client.append("INBOX", b"Subject: bad\r\n\r\nother bytes\r\n").await;
+        world.damage(&chunks).await;
+        let outcome = client.command("FETCH 1:* BODY.PEEK[]").await;
+        let expect = "] Message 6 (UID 8) could not be shown: Stored data is damaged";
+        assert!(outcome.line.ends_with(expect), "{}", outcome.line);
+        assert_eq!(outcome.untagged.iter().filter_map(ServerResponse::fetch).count(), 5);
+        client.ok("SEARCH BODY bytes").await;
+        client.ok("STORE 6 +FLAGS (\\Deleted)").await;
+        client.ok("EXPUNGE").await;
+        // Structures that are too large to travel together travel apart.
         world.trouble.metas_max.store(2, Ordering::SeqCst);
-        assert_eq!(client.ok("FETCH 1:* ENVELOPE").await.len(), 7);
+        assert_eq!(client.ok("FETCH 1:* ENVELOPE").await.len(), 5);
     });
 }
 

@@ -10,6 +10,7 @@ use base::env::sim::{SimClock, test_seed};
 use base::router::{LocalRouter, Router};
 use base::universe::Universe;
 use base::{AccountId, Address, Change, CommandId, Error, SessionId, Uid};
+use bytes::Bytes;
 use cluster::SingleNode;
 use contract_blob::{
     BlobId, Blobs, ByteStream, Collected, Content, Holder, LEASE_MS, Staged, Upload,
@@ -29,6 +30,7 @@ use parking_lot::Mutex;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::{ClientConfig, RootCertStore};
 use service_directory::{DirectoryConfig, DirectoryService, HashParameters};
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::ops::Range;
 use std::sync::Arc;
@@ -138,18 +140,34 @@ impl World {
 
     /// How many rows the blob store has.
     pub(crate) async fn blob_rows(&self) -> usize {
-        let tx = self.store.begin();
         let mut rows = 0;
         // Chunks, leases, and what is to be looked at or removed.
         for prefix in [b"BD", b"BL", b"BC", b"BX"] {
-            let mut next = Some(RangeRead::all(&KeyRange::prefix(prefix)));
-            while let Some(read) = next {
-                let page = tx.get_range(&read, Isolation::Snapshot).await.unwrap();
-                next = read.after(&page);
-                rows += page.rows.len();
-            }
+            rows += self.rows_of(prefix).await.len();
         }
         rows
+    }
+
+    /// The keys that begin so.
+    pub(crate) async fn rows_of(&self, prefix: &[u8]) -> BTreeSet<Bytes> {
+        let tx = self.store.begin();
+        let mut keys = BTreeSet::new();
+        let mut next = Some(RangeRead::all(&KeyRange::prefix(prefix)));
+        while let Some(read) = next {
+            let page = tx.get_range(&read, Isolation::Snapshot).await.unwrap();
+            next = read.after(&page);
+            keys.extend(page.rows.into_iter().map(|row| row.key));
+        }
+        keys
+    }
+
+    /// Damages the chunks that have come since.
+    pub(crate) async fn damage(&self, before: &BTreeSet<Bytes>) {
+        let tx = self.store.begin();
+        let now = self.rows_of(b"BD").await;
+        assert!(now.len() > before.len());
+        now.difference(before).for_each(|key| tx.set(key, b"\x01damaged"));
+        tx.commit().await.unwrap();
     }
 
     /// Removes what nobody holds any more, two leases later.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 
-/// Says `hello`, echoes lines in capitals; `starttls`, `info`, `panic`, `stuck`,
+/// Says `hello`, echoes lines in capitals; `starttls`, `info`, `peer`, `panic`, `stuck`,
 /// `half`, `quit` do what they say.
 /// Ends with `bye` on shutdown.
 pub(crate) struct Shouting;
@@ -36,6 +36,7 @@ impl SessionFactory for Shouting {
                         let text = format!("{:?}\r\n", connection.tls_info().map(|i| i.version));
                         connection.queue(text.into());
                     }
+                    b"peer\r\n" => connection.queue(format!("{}\r\n", connection.peer()).into()),
                     b"starttls\r\n" => {
                         connection.queue(Bytes::from_static(b"go\r\n"));
                         if connection.flush().await.is_err() {

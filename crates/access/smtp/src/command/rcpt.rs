@@ -1,11 +1,12 @@
-//! RCPT (RFC 5321 §4.1.1.3): one more recipient, if it is somebody here.
+//! RCPT (RFC 5321 §4.1.1.3): one more recipient, if it is somebody here, or the client may send to
+//! other servers and there is a way.
 
 use super::address;
 use crate::reply;
 use crate::session::{Outcome, Session};
 use base::{Address, Result};
 use codec_smtp::{ForwardPath, RcptParams, Reply};
-use contract_directory::Resolved;
+use contract_directory::{DomainKind, Resolved};
 use contract_transport::Recipient;
 
 pub(crate) async fn run(session: &mut Session, to: ForwardPath, params: RcptParams) -> Outcome {
@@ -37,8 +38,8 @@ pub(crate) async fn run(session: &mut Session, to: ForwardPath, params: RcptPara
             Err(error) => return Ok(reply::of(&error, "rcpt")),
         },
     };
-    let refusal = match session.shared.directory.resolve(&to).await {
-        Ok(resolved) => refusal(&resolved, session.login.is_some()),
+    let refusal = match refusal(session, &to).await {
+        Ok(refusal) => refusal,
         Err(error) => return Ok(reply::of(&error, "rcpt")),
     };
     if let Some(refusal) = refusal {
@@ -62,8 +63,9 @@ pub(crate) async fn run(session: &mut Session, to: ForwardPath, params: RcptPara
 }
 
 /// Why a recipient is not taken.
-fn refusal(resolved: &Resolved, is_authenticated: bool) -> Option<Reply> {
-    match resolved {
+async fn refusal(session: &Session, to: &Address) -> Result<Option<Reply>> {
+    let is_authenticated = session.login.is_some();
+    Ok(match session.shared.directory.resolve(to).await? {
         // Whether a mailbox is switched off is nobody's business outside.
         Resolved::Account(account) if !account.enabled => Some(Reply::no_such_user()),
         Resolved::Account(_) => None,
@@ -72,8 +74,20 @@ fn refusal(resolved: &Resolved, is_authenticated: bool) -> Option<Reply> {
         }
         Resolved::Group(_) => None,
         Resolved::Unknown => Some(Reply::no_such_user()),
-        Resolved::Elsewhere => Some(reply::unable_to_relay()),
-    }
+        Resolved::Elsewhere if !is_authenticated && !is_relayed(session, to).await? => {
+            Some(reply::unable_to_relay())
+        }
+        Resolved::Elsewhere if session.shared.transport.can_relay(to).await? => None,
+        Resolved::Elsewhere => Some(reply::no_route()),
+    })
+}
+
+/// Whether the domain is one of ours whose recipients are, at least in part, elsewhere: then
+/// everybody may write to it.
+async fn is_relayed(session: &Session, to: &Address) -> Result<bool> {
+    let domains = session.shared.directory.domains().await?;
+    let of_domain = domains.iter().find(|domain| domain.name == to.domain);
+    Ok(of_domain.is_some_and(|domain| domain.kind != DomainKind::Authoritative))
 }
 
 /// `<postmaster>` without a domain is that of the default domain.

@@ -184,6 +184,9 @@ async fn people(directory: &DirectoryService) {
     let domain =
         Domain { name: "rialto.test".into(), kind: DomainKind::Authoritative, default: true };
     directory.create_domain(&system, domain).await.unwrap();
+    let kind = DomainKind::ExternalRelay;
+    let domain = Domain { name: "partner.example".into(), kind, default: false };
+    directory.create_domain(&system, domain).await.unwrap();
     for local in ["alice", "bob", "postmaster"] {
         let new = NewAccount {
             address: address(local),

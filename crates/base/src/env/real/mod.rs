@@ -1,10 +1,12 @@
 //! The real outside world: the operating system's.
 
 mod disk;
+mod dns;
 mod network;
 
 pub use disk::RealDisk;
-pub use network::{RealDns, RealNetwork};
+pub use dns::RealDns;
+pub use network::RealNetwork;
 
 use super::{Clock, Env, Random};
 use crate::Timestamp;

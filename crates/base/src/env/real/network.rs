@@ -1,9 +1,9 @@
-//! TCP through tokio, names through the system's resolver.
+//! TCP through tokio.
 
-use crate::env::{Dns, Listener, Network, Stream};
+use crate::env::{Listener, Network, Stream};
 use async_trait::async_trait;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -124,34 +124,6 @@ impl AsyncWrite for Prompt {
     }
 }
 
-/// The system's resolver.
-pub struct RealDns;
-
-#[async_trait]
-impl Dns for RealDns {
-    async fn addresses(&self, host: &str) -> io::Result<Vec<IpAddr>> {
-        let found = tokio::net::lookup_host((host, 0)).await.map_err(|error| {
-            // The resolver's codes do not come through, only its (untranslated) words.
-            let words = error.to_string();
-            let none = ["Name or service not known", "No address associated with hostname"];
-            match none.iter().any(|text| words.contains(text)) {
-                true => io::Error::new(io::ErrorKind::NotFound, error),
-                false => error,
-            }
-        })?;
-        let mut addresses: Vec<IpAddr> = Vec::new();
-        for address in found {
-            if !addresses.contains(&address.ip()) {
-                addresses.push(address.ip());
-            }
-        }
-        if addresses.is_empty() {
-            return Err(io::Error::new(io::ErrorKind::NotFound, "the host has no addresses"));
-        }
-        Ok(addresses)
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -181,12 +153,5 @@ mod tests {
         // The same port can be taken again at once.
         drop(listener);
         RealNetwork.listen(address).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn literals_and_localhost_resolve() {
-        let literal = RealDns.addresses("127.0.0.7").await.unwrap();
-        assert_eq!(literal, ["127.0.0.7".parse::<IpAddr>().unwrap()]);
-        assert!(RealDns.addresses("localhost").await.unwrap().iter().all(IpAddr::is_loopback));
     }
 }

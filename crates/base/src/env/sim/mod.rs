@@ -6,13 +6,15 @@
 mod clock;
 mod disk;
 mod disk_file;
+mod dns;
 mod network;
 mod random;
 mod stream;
 
 pub use clock::SimClock;
 pub use disk::{DiskEvent, SimDisk};
-pub use network::{SimDns, SimNetwork};
+pub use dns::SimDns;
+pub use network::SimNetwork;
 pub use random::{SeededRandom, test_seed};
 
 use super::Env;
@@ -28,7 +30,7 @@ pub struct Simulation {
     pub random: Arc<SeededRandom>,
     /// Its network, seen from the host 127.0.0.1.
     pub network: SimNetwork,
-    /// Its host names.
+    /// Its host names and mail exchangers.
     pub dns: SimDns,
     /// The disk of its first machine.
     pub disk: SimDisk,

@@ -1,7 +1,7 @@
 //! A network in memory: hosts by address, listeners, and connections that a test can cut.
 
 use super::stream::{Condition, SimStream};
-use crate::env::{Dns, Listener, Network, Stream};
+use crate::env::{Listener, Network, Stream};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
@@ -187,39 +187,6 @@ impl Listener for SimListener {
 
     fn local_address(&self) -> SocketAddr {
         self.address
-    }
-}
-
-/// Host names from a table; cheap to clone.
-#[derive(Clone, Default)]
-pub struct SimDns {
-    /// `None` stands for a name server that does not answer.
-    table: Arc<Mutex<HashMap<String, Option<Vec<IpAddr>>>>>,
-}
-
-impl SimDns {
-    /// Gives a host its addresses.
-    pub fn set(&self, host: &str, addresses: &[IpAddr]) {
-        self.table.lock().insert(host.to_lowercase(), Some(addresses.to_vec()));
-    }
-
-    /// Lets questions for a host time out.
-    pub fn break_host(&self, host: &str) {
-        self.table.lock().insert(host.to_lowercase(), None);
-    }
-}
-
-#[async_trait]
-impl Dns for SimDns {
-    async fn addresses(&self, host: &str) -> io::Result<Vec<IpAddr>> {
-        if let Ok(literal) = host.parse() {
-            return Ok(vec![literal]);
-        }
-        match self.table.lock().get(host.trim_end_matches('.').to_lowercase().as_str()) {
-            Some(Some(addresses)) if !addresses.is_empty() => Ok(addresses.clone()),
-            Some(None) => Err(io::ErrorKind::TimedOut.into()),
-            _ => Err(io::ErrorKind::NotFound.into()),
-        }
     }
 }
 

@@ -76,15 +76,3 @@ async fn a_cut_wakes_both_sides_with_an_error() {
     let written = client.write_all(b"x").await.unwrap_err();
     assert_eq!(written.kind(), io::ErrorKind::ConnectionReset);
 }
-
-#[tokio::test]
-async fn names_come_from_the_table() {
-    let dns = SimDns::default();
-    dns.set("MX.Rialto.test", &[A, B]);
-    dns.break_host("slow.test");
-    let kind = async |host| dns.addresses(host).await.unwrap_err().kind();
-    assert_eq!(dns.addresses("mx.rialto.test.").await.unwrap(), [A, B]);
-    assert_eq!(dns.addresses("10.0.0.1").await.unwrap(), [A]);
-    assert_eq!(kind("other.test").await, io::ErrorKind::NotFound);
-    assert_eq!(kind("slow.test").await, io::ErrorKind::TimedOut);
-}

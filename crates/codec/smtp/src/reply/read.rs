@@ -11,19 +11,22 @@ use crate::framer::{LineError, LineFramer};
 /// enough for a long SASL challenge.
 const LINE_BYTES_MAX: usize = 4_096;
 /// Most lines of one reply; EHLO answers of known servers stay below 40.
-const LINES_MAX: usize = 128;
+const LINES_MAX: usize = 100;
+/// Most bytes of all lines of one reply, without their ends.
+const REPLY_BYTES_MAX: usize = 32 * 1024;
 
 /// Why bytes are not a reply. The stream is of no more use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplyError {
     /// A line too long, or not ended by CRLF.
     Line(LineError),
-    /// A line that does not begin with a code from 200 to 599 and a space or hyphen.
+    /// A line that does not begin with a code from 200 to 599 and a space or hyphen, or that holds
+    /// a NUL or a bare CR: whoever reads on may see another reply than we do.
     Malformed,
     /// Lines of one reply with different codes.
     MixedCodes,
-    /// More than 128 lines.
-    TooManyLines,
+    /// More than 100 lines, or more than 32 KiB in all of them.
+    TooLong,
 }
 
 impl fmt::Display for ReplyError {
@@ -32,7 +35,7 @@ impl fmt::Display for ReplyError {
             ReplyError::Line(error) => error.fmt(f),
             ReplyError::Malformed => f.write_str("malformed reply"),
             ReplyError::MixedCodes => f.write_str("reply with different codes"),
-            ReplyError::TooManyLines => f.write_str("reply has too many lines"),
+            ReplyError::TooLong => f.write_str("reply is too long"),
         }
     }
 }
@@ -44,13 +47,15 @@ impl std::error::Error for ReplyError {}
 pub struct ReplyReader {
     framer: LineFramer,
     partial: Option<Reply>,
+    /// Bytes of the lines in `partial`.
+    partial_bytes: usize,
 }
 
 impl ReplyReader {
     /// A reader at the start of a reply.
     #[must_use]
     pub fn new() -> ReplyReader {
-        ReplyReader { framer: LineFramer::new(LINE_BYTES_MAX), partial: None }
+        ReplyReader { framer: LineFramer::new(LINE_BYTES_MAX), partial: None, partial_bytes: 0 }
     }
 
     /// Takes one whole reply off `input`; `Ok(None)` if more bytes are needed. The enhanced code
@@ -68,8 +73,10 @@ impl ReplyReader {
                     Reply::new(code, enhanced, text.to_owned())
                 }
                 Some(partial) if partial.code != code => return Err(ReplyError::MixedCodes),
-                Some(partial) if partial.lines.len() == LINES_MAX => {
-                    return Err(ReplyError::TooManyLines);
+                Some(partial)
+                    if partial.lines.len() == LINES_MAX || self.partial_bytes > REPLY_BYTES_MAX =>
+                {
+                    return Err(ReplyError::TooLong);
                 }
                 Some(partial) => {
                     let text = match split_enhanced(code, &text) {
@@ -80,8 +87,10 @@ impl ReplyReader {
                 }
             };
             if is_last {
+                self.partial_bytes = 0;
                 return Ok(Some(reply));
             }
+            self.partial_bytes += line.len();
             self.partial = Some(reply);
         }
         Ok(None)
@@ -100,6 +109,9 @@ fn split(line: &[u8]) -> Option<(u16, bool, String)> {
     let &[b'2'..=b'5', b'0'..=b'9', b'0'..=b'9'] = digits else {
         return None;
     };
+    if rest.iter().any(|byte| matches!(byte, b'\0' | b'\r')) {
+        return None;
+    }
     let code = digits.iter().fold(0, |code, digit| code * 10 + u16::from(digit - b'0'));
     let (is_last, text) = match rest {
         [] => (true, rest),
@@ -156,7 +168,13 @@ mod tests {
         check("250:ok\r\n", Err(ReplyError::Malformed));
         check("650 ok\r\n", Err(ReplyError::Malformed));
         check("250 ok\n", Err(ReplyError::Line(LineError::BareLf)));
-        check(&"250-x\r\n".repeat(200), Err(ReplyError::TooManyLines));
+        check("250 a\0b\r\n", Err(ReplyError::Malformed));
+        check("250 a\r250 b\r\n", Err(ReplyError::Malformed));
+        let lines = |count| "250-x\r\n".repeat(count) + "250 x\r\n";
+        check(&lines(99), Ok(&[format!("250{}", " x".repeat(100)).as_str()]));
+        check(&lines(100), Err(ReplyError::TooLong));
+        let long = format!("250-{}\r\n", "x".repeat(4000));
+        check(&long.repeat(10), Err(ReplyError::TooLong));
         check(&"2".repeat(5000), Err(ReplyError::Line(LineError::TooLong)));
     }
 }

@@ -32,6 +32,11 @@ pub(super) async fn each_change_is_audited_once(world: Arc<dyn World>) {
     }
     assert_eq!(two.b.admin.audit(2).await.unwrap(), records[..2]);
     assert_eq!(two.b.admin.audit(0).await.unwrap(), []);
+    // What is done elsewhere is recorded on demand.
+    two.a.admin.record(&Actor::Operator, "node.drain", "n3", "why=test").await.unwrap();
+    let newest = two.b.admin.audit(1).await.unwrap().remove(0);
+    let texts = (newest.action.as_str(), newest.target.as_str(), newest.parameters.as_str());
+    assert_eq!((newest.actor, texts), (Actor::Operator, ("node.drain", "n3", "why=test")));
 }
 
 pub(super) async fn addresses_are_unique(world: Arc<dyn World>) {

@@ -15,6 +15,7 @@ pub(crate) mod account_update;
 pub(crate) mod domain;
 pub(crate) mod group;
 mod membership;
+pub(crate) mod record;
 
 use crate::keys;
 use crate::names::Name;

@@ -10,6 +10,7 @@ mod counters;
 mod login;
 mod provisioning;
 mod removal;
+mod verify;
 
 use base::Address;
 use base::env::Env;

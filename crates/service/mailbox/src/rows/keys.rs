@@ -6,6 +6,9 @@ use contract_blob::Holder;
 use contract_store::KeyRange;
 use contract_store::keys::{KeyBuilder, KeyReader};
 
+/// What marks of jobs begin with.
+const JOB_MARKS: &[u8] = b"J";
+
 /// Builds the keys of one mailbox.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Keys(pub(crate) AccountId);
@@ -30,6 +33,22 @@ impl Keys {
 
     pub(crate) fn job(self) -> Bytes {
         self.row(b'j').build()
+    }
+
+    /// The row by which a mailbox's job is found without asking each mailbox; outside of
+    /// [`Keys::everything`].
+    pub(crate) fn job_mark(self) -> Bytes {
+        KeyBuilder::new(JOB_MARKS).u64(self.0.0).build()
+    }
+
+    /// All such rows.
+    pub(crate) fn job_marks() -> KeyRange {
+        KeyRange::prefix(JOB_MARKS)
+    }
+
+    /// The mailbox of such a row.
+    pub(crate) fn parse_job_mark(key: &[u8]) -> Option<AccountId> {
+        KeyReader::new(key, JOB_MARKS)?.u64().map(AccountId)
     }
 
     pub(crate) fn subscription(self, path: &str) -> Bytes {

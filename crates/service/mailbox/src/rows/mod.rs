@@ -30,6 +30,9 @@
 //! | `j` | the bulk job in progress |
 //! | `q<folder><device><piece>` | a device's state of a collection |
 //! | `u<folder><account><block>` | which of 256 UIDs a user has read, where that is per user |
+//!
+//! One row stands outside: `J<account>` while there is a bulk job in the mailbox, so that its next
+//! owner finds it (`resume`).
 
 pub(crate) mod keys;
 pub(crate) mod meta;

@@ -13,7 +13,8 @@
 //! a body.
 //!
 //! All index pages are read at one version while the store keeps it (five seconds); after that a
-//! page is as it is when it is read. Messages that go meanwhile are left out.
+//! page is as it is when it is read. Messages that go meanwhile are left out, and so are messages
+//! that are damaged where a condition needs what is damaged.
 
 mod content;
 mod envelope;
@@ -137,7 +138,7 @@ impl Scan<'_> {
         while !open.is_empty() {
             let batch = &open[..open.len().min(META_MAX)];
             let uids: Vec<Uid> = batch.iter().map(|entry| entry.uid).collect();
-            let (metas, next) = self.metas(&uids).await?;
+            let (metas, next) = self.metas_but_damaged(&uids).await?;
             let done = next.map_or(batch.len(), |next| uids.partition_point(|uid| *uid < next));
             let mut metas = metas.into_iter().peekable();
             for entry in &batch[..done] {
@@ -145,13 +146,47 @@ impl Scan<'_> {
                 let Some((_, meta)) = metas.next_if(|(uid, _)| *uid == entry.uid) else {
                     continue;
                 };
-                if self.is_match(entry, &meta).await? {
-                    self.found.push(entry.uid);
+                match self.is_match(entry, &meta).await {
+                    Ok(true) => self.found.push(entry.uid),
+                    Ok(false) => {}
+                    Err(error) if error.kind == Kind::Corrupt => self.damaged(entry.uid, &error),
+                    Err(error) => return Err(error),
                 }
             }
             open = &open[done..];
         }
         Ok(())
+    }
+
+    /// The same where one of them may be damaged: a page that cannot be read is asked for with half
+    /// as many, until it is that one alone, which is passed over.
+    async fn metas_but_damaged(&self, uids: &[Uid]) -> Result<(Found, Option<Uid>)> {
+        let mut count = uids.len();
+        loop {
+            let behind = uids.get(count).copied();
+            match self.metas(&uids[..count]).await {
+                Ok((found, next)) => return Ok((found, next.or(behind))),
+                Err(error) if error.kind != Kind::Corrupt => return Err(error),
+                Err(_) if count > 1 => count = count.div_ceil(2),
+                Err(error) => {
+                    uids.iter().take(1).for_each(|uid| self.damaged(*uid, &error));
+                    return Ok((Found::new(), behind));
+                }
+            }
+        }
+    }
+
+    /// A message that cannot be looked at fulfils nothing, and must not keep the others from being
+    /// found. It is logged when it is met first, and counted each time.
+    fn damaged(&self, uid: Uid, error: &Error) {
+        metrics::counter!("rialto_search_damaged_total").increment(1);
+        let (account, folder) = (self.reader.keys.0, self.folder);
+        let known = &self.reader.context.damaged;
+        if known.get(&(account, folder, uid)).is_none() {
+            known.put((account, folder, uid), (), 1);
+            tracing::error!(mailbox = %account, %folder, %uid, %error,
+                "a damaged message cannot be searched");
+        }
     }
 
     async fn metas(&self, uids: &[Uid]) -> Result<(Found, Option<Uid>)> {

@@ -3,8 +3,8 @@
 //! A command that concerns more than [`CHUNK`] messages runs as several transactions. Each but the
 //! last leaves a job in the mailbox: who asked for what, and how far it came. Between them the
 //! mailbox answers questions and makes other changes that fit into one transaction; a second job
-//! waits for the first. Whoever activates the mailbox next goes on with the job, and the command,
-//! sent again, joins it or is answered from its result.
+//! waits for the first. The next owner of the mailbox activates it for the job's sake (`resume`)
+//! and goes on, and the command, sent again, joins it or is answered from its result.
 //!
 //! Each message is atomic, the command is not; but COPY stays invisible until its last chunk: what
 //! the target folder's row will say of it, where its UIDs end above all, is kept in the job until
@@ -134,6 +134,7 @@ pub(crate) fn write(
         for (number, piece) in (1..).zip(pieces) {
             tx.set(&piece_key(keys, number), piece);
         }
+        tx.set(&keys.job_mark(), b"");
     }
     let head = JobHead { command, principal, pieces: count, progress: progress.clone() };
     tx.set(&piece_key(keys, 0), &rows::encode(&head)?);
@@ -148,6 +149,7 @@ pub(crate) fn decode_progress(row: &[u8]) -> Result<Progress> {
 /// Ends the job.
 pub(crate) fn clear(tx: &dyn Transaction, keys: Keys) {
     tx.clear_range(&KeyRange::prefix(&keys.job()));
+    tx.clear(&keys.job_mark());
 }
 
 /// How far the stored job of a command has come; `None` if there is none.

@@ -19,7 +19,7 @@ const NAME_BYTES_MAX: usize = 255;
 pub(crate) const DEPTH_MAX: usize = 300;
 
 /// The most folders of one mailbox.
-const FOLDERS_MAX: usize = 10_000;
+pub(crate) const FOLDERS_MAX: usize = 10_000;
 
 /// The most subscriptions of one mailbox: one for each folder it can have. Names outlive folders.
 const SUBSCRIPTIONS_MAX: usize = FOLDERS_MAX;
@@ -48,6 +48,23 @@ pub(super) fn create(
     Ok(WriteReply::Folder(Box::new(unit.info(id)?)))
 }
 
+/// Makes folders, each below the one before.
+pub(super) fn create_chain(
+    unit: &mut Unit<'_>,
+    parent: FolderId,
+    names: &[String],
+    class: FolderClass,
+) -> Result<WriteReply> {
+    if names.is_empty() {
+        return Err(Error::invalid("A folder needs a name"));
+    }
+    let mut last = parent;
+    for name in names {
+        last = add(unit, last, name, class)?;
+    }
+    Ok(WriteReply::Folder(Box::new(unit.info(last)?)))
+}
+
 /// Adds an empty folder; gives its id.
 pub(super) fn add(
     unit: &mut Unit<'_>,
@@ -58,8 +75,8 @@ pub(super) fn add(
     check_name(name)?;
     check_parent(unit, parent)?;
     check_free(unit, parent, name, None)?;
-    if unit.folders().count() >= FOLDERS_MAX {
-        let text = format!("A mailbox can have at most {FOLDERS_MAX} folders");
+    if unit.folders().count() >= unit.folders_max {
+        let text = format!("A mailbox can have at most {} folders", unit.folders_max);
         return Err(Error::new(Kind::Limit, text));
     }
     if depth(unit, parent)? + 1 > DEPTH_MAX {

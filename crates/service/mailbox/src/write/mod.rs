@@ -75,6 +75,9 @@ pub(crate) async fn run(
         Write::CreateFolder { parent, name, class, role } => {
             folder::create(unit, *parent, name, *class, *role)?
         }
+        Write::CreateFolders { parent, names, class } => {
+            folder::create_chain(unit, *parent, names, *class)?
+        }
         Write::Subscribe { path, on } => folder::subscribe(unit, path, *on)?,
         Write::Append { folder, messages } => append::run(unit, *folder, messages).await?,
         Write::ClaimRecent(folder) => claim_recent::run(unit, *folder)?,

@@ -2,9 +2,10 @@
 
 use super::help::{Session, archive, folder, inbox, kind, named, set, subjects, uids};
 use crate::support::{World, in_memory, run};
-use base::{AccountId, Change, FolderId, Kind, Timestamp, Uid};
+use base::{AccountId, Change, CommandId, Error, FolderId, Kind, Timestamp, Uid};
 use contract_mailbox::request::StoreMode;
 use contract_mailbox::{FolderInfo, Permission, Search, SystemFlags, UidSet, Write, WriteReply};
+use std::time::Duration;
 use store_memory::CommitFault;
 
 /// More than two chunks.
@@ -80,8 +81,6 @@ enum Break {
     Landing,
     /// It is not known, and may land at any moment.
     Flying,
-    /// There is no room on the disk.
-    Full,
 }
 
 /// Sends a command whose second transaction breaks.
@@ -93,17 +92,10 @@ async fn send_broken(world: &World, session: &mut Session, request: Write, how: 
         while world.memory().stats().applied == before {
             tokio::task::yield_now().await;
         }
-        world.memory().fail_next_commit(match how {
-            Break::Landing | Break::Flying => CommitFault::Late,
-            Break::Full => CommitFault::OutOfSpace,
-        });
+        world.memory().fail_next_commit(CommitFault::Late);
     };
     let (reply, ()) = futures::join!(sending, breaking);
-    let expect = match how {
-        Break::Full => Kind::OutOfSpace,
-        _ => Kind::Unavailable,
-    };
-    assert_eq!(reply.unwrap_err().kind, expect, "{how:?}");
+    assert_eq!(reply.unwrap_err().kind, Kind::Unavailable, "{how:?}");
     if matches!(how, Break::Landing) {
         world.memory().land_late_commits();
     }
@@ -133,7 +125,11 @@ fn jobs_that_break_are_finished() {
             (Write::Copy { from: inbox(), uids: all(), to: target }, Break::Landing, false),
             (Write::Copy { from: inbox(), uids: all(), to: archive() }, Break::Flying, true),
             (Write::Move { from: target, uids: all(), to: archive() }, Break::Landing, true),
-            (Write::Move { from: archive(), uids: set(1, COUNT), to: target }, Break::Full, false),
+            (
+                Write::Move { from: archive(), uids: set(1, COUNT), to: target },
+                Break::Landing,
+                false,
+            ),
             (store(archive(), named(SystemFlags::DELETED)), Break::Landing, true),
             (Write::Expunge { folder: archive(), uids: None }, Break::Flying, true),
         ];
@@ -177,6 +173,122 @@ fn jobs_that_break_are_finished() {
     });
 }
 
+/// Sends a command whose second transaction and all after it find no room, until there is some.
+async fn send_full(world: &World, command: CommandId, session: &Session, request: Write) -> Error {
+    let before = world.memory().stats().applied;
+    let sending = session.send(&world.node, command, request);
+    let filling = async {
+        while world.memory().stats().applied == before {
+            tokio::task::yield_now().await;
+        }
+        world.memory().set_full(true);
+        world.env.clock.sleep(Duration::from_secs(30)).await;
+        let waiting = world.sound(session.account).await;
+        assert!(waiting.unfinished_job);
+        // What fits into no transaction is refused at once; reading goes on.
+        let refused = world.handle(session.account).append(inbox(), Vec::new()).await;
+        assert_eq!(refused.unwrap_err().kind, Kind::OutOfSpace);
+        let mark = StoreMode::Add;
+        let refused = world.handle(session.account);
+        let refused =
+            refused.store(inbox(), UidSet::all(), mark, named(SystemFlags::DRAFT), None).await;
+        assert_eq!(refused.unwrap_err().kind, Kind::OutOfSpace);
+        world.handle(session.account).view(inbox()).await.unwrap();
+        world.memory().set_full(false);
+    };
+    let (reply, ()) = futures::join!(sending, filling);
+    reply.unwrap_err()
+}
+
+/// A command for which the disk has no room has not been done when it is refused, and is not done
+/// afterwards, either; sent again, it is done anew.
+#[test]
+fn what_is_refused_for_want_of_room_is_not_done_later() {
+    if !in_memory() {
+        return;
+    }
+    run(6, async |mut world| {
+        let account = filled(&world).await;
+        let mut session = Session::new(&world, account);
+        let copy = || Write::Copy { from: inbox(), uids: UidSet::all(), to: archive() };
+        let command = session.next();
+        let usage = world.handle(account).usage().await.unwrap();
+        let error = send_full(&world, command, &session, copy()).await;
+        assert_eq!(error.kind, Kind::OutOfSpace);
+        for _ in 0..2 {
+            assert!(!world.sound(account).await.unfinished_job);
+            let handle = world.handle(account);
+            assert_eq!(handle.usage().await.unwrap(), usage);
+            assert_eq!(uids(&handle.view(archive()).await.unwrap()), [0; 0]);
+            world.node = world.another_node().await;
+        }
+        let again = session.send(&world.node, command, copy()).await.unwrap();
+        assert!(
+            matches!(again, WriteReply::Copied(copied) if copied.pairs.len() == COUNT as usize)
+        );
+
+        // A MOVE stops where it is.
+        let command = session.next();
+        let moving = Write::Move { from: archive(), uids: UidSet::all(), to: inbox() };
+        let error = send_full(&world, command, &session, moving).await;
+        assert_eq!(error.kind, Kind::OutOfSpace);
+        assert!(!world.sound(account).await.unfinished_job);
+        let left = uids(&world.handle(account).view(archive()).await.unwrap());
+        assert_eq!(left, (501..=COUNT).collect::<Vec<_>>());
+    });
+}
+
+/// A job for which nobody waits goes on when there is room again.
+#[test]
+fn a_job_without_a_client_waits_for_room() {
+    if !in_memory() {
+        return;
+    }
+    run(7, async |mut world| {
+        let account = filled(&world).await;
+        let mut session = Session::new(&world, account);
+        let copy = Write::Copy { from: inbox(), uids: UidSet::all(), to: archive() };
+        send_broken(&world, &mut session, copy, Break::Landing).await;
+        world.node = world.another_node().await;
+        world.memory().set_full(true);
+        world.env.clock.sleep(Duration::from_secs(10)).await;
+        assert_eq!(uids(&world.handle(account).view(archive()).await.unwrap()), [0; 0]);
+        assert!(world.sound(account).await.unfinished_job);
+        world.memory().set_full(false);
+        world.env.clock.sleep(Duration::from_secs(10)).await;
+        let view = world.handle(account).view(archive()).await.unwrap();
+        assert_eq!(view.entries().count(), COUNT as usize);
+    });
+}
+
+/// Whoever takes over goes on with what was left, though nobody asks for the mailbox.
+#[test]
+fn a_new_owner_finds_jobs_by_itself() {
+    if !in_memory() {
+        return;
+    }
+    run(8, async |mut world| {
+        let account = filled(&world).await;
+        let mut session = Session::new(&world, account);
+        let store = Write::Store {
+            folder: inbox(),
+            uids: UidSet::all(),
+            mode: StoreMode::Add,
+            flags: named(SystemFlags::ANSWERED),
+            unchanged_since: None,
+        };
+        send_broken(&world, &mut session, store, Break::Landing).await;
+        assert!(world.sound(account).await.unfinished_job);
+        assert_eq!(world.rows(b"J").await.len(), 1);
+        world.node = world.another_node().await;
+        world.env.clock.sleep(Duration::from_secs(1)).await;
+        assert!(!world.sound(account).await.unfinished_job);
+        assert_eq!(world.rows(b"J").await, []);
+        let view = world.handle(account).view(inbox()).await.unwrap();
+        assert!(view.entries().all(|entry| entry.flags.system == SystemFlags::ANSWERED));
+    });
+}
+
 /// Another command comes before the broken COPY is sent again: its message must not take the place
 /// of a copied one.
 #[test]
@@ -188,7 +300,7 @@ fn a_broken_copy_is_finished_before_anything_else() {
         let account = filled(&world).await;
         let mut session = Session::new(&world, account);
         let copy = Write::Copy { from: inbox(), uids: UidSet::all(), to: archive() };
-        send_broken(&world, &mut session, copy, Break::Full).await;
+        send_broken(&world, &mut session, copy, Break::Landing).await;
         let handle = world.handle(account);
         let (_, uids) = handle.append(archive(), world.small(7..8).await).await.unwrap();
         assert_eq!(uids, [Uid(COUNT + 1)]);
@@ -239,7 +351,7 @@ fn a_job_that_cannot_be_undone_does_not_keep_the_mailbox_closed() {
         let account = filled(&world).await;
         let mut session = Session::new(&world, account);
         let copy = Write::Copy { from: inbox(), uids: UidSet::all(), to: archive() };
-        send_broken(&world, &mut session, copy, Break::Full).await;
+        send_broken(&world, &mut session, copy, Break::Landing).await;
         let meta = kind(account, b'm').u64(inbox().0).u32(1100).u16(0).build();
         let block = kind(account, b'b').u64(archive().0).u32(0).build();
         let good = (world.rows(&meta).await[0].value.clone(), world.rows(&block).await[0].clone());

@@ -1,85 +1,28 @@
 //! What costs an owner a new fence: errors after which a commit may still land, and nothing else.
 //! And what it costs the others of its slot: nothing.
 
+use super::guard::guard_blobs;
 use super::help::{Session, archive, inbox, kind, named, set};
 use crate::support::{World, in_memory, run, run_with};
-use async_trait::async_trait;
-use base::router::{LocalRouter, Router};
-use base::{AccountId, Kind, Result};
-use contract_blob::{BlobId, Blobs, ByteStream, Collected, Holder, Staged, Upload};
+use base::{AccountId, Kind};
 use contract_control::Fence;
-use contract_directory::{Directory, DirectoryAdmin};
+use contract_directory::DirectoryAdmin;
 use contract_mailbox::request::StoreMode;
 use contract_mailbox::{
     NewItem, Principal, Properties, PropertyName, PropertyValue, SystemFlags, UidSet, Write,
 };
-use contract_store::{BodyError, Isolation, StoreError, Transaction};
+use contract_store::{BodyError, Isolation, StoreError};
 use parking_lot::Mutex;
-use service_mailbox::{Config, Parts};
-use std::ops::Range;
+use service_mailbox::Config;
 use std::sync::Arc;
 use store_memory::CommitFault;
 
-/// Blobs whose `hold` fails as a read of the store does, as often as it is told.
-struct Failing {
-    inner: Arc<dyn Blobs>,
-    errors: Mutex<Vec<BodyError>>,
-}
-
-#[async_trait]
-impl Blobs for Failing {
-    fn upload(&self) -> Box<dyn Upload> {
-        self.inner.upload()
-    }
-
-    fn read(&self, id: BlobId, range: Range<u64>) -> ByteStream {
-        self.inner.read(id, range)
-    }
-
-    async fn hold(
-        &self,
-        tx: &dyn Transaction,
-        blob: &Staged,
-        holder: &Holder,
-    ) -> Result<(), BodyError> {
-        let error = self.errors.lock().pop();
-        match error {
-            Some(error) => Err(error),
-            None => self.inner.hold(tx, blob, holder).await,
-        }
-    }
-
-    async fn hold_stored(
-        &self,
-        tx: &dyn Transaction,
-        id: BlobId,
-        holder: &Holder,
-    ) -> Result<(), BodyError> {
-        self.inner.hold_stored(tx, id, holder).await
-    }
-
-    fn release(&self, tx: &dyn Transaction, id: BlobId, holder: &Holder) {
-        self.inner.release(tx, id, holder);
-    }
-
-    async fn collect(&self, limit: usize) -> Result<Collected> {
-        self.inner.collect(limit).await
-    }
-}
-
-fn failing(world: &mut World) -> Arc<Failing> {
-    let blobs = Arc::new(Failing { inner: world.blobs.clone(), errors: Mutex::default() });
-    let router = Arc::new(LocalRouter::new(true));
-    let parts = Parts {
-        env: world.env.clone(),
-        store: world.store.clone(),
-        blobs: blobs.clone(),
-        control: world.node.control.clone(),
-        directory: world.directory.clone() as Arc<dyn Directory>,
-        router: router.clone() as Arc<dyn Router>,
-    };
-    world.node.mailboxes = service_mailbox::start(world.config, parts, &router);
-    blobs
+/// Refuses the next changes that hold a blob with these errors, the last one first.
+fn failing(world: &mut World) -> Arc<Mutex<Vec<BodyError>>> {
+    let errors = Arc::new(Mutex::new(Vec::<BodyError>::new()));
+    let told = errors.clone();
+    guard_blobs(world, move |_| told.lock().pop().map_or(Ok(()), Err));
+    errors
 }
 
 async fn renewal(world: &World, account: AccountId) -> u64 {
@@ -91,7 +34,7 @@ async fn renewal(world: &World, account: AccountId) -> u64 {
 #[test]
 fn no_request_can_make_an_owner_renew_its_fence() {
     run(1, async |mut world| {
-        let blobs = failing(&mut world);
+        let errors = failing(&mut world);
         let account = world.account("fence").await;
         let handle = world.handle(account);
         world.fill(&handle, inbox(), 20).await;
@@ -104,7 +47,7 @@ fn no_request_can_make_an_owner_renew_its_fence() {
         let error = handle.copy(inbox(), UidSet::all(), archive()).await.unwrap_err();
         assert_eq!(error.kind, Kind::Corrupt);
         // A bug of ours.
-        blobs.errors.lock().push(base::Error::internal("on purpose").into());
+        errors.lock().push(base::Error::internal("on purpose").into());
         let error = handle.append(inbox(), world.small(1..2).await).await.unwrap_err();
         assert_eq!(error.kind, Kind::Internal);
         // What the store refuses at the commit.
@@ -119,7 +62,7 @@ fn no_request_can_make_an_owner_renew_its_fence() {
         long.tree.properties = Properties::from([(name, PropertyValue::Bool(true))]);
         handle.create_item(inbox(), long).await.unwrap();
         // A read that was cancelled, before there was anything to commit.
-        blobs.errors.lock().push(StoreError::Cancelled.into());
+        errors.lock().push(StoreError::Cancelled.into());
         let command =
             base::CommandId { session: base::SessionId(world.env.random.u128()), sequence: 1 };
         let request = Write::Append { folder: inbox(), messages: world.small(2..3).await };

@@ -1,19 +1,17 @@
 //! Deliveries that wait are made together, and each is atomic for itself.
 
+use super::guard::guard_blobs;
 use super::help::{Session, inbox, kind, small, subjects, uids};
 use crate::support::{World, in_memory, run, run_with};
-use async_trait::async_trait;
-use base::router::{LocalRouter, Router};
 use base::{AccountId, Error, Kind, Result};
-use contract_blob::{BlobId, Blobs, ByteStream, Collected, Holder, Staged, Upload};
-use contract_directory::{AccountChange, Directory, Quota};
+use contract_blob::BlobId;
+use contract_directory::{AccountChange, Quota};
 use contract_mailbox::{
     Delivered, Delivery, Mailboxes, Principal, Segment, SpecialUse, UidSet, Write, WriteReply,
 };
-use contract_store::{BodyError, Transaction};
 use futures::future::join_all;
 use parking_lot::Mutex;
-use service_mailbox::{Config, Parts};
+use service_mailbox::Config;
 use std::ops::Range;
 use std::sync::Arc;
 use store_memory::CommitFault;
@@ -222,68 +220,19 @@ enum Spoil {
     Refuses(Kind),
 }
 
-/// Blobs of which some cannot be held.
-struct Spoiled {
-    inner: Arc<dyn Blobs>,
-    spoiled: Mutex<Vec<(BlobId, Spoil)>>,
-}
-
-#[async_trait]
-impl Blobs for Spoiled {
-    fn upload(&self) -> Box<dyn Upload> {
-        self.inner.upload()
-    }
-
-    fn read(&self, id: BlobId, range: Range<u64>) -> ByteStream {
-        self.inner.read(id, range)
-    }
-
-    async fn hold(
-        &self,
-        tx: &dyn Transaction,
-        blob: &Staged,
-        holder: &Holder,
-    ) -> Result<(), BodyError> {
-        self.inner.hold(tx, blob, holder).await
-    }
-
-    async fn hold_stored(
-        &self,
-        tx: &dyn Transaction,
-        id: BlobId,
-        holder: &Holder,
-    ) -> Result<(), BodyError> {
-        let spoil = self.spoiled.lock().iter().find(|(known, _)| *known == id).copied();
-        match spoil {
-            Some((_, Spoil::Panics)) => panic!("a panic on purpose"),
-            Some((_, Spoil::Refuses(kind))) => Err(Error::new(kind, "on purpose").into()),
-            None => self.inner.hold_stored(tx, id, holder).await,
-        }
-    }
-
-    fn release(&self, tx: &dyn Transaction, id: BlobId, holder: &Holder) {
-        self.inner.release(tx, id, holder);
-    }
-
-    async fn collect(&self, limit: usize) -> Result<Collected> {
-        self.inner.collect(limit).await
-    }
-}
-
 #[test]
 fn one_that_fails_half_way_does_not_spoil_the_others() {
     run(5, async |mut world| {
-        let blobs = Arc::new(Spoiled { inner: world.blobs.clone(), spoiled: Mutex::default() });
-        let router = Arc::new(LocalRouter::new(true));
-        let parts = Parts {
-            env: world.env.clone(),
-            store: world.store.clone(),
-            blobs: blobs.clone(),
-            control: world.node.control.clone(),
-            directory: world.directory.clone() as Arc<dyn Directory>,
-            router: router.clone() as Arc<dyn Router>,
-        };
-        world.node.mailboxes = service_mailbox::start(world.config, parts, &router);
+        let spoiled = Arc::new(Mutex::new(Vec::<(BlobId, Spoil)>::new()));
+        let told = spoiled.clone();
+        guard_blobs(&mut world, move |id| {
+            let spoil = told.lock().iter().find(|(known, _)| *known == id).copied();
+            match spoil {
+                Some((_, Spoil::Panics)) => panic!("a panic on purpose"),
+                Some((_, Spoil::Refuses(kind))) => Err(Error::new(kind, "on purpose").into()),
+                None => Ok(()),
+            }
+        });
         let account = active(&world).await;
         let deliveries = queued(&world, 0..10).await;
         let spoil = [
@@ -296,7 +245,7 @@ fn one_that_fails_half_way_does_not_spoil_the_others() {
             let Segment::Blob { id, .. } = deliveries[place].content.segments[0] else {
                 panic!("no blob")
             };
-            blobs.spoiled.lock().push((id, spoil));
+            spoiled.lock().push((id, spoil));
         }
         let results = deliver(&world, account, deliveries.clone()).await;
         let refused =
@@ -304,7 +253,7 @@ fn one_that_fails_half_way_does_not_spoil_the_others() {
         check_refused(&results, &refused);
         assert_eq!(arrived(&world, account).await, [1, 2, 3, 6, 7, 8]);
         world.sound(account).await;
-        blobs.spoiled.lock().clear();
+        spoiled.lock().clear();
         check_refused(&deliver(&world, account, deliveries).await, &[]);
         assert_eq!(arrived(&world, account).await, [1, 2, 3, 6, 7, 8, 0, 4, 5, 9]);
         assert!(world.rows(b"Q/m/").await.is_empty());

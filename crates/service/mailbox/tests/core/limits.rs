@@ -1,11 +1,12 @@
 //! What is bounded, and what is said where the bound is met.
 
 use super::help::{folder, inbox};
-use crate::support::run;
+use crate::support::{run, run_with};
 use base::{Kind, Uid};
 use contract_mailbox::index::NamedFlags;
 use contract_mailbox::request::{META_REPLY_BYTES_MAX, StoreMode};
-use contract_mailbox::{Search, SpecialUse, SystemFlags, UidSet};
+use contract_mailbox::{FolderClass, Search, SpecialUse, SystemFlags, UidSet};
+use service_mailbox::Config;
 
 /// A message of very many parts, whose structure is some 60 kB.
 fn many_parts(number: u32) -> Vec<u8> {
@@ -86,6 +87,44 @@ fn subscriptions_are_bounded() {
         handle.subscribe(path(0), true).await.unwrap();
         handle.subscribe(path(1), false).await.unwrap();
         handle.subscribe(path(number), true).await.unwrap();
+    });
+}
+
+/// A chain of folders is made at once or not at all, and no mailbox has more than it may.
+#[test]
+fn folders_are_bounded_in_depth_and_number() {
+    assert_eq!(Config::default().folders_max, 10_000);
+    let config = Config { folders_max: 400, ..Config::default() };
+    run_with(6, config, async |world| {
+        let account = world.account("folders").await;
+        let handle = world.handle(account);
+        let root = SpecialUse::Root.folder_id();
+        let chain =
+            |first: u32, count: u32| (first..first + count).map(|n| n.to_string()).collect();
+        let create =
+            async |parent, names| handle.create_folders(parent, names, FolderClass::Mail).await;
+        assert_eq!(create(root, Vec::new()).await.unwrap_err().kind, Kind::Invalid);
+        let before = handle.folders().await.unwrap().len();
+        // The root is one of the 300 levels.
+        assert_eq!(create(root, chain(0, 300)).await.unwrap_err().kind, Kind::Limit);
+        let bad = vec!["good".into(), "b/d".into()];
+        assert_eq!(create(root, bad).await.unwrap_err().kind, Kind::Invalid);
+        assert_eq!(handle.folders().await.unwrap().len(), before, "nothing is left of it");
+        let deepest = create(root, chain(0, 299)).await.unwrap();
+        assert_eq!(deepest.name, "298");
+        assert_eq!(create(deepest.id, chain(0, 1)).await.unwrap_err().kind, Kind::Limit);
+        let taken = create(root, chain(0, 2)).await.unwrap_err();
+        assert_eq!(taken.kind, Kind::AlreadyExists);
+
+        let room = 400 - world.sound(account).await.folders as u32;
+        assert_eq!(create(root, chain(500, room + 1)).await.unwrap_err().kind, Kind::Limit);
+        create(root, chain(500, room)).await.unwrap();
+        let one = handle.create_folder(root, "one".into(), FolderClass::Mail, None).await;
+        assert_eq!(one.unwrap_err().kind, Kind::Limit);
+        let nothing = Search::Larger(1 << 40);
+        let found = handle.create_search_folder(root, "found".into(), vec![inbox()], nothing).await;
+        assert_eq!(found.unwrap_err().kind, Kind::Limit);
+        assert_eq!(world.sound(account).await.folders, 400);
     });
 }
 

@@ -7,6 +7,7 @@ mod fair;
 mod fences;
 mod folders;
 mod gather;
+mod guard;
 mod help;
 mod limits;
 mod owners;

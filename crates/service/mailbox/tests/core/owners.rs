@@ -1,18 +1,13 @@
 //! One owner after the other, and owners that come and go.
 
+use super::guard::guard_blobs;
 use super::help::{Session, archive, handle_on, inbox, named, set, uids};
 use crate::support::{World, in_memory, run};
-use async_trait::async_trait;
-use base::router::{LocalRouter, Router};
+use base::Kind;
 use base::universe::Universe;
-use base::{Kind, Result};
-use contract_blob::{BlobId, Blobs, ByteStream, Collected, Holder, Staged, Upload};
-use contract_directory::Directory;
 use contract_mailbox::request::StoreMode;
 use contract_mailbox::{Search, SystemFlags, UidSet, Write};
-use contract_store::{BodyError, Transaction};
-use service_mailbox::{Config, Parts};
-use std::ops::Range;
+use service_mailbox::Config;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -101,69 +96,19 @@ fn an_idle_mailbox_is_unloaded_and_comes_back_the_same() {
     });
 }
 
-/// Blobs that panic once when they are told to.
-struct Panicking {
-    inner: Arc<dyn Blobs>,
-    armed: AtomicBool,
-}
-
-#[async_trait]
-impl Blobs for Panicking {
-    fn upload(&self) -> Box<dyn Upload> {
-        self.inner.upload()
-    }
-
-    fn read(&self, id: BlobId, range: Range<u64>) -> ByteStream {
-        self.inner.read(id, range)
-    }
-
-    async fn hold(
-        &self,
-        tx: &dyn Transaction,
-        blob: &Staged,
-        holder: &Holder,
-    ) -> Result<(), BodyError> {
-        assert!(!self.armed.swap(false, Ordering::SeqCst), "a panic on purpose");
-        self.inner.hold(tx, blob, holder).await
-    }
-
-    async fn hold_stored(
-        &self,
-        tx: &dyn Transaction,
-        id: BlobId,
-        holder: &Holder,
-    ) -> Result<(), BodyError> {
-        self.inner.hold_stored(tx, id, holder).await
-    }
-
-    fn release(&self, tx: &dyn Transaction, id: BlobId, holder: &Holder) {
-        self.inner.release(tx, id, holder);
-    }
-
-    async fn collect(&self, limit: usize) -> Result<Collected> {
-        self.inner.collect(limit).await
-    }
-}
-
 #[test]
 fn a_panic_costs_one_command() {
     run(3, async |mut world| {
         let account = world.account("panic").await;
-        let blobs =
-            Arc::new(Panicking { inner: world.blobs.clone(), armed: AtomicBool::new(false) });
-        let router = Arc::new(LocalRouter::new(true));
-        let parts = Parts {
-            env: world.env.clone(),
-            store: world.store.clone(),
-            blobs: blobs.clone(),
-            control: world.node.control.clone(),
-            directory: world.directory.clone() as Arc<dyn Directory>,
-            router: router.clone() as Arc<dyn Router>,
-        };
-        world.node.mailboxes = service_mailbox::start(world.config, parts, &router);
+        let armed = Arc::new(AtomicBool::new(false));
+        let told = armed.clone();
+        guard_blobs(&mut world, move |_| {
+            assert!(!told.swap(false, Ordering::SeqCst), "a panic on purpose");
+            Ok(())
+        });
         let handle = world.handle(account);
         world.fill(&handle, inbox(), 2).await;
-        blobs.armed.store(true, Ordering::SeqCst);
+        armed.store(true, Ordering::SeqCst);
         let mut session = Session::new(&world, account);
         let command = session.next();
         let append = Write::Append { folder: inbox(), messages: world.small(2..5).await };

@@ -1,6 +1,6 @@
 //! Search through the service: what it reads, and what it must not see.
 
-use super::help::{archive, inbox, named, set};
+use super::help::{archive, inbox, kind, named, set};
 use crate::support::{World, in_memory, run};
 use base::{Kind, Uid};
 use contract_mailbox::request::StoreMode;
@@ -118,6 +118,45 @@ fn errors_are_answers() {
         assert_eq!(handle.search(archive(), Search::All).await.unwrap(), []);
         let none = Search::Uids(UidSet::default());
         assert_eq!(handle.search(inbox(), none).await.unwrap(), []);
+    });
+}
+
+/// A message that is damaged fulfils nothing; the others are found.
+#[test]
+fn a_damaged_message_does_not_hide_the_others() {
+    run(5, async |world| {
+        let account = world.account("damaged").await;
+        let handle = world.handle(account);
+        for number in 0..40_u32 {
+            let before = world.rows(b"BD").await;
+            let text = world.message(&message(number + 1, "needle")).await;
+            handle.append(inbox(), vec![text]).await.unwrap();
+            // The bytes of the 20th, and of the last.
+            if [19, 39].contains(&number) {
+                let after = world.rows(b"BD").await;
+                let new = after.iter().filter(|row| !before.contains(row));
+                let tx = world.store.begin();
+                new.for_each(|row| tx.set(&row.key, b"\x01damaged"));
+                tx.commit().await.unwrap();
+            }
+        }
+        // The structure of the first, the seventh and the eighth.
+        let tx = world.store.begin();
+        for uid in [1, 7, 8] {
+            tx.set(&kind(account, b'm').u64(inbox().0).u32(uid).u16(0).build(), b"\x01damaged");
+        }
+        tx.commit().await.unwrap();
+        let check = async |search: Search, without: &[u32]| {
+            let found = handle.search(inbox(), search).await.unwrap();
+            let expect = (1..=40).filter(|uid| !without.contains(uid)).map(Uid);
+            assert_eq!(found, expect.collect::<Vec<_>>());
+        };
+        let needle = || Search::Text("needle".into());
+        check(needle(), &[1, 7, 8, 20, 40]).await;
+        check(Search::Not(Box::new(Search::Body("thread".into()))), &[1, 7, 8, 20, 40]).await;
+        // Who asks for less misses less.
+        check(Search::Subject("number".into()), &[1, 7, 8]).await;
+        check(Search::Or(vec![needle(), Search::Larger(1)]), &[]).await;
     });
 }
 

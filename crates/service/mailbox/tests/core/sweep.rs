@@ -5,7 +5,7 @@ use crate::support::{World, in_memory};
 use base::AccountId;
 use base::env::sim::Simulation;
 use base::universe::Universe;
-use contract_directory::AccountChange;
+use contract_directory::{AccountChange, Quota};
 use contract_mailbox::request::StoreMode;
 use contract_mailbox::{MailboxHandle, Principal, SpecialUse, SystemFlags, Write};
 use service_mailbox::Config;
@@ -263,5 +263,58 @@ fn a_folder_remembers_a_bounded_number_of_what_has_gone() {
         let delta = handle.delta(archive, base::Change(since.0 - 50)).await.unwrap();
         assert!(delta.complete);
         assert!(!handle.delta(archive, base::Change(1)).await.unwrap().complete);
+    });
+}
+
+/// The owner of a mailbox that is nearly full hears of it, once a day.
+#[test]
+fn a_full_mailbox_tells_its_owner_once_a_day() {
+    in_time(9, async |world, simulation| {
+        let account = world.account("full").await;
+        let handle = world.handle(account);
+        world.fill(&handle, inbox(), 5).await;
+        let used = handle.usage().await.unwrap().size_bytes;
+        let subjects = async || {
+            let view = handle.view(inbox()).await.unwrap();
+            let uids = super::help::uids(&view);
+            let found = super::help::subjects(&handle, inbox(), &uids).await;
+            found.into_iter().skip(5).map(|(_, subject)| subject).collect::<Vec<_>>()
+        };
+        let quota = |warn: u64, no_send: u64| AccountChange {
+            quota: Some(Quota {
+                warn_bytes: Some(warn),
+                no_send_bytes: Some(no_send),
+                no_receive_bytes: None,
+            }),
+            ..AccountChange::default()
+        };
+        world.change_account(account, quota(used + 1, used + 2)).await;
+        days(&simulation, &handle, 2).await;
+        assert_eq!(subjects().await, [""; 0]);
+        world.change_account(account, quota(used, 1 << 40)).await;
+        let mut news = handle.watch();
+        news.mark_unchanged();
+        simulation.clock.step_ms(DAY_MS - 1_000);
+        handle.subscribe("Anything".into(), false).await.unwrap();
+        assert_eq!(subjects().await, [""; 0], "the day is not over");
+        days(&simulation, &handle, 1).await;
+        let almost = "Your mailbox is almost full";
+        assert_eq!(subjects().await, [almost]);
+        assert!(news.has_changed().unwrap());
+        for _ in 0..5 {
+            simulation.clock.step_ms(DAY_MS / 10);
+            handle.subscribe("Anything".into(), true).await.unwrap();
+        }
+        assert_eq!(subjects().await, [almost]);
+        // Not even another owner says it again, and the message is like any other.
+        let sound = world.sound(account).await;
+        assert_eq!((sound.items, sound.messages), (6, 6));
+        world.change_account(account, quota(used, used)).await;
+        days(&simulation, &handle, 1).await;
+        assert_eq!(subjects().await, [almost, "Your mailbox is too full to send messages"]);
+        world.change_account(account, quota(1 << 40, 1 << 40)).await;
+        days(&simulation, &handle, 1).await;
+        assert_eq!(subjects().await.len(), 2);
+        world.sound(account).await;
     });
 }

@@ -2,7 +2,7 @@
 //! are lost, commands are sent again, to whoever owns the mailbox by then.
 
 use super::help::{Session, archive, folder, inbox, kind, named, set, small, subjects, uids};
-use crate::placement::{Placement, SLOTS, slots};
+use crate::placement::{Pace, Placement, mover, slots};
 use crate::support::{DOMAIN, Node, World, in_memory, run, run_with};
 use base::env::sim::test_seed;
 use base::{AccountId, Address, CommandId, FolderId, Kind, SessionId};
@@ -427,34 +427,6 @@ async fn everything(handle: &MailboxHandle, folder: FolderId) -> Vec<String> {
     found.into_iter().map(|(_, subject)| subject).collect()
 }
 
-async fn mover(cluster: &Cluster, steps: u32) {
-    let random = cluster.world.env.random.clone();
-    for _ in 0..steps {
-        for _ in 0..random.below(300) {
-            tokio::task::yield_now().await;
-        }
-        tokio::time::sleep(Duration::from_millis(random.below(40))).await;
-        let (to, other) = (1 + random.below(3), 2 + random.below(2));
-        match random.below(4) {
-            0 => {
-                let slot = slots()[random.below(u64::from(SLOTS)) as usize];
-                cluster.placement.hand_over(slot, to).await;
-            }
-            1 => cluster.give_all(to).await,
-            2 => {
-                let some: Vec<_> = slots().into_iter().filter(|_| random.below(2) == 0).collect();
-                cluster.placement.give(&some, to).await;
-            }
-            _ => {
-                cluster.placement.cut(other);
-                let orphans = cluster.placement.slots_of(other);
-                cluster.placement.give(&orphans, 5 - other).await;
-                cluster.restart(other);
-            }
-        }
-    }
-}
-
 fn storm(seed: u64) {
     let config = Config { chunk_messages: 3, ..Config::default() };
     run_with(seed, config, async |world| {
@@ -489,7 +461,10 @@ fn storm(seed: u64) {
                 client.step(world, number).await;
             }
         };
-        tokio::join!(working, mover(&cluster, 6));
+        let pace = Pace { steps: 6, turns_max: 300, pause_ms_max: 40 };
+        let cluster = &cluster;
+        let moving = mover(&cluster.placement, pace, |node| async move { cluster.restart(node) });
+        tokio::join!(working, moving);
         world.inject(Faults::default());
         world.memory().land_late_commits();
         cluster.give_all(1).await;

@@ -3,16 +3,22 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod accept;
+mod connectors;
 mod contract;
+mod courier;
 mod endurance;
 mod expiry;
 mod faults;
 mod groups;
 mod late;
 mod listing;
+mod outgoing;
 mod owners;
 #[path = "../../../mailbox/tests/placement.rs"]
 mod placement;
+mod relay_admin;
+mod relay_faults;
+mod relay_times;
 mod reports;
 mod retries;
 mod takeover;

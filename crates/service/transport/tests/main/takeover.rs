@@ -1,7 +1,8 @@
 //! Several nodes over one store: messages are accepted on one, worked on by others, and delivered
 //! to mailboxes that are served by others again, while all of these go from node to node.
 
-use crate::placement::{Placement, SLOTS, slots};
+use crate::courier::Outside;
+use crate::placement::{Pace, Placement, mover, slots};
 use crate::world::{Node, World, address, run_simulated};
 use base::env::sim::test_seed;
 use base::{Deadline, Slot};
@@ -28,7 +29,7 @@ impl Cluster {
     async fn new(mut world: World, nodes: u64) -> Self {
         let store: Arc<dyn Store> = Arc::new(world.memory().clone());
         let placement = Placement::new(&world.env, &store);
-        world.node = life(&world, &store, &placement, 1).await;
+        world.node = life(&world, &store, &placement, 1, None).await;
         let cluster = Self { world, placement, others: Mutex::default() };
         for node in 2..=nodes {
             cluster.restart(node).await;
@@ -39,7 +40,7 @@ impl Cluster {
     /// Whoever ran under that number runs on, and is heard by nobody.
     async fn restart(&self, node: u64) {
         let store: Arc<dyn Store> = Arc::new(self.world.memory().clone());
-        let new = life(&self.world, &store, &self.placement, node).await;
+        let new = life(&self.world, &store, &self.placement, node, None).await;
         drop(self.others.lock().insert(node, Arc::new(new)));
     }
 
@@ -53,11 +54,12 @@ impl Cluster {
     }
 }
 
-async fn life(
+pub(crate) async fn life(
     world: &World,
     store: &Arc<dyn Store>,
     placement: &Arc<Placement>,
     number: u64,
+    outside: Option<&Outside>,
 ) -> Node {
     let (control, router, local) = placement.join(number);
     let control: Arc<dyn Control> = control;
@@ -81,7 +83,14 @@ async fn life(
             router: router.clone(),
         };
         let config = Config::new(format!("node{number}.rialto.test"));
-        match service_transport::start(config, parts, &local).await {
+        let started = match outside {
+            Some(outside) => {
+                let courier = Arc::new(outside.clone());
+                service_transport::start_relaying(config, parts, courier, &local).await
+            }
+            None => service_transport::start(config, parts, &local).await,
+        };
+        match started {
             Ok(transport) => return Node { control, mailboxes, transport },
             Err(error) => assert!(error.is_temporary(), "{error:?}"),
         }
@@ -203,34 +212,6 @@ fn two_who_work_on_one_slot_deliver_once() {
     });
 }
 
-async fn mover(cluster: &Cluster, steps: u32) {
-    let random = cluster.world.env.random.clone();
-    for _ in 0..steps {
-        for _ in 0..random.below(400) {
-            tokio::task::yield_now().await;
-        }
-        tokio::time::sleep(Duration::from_millis(random.below(60))).await;
-        let (to, other) = (1 + random.below(3), 2 + random.below(2));
-        match random.below(4) {
-            0 => {
-                let slot = slots()[random.below(u64::from(SLOTS)) as usize];
-                cluster.placement.hand_over(slot, to).await;
-            }
-            1 => cluster.give_all(to).await,
-            2 => {
-                let some: Vec<_> = slots().into_iter().filter(|_| random.below(2) == 0).collect();
-                cluster.placement.give(&some, to).await;
-            }
-            _ => {
-                cluster.placement.cut(other);
-                let orphans = cluster.placement.slots_of(other);
-                cluster.placement.give(&orphans, 5 - other).await;
-                cluster.restart(other).await;
-            }
-        }
-    }
-}
-
 fn storm(seed: u64) {
     run_simulated(seed, async |world| {
         world.group("both", &["alice@rialto.test".into(), "bob@rialto.test".into()]).await;
@@ -262,7 +243,9 @@ fn storm(seed: u64) {
                 tokio::time::sleep(Duration::from_millis(world.env.random.below(30))).await;
             }
         };
-        tokio::join!(working, mover(&cluster, 8));
+        let pace = Pace { steps: 8, turns_max: 400, pause_ms_max: 60 };
+        let moving = mover(&cluster.placement, pace, |node| cluster.restart(node));
+        tokio::join!(working, moving);
         world.memory().inject(Faults::default());
         world.memory().land_late_commits();
         cluster.placement.lost_answers.store(0, Ordering::Relaxed);

@@ -1,6 +1,7 @@
 //! A world of one node: a store, blobs, directory, mailboxes, transport. Everything is
 //! encoded on its way through the router, as it would be between nodes.
 
+use crate::courier::Outside;
 use base::env::Env;
 use base::env::sim::Simulation;
 use base::router::{LocalRouter, Router};
@@ -16,6 +17,10 @@ use contract_directory::{
 };
 use contract_mailbox::{MailboxHandle, Principal, SpecialUse};
 use contract_store::{Isolation, KeyRange, RangeRead, Store};
+use contract_transport::connector::{
+    AddressSpace, CONNECTIONS_PER_HOP, Route, SendConnector, SendConnectors,
+};
+use contract_transport::courier::Manner;
 use contract_transport::{Envelope, QueueAdmin, Recipient, Source, Submission, Transport};
 use service_directory::{DirectoryConfig, DirectoryService};
 use service_mailbox::MailboxService;
@@ -36,6 +41,8 @@ pub(crate) struct World {
     pub(crate) dynamic: Arc<dyn Store>,
     pub(crate) blobs: Arc<dyn Blobs>,
     pub(crate) directory: Arc<DirectoryService>,
+    /// Other servers, if the node speaks with any.
+    outside: Option<Outside>,
     pub(crate) node: Node,
 }
 
@@ -83,8 +90,8 @@ impl World {
             DirectoryService::start(DirectoryConfig::default(), dynamic.clone(), env.clone());
         let domain = Domain { name: DOMAIN.into(), kind: DomainKind::Authoritative, default: true };
         directory.create_domain(&Actor::System, domain).await.unwrap();
-        let node = start(&env, &dynamic, &blobs, &directory).await;
-        Self { simulation, env, memory: None, dynamic, blobs, directory, node }
+        let node = start(&env, &dynamic, &blobs, &directory, None).await;
+        Self { simulation, env, memory: None, dynamic, blobs, directory, outside: None, node }
     }
 
     /// The simulated store, for faults and figures.
@@ -97,7 +104,17 @@ impl World {
         let deadline = Deadline::after(Duration::from_secs(60));
         let _late = self.node.transport.stop(deadline).await;
         let _late = self.node.mailboxes.stop(deadline).await;
-        self.node = start(&self.env, &self.dynamic, &self.blobs, &self.directory).await;
+        let Self { env, dynamic, blobs, directory, outside, .. } = &*self;
+        self.node = start(env, dynamic, blobs, directory, outside.as_ref()).await;
+    }
+
+    /// Another life of the node, which speaks with other servers; a connector sends everything to
+    /// the mail exchangers.
+    pub(crate) async fn relaying(&mut self, outside: &Outside) {
+        self.outside = Some(outside.clone());
+        self.restart().await;
+        let new = connector("out", "*");
+        self.node.transport.create_connector(&Actor::System, new).await.unwrap();
     }
 
     pub(crate) async fn account(&self, name: &str, quota: Option<Quota>) -> AccountId {
@@ -194,8 +211,13 @@ impl World {
 
     /// Waits until nothing is queued any more; at most a simulated hour.
     pub(crate) async fn settle(&self) {
+        self.settle_to(0).await;
+    }
+
+    /// Waits until no more than so many messages are queued; at most a simulated hour.
+    pub(crate) async fn settle_to(&self, messages: u64) {
         for _ in 0..3_600 {
-            if self.node.transport.count().await.unwrap() == 0 {
+            if self.node.transport.count().await.unwrap() <= messages {
                 return;
             }
             self.env.clock.sleep(Duration::from_secs(1)).await;
@@ -230,6 +252,19 @@ impl World {
     }
 }
 
+/// A connector to the mail exchangers of some domains.
+pub(crate) fn connector(name: &str, pattern: &str) -> SendConnector {
+    SendConnector {
+        name: name.into(),
+        enabled: true,
+        spaces: vec![AddressSpace { pattern: pattern.into(), cost: 1 }],
+        route: Route::MailExchangers,
+        manner: Manner::default(),
+        size_bytes_max: None,
+        connections_max: CONNECTIONS_PER_HOP,
+    }
+}
+
 /// `name` or `name@domain` as an address; the domain is ours by default.
 pub(crate) fn address(text: &str) -> Address {
     match text.contains('@') {
@@ -257,6 +292,7 @@ async fn start(
     store: &Arc<dyn Store>,
     blobs: &Arc<dyn Blobs>,
     directory: &Arc<DirectoryService>,
+    outside: Option<&Outside>,
 ) -> Node {
     let control: Arc<dyn Control> = control(env, store).await;
     let local = Arc::new(LocalRouter::new(true));
@@ -280,6 +316,12 @@ async fn start(
         router,
     };
     let config = Config::new("node.rialto.test");
-    let transport = service_transport::start(config, parts, &local).await.unwrap();
+    let transport = match outside {
+        Some(outside) => {
+            let courier = Arc::new(outside.clone());
+            service_transport::start_relaying(config, parts, courier, &local).await.unwrap()
+        }
+        None => service_transport::start(config, parts, &local).await.unwrap(),
+    };
     Node { control, mailboxes, transport }
 }

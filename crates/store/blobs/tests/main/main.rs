@@ -5,6 +5,7 @@
 mod cost;
 mod damage;
 mod faults;
+mod leftovers;
 mod stream;
 
 use base::env::{Clock, Env};

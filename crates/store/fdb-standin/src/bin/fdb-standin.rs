@@ -95,7 +95,8 @@ enum What {
     Stats,
     /// Replace the faults; what is not named ends.
     Faults(Rates),
-    /// Fail the next commit: conflict, unknown-applied, unknown-not-applied, late, too-old, busy.
+    /// Fail the next commit: conflict, unknown-applied, unknown-not-applied, late, too-old, busy, or a
+    /// code (not made), or a code and "made", such as 1039made.
     Script {
         /// How.
         fault: String,
@@ -121,6 +122,13 @@ enum What {
     },
     /// Remove all rows.
     Clear,
+    /// Fail the next read with a code.
+    ScriptRead {
+        /// Such as 1037.
+        code: i32,
+    },
+    /// Fire all watches, though nothing has changed.
+    FireWatches,
 }
 
 impl From<Rates> for Faults {
@@ -147,7 +155,14 @@ fn fault(name: &str) -> io::Result<CommitFault> {
         "late" => CommitFault::Late,
         "too-old" => CommitFault::TooOld,
         "busy" => CommitFault::Busy,
-        _ => return Err(io::Error::other("no such fault (see --help)")),
+        other => {
+            let (code, made) = match other.strip_suffix("made") {
+                Some(code) => (code, true),
+                None => (other, false),
+            };
+            let code = code.parse().map_err(|_| io::Error::other("no such fault (see --help)"))?;
+            CommitFault::Code { code, made }
+        }
     })
 }
 
@@ -161,6 +176,8 @@ fn steer(address: SocketAddr, what: What) -> io::Result<()> {
         What::Settle => Control::Settle,
         What::Advance { milliseconds } => Control::Advance(milliseconds),
         What::Clear => Control::Clear,
+        What::ScriptRead { code } => Control::ScriptRead(code),
+        What::FireWatches => Control::FireWatches,
     };
     println!("{:#?}", server::control(address, control)?);
     Ok(())

@@ -154,6 +154,7 @@ impl Transaction {
     pub(super) async fn version(&self, seat: &Seat) -> Result<Version, i32> {
         let fetch = async || match self.database.link.ask(&Request::ReadVersion).wait().await? {
             Response::Version(version) => Ok(version),
+            Response::Failed(code) => Err(code),
             _ => Err(codes::INTERNAL),
         };
         seat.version.get_or_try_init(fetch).await.copied()

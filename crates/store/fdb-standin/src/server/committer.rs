@@ -130,7 +130,8 @@ fn decide(shared: &Shared, waiting: Vec<Job>) -> (Version, Group) {
             continue;
         }
         let refused = match fault {
-            None | Some(CommitFault::UnknownApplied) => None,
+            None | Some(CommitFault::UnknownApplied | CommitFault::Code { made: true, .. }) => None,
+            Some(CommitFault::Code { code, made: false }) => Some(Response::Failed(code)),
             Some(CommitFault::Conflict) => Some(Response::Conflict(Vec::new())),
             Some(CommitFault::UnknownNotApplied) => Some(Response::Failed(codes::COMMIT_UNKNOWN)),
             Some(CommitFault::TooOld) => Some(Response::Failed(codes::TOO_OLD)),
@@ -155,8 +156,11 @@ fn decide(shared: &Shared, waiting: Vec<Job>) -> (Version, Group) {
             engine.stats.late_landed += u64::from(made);
             engine.stats.late_dropped += u64::from(!made);
         }
-        let hidden = fault == Some(CommitFault::UnknownApplied);
-        let response = if hidden { Response::Failed(codes::COMMIT_UNKNOWN) } else { response };
+        let response = match fault {
+            Some(CommitFault::UnknownApplied) => Response::Failed(codes::COMMIT_UNKNOWN),
+            Some(CommitFault::Code { code, made: true }) => Response::Failed(code),
+            _ => response,
+        };
         engine.stats.unknown += u64::from(matches!(response, Response::Failed(1021)));
         group.replies.push((waiter, response));
     }

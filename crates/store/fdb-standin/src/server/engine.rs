@@ -68,6 +68,8 @@ pub(super) struct Engine {
     watches: Watches,
     pub(super) faults: Faults,
     pub(super) script: VecDeque<CommitFault>,
+    /// The codes with which the next reads fail.
+    pub(super) read_script: VecDeque<i32>,
     /// For faults only, so that the same commits meet the same faults whenever late ones land.
     pub(super) dice: Dice,
     steps: Dice,
@@ -101,6 +103,7 @@ impl Engine {
             watches: Watches::default(),
             faults: Faults::default(),
             script: VecDeque::new(),
+            read_script: VecDeque::new(),
             dice: Dice::new(seed),
             steps: Dice::new(!seed),
             stats: Stats::default(),
@@ -351,6 +354,18 @@ impl Engine {
     pub(super) fn watch(&mut self, watch: WatchRequest) {
         let value = self.rows.get(&watch.key, self.last);
         self.watches.register(watch, value.as_ref(), WATCHES_MAX);
+    }
+
+    /// Fires every watch.
+    pub(super) fn fire_watches(&mut self) {
+        self.watches.fire_all();
+    }
+
+    /// The code with which a read is to fail, if it is.
+    pub(super) fn ordered_failure(&mut self) -> Option<i32> {
+        let code = self.read_script.pop_front();
+        self.stats.faults += u64::from(code.is_some());
+        code
     }
 
     pub(super) fn stats(&self) -> Stats {

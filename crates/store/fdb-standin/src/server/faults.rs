@@ -47,6 +47,13 @@ pub enum CommitFault {
     TooOld,
     /// 1051, not made.
     Busy,
+    /// Any code.
+    Code {
+        /// Which.
+        code: i32,
+        /// Whether it was made.
+        made: bool,
+    },
 }
 
 impl Faults {

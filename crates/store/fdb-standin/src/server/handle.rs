@@ -68,6 +68,16 @@ impl ServerHandle {
         self.control(Control::Script(fault));
     }
 
+    /// With which code the next read of a version, a row or a page fails; several queue up.
+    pub fn script_read(&self, code: i32) {
+        self.control(Control::ScriptRead(code));
+    }
+
+    /// Fires every watch that waits, though nothing has changed.
+    pub fn fire_watches(&self) {
+        self.control(Control::FireWatches);
+    }
+
     /// Ends all faults; late commits have landed or failed when it returns.
     pub fn settle(&self) {
         self.control(Control::Settle);

@@ -188,7 +188,11 @@ fn fired(answer: Result<StoreResult<()>, oneshot::Canceled>) -> Response {
 
 fn page(shared: &Shared, scan: &Scan) -> Response {
     let now = shared.now();
-    match shared.engine.lock().scan(scan, now) {
+    let mut engine = shared.engine.lock();
+    if let Some(code) = engine.ordered_failure() {
+        return Response::Failed(code);
+    }
+    match engine.scan(scan, now) {
         Ok((rows, more)) => Response::Rows { rows, more },
         Err(code) => Response::Failed(code),
     }
@@ -198,6 +202,9 @@ fn page(shared: &Shared, scan: &Scan) -> Response {
 fn look_up(shared: &Shared, request: Request) -> Response {
     let now = shared.now();
     let mut engine = shared.engine.lock();
+    if let Some(code) = engine.ordered_failure() {
+        return Response::Failed(code);
+    }
     let answer = match request {
         Request::ReadVersion => Ok(Response::Version(engine.read_version(now))),
         Request::Get { version, key } => engine.get(version, &key, now).map(Response::Value),

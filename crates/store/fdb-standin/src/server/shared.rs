@@ -148,6 +148,8 @@ impl Shared {
                 self.advanced_ms.fetch_add(milliseconds, Ordering::Relaxed);
             }
             Control::Clear => self.clear().await,
+            Control::ScriptRead(code) => self.engine.lock().read_script.push_back(code),
+            Control::FireWatches => self.engine.lock().fire_watches(),
         }
         self.engine.lock().stats()
     }
@@ -163,6 +165,7 @@ impl Shared {
     async fn settle(&self) {
         self.set_faults(Faults::default());
         self.engine.lock().script.clear();
+        self.engine.lock().read_script.clear();
         // What is on its way may still become late.
         self.barrier().await;
         self.land(Duration::MAX).await;

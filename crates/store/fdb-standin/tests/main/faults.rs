@@ -54,6 +54,8 @@ fn scripted_commits_fail_as_told() {
         (CommitFault::TooOld, [1007, 1007], false),
         (CommitFault::Busy, [1051, 1051], false),
         (CommitFault::Late, [1025, 1031], true),
+        (CommitFault::Code { code: 1213, made: false }, [1213, 1213], false),
+        (CommitFault::Code { code: 1039, made: true }, [1039, 1039], true),
     ] {
         server.clear();
         server.script(fault);
@@ -63,6 +65,29 @@ fn scripted_commits_fail_as_told() {
         assert_eq!(get(&database, b"k").is_some(), made, "{fault:?}");
         assert_eq!(set(&database, b"k"), Ok(()), "only one is hit by {fault:?}");
     }
+}
+
+#[test]
+fn reads_fail_and_watches_fire_as_told() {
+    let (server, database) = world();
+    set(&database, b"k").unwrap();
+    for code in [1009, 1037, 1038, 1039, 1042, 1078, 1213] {
+        server.script_read(code);
+        assert_eq!(database.begin().read_version().number(), Err(code));
+        let tx = database.begin();
+        tx.read_version().number().unwrap();
+        server.script_read(code);
+        assert_eq!(tx.get(b"k", false).value(), Err(code));
+        assert_eq!(tx.get(b"k", false).value(), Ok(Some(b"1".to_vec())), "only one is hit");
+    }
+    let tx = database.begin();
+    let watch = tx.watch(b"k");
+    tx.commit().wait().unwrap();
+    until("the watch", || server.stats().watches == 1);
+    assert!(!watch.is_ready());
+    server.fire_watches();
+    assert_eq!(watch.wait(), Ok(()));
+    assert_eq!(server.stats().watches, 0);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! (`make test-fdb`) over the installed client and the cluster of the cluster file instead.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
 
+mod codes;
 mod commits;
 mod contract;
 mod in_flight;

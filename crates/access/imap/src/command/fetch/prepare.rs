@@ -6,7 +6,7 @@ use crate::reply::Stop;
 use crate::session::Session;
 use crate::state::{Selected, User};
 use crate::sync::{self, Ask};
-use base::{FolderId, Uid};
+use base::{Error, FolderId, Uid};
 use contract_mailbox::index::NamedFlags;
 use contract_mailbox::request::StoreMode;
 use contract_mailbox::{MessageMeta, MetaPage, SystemFlags, UidSet, Write, WriteReply};
@@ -41,15 +41,19 @@ pub(super) async fn batch(
         },
         async {
             match plan.needs_meta {
-                true => Some(read_metas(user, folder, &uids, missing).await),
+                true => Some(read_metas(user, folder, &uids).await),
                 false => None,
             }
         },
     );
     caught_up?;
     if let Some(read) = read {
-        (metas, count) = read?;
-        missing.gone |= metas.len() < count;
+        let damaged;
+        (metas, count, damaged) = read?;
+        match (damaged, rows.front()) {
+            (Some(error), Some(row)) => missing.damaged(&selected.view, *row, error)?,
+            _ => missing.gone |= metas.len() < count,
+        }
     }
     sync::announce_keywords(wire, selected);
     let uid = |row: &usize| selected.view.uid(*row).unwrap_or_default();
@@ -67,13 +71,12 @@ pub(super) async fn batch(
 
 /// The structures of the first of these messages, in order of UID, and how many of the messages
 /// were asked for. An answer that cannot be given because one of them is damaged is asked for with
-/// half as many, until it is that one alone.
+/// half as many, until it is that one alone; then what is wrong with it is given beside.
 async fn read_metas(
     user: &User,
     folder: FolderId,
     uids: &[Uid],
-    missing: &mut Missing,
-) -> Result<(Metas, usize), Stop> {
+) -> Result<(Metas, usize, Option<Error>), Stop> {
     let mut count = uids.len();
     loop {
         match user.mailbox.meta_page(folder, uids[..count].to_vec()).await {
@@ -82,13 +85,11 @@ async fn read_metas(
                     count = uids[..count].partition_point(|uid| *uid < next).max(1);
                 }
                 found.sort_unstable_by_key(|(uid, _)| *uid);
-                return Ok((found, count));
+                return Ok((found, count, None));
             }
-            Err(error) if concerns_one_message(&error) && count > 1 => count = count.div_ceil(2),
-            Err(error) => {
-                missing.damaged(error)?;
-                return Ok((Metas::new(), count));
-            }
+            Err(error) if !concerns_one_message(&error) => return Err(failed("FETCH", error)),
+            Err(_) if count > 1 => count = count.div_ceil(2),
+            Err(error) => return Ok((Metas::new(), count, Some(error))),
         }
     }
 }

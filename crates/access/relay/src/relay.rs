@@ -1,0 +1,257 @@
+//! The courier: tries the hosts of a next hop until one is ready for mail.
+
+use crate::Config;
+use crate::answer::judged;
+use crate::conversation::Talk;
+use crate::dead::{Dead, State};
+use crate::exchangers::{Exchanger, Finder, NoAddress};
+use crate::limits::CONNECT_TIME;
+use crate::session::{Reason, Refusal, Session, Terms};
+use crate::telemetry;
+use crate::tls::Tls;
+use async_trait::async_trait;
+use base::env::Env;
+use base::{Deadline, Error, Result};
+use contract_blob::Blobs;
+use contract_transport::courier::{Answer, Conversation, Courier, Manner, NextHop, Unreachable};
+use futures::future::join_all;
+use rustls::pki_types::ServerName;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Speaks SMTP to other servers. Cheap to clone.
+#[derive(Clone)]
+pub struct Relay {
+    shared: Arc<Shared>,
+}
+
+/// What all conversations share.
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) env: Env,
+    pub(crate) blobs: Arc<dyn Blobs>,
+    tls: Tls,
+    dead: Dead,
+}
+
+/// One address of one host, and how to talk there.
+#[derive(Clone)]
+pub(crate) struct Target {
+    pub(crate) address: SocketAddr,
+    /// `mx.example.org [192.0.2.1]`.
+    pub(crate) host: String,
+    pub(crate) terms: Terms,
+}
+
+/// What came of the hosts that were tried.
+#[derive(Default)]
+struct Tally {
+    temporary: Option<Answer>,
+    permanent: Option<Answer>,
+    /// Those that did not answer: several names may have the same address.
+    silent: Vec<SocketAddr>,
+    /// The search ended at ourselves.
+    ours: bool,
+}
+
+impl Relay {
+    /// A courier that reads messages from `blobs`. `env.dns` must know mail exchangers
+    /// ([`Resolver`](crate::Resolver)).
+    ///
+    /// # Errors
+    /// [`base::Kind::Invalid`] for certificate authorities that cannot be read.
+    pub fn new(config: Config, env: Env, blobs: Arc<dyn Blobs>) -> Result<Self> {
+        let tls = Tls::new(&config, &env)?;
+        let dead = Dead::new(env.clock.clone());
+        Ok(Self { shared: Arc::new(Shared { config, env, blobs, tls, dead }) })
+    }
+}
+
+#[async_trait]
+impl Courier for Relay {
+    async fn open(
+        &self,
+        hop: &NextHop,
+        manner: &Manner,
+        deadline: Deadline,
+    ) -> std::result::Result<Box<dyn Conversation>, Unreachable> {
+        let mut tally = Tally::default();
+        let search = Box::pin(self.shared.search(hop, manner, &mut tally));
+        match tokio::time::timeout_at(deadline.instant(), search).await {
+            Ok(Ok(Some((session, target)))) => {
+                Ok(Box::new(Talk::new(self.shared.clone(), session, target)))
+            }
+            Ok(Ok(None)) => Err(tally.sum(hop)),
+            Ok(Err(unreachable)) => Err(unreachable),
+            // What the hosts said so far tells more than that the time is over.
+            Err(_) => Err(Unreachable::Later(tally.temporary.unwrap_or_else(|| {
+                judged(0, "4.4.1", "no host was reached in the time there was")
+            }))),
+        }
+    }
+}
+
+impl Shared {
+    async fn search(
+        &self,
+        hop: &NextHop,
+        manner: &Manner,
+        tally: &mut Tally,
+    ) -> std::result::Result<Option<(Session, Target)>, Unreachable> {
+        let finder = Finder::new(&self.config, &self.env, &hop.destination);
+        let terms = self.terms(manner).map_err(|error| {
+            Unreachable::Later(judged(0, "4.3.5", format!("the connector cannot be used: {error}")))
+        })?;
+        for group in finder.exchangers(&hop.destination, manner.port).await? {
+            let found = join_all(group.iter().map(|host| finder.addresses(host))).await;
+            // Hosts as good as we are, and worse ones, would only send it back.
+            if found.contains(&Err(NoAddress::Ours)) {
+                tally.ours = true;
+                break;
+            }
+            for (exchanger, addresses) in group.iter().zip(found) {
+                let addresses = match addresses {
+                    Ok(addresses) => self.by_health(addresses, exchanger, tally),
+                    Err(NoAddress::Nowhere(answer)) if finder.is_domain => {
+                        tally.permanent = Some(answer);
+                        continue;
+                    }
+                    Err(NoAddress::Nowhere(answer) | NoAddress::Unknown(answer)) => {
+                        tally.temporary = Some(answer);
+                        continue;
+                    }
+                    Err(NoAddress::Ours) => continue,
+                };
+                for address in addresses {
+                    if tally.silent.contains(&address) {
+                        continue;
+                    }
+                    match self.attempt(Target::new(exchanger, address, &terms)).await {
+                        Ok(reached) => return Ok(Some(reached)),
+                        // A smart host that wants us no more is for our operator to mend.
+                        Err(Refusal { reason: Reason::Never, answer }) if finder.is_domain => {
+                            tally.permanent = Some(answer);
+                        }
+                        Err(refusal) => {
+                            if refusal.reason == Reason::Silent {
+                                tally.silent.push(address);
+                            }
+                            tally.temporary = Some(refusal.answer);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Good addresses first; dead ones are left out.
+    fn by_health(
+        &self,
+        addresses: Vec<SocketAddr>,
+        exchanger: &Exchanger,
+        tally: &mut Tally,
+    ) -> Vec<SocketAddr> {
+        let mut rated: Vec<(State, SocketAddr)> = Vec::with_capacity(addresses.len());
+        for address in addresses {
+            match self.dead.state(address) {
+                State::Dead => {
+                    let name = &exchanger.name;
+                    let text = format!("{name} [{}] did not answer a moment ago", address.ip());
+                    tally.temporary.get_or_insert_with(|| judged(0, "4.4.1", text));
+                }
+                state => rated.push((state, address)),
+            }
+        }
+        rated.sort_by_key(|(state, _)| *state);
+        rated.into_iter().map(|(_, address)| address).collect()
+    }
+
+    /// One address; a second time in clear where encryption was only an attempt and went wrong
+    /// (RFC 7435 §3).
+    async fn attempt(&self, target: Target) -> Result<(Session, Target), Refusal> {
+        match self.connect(&target).await {
+            Err(Refusal { reason: Reason::Handshake, answer }) if !target.terms.must_encrypt() => {
+                tracing::info!(host = target.host, why = answer.text, "goes on without encryption");
+                let terms = Terms { in_clear: true, ..target.terms.clone() };
+                let target = Target { terms, ..target };
+                self.connect(&target).await.map(|session| (session, target))
+            }
+            outcome => outcome.map(|session| (session, target)),
+        }
+    }
+
+    /// Connects and begins a session.
+    pub(crate) async fn connect(&self, target: &Target) -> Result<Session, Refusal> {
+        let connecting = self.env.network.connect(target.address);
+        let session = match tokio::time::timeout(CONNECT_TIME, connecting).await {
+            Ok(Ok(stream)) => Session::begin(stream, &target.host, &target.terms).await,
+            outcome => {
+                let why = match outcome {
+                    Ok(Err(error)) => error.to_string(),
+                    _ => "no answer".to_owned(),
+                };
+                let text = format!("{} could not be reached: {why}", target.host);
+                Err(Refusal { reason: Reason::Silent, answer: judged(0, "4.4.1", text) })
+            }
+        };
+        match session.as_ref().map_err(|refusal| refusal.reason) {
+            Err(Reason::Silent) => self.dead.failed(target.address),
+            _ => self.dead.answered(target.address),
+        }
+        telemetry::attempted(match session.as_ref().map_err(|refusal| refusal.reason) {
+            Ok(_) => "ready",
+            Err(Reason::Silent) => "silent",
+            Err(Reason::NotNow | Reason::Never) => "refused",
+            Err(Reason::Handshake) => "handshake",
+            Err(Reason::Terms) => "terms",
+        });
+        session
+    }
+
+    /// As far as they do not depend on the host.
+    fn terms(&self, manner: &Manner) -> Result<Terms> {
+        let client = self.tls.client(manner.tls, manner.tls_domain.as_deref())?;
+        let nobody = ServerName::try_from("localhost").map_err(Error::internal)?;
+        Ok(Terms {
+            helo: manner.helo.clone().unwrap_or_else(|| self.config.host_name.clone()),
+            tls: manner.tls,
+            implicit_tls: manner.implicit_tls,
+            in_clear: false,
+            client,
+            server_name: nobody,
+            credentials: manner.credentials.clone().map(Arc::new),
+        })
+    }
+}
+
+impl Target {
+    fn new(exchanger: &Exchanger, address: SocketAddr, terms: &Terms) -> Self {
+        let ip = address.ip();
+        let host = match exchanger.name.parse::<std::net::IpAddr>() {
+            Ok(literal) if ip == literal => format!("[{ip}]"),
+            _ => format!("{} [{ip}]", exchanger.name),
+        };
+        let server_name = ServerName::try_from(exchanger.name.clone());
+        let server_name = server_name.unwrap_or(ServerName::IpAddress(ip.into()));
+        Self { address, host, terms: Terms { server_name, ..terms.clone() } }
+    }
+}
+
+impl Tally {
+    /// Temporary as soon as anything may be different later.
+    fn sum(self, hop: &NextHop) -> Unreachable {
+        match (self.temporary, self.permanent) {
+            (Some(answer), _) => Unreachable::Later(answer),
+            (None, Some(answer)) => Unreachable::Never(answer),
+            (None, None) if self.ours => {
+                let text = "the best host for this domain is ourselves: mail would go in circles";
+                Unreachable::Never(judged(550, "5.4.6", text))
+            }
+            (None, None) => {
+                let text = format!("the connector {} names no host", hop.connector);
+                Unreachable::Later(judged(0, "4.4.4", text))
+            }
+        }
+    }
+}

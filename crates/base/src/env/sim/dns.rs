@@ -1,0 +1,141 @@
+//! Host names and mail exchangers from a table that a test sets up.
+
+use crate::env::{Dns, DnsError, Found, MailExchanger};
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// How many aliases are followed, as resolvers do it.
+const ALIASES_MAX: usize = 8;
+
+/// Names from a table; cheap to clone. A name that nothing was said about does not exist.
+#[derive(Clone, Default)]
+pub struct SimDns {
+    table: Arc<Mutex<HashMap<String, Entry>>>,
+}
+
+#[derive(Clone, Default)]
+struct Entry {
+    addresses: Vec<IpAddr>,
+    exchangers: Vec<MailExchanger>,
+    alias: Option<String>,
+    is_broken: bool,
+    is_secure: bool,
+}
+
+impl SimDns {
+    /// Gives a host its addresses.
+    pub fn set(&self, host: &str, addresses: &[IpAddr]) {
+        self.change(host, |entry| entry.addresses = addresses.to_vec());
+    }
+
+    /// Gives a domain its MX records: preference and host, `.` for the root.
+    pub fn set_exchangers(&self, domain: &str, exchangers: &[(u16, &str)]) {
+        let record = |(preference, host): &(u16, &str)| MailExchanger {
+            preference: *preference,
+            host: folded(host),
+        };
+        self.change(domain, |entry| entry.exchangers = exchangers.iter().map(record).collect());
+    }
+
+    /// Makes a name an alias of another one (CNAME).
+    pub fn set_alias(&self, name: &str, target: &str) {
+        self.change(name, |entry| entry.alias = Some(folded(target)));
+    }
+
+    /// Says that DNSSEC vouches for what a name has.
+    pub fn set_secure(&self, name: &str) {
+        self.change(name, |entry| entry.is_secure = true);
+    }
+
+    /// Lets questions for a name time out.
+    pub fn break_host(&self, host: &str) {
+        self.change(host, |entry| entry.is_broken = true);
+    }
+
+    /// Lets questions for a name be answered again.
+    pub fn mend_host(&self, host: &str) {
+        self.change(host, |entry| entry.is_broken = false);
+    }
+
+    fn change(&self, name: &str, change: impl FnOnce(&mut Entry)) {
+        change(self.table.lock().entry(folded(name)).or_default());
+    }
+
+    fn find<T>(
+        &self,
+        name: &str,
+        records: impl Fn(&Entry) -> Vec<T>,
+    ) -> Result<Found<T>, DnsError> {
+        let table = self.table.lock();
+        let mut name = folded(name);
+        let mut is_secure = true;
+        for _ in 0..ALIASES_MAX {
+            let entry = table.get(&name).ok_or(DnsError::NoDomain)?;
+            if entry.is_broken {
+                return Err(DnsError::NoAnswer("no name server answered".to_owned()));
+            }
+            is_secure &= entry.is_secure;
+            let Some(alias) = &entry.alias else {
+                let records = records(entry);
+                let found = Found { records, is_secure };
+                return if found.records.is_empty() { Err(DnsError::NoRecords) } else { Ok(found) };
+            };
+            name.clone_from(alias);
+        }
+        Err(DnsError::NoAnswer("too many aliases".to_owned()))
+    }
+}
+
+fn folded(name: &str) -> String {
+    name.trim_end_matches('.').to_lowercase()
+}
+
+#[async_trait]
+impl Dns for SimDns {
+    async fn addresses(&self, host: &str) -> Result<Found<IpAddr>, DnsError> {
+        if let Ok(literal) = host.parse() {
+            return Ok(Found { records: vec![literal], is_secure: false });
+        }
+        self.find(host, |entry| entry.addresses.clone())
+    }
+
+    async fn exchangers(&self, domain: &str) -> Result<Found<MailExchanger>, DnsError> {
+        self.find(domain, |entry| entry.exchangers.clone())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn names_come_from_the_table() {
+        let address: IpAddr = "10.0.0.1".parse().unwrap();
+        let dns = SimDns::default();
+        dns.set("MX.Rialto.test", &[address]);
+        dns.set_exchangers("rialto.test", &[(10, "MX.rialto.test."), (20, ".")]);
+        dns.set_alias("www.rialto.test", "rialto.test");
+        dns.set_alias("a.test", "b.test");
+        dns.set_alias("b.test", "a.test");
+        dns.break_host("slow.test");
+        dns.set_secure("mx.rialto.test");
+
+        let found = dns.addresses("mx.rialto.test.").await.unwrap();
+        assert_eq!(found, Found { records: vec![address], is_secure: true });
+        assert_eq!(dns.addresses("10.0.0.1").await.unwrap().records, [address]);
+        assert_eq!(dns.addresses("rialto.test").await, Err(DnsError::NoRecords));
+        assert_eq!(dns.addresses("other.test").await, Err(DnsError::NoDomain));
+        for broken in ["slow.test", "a.test"] {
+            assert!(matches!(dns.addresses(broken).await, Err(DnsError::NoAnswer(_))));
+        }
+        let found = dns.exchangers("www.rialto.test").await.unwrap();
+        let hosts: Vec<&str> = found.records.iter().map(|record| record.host.as_str()).collect();
+        assert_eq!((hosts, found.is_secure), (vec!["mx.rialto.test", ""], false));
+        dns.mend_host("slow.test");
+        assert_eq!(dns.exchangers("slow.test").await, Err(DnsError::NoRecords));
+    }
+}

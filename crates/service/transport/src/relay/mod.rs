@@ -1,0 +1,25 @@
+//! Queues for other servers: one per next hop, owned by the actor of the hop's slot.
+//!
+//! - `rows` are the keys, `record` is a message that waits; `hand_over` writes it, in the
+//!   transaction that takes its recipients out of the submission queue.
+//! - `actor` owns the hops of one slot and starts `run`s; a run opens connections (`lane`), each of
+//!   which transfers message after message; `settle` writes down what came of each.
+//! - `schedule` decides when to try again; `aging` tells of delays and ends what has expired, when
+//!   a hop cannot be reached.
+//! - `admin` and `hops` are for administrators; `wake` wakes slots that have something due.
+//!
+//! Nothing looks at what is not due: messages of a hop that cannot be reached lie below it and are
+//! read when it is tried again; messages that wait on their own stand in the order of their time.
+
+pub(crate) mod actor;
+mod admin;
+mod aging;
+pub(crate) mod hand_over;
+pub(crate) mod hops;
+mod lane;
+pub(crate) mod record;
+pub(crate) mod rows;
+mod run;
+mod schedule;
+mod settle;
+pub(crate) mod wake;

@@ -1,0 +1,74 @@
+//! Send connectors: every change is audited, never with a password, and known on all nodes.
+
+use crate::courier::Outside;
+use crate::outgoing::{is_empty, outside};
+use crate::placement::Placement;
+use crate::takeover::life;
+use crate::world::{address, connector, run_simulated};
+use base::Kind;
+use contract_directory::{Actor, DirectoryAdmin};
+use contract_store::Store;
+use contract_transport::Transport;
+use contract_transport::connector::{ConnectorChange, SendConnector, SendConnectors};
+use contract_transport::courier::{Manner, TlsLevel};
+use std::sync::Arc;
+use std::time::Duration;
+
+#[test]
+fn changes_are_made_once_and_audited_without_the_password() {
+    outside(111, async |world, outside| {
+        let transport = &world.node.transport;
+        let manner = Manner {
+            tls: TlsLevel::Encryption,
+            credentials: Some(("me".into(), "tell-nobody".into())),
+            ..Manner::default()
+        };
+        let new = SendConnector { manner, ..connector("partner", "partner.test") };
+        transport.create_connector(&Actor::Operator, new.clone()).await.unwrap();
+        let again = transport.create_connector(&Actor::Operator, new.clone()).await;
+        assert_eq!(again.unwrap_err().kind, Kind::AlreadyExists);
+        let change = ConnectorChange { connections_max: Some(3), ..ConnectorChange::default() };
+        let changed =
+            transport.update_connector(&Actor::Operator, "partner", change).await.unwrap();
+        assert_eq!(*changed, SendConnector { connections_max: 3, ..new });
+        world.send("alice", &["a@partner.test"], "signed in").await;
+        is_empty(&world).await;
+        assert_eq!(outside.manners(), [changed.manner.clone()]);
+        let wrong = ConnectorChange { spaces: Some(vec![]), ..ConnectorChange::default() };
+        let refused = transport.update_connector(&Actor::Operator, "partner", wrong).await;
+        assert_eq!(refused.unwrap_err().kind, Kind::Invalid);
+        transport.remove_connector(&Actor::Operator, "partner").await.unwrap();
+        let again = transport.remove_connector(&Actor::Operator, "partner").await;
+        assert_eq!(again.unwrap_err().kind, Kind::NotFound);
+        let audit = world.directory.audit(100).await.unwrap();
+        let of = |action: &str| {
+            let found = audit.iter().filter(|one| one.action == action && one.target == "partner");
+            found.count()
+        };
+        for action in ["create", "update", "remove"] {
+            assert_eq!(of(&format!("connector.send.{action}")), 1, "{audit:?}");
+        }
+        let shown = format!("{audit:?}");
+        assert!(shown.contains("user=\\\"me\\\"") && !shown.contains("tell-nobody"), "{shown}");
+    });
+}
+
+#[test]
+fn all_nodes_know_of_a_change_within_a_second() {
+    run_simulated(112, async |world| {
+        let store: Arc<dyn Store> = Arc::new(world.memory().clone());
+        let placement = Placement::new(&world.env, &store);
+        let outside = Outside::default();
+        let one = life(&world, &store, &placement, 1, Some(&outside)).await;
+        let two = life(&world, &store, &placement, 2, Some(&outside)).await;
+        let far = address("a@far.test");
+        assert!(!two.transport.can_relay(&far).await.unwrap());
+        one.transport.create_connector(&Actor::System, connector("out", "*")).await.unwrap();
+        // A "no" is confirmed, so this one is known at once.
+        assert!(two.transport.can_relay(&far).await.unwrap());
+        let off = ConnectorChange { enabled: Some(false), ..ConnectorChange::default() };
+        one.transport.update_connector(&Actor::System, "out", off).await.unwrap();
+        world.env.clock.sleep(Duration::from_secs(1)).await;
+        assert!(!two.transport.can_relay(&far).await.unwrap());
+    });
+}

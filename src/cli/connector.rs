@@ -1,0 +1,92 @@
+//! `rialto connector …`.
+
+use super::{ChangeReach, Reach};
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+/// `rialto connector …`.
+#[derive(Subcommand, Debug)]
+pub(crate) enum ConnectorVerb {
+    /// Send connectors: which mail for other servers goes where
+    #[command(subcommand)]
+    Send(SendVerb),
+}
+
+/// `rialto connector send …`.
+#[derive(Subcommand, Debug)]
+pub(crate) enum SendVerb {
+    /// Makes a way out
+    New(Box<SendSettings>),
+    /// Shows one, or all
+    Get {
+        /// Its name
+        name: Option<String>,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        reach: Reach,
+    },
+    /// Shows all
+    List(Reach),
+    /// Changes one; what is not named stays
+    Set(Box<SendSettings>),
+    /// Removes one; what waits for it goes on waiting until it expires
+    Remove {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        change: ChangeReach,
+    },
+}
+
+/// `rialto connector send new` and `set`.
+#[derive(Args, Debug)]
+pub(crate) struct SendSettings {
+    /// Its name
+    pub name: String,
+    /// Domains: *, *.example.org or example.org, with ;COST behind; may be repeated
+    #[arg(long = "space")]
+    pub spaces: Vec<String>,
+    /// A smart host, NAME[:PORT], instead of the mail exchangers of each domain; may be repeated
+    #[arg(long = "host", conflicts_with = "mx")]
+    pub hosts: Vec<String>,
+    /// The mail exchangers of each domain, and no smart host any more
+    #[arg(long)]
+    pub mx: bool,
+    /// Enable or disable
+    #[arg(long)]
+    pub enabled: Option<bool>,
+    /// What is said in EHLO; empty for the node's name
+    #[arg(long)]
+    pub helo: Option<String>,
+    /// The port of mail exchangers, and of smart hosts that name none
+    #[arg(long)]
+    pub port: Option<u16>,
+    /// opportunistic, encryption, certificate or domain
+    #[arg(long)]
+    pub tls: Option<String>,
+    /// The name that certificates must have under --tls domain; empty for the host's
+    #[arg(long)]
+    pub tls_domain: Option<String>,
+    /// TLS from the first byte, as on port 465
+    #[arg(long)]
+    pub implicit_tls: Option<bool>,
+    /// Signs in as this user
+    #[arg(long, requires = "password_file")]
+    pub user: Option<String>,
+    /// A file with the password; its last line end does not count
+    #[arg(long, requires = "user")]
+    pub password_file: Option<PathBuf>,
+    /// Signs in no more
+    #[arg(long)]
+    pub no_user: bool,
+    /// The largest message in megabytes; 0 for no limit
+    #[arg(long)]
+    pub size_mb_max: Option<u64>,
+    /// The most connections to one next hop
+    #[arg(long)]
+    pub connections_max: Option<u32>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub change: ChangeReach,
+}
