@@ -12,7 +12,7 @@ use crate::raft::Applied;
 use async_trait::async_trait;
 use base::env::Env;
 use base::router::{LocalRouter, Parcel, Router, Target};
-use base::{Deadline, Epoch, NodeId, Result, Slot};
+use base::{Deadline, Epoch, Error, Kind, NodeId, Result, Slot};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -72,7 +72,17 @@ impl ClusterRouter {
         let outcome = self.here.call(target, request, deadline).await;
         let took = self.env.clock.monotonic().saturating_sub(begun);
         self.meter.served(target.slot, bytes, (!is_bulk).then_some(took));
-        outcome
+        outcome.map_err(|error| self.of_leaving(target, error))
+    }
+
+    /// An actor that comes to rest because its slot leaves drops what waits in its inbox. The next
+    /// owner is asked then; commands have ids, so nothing is done twice.
+    fn of_leaving(&self, target: Target, error: Error) -> Error {
+        if error.kind != Kind::Unavailable || self.fences.serves(target.slot).is_some() {
+            return error;
+        }
+        let text = "This mailbox is served elsewhere";
+        Error::new(Kind::Fenced, text).detail(format!("{target} is leaving: {error}"))
     }
 
     /// Where a request goes if the slot is owned so.

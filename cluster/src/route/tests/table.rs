@@ -91,7 +91,11 @@ impl Host for FakeHost {
         match next(&self.script) {
             Do::Reply(n) => Ok(Parcel::typed(n)),
             Do::Fail(_, kind) => Err(Error::new(kind, "no")),
-            Do::Hang | Do::Die(_) => std::future::pending().await,
+            Do::Hang => std::future::pending().await,
+            Do::Die(after_s) => {
+                sleep(Duration::from_secs(after_s)).await;
+                Err(Error::unavailable("the actor ended before it replied"))
+            }
         }
     }
 }
@@ -229,6 +233,24 @@ async fn trouble_ends_after_eight_seconds_and_in_the_deadline() {
     node.carrier.script.lock().push_back(Do::Hang);
     assert_eq!(timed(&node, 2, 40).await, (Kind::Timeout, 40));
     assert_eq!(node.router.waiting.count(), 0);
+}
+
+/// What waits in the inbox of an actor is dropped when its slot is to leave.
+#[tokio::test(start_paused = true)]
+async fn what_an_actor_drops_as_its_slot_leaves_goes_to_the_next_owner() {
+    let mut node = node().await;
+    node.host.script.lock().extend([Do::Die(2), Do::Die(2), Do::Die(2)]);
+    let (own, arrived) = (tokio::spawn(node.ask(1, 60)), tokio::spawn(node.arrive(1, 1, 0)));
+    sleep(Duration::from_secs(1)).await;
+    node.fences.seal(slot(1), Epoch(1));
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(arrived.await.unwrap().unwrap_err().kind, Kind::Fenced, "its asker looks anew");
+    node.give(1, OTHER);
+    assert_eq!(own.await.unwrap(), Ok(7));
+    // Where the slot stays, it is the actor's failure, for whoever asked.
+    let node = self::node().await;
+    node.host.script.lock().push_back(Do::Die(1));
+    assert_eq!(node.ask(1, 60).await.unwrap_err().kind, Kind::Unavailable);
 }
 
 /// A link needs three seconds to find its other end dead. They count as trouble, also in a call

@@ -111,7 +111,7 @@ impl Shared {
             }
             for (exchanger, addresses) in group.iter().zip(found) {
                 let addresses = match addresses {
-                    Ok(addresses) => self.by_health(addresses, exchanger, tally),
+                    Ok(addresses) => self.by_health(addresses, exchanger, finder.is_domain, tally),
                     Err(NoAddress::Nowhere(answer)) if finder.is_domain => {
                         tally.permanent = Some(answer);
                         continue;
@@ -145,17 +145,20 @@ impl Shared {
         Ok(None)
     }
 
-    /// Good addresses first; dead ones are left out.
+    /// Good addresses first; dead ones are left out, but for those of smart hosts: a domain's
+    /// exchanger may be waited for by a thousand domains, a smart host by its connector alone, and
+    /// who mends it says so at once.
     fn by_health(
         &self,
         addresses: Vec<SocketAddr>,
         exchanger: &Exchanger,
+        is_domain: bool,
         tally: &mut Tally,
     ) -> Vec<SocketAddr> {
         let mut rated: Vec<(State, SocketAddr)> = Vec::with_capacity(addresses.len());
         for address in addresses {
             match self.dead.state(address) {
-                State::Dead => {
+                State::Dead if is_domain => {
                     let name = &exchanger.name;
                     let text = format!("{name} [{}] did not answer a moment ago", address.ip());
                     tally.temporary.get_or_insert_with(|| judged(0, "4.4.1", text));

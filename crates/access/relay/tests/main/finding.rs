@@ -262,6 +262,17 @@ fn a_dead_host_is_not_asked_again_at_once() {
 }
 
 #[test]
+fn a_smart_host_is_asked_again_whenever_it_is_wanted() {
+    run(async |world| {
+        let opened = outcome(world.open_hosts(&[("192.0.2.1", 25)]).await).await;
+        assert!(opened.contains("could not be reached"), "{opened}");
+        world.host("192.0.2.1", &[&ready()]).await;
+        let opened = outcome(world.open_hosts(&[("192.0.2.1", 25)]).await).await;
+        assert!(opened.starts_with("ready"), "{opened}");
+    });
+}
+
+#[test]
 fn the_search_ends_with_its_deadline() {
     // Nine names, of eight addresses each, all of them unreachable for half a minute.
     let check = |address: fn(u16, u16) -> String, expected_s: u64| {
