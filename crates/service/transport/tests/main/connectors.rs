@@ -33,7 +33,7 @@ fn changes_are_made_once_and_audited_without_the_password() {
         assert_eq!(*changed, SendConnector { connections_max: 3, ..new });
         world.send("alice", &["a@partner.test"], "signed in").await;
         is_empty(&world).await;
-        assert_eq!(outside.manners(), [changed.manner.clone()]);
+        assert_eq!(outside.manners(), std::slice::from_ref(&changed.manner));
         let wrong = ConnectorChange { spaces: Some(vec![]), ..ConnectorChange::default() };
         let refused = transport.update_connector(&Actor::Operator, "partner", wrong).await;
         assert_eq!(refused.unwrap_err().kind, Kind::Invalid);
