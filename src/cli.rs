@@ -2,11 +2,15 @@
 
 mod cluster;
 mod connector;
+mod rule;
 mod store;
+mod trace;
 
 pub(crate) use cluster::{ClusterVerb, DrillArguments, DrillVerb, NodeJoin, NodeVerb, Rebalance};
-pub(crate) use connector::{ConnectorVerb, SendSettings, SendVerb};
+pub(crate) use connector::{ConnectorVerb, ReceiveSettings, ReceiveVerb, SendSettings, SendVerb};
+pub(crate) use rule::{RuleTest, RuleVerb};
 pub(crate) use store::{CertificateVerb, StoreCopy, StoreVerb};
+pub(crate) use trace::{Trace, TraceVerb};
 
 use crate::output::Format;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -43,9 +47,14 @@ pub(crate) enum Command {
     /// Messages that wait for delivery
     #[command(subcommand)]
     Queue(QueueVerb),
+    /// What happened to messages (Get-MessageTrackingLog)
+    Trace(Trace),
     /// The ways in and out of the organisation
     #[command(subcommand)]
     Connector(ConnectorVerb),
+    /// Transport rules: what is done to mail on its way
+    #[command(subcommand)]
+    Rule(RuleVerb),
     /// The certificate that clients are shown
     #[command(subcommand)]
     Certificate(CertificateVerb),

@@ -13,8 +13,10 @@ const ROW_VERSION: u8 = 1;
 /// belongs to a newer Rialto and is not touched.
 pub(crate) const FORMAT_VERSION: u32 = 1;
 
-/// The version of rows and messages that a new installation starts with.
-pub(crate) const FEATURE_LEVEL: u32 = 1;
+/// The version of rows and messages that a new installation starts with, and the greatest that this
+/// binary understands. 2: chains of folders in one request
+/// (`contract_mailbox::Write::CreateFolders`).
+pub(crate) const FEATURE_LEVEL: u32 = 2;
 
 /// The node of an installation that was founded on one machine.
 pub(crate) const FIRST_NODE: NodeId = NodeId(1);

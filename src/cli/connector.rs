@@ -10,6 +10,9 @@ pub(crate) enum ConnectorVerb {
     /// Send connectors: which mail for other servers goes where
     #[command(subcommand)]
     Send(SendVerb),
+    /// Receive connectors: who may send what through which listener
+    #[command(subcommand)]
+    Receive(ReceiveVerb),
 }
 
 /// `rialto connector send …`.
@@ -86,6 +89,76 @@ pub(crate) struct SendSettings {
     /// The most connections to one next hop
     #[arg(long)]
     pub connections_max: Option<u32>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub change: ChangeReach,
+}
+
+/// `rialto connector receive …`.
+#[derive(Subcommand, Debug)]
+pub(crate) enum ReceiveVerb {
+    /// Makes a way in
+    New(Box<ReceiveSettings>),
+    /// Shows one, or all
+    Get {
+        /// Its name
+        name: Option<String>,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        reach: Reach,
+    },
+    /// Shows all
+    List(Reach),
+    /// Changes one; what is not named stays
+    Set(Box<ReceiveSettings>),
+    /// Removes one; "server" and "submission" are always there
+    Remove {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        change: ChangeReach,
+    },
+}
+
+/// `rialto connector receive new` and `set`.
+#[derive(Args, Debug)]
+pub(crate) struct ReceiveSettings {
+    /// Its name
+    pub name: String,
+    /// Listeners: "server" or "submission" for all of a role, PORT, or ADDRESS:PORT; may be repeated
+    #[arg(long = "binding")]
+    pub bindings: Vec<String>,
+    /// Clients: 10.1.2.0/24, 10.1.2.3 or 10.1.2.3-10.1.2.9; the smallest range wins; may be
+    /// repeated
+    #[arg(long = "range")]
+    pub ranges: Vec<String>,
+    /// How people sign in, under TLS: plain, login, or none; may be repeated
+    #[arg(long = "auth")]
+    pub auth: Vec<String>,
+    /// Who may send: anonymous (anybody to our people), users (who signed in), partners (as
+    /// anonymous, under TLS), servers (of our own, to everybody), relay (anybody in the ranges to
+    /// everybody); may be repeated
+    #[arg(long = "permission")]
+    pub permissions: Vec<String>,
+    /// none, offered or required
+    #[arg(long)]
+    pub tls: Option<String>,
+    /// What stands behind the name in the greeting; empty for the usual
+    #[arg(long)]
+    pub banner: Option<String>,
+    /// The name in greetings and trace headers; empty for the node's
+    #[arg(long)]
+    pub helo: Option<String>,
+    /// Enable or disable
+    #[arg(long)]
+    pub enabled: Option<bool>,
+    /// A limit, NAME=NUMBER, or NAME=default for the node's own; may be repeated. Names:
+    /// message_bytes_max, recipients_max, header_bytes_max, hops_max, connections_max,
+    /// connections_per_source_max, messages_per_minute_user, messages_per_minute_source, tarpit_ms,
+    /// protocol_errors_max, logon_failures_max, connection_timeout_ms, idle_timeout_ms
+    #[arg(long = "limit")]
+    pub limits: Vec<String>,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub change: ChangeReach,

@@ -1,35 +1,99 @@
 //! `rialto connector`.
 
 use super::{ask, change};
-use crate::cli::{ConnectorVerb, SendSettings, SendVerb};
+use crate::cli::{ConnectorVerb, ReceiveSettings, ReceiveVerb, SendSettings, SendVerb};
 use crate::client::escape;
 use base::{Error, Result};
 use hyper::Method;
 use serde_json::{Map, Value, json};
 
-const PATH: &str = "/api/v1/connectors/send";
+const SEND: &str = "/api/v1/connectors/send";
+const RECEIVE: &str = "/api/v1/connectors/receive";
 
 pub(super) async fn run(verb: ConnectorVerb) -> Result<()> {
-    let ConnectorVerb::Send(verb) = verb;
+    match verb {
+        ConnectorVerb::Send(verb) => send(verb).await,
+        ConnectorVerb::Receive(verb) => receive(verb).await,
+    }
+}
+
+async fn send(verb: SendVerb) -> Result<()> {
     match verb {
         SendVerb::New(settings) => {
             let body = body(&settings, true)?;
-            change(&settings.change, Method::POST, PATH, "", Some(&body)).await
+            change(&settings.change, Method::POST, SEND, "", Some(&body)).await
         }
         SendVerb::Set(settings) => {
-            let (body, path) = (body(&settings, false)?, of(&settings.name));
+            let (body, path) = (body(&settings, false)?, of(SEND, &settings.name));
             change(&settings.change, Method::PATCH, &path, "", Some(&body)).await
         }
-        SendVerb::Get { name: Some(name), reach } => ask(&reach, &of(&name)).await,
-        SendVerb::Get { name: None, reach } | SendVerb::List(reach) => ask(&reach, PATH).await,
+        SendVerb::Get { name: Some(name), reach } => ask(&reach, &of(SEND, &name)).await,
+        SendVerb::Get { name: None, reach } | SendVerb::List(reach) => ask(&reach, SEND).await,
         SendVerb::Remove { name, change: reach } => {
-            change(&reach, Method::DELETE, &of(&name), "", None).await
+            change(&reach, Method::DELETE, &of(SEND, &name), "", None).await
         }
     }
 }
 
-fn of(name: &str) -> String {
-    format!("{PATH}/{}", escape(name))
+async fn receive(verb: ReceiveVerb) -> Result<()> {
+    match verb {
+        ReceiveVerb::New(settings) => {
+            let body = receive_body(&settings, true)?;
+            change(&settings.change, Method::POST, RECEIVE, "", Some(&body)).await
+        }
+        ReceiveVerb::Set(settings) => {
+            let (body, path) = (receive_body(&settings, false)?, of(RECEIVE, &settings.name));
+            change(&settings.change, Method::PATCH, &path, "", Some(&body)).await
+        }
+        ReceiveVerb::Get { name: Some(name), reach } => ask(&reach, &of(RECEIVE, &name)).await,
+        ReceiveVerb::Get { name: None, reach } | ReceiveVerb::List(reach) => {
+            ask(&reach, RECEIVE).await
+        }
+        ReceiveVerb::Remove { name, change: reach } => {
+            change(&reach, Method::DELETE, &of(RECEIVE, &name), "", None).await
+        }
+    }
+}
+
+fn of(path: &str, name: &str) -> String {
+    format!("{path}/{}", escape(name))
+}
+
+/// What is to be said to the node of a receive connector: only what was given.
+fn receive_body(settings: &ReceiveSettings, is_new: bool) -> Result<Value> {
+    let mut body = Map::new();
+    let mut set = |key: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            body.insert(key.to_owned(), value);
+        }
+    };
+    let list = |all: &[String]| (!all.is_empty()).then(|| json!(all));
+    set("name", is_new.then(|| json!(settings.name)));
+    set("bindings", list(&settings.bindings));
+    set("ranges", list(&settings.ranges));
+    set("auth", list(&settings.auth));
+    set("permissions", list(&settings.permissions));
+    set("tls", settings.tls.clone().map(Value::from));
+    set("banner", settings.banner.clone().map(Value::from));
+    set("helo", settings.helo.clone().map(Value::from));
+    set("enabled", settings.enabled.map(Value::from));
+    let limits: Result<Map<_, _>> = settings.limits.iter().map(|text| limit(text)).collect();
+    set("limits", Some(limits?).filter(|limits| !limits.is_empty()).map(Value::Object));
+    Ok(Value::Object(body))
+}
+
+/// `NAME=NUMBER` or `NAME=default`.
+fn limit(text: &str) -> Result<(String, Value)> {
+    let wrong = || {
+        let shown = text.escape_debug();
+        Error::invalid(format!("\"{shown}\" is no limit: NAME=NUMBER or NAME=default"))
+    };
+    let (name, value) = text.split_once('=').ok_or_else(wrong)?;
+    let value = match value.trim() {
+        "default" => Value::Null,
+        number => Value::from(number.parse::<u64>().map_err(|_| wrong())?),
+    };
+    Ok((name.trim().to_owned(), value))
 }
 
 /// What is to be said to the node: only what was given.

@@ -7,6 +7,7 @@ mod store;
 pub(super) use nodes::NodeFiles;
 
 use crate::cli::Dev;
+use crate::node::authentication::AuthenticationSection;
 use crate::node::outbound::OutboundSection;
 use crate::node::{
     ClusterSection, Health, Limits, ListenerSection, Node, NodeConfig, NodeSection, Parting,
@@ -124,6 +125,7 @@ fn config(dev: &Dev, place: Place, files: TlsFiles, store: StoreSection) -> Node
         // Everybody is on this machine, so limits per source would only be in the way of tests.
         limits: Limits { loopback_exempt: true, submissions_per_minute: None },
         outbound: OutboundSection::default(),
+        authentication: AuthenticationSection::default(),
         listeners,
         file: None,
         #[cfg(feature = "mutants")]

@@ -11,8 +11,10 @@ mod group;
 mod mailbox;
 mod node;
 mod queue;
+mod rule;
 mod serve;
 mod store;
+mod trace;
 
 use crate::cli::{Arguments, ChangeReach, Command, Reach};
 use crate::client::Client;
@@ -34,7 +36,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         Command::Domain(verb) => domain::run(verb).await,
         Command::Group(verb) => group::run(verb).await,
         Command::Queue(verb) => queue::run(verb).await,
+        Command::Trace(trace) => trace::run(trace).await,
         Command::Connector(verb) => connector::run(verb).await,
+        Command::Rule(verb) => rule::run(verb).await,
         Command::Certificate(verb) => certificate::run(verb).await,
         Command::Store(verb) => store::run(verb).await,
         Command::Node(verb) => node::run(verb).await,

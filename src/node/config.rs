@@ -1,6 +1,7 @@
 //! The bootstrap file: only what must be known before the store can be read. Everything else is
 //! in the store.
 
+use super::authentication::AuthenticationSection;
 use super::outbound::OutboundSection;
 use super::store::StorePlace;
 use crate::cli::StoreKind;
@@ -31,6 +32,9 @@ pub(crate) struct NodeConfig {
     /// Towards other servers.
     #[serde(default)]
     pub outbound: OutboundSection,
+    /// Who mail from other servers is from.
+    #[serde(default)]
+    pub authentication: AuthenticationSection,
     /// What it listens on.
     #[serde(rename = "listener", default, skip_serializing_if = "Vec::is_empty")]
     pub listeners: Vec<ListenerSection>,

@@ -1,6 +1,7 @@
 //! One node: configuration in, running services out.
 
 mod audit;
+pub(crate) mod authentication;
 mod certificate;
 pub(crate) mod certificates;
 mod check;
@@ -24,7 +25,7 @@ pub(crate) use membership::VERSION;
 pub(crate) use pid::PidFile;
 
 use access_admin::{Admin, health_router, serve_socket, serve_tcp};
-use access_listener::{CancellationToken, Listener, SessionFactory};
+use access_listener::{CancellationToken, Listener};
 use base::env::{DiskLock, Env};
 use base::telemetry::Metrics;
 use base::{Deadline, Error, Result, SessionId};
@@ -34,7 +35,6 @@ use control::Control;
 use jobs::StoreJobs;
 use service_directory::DirectoryService;
 use services::Services;
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -129,7 +129,10 @@ impl Node {
             cluster: services.membership.admin(&changes),
             changes,
             queue: services.transport.clone(),
+            tracking: services.transport.clone(),
             connectors: services.transport.clone(),
+            rules: services.transport.clone(),
+            receive: services.transport.clone(),
             mailboxes: services.mailboxes.clone(),
             health: health.clone(),
             node: control,
@@ -153,13 +156,10 @@ impl Node {
         certificate: Option<&CertificateKeeper>,
     ) -> Result<Vec<Listener>> {
         let tls = certificate.map(CertificateKeeper::settings);
-        let mut factories: HashMap<Protocol, Arc<dyn SessionFactory>> = HashMap::new();
+        let sessions = services.sessions(config, env);
         let mut listeners = Vec::with_capacity(config.listeners.len());
         for section in &config.listeners {
-            let factory = factories
-                .entry(section.protocol)
-                .or_insert_with(|| services.sessions(config, env, section.protocol))
-                .clone();
+            let factory = sessions.at(section);
             let (name, address) = (section.name.clone(), section.address);
             let listener =
                 Listener::start(section.config(&config.limits), env, tls.clone(), factory);

@@ -61,7 +61,7 @@ impl OutboundSection {
     }
 
     /// A machine without name servers sends to smart hosts all the same.
-    fn names(&self, env: &Env) -> Arc<dyn Dns> {
+    pub(crate) fn names(&self, env: &Env) -> Arc<dyn Dns> {
         match Resolver::new(&self.dns_servers) {
             Ok(resolver) => Arc::new(resolver),
             Err(error) => {

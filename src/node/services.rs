@@ -2,7 +2,7 @@
 
 use super::membership::Membership;
 use super::store::{Backend, Opening};
-use super::{NodeConfig, Protocol};
+use super::{ListenerSection, NodeConfig, Protocol};
 use access_admin::Probe;
 use access_imap::ImapService;
 use access_listener::SessionFactory;
@@ -12,6 +12,7 @@ use base::router::LocalRouter;
 use base::{Deadline, Result};
 use contract_blob::Blobs;
 use contract_store::Store;
+use contract_transport::receive::{ListenerPlace, Role};
 use service_directory::{DirectoryConfig, DirectoryService};
 use service_mailbox::MailboxService;
 use service_transport::TransportService;
@@ -39,6 +40,25 @@ pub(super) struct Services {
     pub(super) directory: Arc<DirectoryService>,
     pub(super) mailboxes: Arc<MailboxService>,
     pub(super) transport: Arc<TransportService>,
+}
+
+/// Who speaks the protocols with clients. What bounds all sessions of a protocol together is one
+/// for all its listeners.
+pub(super) struct Sessions {
+    smtp: SmtpService,
+    imap: Arc<ImapService>,
+}
+
+impl Sessions {
+    /// Those of a listener.
+    pub(super) fn at(&self, section: &ListenerSection) -> Arc<dyn SessionFactory> {
+        let role = match section.protocol {
+            Protocol::Smtp => Role::Server,
+            Protocol::Submission => Role::Submission,
+            Protocol::Imap => return self.imap.clone(),
+        };
+        Arc::new(self.smtp.at(ListenerPlace { role, address: section.address }))
+    }
 }
 
 impl Services {
@@ -87,43 +107,33 @@ impl Services {
         Ok(Self { backend, gate, membership, blobs, directory, mailboxes, transport })
     }
 
-    /// Who speaks a protocol with clients.
-    pub(super) fn sessions(
-        &self,
-        config: &NodeConfig,
-        env: &Env,
-        protocol: Protocol,
-    ) -> Arc<dyn SessionFactory> {
-        let role = match protocol {
-            Protocol::Smtp => access_smtp::Role::Server,
-            Protocol::Submission => access_smtp::Role::Submission,
-            Protocol::Imap => return self.imap_sessions(env),
-        };
+    /// Who speaks the protocols with clients.
+    pub(super) fn sessions(&self, config: &NodeConfig, env: &Env) -> Sessions {
         let smtp = access_smtp::Config {
             host_name: config.node.host_name.clone(),
-            role,
-            tarpit_spares_loopback: config.limits.loopback_exempt,
+            loopback_exempt: config.limits.loopback_exempt,
             submissions_per_minute: config.limits.submissions_per_minute,
             ..access_smtp::Config::default()
         };
-        Arc::new(SmtpService::new(
+        let smtp = SmtpService::new(
             smtp,
             env.clone(),
             self.directory.clone(),
             self.mailboxes.clone(),
             self.transport.clone(),
             self.blobs.clone(),
-        ))
-    }
-
-    fn imap_sessions(&self, env: &Env) -> Arc<dyn SessionFactory> {
-        Arc::new(ImapService::new(
+        );
+        let imap = ImapService::new(
             access_imap::Config::default(),
             env.clone(),
             self.directory.clone(),
             self.mailboxes.clone(),
             self.blobs.clone(),
-        ))
+        );
+        let smtp = smtp
+            .with_connectors(self.transport.clone())
+            .with_authentication(config.authentication.checks(config, env));
+        Sessions { smtp, imap: Arc::new(imap) }
     }
 
     /// Whether the store answers, and may be written.

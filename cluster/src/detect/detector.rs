@@ -1,7 +1,9 @@
 //! What one node hears of the others, and how far it trusts its own ears.
 
-use super::beat::{Beat, Hearing, Vitals};
+use super::beat::{Beat, Hearing, Vitals, recipients};
+use super::pace::Paces;
 use super::settings::Settings;
+use crate::placement::ClusterState;
 use base::{BootId, NodeId};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,7 +15,7 @@ pub struct Detector {
     pub(super) me: NodeId,
     pub(super) settings: Settings,
     pub(super) peers: BTreeMap<NodeId, Peer>,
-    /// Before this, hearing nothing means nothing: we were stopped, or have just begun to lead.
+    /// Before this, hearing nothing means nothing: we were stopped.
     pub(super) ears_open: Duration,
     last_tick: Option<Duration>,
     /// The worst lag of late, in milliseconds, and when it was.
@@ -24,6 +26,9 @@ pub struct Detector {
     /// Since when this node has lost the store and others have not.
     pub(super) alone_since: Option<Duration>,
     quorum_silence_ms: u32,
+    pub(super) paces: Paces,
+    /// Since when this node is as well as one must be that comes back, see [`Peer::sound_since`].
+    pub(super) sound_since: Option<Duration>,
 }
 
 /// What is known of another node.
@@ -32,6 +37,8 @@ pub(super) struct Peer {
     pub(super) boot: BootId,
     /// When its last beat came in.
     pub(super) at: Duration,
+    /// Since when it is to send beats to us.
+    pub(super) expected: Duration,
     pub(super) refused: bool,
     /// Whether anything ever came from it.
     has_spoken: bool,
@@ -44,8 +51,8 @@ pub(super) struct Peer {
     pub(super) last_flap: Duration,
     /// Since when others hear it and we do not.
     pub(super) disputed_since: Option<Duration>,
-    /// Since when it is much slower than the rest.
-    pub(super) slow_since: Option<Duration>,
+    /// Since when its timers are in time and its way to the store is short, without a break.
+    pub(super) sound_since: Option<Duration>,
     /// Since when all of its beats say that it has lost the store, and not because its own timers
     /// were late.
     pub(super) cut_since: Option<Duration>,
@@ -56,6 +63,7 @@ impl Peer {
         Self {
             boot,
             at: now,
+            expected: now,
             refused: false,
             has_spoken: false,
             vitals: Vitals::default(),
@@ -64,7 +72,7 @@ impl Peer {
             flaps: 0,
             last_flap: now,
             disputed_since: None,
-            slow_since: None,
+            sound_since: None,
             cut_since: None,
         }
     }
@@ -88,6 +96,8 @@ impl Detector {
             store_since: None,
             alone_since: None,
             quorum_silence_ms: 0,
+            paces: Paces::default(),
+            sound_since: None,
         }
     }
 
@@ -105,15 +115,33 @@ impl Detector {
         if lag > self.settings.own_lag_max {
             self.forgive(now);
         }
+        let is_sound = self.settings.is_sound(self.lag.0, self.store_silence_ms);
+        self.sound_since = is_sound.then(|| self.sound_since.unwrap_or(now));
     }
 
-    /// This node leads from now on: those that did not send it beats until now have time to.
-    pub fn begin_to_lead(&mut self, now: Duration) {
-        self.forgive(now);
+    /// This node leads from now on. Those that sent no beats to it before, because another led,
+    /// have time to; whoever did is as silent as it was.
+    pub fn begin_to_lead(&mut self, now: Duration, state: &ClusterState, before: Option<NodeId>) {
+        let me = self.me;
         self.alone_since = None;
-        for peer in self.peers.values_mut() {
-            (peer.disputed_since, peer.slow_since) = (None, None);
+        self.paces.begin_anew();
+        for (node, peer) in &mut self.peers {
+            peer.disputed_since = None;
+            if !recipients(state, *node, before).contains(&me) {
+                (peer.expected, peer.refused) = (now, false);
+            }
         }
+    }
+
+    /// What a node tells of how fast it serves and others answer it, in microseconds for a command;
+    /// for the leader.
+    pub fn paces(&mut self, now: Duration, from: NodeId, paces: Vec<(NodeId, u32)>) {
+        self.paces.tell(now, from, paces);
+    }
+
+    /// A node that rested has slots again: the next time it rests for longer.
+    pub fn brought_back(&mut self, now: Duration, node: NodeId) {
+        self.paces.returned(now, node);
     }
 
     fn forgive(&mut self, now: Duration) {
@@ -144,6 +172,8 @@ impl Detector {
         let cut = ms(self.settings.store_outage);
         let lag_max = ms(self.settings.own_lag_max);
         let gap_max = self.settings.silence;
+        let vitals = beat.vitals;
+        let is_sound = self.settings.is_sound(vitals.tick_lag_ms, vitals.store_silence_ms);
         let peer = self.peers.entry(beat.node).or_insert_with(|| Peer::new(now, beat.boot));
         let gap = now.saturating_sub(peer.at);
         let well = beat.vitals.store_silence_ms < cut && beat.vitals.tick_lag_ms <= 4 * lag_max;
@@ -155,6 +185,8 @@ impl Detector {
         };
         let is_cut = beat.vitals.store_silence_ms >= cut.saturating_add(beat.vitals.tick_lag_ms);
         peer.cut_since = is_cut.then(|| peer.cut_since.filter(|_| unbroken).unwrap_or(now));
+        let sound_since = peer.sound_since.filter(|_| unbroken).unwrap_or(now);
+        peer.sound_since = is_sound.then_some(sound_since);
         (peer.boot, peer.at, peer.refused) = (beat.boot, now, false);
         (peer.vitals, peer.hears, peer.has_spoken) = (beat.vitals, beat.hears, true);
     }
@@ -187,6 +219,8 @@ impl Detector {
     /// Forgets nodes that are not in the cluster any more.
     pub fn retain(&mut self, known: impl Fn(NodeId) -> bool) {
         self.peers.retain(|node, _| known(*node));
+        let me = self.me;
+        self.paces.retain(|node| node == me || known(node));
     }
 
     /// Whether hearing nothing means anything at this node now.
@@ -199,7 +233,7 @@ impl Detector {
 
     /// How long nothing came from a node, not counting the time in which we could not hear.
     pub(super) fn silence(&self, now: Duration, peer: &Peer) -> Duration {
-        now.saturating_sub(peer.at.max(self.ears_open))
+        now.saturating_sub(peer.at.max(peer.expected).max(self.ears_open))
     }
 
     /// For this node's own [`Beat`]: the worst lag of its timers in the last second.

@@ -30,8 +30,11 @@ pub enum Verdict {
     /// link that is broken one way. Drain it.
     Disputed(NodeId),
     /// Much slower than the rest for ten seconds. Drain it: at most one at a time, and two thirds
-    /// of the nodes stay.
+    /// of the nodes stay. May be the leader itself.
     Slow(NodeId),
+    /// [`crate::placement::Command::Undrain`]: a node that was drained for one of these reasons has
+    /// looked well for long enough.
+    Recovered(NodeId),
 }
 
 /// Why a node is declared dead.
@@ -77,6 +80,8 @@ impl Detector {
             };
             verdicts.extend(verdict);
         }
+        let recovered = state.nodes().filter_map(|node| self.may_recover(now, node));
+        verdicts.extend(recovered);
         verdicts.extend(self.slowest(now, state));
         verdicts
     }
@@ -232,6 +237,11 @@ impl Detector {
         }
     }
 
+    /// Whether a node has said of late that it hears another.
+    pub(super) fn says_it_hears(&self, now: Duration, watcher: NodeId, node: NodeId) -> bool {
+        matches!(self.view_of(now, watcher, node), Some(View::Hears))
+    }
+
     /// How long a node must be well before it is taken back.
     pub(super) fn hold_down(&self, node: NodeId) -> Duration {
         let flaps = self.peers.get(&node).map_or(0, |peer| peer.flaps).max(1);
@@ -248,41 +258,43 @@ impl Detector {
 
     /// The one node to drain for being slow or disputed, if there is one and the rest can bear it.
     fn slowest(&mut self, now: Duration, state: &ClusterState) -> Option<Verdict> {
-        self.note_slow(now);
         let living = |node: &&Node| !matches!(node.state, NodeState::Removed | NodeState::Joining);
         let all = state.nodes().filter(living).count();
-        let active = state.nodes().filter(|node| node.state == NodeState::Active).count();
-        let draining = state.nodes().any(|node| node.state == NodeState::Draining);
-        if draining || active.saturating_sub(1) < (2 * all).div_ceil(3) {
+        let nodes = state.nodes().filter(|node| node.state == NodeState::Active);
+        let active: Vec<NodeId> = nodes.map(|node| node.id).collect();
+        if state.nodes().any(|node| node.state == NodeState::Draining) {
+            // What moves slows others down for a moment.
+            self.paces.begin_anew();
+            return None;
+        }
+        self.paces.note(now, &self.settings, &active);
+        if active.len().saturating_sub(1) < (2 * all).div_ceil(3) {
             return None;
         }
         let long = |since: Option<Duration>| {
             since.is_some_and(|since| now.saturating_sub(since) >= self.settings.persistent)
         };
-        let is_active = |id: NodeId| state.node(id).is_some_and(|n| n.state == NodeState::Active);
-        let of = |(id, peer): (&NodeId, &Peer)| match (long(peer.disputed_since), *id) {
-            (true, id) => Some(Verdict::Disputed(id)),
-            (false, id) => long(peer.slow_since).then_some(Verdict::Slow(id)),
-        };
-        self.peers.iter().filter(|(id, _)| is_active(**id)).find_map(of)
+        let disputed = |id: &NodeId| self.peers.get(id).and_then(|peer| peer.disputed_since);
+        active.into_iter().find_map(|id| match long(disputed(&id)) {
+            true => Some(Verdict::Disputed(id)),
+            false => long(self.paces.slow_since(id)).then_some(Verdict::Slow(id)),
+        })
     }
 
-    fn note_slow(&mut self, now: Duration) {
-        let mut times: Vec<u32> = self
-            .peers
-            .values()
-            .filter(|peer| self.is_fresh(now, peer) && peer.vitals.command_p99_ms > 0)
-            .map(|peer| peer.vitals.command_p99_ms)
-            .collect();
-        times.sort_unstable();
-        // With two there is no telling which of them is the odd one out.
-        let median = if times.len() < 3 { None } else { times.get(times.len() / 2).copied() };
-        let limit = median
-            .map(|median| median.saturating_mul(self.settings.slow_factor))
-            .map(|limit| limit.max(self.settings.slow_ms_min));
-        for peer in self.peers.values_mut() {
-            let slow = limit.is_some_and(|limit| peer.vitals.command_p99_ms > limit);
-            peer.slow_since = slow.then(|| peer.slow_since.unwrap_or(now));
-        }
+    /// A node that no operator has drained, and that does not end: it was slow, or disputed. Also
+    /// one that an earlier leader has sent to rest.
+    fn may_recover(&mut self, now: Duration, node: &Node) -> Option<Verdict> {
+        let rests = node.state == NodeState::Drained && !node.drain;
+        let since = self.paces.rests(now, node.id, rests)?;
+        let hold = self.paces.hold_down(now, &self.settings, node.id);
+        let sound_since = match self.peers.get(&node.id) {
+            Some(peer) if self.is_fresh(now, peer) && peer.disputed_since.is_none() => {
+                peer.sound_since
+            }
+            None if node.id == self.me => self.sound_since,
+            _ => None,
+        };
+        let well_for = now.saturating_sub(sound_since?.max(since));
+        (well_for >= hold).then_some(Verdict::Recovered(node.id))
     }
 }

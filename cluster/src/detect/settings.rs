@@ -27,10 +27,27 @@ pub struct Settings {
     pub flaps_forgotten: Duration,
     /// For how long the leader and its peers must disagree, or a node be slow, before it is said.
     pub persistent: Duration,
-    /// Slow is so many times the median of all nodes' 99th percentiles ...
+    /// Slow is so many times the pace of the node in the middle ...
     pub slow_factor: u32,
-    /// ... and at least this.
-    pub slow_ms_min: u32,
+    /// ... and at least this for a command.
+    pub slow_min: Duration,
+    /// What was told of paces longer ago is not true any more.
+    pub pace_age_max: Duration,
+    /// How long a node that was drained for being slow keeps out the first time. Longer than a
+    /// node takes that leaves because it ends.
+    pub slow_hold_first: Duration,
+    /// The longest such time.
+    pub slow_hold_max: Duration,
+    /// A node whose store was silent for longer meanwhile is not well enough to come back.
+    pub slow_store: Duration,
+}
+
+impl Settings {
+    /// Whether a node that says this of itself may have slots again after it was slow.
+    pub(super) fn is_sound(&self, tick_lag_ms: u32, store_silence_ms: u32) -> bool {
+        u128::from(tick_lag_ms) <= self.own_lag_max.as_millis()
+            && u128::from(store_silence_ms) < self.slow_store.as_millis()
+    }
 }
 
 impl Default for Settings {
@@ -49,7 +66,11 @@ impl Default for Settings {
             flaps_forgotten: ms(600_000),
             persistent: ms(10_000),
             slow_factor: 5,
-            slow_ms_min: 1000,
+            slow_min: ms(30),
+            pace_age_max: ms(12_000),
+            slow_hold_first: ms(60_000),
+            slow_hold_max: ms(960_000),
+            slow_store: ms(500),
         }
     }
 }

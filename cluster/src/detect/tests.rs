@@ -1,6 +1,8 @@
 //! Tables of who suspects whom, and a seeded simulation of a cluster with faults.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod slow;
+
 use super::*;
 use crate::placement::tests::{boot, founding, profile};
 use crate::placement::{ClusterState, Command, NodeState};
@@ -39,7 +41,14 @@ struct World {
     stopped: BTreeSet<NodeId>,
     cut: BTreeSet<(NodeId, NodeId)>,
     store_silence: BTreeMap<NodeId, u64>,
-    p99: BTreeMap<NodeId, u32>,
+    /// What a command takes at a node, in milliseconds; 2 is usual.
+    pace: BTreeMap<NodeId, u32>,
+    /// All that goes to and from this node takes 400 ms longer.
+    far: Option<NodeId>,
+    /// Who does not tell.
+    mute: BTreeSet<NodeId>,
+    /// Whether slow nodes are drained indeed.
+    drains: bool,
     verdicts: Vec<(Duration, Verdict)>,
     ticks: u64,
 }
@@ -58,7 +67,10 @@ impl World {
             stopped: BTreeSet::new(),
             cut: BTreeSet::new(),
             store_silence: BTreeMap::new(),
-            p99: BTreeMap::new(),
+            pace: BTreeMap::new(),
+            far: None,
+            mute: BTreeSet::new(),
+            drains: false,
             verdicts: Vec::new(),
             ticks: 0,
         };
@@ -87,6 +99,9 @@ impl World {
             if self.ticks.is_multiple_of(2) {
                 self.beats();
             }
+            if self.ticks.is_multiple_of(100) {
+                self.paces();
+            }
             self.judge();
         }
     }
@@ -103,7 +118,6 @@ impl World {
                 vitals: Vitals {
                     tick_lag_ms: detector.tick_lag_ms(),
                     store_silence_ms: self.store_silence.get(&from).copied().unwrap_or(1) as u32,
-                    command_p99_ms: self.p99.get(&from).copied().unwrap_or(20),
                     ..Vitals::default()
                 },
                 hears: detector.hears(self.now),
@@ -113,6 +127,21 @@ impl World {
                     self.detectors.get_mut(&to).unwrap().beat(self.now, beat.clone());
                 }
             }
+        }
+    }
+
+    /// Every node that serves tells the leader what it measures.
+    fn paces(&mut self) {
+        let serves = |node: &NodeId| self.state.node(*node).unwrap().state == NodeState::Active;
+        let serving: Vec<NodeId> = self.ids().into_iter().filter(serves).collect();
+        for from in serving.iter().filter(|from| !self.mute.contains(from)) {
+            let pace = |of: &NodeId| {
+                let is_far = from != of && [Some(*from), Some(*of)].contains(&self.far);
+                let ms = self.pace.get(of).copied().unwrap_or(2) + if is_far { 400 } else { 0 };
+                (*of, ms * 1000)
+            };
+            let told = serving.iter().map(pace).collect();
+            self.detectors.get_mut(&self.leader).unwrap().paces(self.now, *from, told);
         }
     }
 
@@ -134,7 +163,15 @@ impl World {
                     let profile = profile(node.0);
                     self.state.apply(0, &Command::Alive { node, boot, profile }).unwrap();
                 }
+                Verdict::Disputed(node) | Verdict::Slow(node) if self.drains => {
+                    let boot = self.state.node(node).unwrap().boot.unwrap();
+                    self.state.apply(0, &Command::Leave { node, boot }).unwrap();
+                }
                 Verdict::Disputed(_) | Verdict::Slow(_) => {}
+                Verdict::Recovered(node) => {
+                    self.state.apply(0, &Command::Undrain { node }).unwrap();
+                    leader.brought_back(self.now, node);
+                }
             }
         }
     }
@@ -382,22 +419,69 @@ fn a_link_that_is_broken_one_way_is_told_not_taken_for_a_death() {
 }
 
 #[test]
-fn a_slow_node_is_told_once_the_rest_can_bear_it() {
-    let slow = |count: u64| {
+fn a_new_leader_knows_at_once_who_was_silent_before() {
+    for (count, at_most) in [(3, 200), (20, 700)] {
         let mut world = World::new(count);
-        world.p99.insert(NodeId(3), 2000);
-        world.run(9000);
+        let dead_leader = NodeId(1);
+        world.stopped.insert(dead_leader);
+        world.run(1500);
         assert_eq!(world.since(), vec![]);
-        world.run(3000);
-        world.since().first().copied()
+        let (now, state) = (world.now, world.state.clone());
+        world.leader = NodeId(3);
+        let next = world.detectors.get_mut(&NodeId(3)).unwrap();
+        next.begin_to_lead(now, &state, Some(dead_leader));
+        world.run(at_most);
+        assert_eq!(world.since(), vec![dead(1, Reason::Silent)], "{count} nodes");
+        // Those who had nothing to tell it are not taken for dead.
+        world.run(5000);
+        assert_eq!(world.since(), vec![]);
+    }
+}
+
+#[test]
+fn one_after_the_other_stands_where_the_leader_is_silent() {
+    let voters = BTreeSet::from([1, 3, 4].map(NodeId));
+    let stands = |world: &World, node: u64, silence: u64| {
+        let (detector, last) = (&world.detectors[&NodeId(node)], (world.leader, ms(silence)));
+        detector.should_stand(world.now, &world.state, last, ms(1000), &voters)
     };
-    assert_eq!(slow(4), Some(Verdict::Slow(NodeId(3))));
-    assert_eq!(slow(6), Some(Verdict::Slow(NodeId(3))));
-    let mut world = World::new(4);
-    world.state.apply(0, &Command::Drain { node: NodeId(4) }).unwrap();
-    world.p99.insert(NodeId(3), 2000);
-    world.run(15_000);
-    assert_eq!(world.since(), vec![], "one at a time");
+    let first = |world: &World, node| (0..3000).step_by(50).find(|at| stands(world, node, *at));
+    // Of many nodes two hear the leader; whether they vote or not, nobody else may stand.
+    let mut world = World::new(20);
+    world.stopped.insert(NodeId(1));
+    world.run(1000);
+    let heirs = recipients(&world.state, NodeId(1), Some(NodeId(1)));
+    let standing = world.ids().into_iter().filter(|id| first(&world, id.0).is_some());
+    assert!(standing.into_iter().all(|id| heirs.contains(&id) && voters.contains(&id)));
+    let mut world = World::new(3);
+    assert_eq!((first(&world, 3), first(&world, 4)), (None, None), "it is heard");
+    world.stopped.insert(NodeId(1));
+    world.run(1000);
+    assert_eq!((first(&world, 3), first(&world, 4)), (Some(1150), Some(1400)));
+    // Who has just been stopped itself, or lacks the store, waits.
+    world.stopped.insert(NodeId(4));
+    world.run(1000);
+    world.stopped.remove(&NodeId(4));
+    world.run(50);
+    assert_eq!(first(&world, 4), None);
+    world.run(1000);
+    assert_eq!(first(&world, 4), Some(1400));
+    world.store_silence.insert(NodeId(4), 5000);
+    world.run(100);
+    assert_eq!(first(&world, 4), None);
+    world.store_silence.clear();
+    // The first one is gone as well: nobody can be elected.
+    world.stopped.insert(NodeId(3));
+    world.run(1000);
+    assert_eq!(first(&world, 4), None);
+    // One that does not hear the leader, which others do; one that hears nobody.
+    let mut world = World::new(3);
+    world.cut.insert((NodeId(1), NodeId(3)));
+    world.run(3000);
+    assert_eq!((first(&world, 3), first(&world, 4)), (None, None));
+    world.cut.insert((NodeId(4), NodeId(3)));
+    world.run(3000);
+    assert_eq!((first(&world, 3), first(&world, 4)), (None, None));
 }
 
 #[test]

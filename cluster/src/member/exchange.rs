@@ -30,6 +30,12 @@ const WISH: u128 = 3;
 const LOADS: u128 = 4;
 /// Of the leader: what it would move to even out the slots.
 const PLAN: u128 = 5;
+/// Hints, for the leader: how fast nodes answer the sender, see [`send_paces`]. A node that does not
+/// know them yet drops them.
+const PACES: u128 = 6;
+
+/// Of how many nodes one can tell: more than a cluster has.
+const PACES_MAX: usize = 4096;
 
 /// What one member asks of another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -62,6 +68,15 @@ pub(super) fn send_beat(links: &Links, to: NodeId, beat: &Bytes) -> Result<()> {
 /// [`base::Kind::Internal`] only.
 pub(super) fn send_loads(links: &Links, to: NodeId, loads: &[(Slot, u32)]) -> Result<()> {
     links.hint(to, outbound(LOADS, base::wire::encode(&loads)?)?);
+    Ok(())
+}
+
+/// Tells the leader how fast this node serves and others answer it, in microseconds for a command.
+///
+/// # Errors
+/// [`base::Kind::Internal`] only.
+pub(super) fn send_paces(links: &Links, to: NodeId, paces: &[(NodeId, u32)]) -> Result<()> {
+    links.hint(to, outbound(PACES, base::wire::encode(&paces)?)?);
     Ok(())
 }
 
@@ -156,6 +171,12 @@ impl LinkHandler for Reception {
             LOADS => {
                 let loads: Vec<(Slot, u32)> = incoming.payload.open()?;
                 core.hear_loads(incoming.from, &loads);
+                Ok(Parcel::bytes(Bytes::new()))
+            }
+            PACES => {
+                let mut paces: Vec<(NodeId, u32)> = incoming.payload.open()?;
+                paces.truncate(PACES_MAX);
+                core.hear_paces(incoming.from, paces);
                 Ok(Parcel::bytes(Bytes::new()))
             }
             PLAN if core.raft.leadership().borrow().is_me => {

@@ -5,7 +5,7 @@
 //! - **Alive** of a node that was dead, or has restarted: the leader, when its detector says so
 //!   (that is where hold-downs are); of one that joins, of the leader itself, and of one whose
 //!   profile has changed: the node itself.
-//! - **Dead**, **Assign**, **Leave** of a slow node: the leader.
+//! - **Dead**, **Assign**, **Leave** of a slow node, and **Undrain** when it is well: the leader.
 
 use super::shared::{Core, DECISION_TIME, REMOVED};
 use crate::detect::{Reason, Verdict};
@@ -82,7 +82,23 @@ async fn carry_out(core: &Core, verdict: Verdict) -> Result<()> {
             let state = core.state();
             let Some(boot) = state.node(node).and_then(|node| node.boot) else { return Ok(()) };
             tracing::warn!(%node, ?verdict, "a node serves badly: its slots go to others");
-            core.decide(&Command::Leave { node, boot }).await.map(|_| ())
+            core.decide(&Command::Leave { node, boot }).await?;
+            metrics::counter!("rialto_nodes_sent_to_rest_total").increment(1);
+            if node == core.me {
+                // Whoever leads decides what happens when the next node fails: not a slow one.
+                core.raft.give_up_lead();
+            }
+            Ok(())
+        }
+        Verdict::Recovered(node) => {
+            // What an operator has drained meanwhile stays drained.
+            if core.state().node(node).is_none_or(|node| node.drain) {
+                return Ok(());
+            }
+            tracing::info!(%node, "a node that served badly is well: it gets slots again");
+            core.decide(&Command::Undrain { node }).await?;
+            core.detector.lock().brought_back(core.now(), node);
+            Ok(())
         }
     }
 }

@@ -4,11 +4,12 @@
 //! known of it fades as slowly as it would have at the old one. And a leader that has not heard
 //! from everybody yet knows nothing: it moves slots only where somebody gives them away.
 
+use super::exchange::{send_loads, send_paces};
 use super::shared::Core;
 use crate::placement::plan::Loads;
 use crate::placement::{ClusterState, NodeState};
-use crate::route::{Averages, Meter};
-use base::{NodeId, Slot};
+use crate::route::{Averages, Meter, Readings, Stopwatch};
+use base::{NodeId, Result, Slot};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -79,16 +80,18 @@ impl Known {
     }
 }
 
-/// Reads this node's meter, and tells the leader.
-pub(super) async fn tell(core: Arc<Core>, meter: Arc<Meter>) {
-    let mut averages = Averages::default();
+/// Reads this node's meter and its stopwatch, and tells the leader.
+pub(super) async fn tell(core: Arc<Core>, meter: Arc<Meter>, stopwatch: Arc<Stopwatch>) {
+    let (mut averages, mut readings) = (Averages::default(), Readings::default());
     let (mut read_at, mut told) = (core.now(), None);
     loop {
         core.env.clock.sleep(LOOK_EVERY).await;
         let since = core.now().saturating_sub(read_at);
         let is_due = since >= TELL_EVERY;
+        let mut paces = None;
         if is_due {
             core.command_p99_ms.store(averages.read(&meter, since), Ordering::Relaxed);
+            paces = Some(readings.read(&stopwatch, &core.state(), core.me));
             read_at = core.now();
         }
         let leader = core.raft.leadership().borrow().leader;
@@ -96,19 +99,28 @@ pub(super) async fn tell(core: Arc<Core>, meter: Arc<Meter>) {
             continue;
         }
         told = leader;
-        match leader {
-            Some(leader) if leader == core.me => core.hear_loads(core.me, &averages.loads()),
-            Some(leader) => {
-                // One that is lost is made good by the next.
-                if let Err(error) =
-                    super::exchange::send_loads(&core.links, leader, &averages.loads())
-                {
-                    tracing::warn!(%error, "the leader is not told of loads");
-                }
-            }
-            None => {}
+        if let Some(leader) = leader
+            && let Err(error) = tell_leader(&core, leader, &averages, paces)
+        {
+            // One that is lost is made good by the next.
+            tracing::warn!(%error, "the leader is not told of loads");
         }
     }
+}
+
+fn tell_leader(
+    core: &Core,
+    leader: NodeId,
+    averages: &Averages,
+    paces: Option<Vec<(NodeId, u32)>>,
+) -> Result<()> {
+    if leader == core.me {
+        core.hear_loads(core.me, &averages.loads());
+        paces.into_iter().for_each(|paces| core.hear_paces(core.me, paces));
+        return Ok(());
+    }
+    send_loads(&core.links, leader, &averages.loads())?;
+    paces.map_or(Ok(()), |paces| send_paces(&core.links, leader, &paces))
 }
 
 #[cfg(test)]

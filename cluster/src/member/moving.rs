@@ -24,6 +24,8 @@ use crate::placement::plan::{self, Limits};
 use crate::placement::{ClusterState, Command, MoveAction, MoveStep, NodeState, Phase, SlotAt};
 use base::{Deadline, Epoch, NodeId, Result, Slot};
 use contract_control::PlannedMoves;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -42,6 +44,16 @@ const RETRY: Duration = Duration::from_millis(200);
 
 /// How many steps go into one entry.
 const STEPS_MAX: usize = 256;
+
+/// How many hand-overs are proposed at a time.
+const REPORTS_MAX: usize = 4;
+
+/// A part of the time in which a slot serves nobody because it moves: `rest` and `hand_over` (its
+/// decision) are seen by the source, `take` (the fence in the store) by the target.
+fn note_pause(part: &'static str, slot: Slot, took: Duration) {
+    metrics::histogram!("rialto_slot_pause_seconds", "part" => part).record(took.as_secs_f64());
+    tracing::debug!(%slot, part, ?took, "a part of a move");
+}
 
 fn propose_of(steps: Vec<MoveStep>) -> Command {
     Command::Moves { steps }
@@ -178,11 +190,11 @@ impl Driver {
 /// At the source: lets slots come to rest and hands each on when it has.
 pub(super) async fn give(core: Arc<Core>, rested: mpsc::Sender<SlotAt>) {
     let mut applied = core.raft.applied();
-    let mut sealed: BTreeMap<Slot, Epoch> = BTreeMap::new();
+    let mut sealed: BTreeMap<Slot, (Epoch, Duration)> = BTreeMap::new();
     loop {
         let state = applied.borrow_and_update().state.clone();
         let wanted = to_seal(&state, core.me);
-        sealed.retain(|slot, epoch| {
+        sealed.retain(|slot, (epoch, since)| {
             let stays = wanted.get(slot) == Some(epoch);
             if !stays {
                 core.fences.unseal(*slot, *epoch);
@@ -190,12 +202,14 @@ pub(super) async fn give(core: Arc<Core>, rested: mpsc::Sender<SlotAt>) {
                 // Called off: what waits in it goes on.
                 if (now.node(), now.epoch) == (Some(core.me), *epoch) {
                     core.local.gained(&[*slot]);
+                } else {
+                    note_pause("hand_over", *slot, core.now().saturating_sub(*since));
                 }
             }
             stays
         });
         for (slot, epoch) in wanted {
-            if sealed.insert(slot, epoch).is_none() {
+            if sealed.insert(slot, (epoch, core.now())).is_none() {
                 core.fences.seal(slot, epoch);
                 tokio::spawn(release(core.clone(), SlotAt { slot, epoch }, rested.clone()));
             }
@@ -212,7 +226,7 @@ fn to_seal(state: &ClusterState, me: NodeId) -> BTreeMap<Slot, Epoch> {
 }
 
 async fn release(core: Arc<Core>, at: SlotAt, rested: mpsc::Sender<SlotAt>) {
-    let deadline = Deadline::after(core.options.release_time);
+    let (begun, deadline) = (core.now(), Deadline::after(core.options.release_time));
     let released = tokio::time::timeout_at(
         deadline.instant() + core.options.release_time / 5,
         core.local.release(at.slot, deadline),
@@ -223,31 +237,39 @@ async fn release(core: Arc<Core>, at: SlotAt, rested: mpsc::Sender<SlotAt>) {
         Ok(Err(error)) => tracing::info!(slot = %at.slot, %error, "not at rest in time"),
         Err(_) => tracing::info!(slot = %at.slot, "not at rest in time"),
     }
+    note_pause("rest", at.slot, core.now().saturating_sub(begun));
     let _stopped = rested.send(at).await;
 }
 
-/// At the source: proposes the hand-over of all slots that have come to rest, many at a time.
+/// At the source: proposes the hand-over of slots that have come to rest, all that have at a time.
+/// One that comes to rest while others are being handed over does not wait for these.
 pub(super) async fn report(core: Arc<Core>, mut rested: mpsc::Receiver<SlotAt>) {
-    let mut ready: Vec<SlotAt> = Vec::new();
+    let mut under_way = FuturesUnordered::new();
     loop {
-        if ready.is_empty() && rested.recv_many(&mut ready, STEPS_MAX).await == 0 {
-            return;
+        let mut ready: Vec<SlotAt> = Vec::new();
+        tokio::select! {
+            count = rested.recv_many(&mut ready, STEPS_MAX), if under_way.len() < REPORTS_MAX => {
+                if count == 0 {
+                    return;
+                }
+                under_way.push(hand_over(&core, ready));
+            }
+            Some(()) = under_way.next() => {}
         }
-        while ready.len() < STEPS_MAX
-            && let Ok(more) = rested.try_recv()
-        {
-            ready.push(more);
-        }
-        let state = core.state();
-        let wanted = to_seal(&state, core.me);
+    }
+}
+
+async fn hand_over(core: &Core, mut ready: Vec<SlotAt>) {
+    loop {
+        let wanted = to_seal(&core.state(), core.me);
         ready.retain(|at| wanted.get(&at.slot) == Some(&at.epoch));
         let step = |at: &SlotAt| MoveStep { at: *at, action: MoveAction::Bump };
         let steps: Vec<MoveStep> = ready.iter().map(step).collect();
         if steps.is_empty() {
-            continue;
+            return;
         }
         match core.decide(&propose_of(steps)).await {
-            Ok(_) => ready.clear(),
+            Ok(_) => return,
             Err(error) => {
                 tracing::info!(%error, "slots could not be handed over yet");
                 core.env.clock.sleep(RETRY).await;
@@ -260,21 +282,29 @@ pub(super) async fn report(core: Arc<Core>, mut rested: mpsc::Receiver<SlotAt>) 
 pub(super) async fn finish(core: Arc<Core>) {
     let (mut applied, mut fences) = (core.raft.applied(), core.fences.changed());
     let mut said: BTreeMap<Slot, (Epoch, Duration)> = BTreeMap::new();
+    // Since when slots are on their way into the store.
+    let mut taking: BTreeMap<Slot, (Epoch, Duration)> = BTreeMap::new();
     loop {
         let state = applied.borrow_and_update().state.clone();
         fences.mark_unchanged();
         let now = core.now();
+        taking.retain(|slot, (epoch, _)| state.slot(*slot).epoch == *epoch);
         let moving = state.moves().filter(|(_, m)| m.to == core.me && m.phase == Phase::Bump);
         let held = moving.filter_map(|(slot, _)| {
             let epoch = state.slot(slot).epoch;
-            (core.fences.holds(slot) == Some(epoch)).then_some(SlotAt { slot, epoch })
+            let (_, since) = *taking.entry(slot).or_insert((epoch, now));
+            (core.fences.holds(slot) == Some(epoch)).then_some((SlotAt { slot, epoch }, since))
         });
-        let held: Vec<SlotAt> = held.take(STEPS_MAX).collect();
+        let held: Vec<(SlotAt, Duration)> = held.take(STEPS_MAX).collect();
         // What was decided may not be applied here yet.
         said.retain(|_, (_, at)| now.saturating_sub(*at) < Duration::from_secs(1));
-        let fresh = |at: &&SlotAt| said.get(&at.slot).is_none_or(|(epoch, _)| *epoch != at.epoch);
-        let fresh: Vec<SlotAt> = held.iter().filter(fresh).copied().collect();
+        let is_fresh = |at: &SlotAt| said.get(&at.slot).is_none_or(|(epoch, _)| *epoch != at.epoch);
+        let fresh: Vec<_> = held.iter().filter(|(at, _)| is_fresh(at)).copied().collect();
         if !fresh.is_empty() {
+            for (at, since) in &fresh {
+                note_pause("take", at.slot, now.saturating_sub(*since));
+            }
+            let fresh: Vec<SlotAt> = fresh.into_iter().map(|(at, _)| at).collect();
             let step = |at: &SlotAt| MoveStep { at: *at, action: MoveAction::Finish };
             match core.decide(&propose_of(fresh.iter().map(step).collect())).await {
                 Ok(_) => said.extend(fresh.iter().map(|at| (at.slot, (at.epoch, now)))),

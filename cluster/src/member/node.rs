@@ -90,7 +90,7 @@ impl ClusterNode {
             core.links.clone(),
             core.env.clone(),
         );
-        let meter = router.meter();
+        let (meter, stopwatch) = (router.meter(), router.stopwatch());
         reception.open(&core, Arc::new(Dispatch::new(router.clone())));
         door.open(&core);
         let hinted = Arc::downgrade(&core);
@@ -110,7 +110,7 @@ impl ClusterNode {
         };
         node.run_tasks();
         let core = node.core.clone();
-        node.run(loads::tell(core.clone(), meter));
+        node.run(loads::tell(core.clone(), meter, stopwatch));
         node.run(admission::renew(core, home, credentials, membership));
         Ok(Arc::new(node))
     }
@@ -361,6 +361,7 @@ impl ClusterNode {
         self.run(follow::slots(core()));
         self.run(follow::succession(core()));
         self.run(watching::tick(core()));
+        self.run(watching::stand(core()));
         self.run(watching::beat(core()));
         self.run(watching::probe(core()));
         self.run(watching::look(core()));

@@ -58,7 +58,8 @@ fn trouble_of(status: &ClusterStatus, node: &NodeStatus) -> Option<String> {
         }
         Standing::Drained => format!(
             "{name} has given its slots away without an operator's wish (it is stopping, or was \
-             too slow): it serves again when it has started anew, or after an undrain."
+             too slow): it serves again when it has looked well for some minutes, has started \
+             anew, or after an undrain."
         ),
         Standing::Active if node.linked == Some(false) => {
             format!("{name} serves, but there is no link to it from node {}.", status.asked)

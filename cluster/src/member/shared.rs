@@ -113,6 +113,13 @@ impl Core {
         }
     }
 
+    /// A node tells how fast it serves, and others answer it.
+    pub(super) fn hear_paces(&self, from: NodeId, paces: Vec<(NodeId, u32)>) {
+        if self.raft.leadership().borrow().is_me && self.state().node(from).is_some() {
+            self.detector.lock().paces(self.now(), from, paces);
+        }
+    }
+
     /// The loads of slots, as far as they are known here.
     pub(super) fn known_loads(&self, state: &ClusterState) -> Loads {
         self.loads.lock().loads(state)

@@ -56,21 +56,53 @@ pub(super) fn ms(duration: Duration) -> u32 {
 
 /// Keeps the detector's time.
 pub(super) async fn tick(core: Arc<Core>) {
-    let mut led = false;
+    let (mut led, mut before) = (false, None);
     loop {
-        let leads = core.raft.leadership().borrow().is_me;
+        let leadership = *core.raft.leadership().borrow();
+        let leads = leadership.is_me;
         {
+            let state = core.state();
             let mut detector = core.detector.lock();
             let now = core.now();
             detector.tick(now);
             detector.store_silence(core.store_silence());
             detector.quorum_silence(core.raft.quorum_silence().unwrap_or_default());
             if leads && !led {
-                detector.begin_to_lead(now);
+                detector.begin_to_lead(now, &state, before);
             }
         }
         led = leads;
+        // While nobody leads, beats still go to whoever did last, as far as their senders know.
+        before = leadership.leader.or(before);
         core.env.clock.sleep(core.options.detect.tick_every).await;
+    }
+}
+
+/// Stands for election where the leader has fallen silent and this node is the next.
+pub(super) async fn stand(core: Arc<Core>) {
+    let lease = core.options.raft.election.end;
+    let mut stood_in = None;
+    loop {
+        core.env.clock.sleep(core.options.detect.tick_every).await;
+        let leadership = *core.raft.leadership().borrow();
+        let Some(leader) = leadership.leader.filter(|_| core.has_begun()) else { continue };
+        let Some(silence) = core.raft.silence_of(leader) else { continue };
+        // Once for each term: if nothing comes of it, Raft's own time-outs go on from there.
+        if silence < lease || stood_in == Some(leadership.term) {
+            continue;
+        }
+        let applied = core.raft.applied().borrow().clone();
+        let stands = {
+            let (detector, last) = (core.detector.lock(), (leader, silence));
+            detector.should_stand(core.now(), &applied.state, last, lease, &applied.voters)
+        };
+        if stands {
+            stood_in = Some(leadership.term);
+            tracing::info!(%leader, ?silence, "the leader is silent: standing for election");
+            if core.raft.stand().await.is_err() {
+                return;
+            }
+        }
     }
 }
 

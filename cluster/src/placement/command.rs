@@ -152,7 +152,7 @@ pub enum Command {
         to: u32,
     },
     /// This life of a node is about to end, or serves badly: it gives away its slots and gets no
-    /// new ones until the node's next life. Unlike [`Command::Drain`] it is no operator's wish.
+    /// new ones until the node's next life, or an [`Command::Undrain`]. Unlike [`Command::Drain`] it is no operator's wish.
     Leave {
         /// Which node.
         node: NodeId,

@@ -94,6 +94,11 @@ impl RaftFile {
         self.0.identity
     }
 
+    /// The node's clock.
+    pub(super) fn clock(&self) -> Arc<dyn base::env::Clock> {
+        self.0.clock.clone()
+    }
+
     /// How long the last durable write took, in milliseconds: for the node's health.
     pub fn last_sync_ms(&self) -> u32 {
         *self.0.sync_ms.lock()

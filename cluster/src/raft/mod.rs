@@ -24,6 +24,7 @@ mod message;
 mod network;
 mod node;
 mod options;
+mod quiet;
 #[cfg(test)]
 mod tests;
 mod types;

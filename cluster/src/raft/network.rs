@@ -15,6 +15,7 @@ use openraft::raft::{
     VoteRequest, VoteResponse,
 };
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// How long to leave a node alone that cannot be reached: short, for it may be back any moment, and
@@ -39,19 +40,25 @@ pub trait RaftTransport: Send + Sync + 'static {
 }
 
 /// Makes a [`Link`] per peer.
-pub(crate) struct Links(pub(crate) Arc<dyn RaftTransport>);
+pub(crate) struct Links {
+    pub(crate) transport: Arc<dyn RaftTransport>,
+    /// Whether this node keeps silent as a leader, see `quiet`.
+    pub(crate) is_quiet: Arc<AtomicBool>,
+}
 
 impl RaftNetworkFactory<Types> for Links {
     type Network = Link;
 
     async fn new_client(&mut self, target: u64, node: &openraft::BasicNode) -> Link {
-        Link { transport: self.0.clone(), to: NodeId(target), address: node.addr.clone() }
+        let (transport, is_quiet) = (self.transport.clone(), self.is_quiet.clone());
+        Link { transport, is_quiet, to: NodeId(target), address: node.addr.clone() }
     }
 }
 
 /// The way to one peer.
 pub(crate) struct Link {
     transport: Arc<dyn RaftTransport>,
+    is_quiet: Arc<AtomicBool>,
     to: NodeId,
     address: String,
 }
@@ -74,6 +81,19 @@ impl Link {
         message::decode(&answer).map_err(|e| network(&e))
     }
 
+    /// What only a leader says.
+    async fn lead<E: std::error::Error>(
+        &self,
+        request: &Request,
+        option: &RPCOption,
+    ) -> std::result::Result<Response, CallError<E>> {
+        if self.is_quiet.load(Ordering::Relaxed) {
+            let text = AnyError::error("this leader keeps silent");
+            return Err(RPCError::Unreachable(Unreachable::new(&text)));
+        }
+        self.call(request, option).await
+    }
+
     fn unexpected<E: std::error::Error>(response: &Response) -> CallError<E> {
         let text = AnyError::error(format!("answered {response:?}"));
         match response {
@@ -89,7 +109,7 @@ impl RaftNetwork<Types> for Link {
         rpc: AppendEntriesRequest<Types>,
         option: RPCOption,
     ) -> std::result::Result<AppendEntriesResponse<u64>, CallError<RaftError<u64>>> {
-        match self.call(&Request::Append(rpc), &option).await? {
+        match self.lead(&Request::Append(rpc), &option).await? {
             Response::Append(response) => Ok(response),
             other => Err(Self::unexpected(&other)),
         }
@@ -103,7 +123,7 @@ impl RaftNetwork<Types> for Link {
         InstallSnapshotResponse<u64>,
         CallError<RaftError<u64, InstallSnapshotError>>,
     > {
-        match self.call(&Request::Snapshot(rpc), &option).await? {
+        match self.lead(&Request::Snapshot(rpc), &option).await? {
             Response::Snapshot(Ok(response)) => Ok(response),
             Response::Snapshot(Err(error)) => {
                 let error = RemoteError::new(self.to.0, RaftError::APIError(error));

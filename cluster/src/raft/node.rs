@@ -5,19 +5,26 @@ use super::machine::{Applied, Machine};
 use super::message::{self, Request, Response};
 use super::network::{Links, RaftTransport};
 use super::options::RaftOptions;
+use super::quiet::Quiet;
 use super::types::{Answer, Proposal, Types};
 use crate::placement::{Command, Reply};
+use base::env::Clock;
 use base::{Error, Kind, NodeId, Result};
 use bytes::Bytes;
 use openraft::error::{CheckIsLeaderError, ClientWriteError, RaftError};
+use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse};
 use openraft::{BasicNode, Raft, RaftMetrics, ServerState};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{Mutex, watch};
 
 /// How long to wait before asking again for a leader.
 const RETRY: Duration = Duration::from_millis(50);
+
+/// How often a leader looks whether it is heard.
+const QUIET_EVERY: Duration = Duration::from_millis(100);
 
 /// Who leads, as this node knows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -40,6 +47,10 @@ pub struct RaftNode {
     file: RaftFile,
     /// Held while the membership changes: one change at a time.
     pub(super) changing: Mutex<()>,
+    /// Which leader Raft has heard last, and when.
+    heard: parking_lot::Mutex<Option<(NodeId, Duration)>>,
+    quiet: Arc<parking_lot::Mutex<Quiet>>,
+    clock: Arc<dyn Clock>,
 }
 
 fn stopped(error: impl std::fmt::Display) -> Error {
@@ -67,12 +78,27 @@ impl RaftNode {
         let unreadable = |error| Error::corrupt(format!("raft.redb: {error}"));
         let machine = Machine::load(file.clone()).await.map_err(unreadable)?;
         let applied = machine.watch();
-        let links = Links(transport.clone());
+        let is_quiet = Arc::new(AtomicBool::new(false));
+        let links = Links { transport: transport.clone(), is_quiet: is_quiet.clone() };
         let raft = Raft::new(id.0, options.config()?, links, file.clone(), machine);
         let raft = raft.await.map_err(stopped)?;
         let leadership = follow_leadership(id, raft.metrics());
-        let changing = Mutex::new(());
-        Ok(Arc::new(Self { id, raft, applied, leadership, transport, file, changing }))
+        let clock = file.clock();
+        let quiet = Quiet::new(clock.monotonic(), options.election.end);
+        let quiet = Arc::new(parking_lot::Mutex::new(quiet));
+        keep_quiet(raft.metrics(), quiet.clone(), is_quiet, clock.clone());
+        Ok(Arc::new(Self {
+            id,
+            raft,
+            applied,
+            leadership,
+            transport,
+            file,
+            changing: Mutex::new(()),
+            heard: parking_lot::Mutex::new(None),
+            quiet,
+            clock,
+        }))
     }
 
     /// This node.
@@ -111,6 +137,27 @@ impl RaftNode {
         let metrics = self.raft.metrics();
         let silence = metrics.borrow().millis_since_quorum_ack;
         silence.map(Duration::from_millis)
+    }
+
+    /// How long ago Raft heard this leader, if it was the last that it listened to.
+    pub fn silence_of(&self, leader: NodeId) -> Option<Duration> {
+        let heard = *self.heard.lock();
+        heard
+            .filter(|(node, _)| *node == leader)
+            .map(|(_, at)| self.clock.monotonic().saturating_sub(at))
+    }
+
+    /// Stands for election at once. Voters that have heard their leader within the lease say no.
+    ///
+    /// # Errors
+    /// [`Kind::Unavailable`] if this node's Raft has stopped.
+    pub async fn stand(&self) -> Result<()> {
+        self.raft.trigger().elect().await.map_err(stopped)
+    }
+
+    /// Has this node, if it leads, keep silent until another was elected.
+    pub fn give_up_lead(&self) {
+        self.quiet.lock().give_up(self.clock.monotonic());
     }
 
     /// Whether Raft still runs on this node; it stops for good when its file fails.
@@ -254,10 +301,7 @@ impl RaftNode {
                 .detail(format!("{from} sent one of {:?}", request.claimed_sender())));
         }
         let response = match request {
-            Request::Append(rpc) => match self.raft.append_entries(rpc).await {
-                Ok(response) => Response::Append(response),
-                Err(error) => Response::Stopped(error.to_string()),
-            },
+            Request::Append(rpc) => self.append(rpc).await,
             Request::Vote(rpc) => match self.raft.vote(rpc).await {
                 Ok(response) => Response::Vote(response),
                 Err(error) => Response::Stopped(error.to_string()),
@@ -279,6 +323,19 @@ impl RaftNode {
         message::encode(&response)
     }
 
+    async fn append(&self, rpc: AppendEntriesRequest<Types>) -> Response {
+        let leader = NodeId(rpc.vote.leader_id.node_id);
+        match self.raft.append_entries(rpc).await {
+            Ok(response) => {
+                if !matches!(response, AppendEntriesResponse::HigherVote(_)) {
+                    *self.heard.lock() = Some((leader, self.clock.monotonic()));
+                }
+                Response::Append(response)
+            }
+            Err(error) => Response::Stopped(error.to_string()),
+        }
+    }
+
     /// Ends this node's part, in order: what is being written is.
     ///
     /// # Errors
@@ -294,6 +351,25 @@ async fn within<T>(timeout: Duration, work: impl Future<Output = Result<T>>) -> 
         Err(_) => Err(Error::new(Kind::Timeout, "The cluster did not decide in time")
             .detail(format!("no answer of a Raft leader within {timeout:?}"))),
     }
+}
+
+/// Looks whether this node, where it leads, is heard by those that it needs, see `quiet`.
+fn keep_quiet(
+    metrics: watch::Receiver<RaftMetrics<u64, BasicNode>>,
+    quiet: Arc<parking_lot::Mutex<Quiet>>,
+    is_quiet: Arc<AtomicBool>,
+    clock: Arc<dyn Clock>,
+) {
+    tokio::spawn(async move {
+        while metrics.has_changed().is_ok() {
+            let silence = metrics.borrow().millis_since_quorum_ack.map(Duration::from_millis);
+            let is = quiet.lock().tick(clock.monotonic(), silence);
+            if is != is_quiet.swap(is, Ordering::Relaxed) && is {
+                tracing::warn!(?silence, "this leader keeps silent: others may elect another");
+            }
+            clock.sleep(QUIET_EVERY).await;
+        }
+    });
 }
 
 /// Keeps what matters of openraft's metrics, which change with every entry.

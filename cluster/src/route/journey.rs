@@ -117,10 +117,20 @@ impl<'r> Journey<'r> {
         let (target, epoch, lane) = (self.target, owner.epoch, Lane::Data);
         let outbound = Outbound { lane, target, epoch, hops: 0, payload };
         metrics::counter!("rialto_route_forwarded_total").increment(1);
+        let mut timed = self.router.time(node, target.slot, self.deadline);
         let call = self.router.carrier.call(node, outbound, self.deadline);
         let Some(outcome) = self.while_owned(owner, call).await else {
             return Ok(Attempt::Overtaken);
         };
+        if let (Err(failed), Some(timed)) = (&outcome, &mut timed) {
+            // Of a link that breaks, or is not there, others take care.
+            timed.counts = match failed.executed {
+                Executed::Answered => failed.error.kind != Kind::Fenced,
+                Executed::Unknown => failed.error.kind == Kind::Timeout,
+                Executed::No => false,
+            };
+        }
+        drop(timed);
         Ok(match outcome {
             Ok(reply) => Attempt::Answered(Ok(Parcel::bytes(reply))),
             Err(failed) => self.judge(failed),

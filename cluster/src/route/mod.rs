@@ -28,6 +28,7 @@ mod carrier;
 mod dispatch;
 mod journey;
 mod meter;
+mod pace;
 mod request;
 mod router;
 #[cfg(test)]
@@ -38,6 +39,7 @@ mod waiting;
 pub(crate) use carrier::Carrier;
 pub(crate) use dispatch::Dispatch;
 pub(crate) use meter::{Averages, Meter};
+pub(crate) use pace::{Readings, Stopwatch};
 pub(crate) use router::ClusterRouter;
 
 use std::time::Duration;

@@ -4,6 +4,7 @@ use super::BULK;
 use super::carrier::Carrier;
 use super::journey::Journey;
 use super::meter::Meter;
+use super::pace::Stopwatch;
 use super::waiting::Waiting;
 use crate::fences::Fences;
 use crate::link::{Lane, Outbound};
@@ -14,6 +15,7 @@ use base::env::Env;
 use base::router::{LocalRouter, Parcel, Router, Target};
 use base::{Deadline, Epoch, Error, Kind, NodeId, Result, Slot};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// Brings requests to the owners of their slots, wherever these are. See the module's words.
@@ -26,6 +28,7 @@ pub(crate) struct ClusterRouter {
     pub(super) env: Env,
     pub(super) waiting: Waiting,
     meter: Arc<Meter>,
+    stopwatch: Arc<Stopwatch>,
 }
 
 /// Where a request for a slot is to go now.
@@ -51,13 +54,26 @@ impl ClusterRouter {
         carrier: Arc<dyn Carrier>,
         env: Env,
     ) -> Arc<Self> {
-        let (waiting, meter) = (Waiting::default(), Arc::default());
-        Arc::new(Self { me, applied, fences, here, carrier, env, waiting, meter })
+        let (waiting, meter, stopwatch) = (Waiting::default(), Arc::default(), Arc::default());
+        Arc::new(Self { me, applied, fences, here, carrier, env, waiting, meter, stopwatch })
     }
 
     /// What is served here, of all owned services.
     pub(crate) fn meter(&self) -> Arc<Meter> {
         self.meter.clone()
+    }
+
+    /// How long requests take, here and elsewhere.
+    pub(crate) fn stopwatch(&self) -> Arc<Stopwatch> {
+        self.stopwatch.clone()
+    }
+
+    /// Begins to time what a node is asked, until the answer is there or nobody waits for it any
+    /// more. `None` for what may take minutes by its nature.
+    pub(super) fn time(&self, node: NodeId, slot: Slot, deadline: Deadline) -> Option<Timed<'_>> {
+        let begun = self.env.clock.monotonic();
+        let is_bulk = deadline.remaining() > BULK;
+        (!is_bulk).then_some(Timed { router: self, node, slot, begun, counts: true })
     }
 
     /// Has this node's host serve a request of so many bytes, and counts it.
@@ -67,11 +83,13 @@ impl ClusterRouter {
         (request, bytes): (Parcel, usize),
         deadline: Deadline,
     ) -> Result<Parcel> {
-        let is_bulk = deadline.remaining() > BULK;
-        let begun = self.env.clock.monotonic();
+        let mut timed = self.time(self.me, target.slot, deadline);
         let outcome = self.here.call(target, request, deadline).await;
-        let took = self.env.clock.monotonic().saturating_sub(begun);
-        self.meter.served(target.slot, bytes, (!is_bulk).then_some(took));
+        self.meter.served(target.slot, bytes, timed.as_ref().map(Timed::took));
+        if let (Err(error), Some(timed)) = (&outcome, &mut timed) {
+            timed.counts = error.kind != Kind::Fenced;
+        }
+        drop(timed);
         outcome.map_err(|error| self.of_leaving(target, error))
     }
 
@@ -108,6 +126,32 @@ impl ClusterRouter {
                 self.carrier.hint(node, outbound);
             }
             Err(error) => tracing::debug!(%target, %error, "hint not sent"),
+        }
+    }
+}
+
+/// A request under way.
+pub(super) struct Timed<'r> {
+    router: &'r ClusterRouter,
+    node: NodeId,
+    slot: Slot,
+    begun: Duration,
+    /// Whether it tells anything about the node.
+    pub(super) counts: bool,
+}
+
+impl Timed<'_> {
+    fn took(&self) -> Duration {
+        self.router.env.clock.monotonic().saturating_sub(self.begun)
+    }
+}
+
+impl Drop for Timed<'_> {
+    fn drop(&mut self) {
+        // A slot that is on its way elsewhere, or was taken over, is slow for that reason.
+        if self.counts && self.router.owner(self.slot).node() == Some(self.node) {
+            let is_here = self.node == self.router.me;
+            self.router.stopwatch.note(is_here, self.slot, self.took());
         }
     }
 }

@@ -1,8 +1,9 @@
 //! One node is slow, for half a minute each: its links, its processor, its way to the store; and
 //! its clock is wrong by a day, both ways. Nothing is lost or wrong. A wrong clock is noticed by
-//! nobody; while a node is slow, clients of others may be told a temporary error where the mailbox is
-//! the slow node's, and whoever has nothing to do with that should hardly notice: what commands take
-//! on other nodes, of mailboxes of other nodes, is printed beside what they took before.
+//! nobody. Until a slow node is drained, clients of others may be told a temporary error where the
+//! mailbox is the slow node's; it must be drained, and then be well again. Whoever has nothing to do
+//! with that should hardly notice: what commands take on other nodes, of mailboxes of other nodes, is
+//! printed beside what they took before.
 
 use super::{Plan, Promise, Stage, on_stage};
 use crate::cluster::brake::Brake;
@@ -15,7 +16,7 @@ use crate::workload::tally::{Counts, Sample};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 /// How late everything comes on a slow link, in each direction.
@@ -32,6 +33,11 @@ const CPU_PERCENT: u32 = 10;
 const BEFORE: Duration = Duration::from_secs(8);
 const SETTLE: Duration = Duration::from_secs(20);
 const MEASURED: Duration = Duration::from_secs(10);
+
+/// A node that is slow for so many mailboxes must have been drained of them after so long: ten
+/// seconds of proof, readings every five, and the moves.
+const MAILBOXES_MIN: usize = 2;
+const DRAINED: Duration = Duration::from_secs(40);
 
 /// How many times slower than before 99 of 100 commands should be at most.
 const BAR: f64 = 2.0;
@@ -69,20 +75,24 @@ pub struct Spell {
     pub own: Times,
     /// How many of the mailboxes it owned, and how many of those it still had in the end.
     pub slots: (usize, usize),
+    /// After how long it had none of them any more.
+    pub drained_after: Option<Duration>,
     /// How often clients of other nodes were told a temporary error, or cut off.
     pub noticed: usize,
 }
 
 impl fmt::Display for Spell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Spell { kind, means, before, others, own, slots: (had, kept), noticed } = self;
+        let Spell { kind, means, before, others, own, slots: (had, kept), noticed, .. } = self;
+        let drained =
+            self.drained_after.map_or("never".into(), |after| format!("after {after:.1?}"));
         let [was, is] = [before, others].map(|times| times.percentile(99).as_secs_f64());
         let times = is / was.max(0.000_001);
         let verdict = if times <= BAR { "within" } else { "above" };
         write!(
             f,
             "\n  {kind:?} ({means}): before {before}; others' mailboxes {others}, {times:.1} times, \
-             {verdict} {BAR}; its own {own}; of {had} mailboxes it kept {kept}; others noticed {noticed} times"
+             {verdict} {BAR}; its own {own}; of {had} mailboxes it kept {kept}, drained {drained}; others noticed {noticed} times"
         )
     }
 }
@@ -133,6 +143,7 @@ struct Window {
     node: usize,
     /// Whose mailbox is whose, by the user's number, before and in the end.
     owners: [BTreeMap<usize, usize>; 2],
+    drained_after: Option<Duration>,
     before_us: (u64, u64),
     measured_us: (u64, u64),
 }
@@ -148,8 +159,12 @@ async fn story(stage: &mut Stage, plan: &Plan) -> Result<Figures> {
             skipped.push(format!("{kind:?}, no {FAKETIME} (.ci/apt faketime)"));
             continue;
         }
-        let node = random.range(0..3) as usize;
-        windows.push(spell(stage, kind, node).await?);
+        let node = victim(&stage.cluster.owned().await?, random.range(0..3) as usize);
+        let window = spell(stage, kind, node).await?;
+        if !matches!(kind, Kind::Clock(_)) {
+            call_back(stage, node).await?;
+        }
+        windows.push(window);
     }
     let outcome = stage.judge(Promise::TemporaryErrors).await?;
     let counts = &outcome.counts;
@@ -159,14 +174,38 @@ async fn story(stage: &mut Stage, plan: &Plan) -> Result<Figures> {
         acknowledged: outcome.acknowledged,
         commits: outcome.commits,
     };
-    let wrong = |spell: &&Spell| matches!(spell.kind, Kind::Clock(_)) && spell.noticed > 0;
-    match figures.spells.iter().find(wrong) {
-        Some(spell) => {
-            let first = counts.noticed.first();
-            Err(Failure(format!("a wrong clock was noticed: {spell}; {first:?}; {figures}")))
-        }
+    let first = counts.noticed.first();
+    match figures.spells.iter().find_map(|spell| Some((wrong(spell)?, spell))) {
+        Some((why, spell)) => Err(Failure(format!("{why}: {spell}; {first:?}; {figures}"))),
         None => Ok(figures),
     }
+}
+
+fn wrong(spell: &Spell) -> Option<&'static str> {
+    let is_clock = matches!(spell.kind, Kind::Clock(_));
+    match is_clock {
+        true if spell.noticed > 0 => Some("a wrong clock was noticed"),
+        false if spell.slots.0 >= MAILBOXES_MIN && spell.drained_after.is_none() => {
+            Some("a slow node kept its mailboxes")
+        }
+        _ => None,
+    }
+}
+
+/// The node that is to be slow: this one, or the next of which some mailboxes are.
+fn victim(owned: &BTreeMap<usize, usize>, first: usize) -> usize {
+    let count = |node: usize| owned.values().filter(|owner| **owner == node).count();
+    let mut nodes = (0..3).map(|next| (first + next) % 3);
+    nodes.find(|node| count(*node) >= MAILBOXES_MIN).unwrap_or(first)
+}
+
+/// A node that was drained for being slow comes back by itself after a minute; not to wait for that,
+/// an operator does it.
+async fn call_back(stage: &Stage, node: usize) -> Result<()> {
+    let name = stage.cluster.node(node)?.file.name.clone();
+    stage.cluster.rialto((node + 1) % 3, &["node", "undrain", &name]).await?;
+    stage.cluster.wait_balanced(&[]).await?;
+    Ok(())
 }
 
 async fn spell(stage: &mut Stage, kind: Kind, node: usize) -> Result<Window> {
@@ -201,7 +240,14 @@ async fn spell(stage: &mut Stage, kind: Kind, node: usize) -> Result<Window> {
         Kind::Cpu => brake.as_ref().map_or("", Brake::means),
         Kind::Clock(_) => "faketime",
     };
-    sleep(SETTLE).await;
+    let begun = Instant::now();
+    let mut drained_after = None;
+    if matches!(kind, Kind::Clock(_)) {
+        sleep(SETTLE).await;
+    } else {
+        drained_after = drained(stage, &owned, node).await?;
+    }
+    sleep(SETTLE.saturating_sub(begun.elapsed())).await;
     let from_us = clock.now_us();
     sleep(MEASURED).await;
     let measured_us = (from_us, clock.now_us());
@@ -214,7 +260,26 @@ async fn spell(stage: &mut Stage, kind: Kind, node: usize) -> Result<Window> {
     stage.cluster.wait_served().await?;
     sleep(Duration::from_secs(2)).await;
     stage.cluster.weather.end(node);
-    Ok(Window { kind, means, node, owners: [owned, kept], before_us, measured_us })
+    Ok(Window { kind, means, node, owners: [owned, kept], drained_after, before_us, measured_us })
+}
+
+/// Waits until a node has none of the mailboxes any more; after how long.
+async fn drained(
+    stage: &Stage,
+    owned: &BTreeMap<usize, usize>,
+    node: usize,
+) -> Result<Option<Duration>> {
+    let (begun, most) = (Instant::now(), stage.bar(DRAINED).min(DRAINED * 2));
+    if !owned.values().any(|owner| *owner == node) {
+        return Ok(None);
+    }
+    while begun.elapsed() < most {
+        if !stage.cluster.owned().await?.values().any(|owner| *owner == node) {
+            return Ok(Some(begun.elapsed()));
+        }
+        sleep(Duration::from_millis(500)).await;
+    }
+    Ok(None)
 }
 
 fn both_ways(one: Party, others: impl IntoIterator<Item = Party>) -> Vec<(Party, Party)> {
@@ -222,7 +287,7 @@ fn both_ways(one: Party, others: impl IntoIterator<Item = Party>) -> Vec<(Party,
 }
 
 fn figures(counts: &Counts, window: &Window) -> Spell {
-    let Window { kind, means, node, owners: [owned, kept], before_us, measured_us } = window;
+    let Window { kind, means, node, owners: [owned, kept], before_us, measured_us, .. } = window;
     let times = |(from_us, until_us): &(u64, u64), is_own: bool| {
         let is_counted = |one: &&Sample| {
             let is_within = (*from_us..=*until_us).contains(&one.started_us);
@@ -246,6 +311,7 @@ fn figures(counts: &Counts, window: &Window) -> Spell {
         others: times(measured_us, false),
         own: times(measured_us, true),
         slots: (count(owned), count(kept)),
+        drained_after: window.drained_after,
         noticed: counts.noticed_at_us.iter().filter(|at| spell_us.contains(at)).count(),
     }
 }
@@ -275,6 +341,7 @@ mod tests {
             means: "rules",
             node: 2,
             owners: [[(0, 1), (1, 2)].into(), [(0, 1), (1, 1)].into()],
+            drained_after: None,
             before_us: (0, 50),
             measured_us: (100, 200),
         };
@@ -282,7 +349,18 @@ mod tests {
         let counts = Counts { samples: samples.to_vec(), noticed_at_us, ..Counts::default() };
         let spell = figures(&counts, &window);
         assert_eq!(spell.noticed, 2);
-        assert_eq!((spell.before, spell.others), (Times(vec![10]), Times(vec![15])));
-        assert_eq!((spell.own, spell.slots), (Times(vec![70]), (1, 0)));
+        let both = (spell.before.clone(), spell.others.clone());
+        assert_eq!(both, (Times(vec![10]), Times(vec![15])));
+        assert_eq!((spell.own.clone(), spell.slots), (Times(vec![70]), (1, 0)));
+        assert_eq!(wrong(&spell), None);
+        let kept = Spell { slots: (2, 2), ..spell };
+        assert_eq!(wrong(&kept), Some("a slow node kept its mailboxes"));
+        let drained_after = Some(Duration::from_secs(20));
+        let noticed = Spell { drained_after, noticed: 1, ..kept };
+        assert_eq!(wrong(&noticed), None);
+        assert!(wrong(&Spell { kind: Kind::Clock(1), ..noticed }).is_some());
+        let owned = BTreeMap::from([(0, 1), (1, 1), (2, 0)]);
+        assert_eq!([0, 1, 2].map(|first| victim(&owned, first)), [1, 1, 1]);
+        assert_eq!(victim(&BTreeMap::new(), 2), 2);
     }
 }

@@ -14,7 +14,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
 
@@ -23,11 +25,17 @@ use tokio::sync::watch;
 pub(super) struct Wire {
     store: Arc<dyn Store>,
     open: Arc<watch::Sender<bool>>,
+    /// How long each question takes longer, in milliseconds.
+    length: Arc<AtomicU64>,
 }
 
 impl Wire {
     pub(super) fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, open: Arc::new(watch::Sender::new(true)) }
+        Self { store, open: Arc::new(watch::Sender::new(true)), length: Arc::default() }
+    }
+
+    pub(super) fn lengthen(&self, by: Duration) {
+        self.length.store(by.as_millis() as u64, Ordering::Relaxed);
     }
 
     pub(super) fn cut(&self, cut: bool) {
@@ -37,7 +45,8 @@ impl Wire {
 
 impl Store for Wire {
     fn begin(&self) -> Box<dyn Transaction> {
-        Box::new(Wired { tx: self.store.begin(), open: self.open.subscribe() })
+        let (tx, open) = (self.store.begin(), self.open.subscribe());
+        Box::new(Wired { tx, open, length: self.length.clone() })
     }
 
     fn name(&self) -> &'static str {
@@ -48,10 +57,15 @@ impl Store for Wire {
 struct Wired {
     tx: Box<dyn Transaction>,
     open: watch::Receiver<bool>,
+    length: Arc<AtomicU64>,
 }
 
 impl Wired {
     async fn pass(&self) {
+        let length = self.length.load(Ordering::Relaxed);
+        if length > 0 {
+            tokio::time::sleep(Duration::from_millis(length)).await;
+        }
         let mut open = self.open.clone();
         let _closed = open.wait_for(|open| *open).await;
     }

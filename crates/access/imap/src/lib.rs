@@ -17,6 +17,7 @@
 //!   survives the owner's move, as it remembers nothing but change numbers and its view.
 
 mod body;
+mod claims;
 mod command;
 pub mod config;
 mod flags;

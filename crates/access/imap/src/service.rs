@@ -1,5 +1,6 @@
 //! The service: what its sessions share, and the factory that the listener calls.
 
+use crate::claims::Claims;
 use crate::config::Config;
 use crate::registry::Registry;
 use crate::session::Session;
@@ -20,6 +21,7 @@ pub(crate) struct Shared {
     pub(crate) mailboxes: Arc<dyn Mailboxes>,
     pub(crate) blobs: Arc<dyn Blobs>,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) claims: Arc<Claims>,
 }
 
 /// IMAP for a listener: implicit TLS (993) or STARTTLS (143) is the listener's setting.
@@ -36,8 +38,8 @@ impl ImapService {
         mailboxes: Arc<dyn Mailboxes>,
         blobs: Arc<dyn Blobs>,
     ) -> Self {
-        let registry = Arc::default();
-        let shared = Shared { config, env, directory, mailboxes, blobs, registry };
+        let (registry, claims) = (Arc::default(), Arc::default());
+        let shared = Shared { config, env, directory, mailboxes, blobs, registry, claims };
         Self { shared: Arc::new(shared) }
     }
 }

@@ -6,6 +6,7 @@
 //!        └──────────────LOGOUT───────────────┴────────────────LOGOUT───────────────────┴─▶ Logout
 //! ```
 
+use crate::claims::Claims;
 use crate::registry::Place;
 use crate::reply::{Reply, Stop};
 use crate::view::View;
@@ -36,6 +37,8 @@ pub(crate) struct User {
     pub(crate) mailbox: MailboxHandle,
     /// Wake-ups for the mailbox.
     pub(crate) wake: watch::Receiver<Change>,
+    /// Who of this node tells of what as \Recent.
+    pub(crate) claims: Arc<Claims>,
     /// The session's place among the user's sessions.
     pub(crate) _place: Place,
 }

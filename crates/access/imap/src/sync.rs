@@ -81,22 +81,30 @@ pub(crate) async fn catch_up_own(user: &User, selected: &mut Selected, changed: 
 /// came in between is taken in too, or it would be \Recent for nobody. Should another session
 /// claim at the same moment, a message is \Recent for both, which RFC 3501 §2.3.2 prefers.
 ///
+/// Of the sessions of one node, which hear of a message at the same moment, one claims it: the
+/// others need not ask to learn that they have it not.
+///
 /// Where nothing can be changed now they are told all the same, as those of SELECT are: what may
 /// have been told to nobody yet counts as \Recent.
 async fn claim(user: &User, selected: &mut Selected, from: Uid) -> Result<()> {
+    let Some((_, last)) = selected.view.arrived() else { return Ok(()) };
     let mut claimed = None;
     if !selected.read_only {
+        let Some(claim) = user.claims.begin(user.mailbox.mailbox(), selected.folder, last) else {
+            return Ok(());
+        };
         match user.mailbox.claim_recent(selected.folder).await {
-            Ok(first) => claimed = Some(first),
+            Ok(first) => {
+                claim.holds();
+                claimed = Some(first);
+            }
             Err(error) if matches!(error.kind, Kind::Unavailable | Kind::Overloaded) => {
                 reply::log("news", &error);
             }
             Err(error) => return Err(error),
         }
     }
-    if let Some((_, last)) = selected.view.arrived() {
-        selected.view.add_recent(claimed.unwrap_or(from), last);
-    }
+    selected.view.add_recent(claimed.unwrap_or(from), last);
     let Some(first) = claimed else {
         return Ok(());
     };

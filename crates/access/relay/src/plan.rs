@@ -113,12 +113,18 @@ fn rcpt_params(recipient: &Recipient) -> RcptParams {
         let (address_type, address) = original.split_once(';')?;
         let is_type = (1..=32).contains(&address_type.len())
             && address_type.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        (is_type && is_text(address, ORCPT_BYTES_MAX)).then(|| OriginalRecipient {
+        let is_utf8 = address_type.eq_ignore_ascii_case("utf-8") && is_utf8_text(address);
+        (is_type && (is_utf8 || is_text(address, ORCPT_BYTES_MAX))).then(|| OriginalRecipient {
             address_type: address_type.to_ascii_lowercase(),
             address: address.to_owned(),
         })
     });
     RcptParams { notify, orcpt: original }
+}
+
+/// Whether it can be passed on as an internationalised address (RFC 6533 §3).
+fn is_utf8_text(text: &str) -> bool {
+    (1..=ORCPT_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
 /// Whether xtext can carry it.

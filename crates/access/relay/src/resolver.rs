@@ -6,7 +6,7 @@
 //! list is ever tried on a domain that came in with a message.
 
 use async_trait::async_trait;
-use base::env::{Dns, DnsError, Found, MailExchanger};
+use base::env::{Dns, DnsError, Family, Found, MailExchanger};
 use base::{Error, Result};
 use futures::future::join;
 use hickory_resolver::TokioResolver;
@@ -102,11 +102,6 @@ impl Dns for Resolver {
         if let Ok(literal) = host.parse() {
             return Ok(Found { records: vec![literal], is_secure: false });
         }
-        let address = |data: &RData| match data {
-            RData::A(address) => Some(IpAddr::V4(address.0)),
-            RData::AAAA(address) => Some(IpAddr::V6(address.0)),
-            _ => None,
-        };
         let both = join(
             self.find(host, RecordType::AAAA, address),
             self.find(host, RecordType::A, address),
@@ -134,6 +129,42 @@ impl Dns for Resolver {
         let records = self.find(domain, RecordType::MX, exchanger).await?;
         Ok(Found { records, is_secure: false })
     }
+
+    async fn addresses_of(&self, host: &str, family: Family) -> Result<Found<IpAddr>, DnsError> {
+        let kind = match family {
+            Family::V4 => RecordType::A,
+            Family::V6 => RecordType::AAAA,
+        };
+        let records = self.find(host, kind, address).await?;
+        Ok(Found { records, is_secure: false })
+    }
+
+    async fn texts(&self, name: &str) -> Result<Found<Vec<u8>>, DnsError> {
+        let text = |data: &RData| match data {
+            RData::TXT(text) => Some(text.txt_data.concat()),
+            _ => None,
+        };
+        let records = self.find(name, RecordType::TXT, text).await?;
+        Ok(Found { records, is_secure: false })
+    }
+
+    async fn names(&self, address: IpAddr) -> Result<Found<String>, DnsError> {
+        let name = |data: &RData| match data {
+            RData::PTR(name) => Some(name.to_ascii().trim_end_matches('.').to_ascii_lowercase()),
+            _ => None,
+        };
+        let reverse = Name::from(address).to_ascii();
+        let records = self.find(&reverse, RecordType::PTR, name).await?;
+        Ok(Found { records, is_secure: false })
+    }
+}
+
+fn address(data: &RData) -> Option<IpAddr> {
+    match data {
+        RData::A(address) => Some(IpAddr::V4(address.0)),
+        RData::AAAA(address) => Some(IpAddr::V6(address.0)),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -143,7 +174,7 @@ mod tests {
     use super::*;
     use hickory_resolver::proto::op::{Message, MessageType};
     use hickory_resolver::proto::rr::Record;
-    use hickory_resolver::proto::rr::rdata::{A, AAAA, CNAME, MX};
+    use hickory_resolver::proto::rr::rdata::{A, AAAA, CNAME, MX, PTR, TXT};
     use tokio::net::UdpSocket;
 
     fn name(text: &str) -> Name {
@@ -168,6 +199,13 @@ mod tests {
                     RData::MX(MX::new(20, name("mx2.example.test."))),
                 ],
                 ("null.test.", RecordType::MX) => vec![RData::MX(MX::new(0, Name::root()))],
+                ("example.test.", RecordType::TXT) => vec![
+                    RData::TXT(TXT::new(vec!["v=spf1".to_owned(), " mx".to_owned()])),
+                    RData::TXT(TXT::from_bytes(vec![b"\xff"])),
+                ],
+                ("1.2.0.192.in-addr.arpa.", RecordType::PTR) => {
+                    vec![RData::PTR(PTR(name("MX1.example.test.")))]
+                }
                 ("mx1.example.test.", RecordType::A) => vec![RData::A(A::new(192, 0, 2, 1))],
                 ("mx1.example.test.", RecordType::AAAA) => {
                     vec![RData::AAAA(AAAA("2001:db8::1".parse().unwrap()))]
@@ -233,6 +271,16 @@ mod tests {
         check("2001:db8::9", &["2001:db8::9"]).await;
         assert_eq!(resolver.addresses("example.test").await, Err(DnsError::NoRecords));
         assert_eq!(resolver.addresses("nobody.test").await, Err(DnsError::NoDomain));
+        let mut texts = resolver.texts("example.test").await.unwrap().records;
+        texts.sort_unstable();
+        assert_eq!(texts, [b"v=spf1 mx".to_vec(), b"\xff".to_vec()]);
+        assert_eq!(resolver.texts("four.test").await, Err(DnsError::NoRecords));
+        let names = resolver.names("192.0.2.1".parse().unwrap()).await.unwrap();
+        assert_eq!(names.records, ["mx1.example.test"]);
+        assert_eq!(resolver.names("2001:db8::1".parse().unwrap()).await, Err(DnsError::NoDomain));
+        let four = resolver.addresses_of("half.test", Family::V4).await.unwrap();
+        assert_eq!(four.records.len(), 1);
+        assert!(resolver.addresses_of("half.test", Family::V6).await.is_err());
         let unclear = resolver.addresses("unclear.test").await;
         assert!(matches!(unclear, Err(DnsError::NoAnswer(_))), "{unclear:?}");
         served.abort();

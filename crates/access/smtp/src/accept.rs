@@ -5,7 +5,6 @@
 //! so a commit of unknown outcome is simply asked for again.
 
 use crate::author::{self, Authorship};
-use crate::config::Role;
 use crate::incoming::{Arrived, Incoming};
 use crate::reply;
 use crate::session::{Draft, Login, Outcome, Pace, Session};
@@ -39,7 +38,7 @@ impl Session {
     }
 
     async fn take_over(&mut self, draft: Draft, incoming: Incoming) -> Result<QueueId, Reply> {
-        let arrived = incoming.arrived()?;
+        let arrived = incoming.arrived().await?;
         let size_bytes = arrived.size_bytes;
         let authorship = match &self.login {
             Some(login) => {
@@ -95,9 +94,9 @@ impl Session {
         authorship: &Authorship,
         deadline: Deadline,
     ) -> Result<(Submission, impl Sized)> {
-        let Arrived { queue, accepted, source, trace, mut parsed, .. } = arrived;
+        let Arrived { queue, accepted, source, trace, results, mut parsed, .. } = arrived;
         let mut segments = vec![Segment::Inline(trace)];
-        if let (Role::Submission, Some(login)) = (self.role, &self.login) {
+        if let Some(login) = &self.login {
             let own = (queue, accepted, self.config().host_name.as_str());
             let from = (!authorship.has_from)
                 .then(|| draft.sender.as_ref().unwrap_or(&login.account.address));
@@ -106,6 +105,10 @@ impl Session {
                 parsed = parsed.shifted(added.len() as u64);
                 segments.insert(usize::from(!arrived.begins_blank), Segment::Inline(added));
             }
+        }
+        if !results.is_empty() {
+            parsed = parsed.shifted(results.len() as u64);
+            segments.insert(0, Segment::Inline(results));
         }
         let mut staged = Vec::new();
         if let Some(upload) = arrived.upload {
@@ -118,8 +121,8 @@ impl Session {
             sender: draft.sender,
             recipients: draft.recipients,
             authenticated: self.login.as_ref().map(|login| login.account.id),
-            envelope_id: None,
-            return_headers_only: false,
+            envelope_id: draft.envelope_id,
+            return_headers_only: draft.return_headers_only,
             source,
         };
         let content = Content { segments };

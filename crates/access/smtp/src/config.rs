@@ -41,18 +41,9 @@ pub const MESSAGE_BUFFERS_BYTES: usize = 256 * 1024 * 1024;
 /// Nobody waits longer for an answer that may not come.
 pub const COMMIT_TIMEOUT_MS: u64 = 10_000;
 
-/// Whom a listener is for.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// Other mail servers: anybody may write to our recipients, nobody signs in.
-    #[default]
-    Server,
-    /// Our people's mail programs: sign-in first, then anything they may send (RFC 6409).
-    Submission,
-}
+pub use contract_transport::receive::Role;
 
-/// How sessions behave. Times in milliseconds.
+/// How sessions behave where their receive connector says nothing else. Times in milliseconds.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
@@ -72,8 +63,8 @@ pub struct Config {
     pub tarpit_ms: u64,
     /// The longest that a session is made to wait so in all.
     pub tarpit_total_ms: u64,
-    /// Whether clients on the machine itself are spared that wait.
-    pub tarpit_spares_loopback: bool,
+    /// Whether clients on the machine itself are spared that wait and limits per source.
+    pub loopback_exempt: bool,
     /// So many commands that make no sense end the session.
     pub protocol_errors_max: u32,
     /// So many wrong passwords end the session.
@@ -89,6 +80,12 @@ pub struct Config {
     pub message_bytes_per_s_min: u64,
     /// How many messages a minute one account may submit on this node; `None` is any number.
     pub submissions_per_minute: Option<u32>,
+    /// The same for one source: an IPv4 address or an IPv6 /64.
+    pub source_messages_per_minute: Option<u32>,
+    /// How many sessions a connector may have on this node, beside what the listener says.
+    pub connections_max: Option<usize>,
+    /// How many of them one source may have.
+    pub connections_per_source_max: Option<usize>,
     /// Memory for the bytes of incoming messages, all sessions together.
     pub message_buffers_bytes: usize,
     /// How long a commit may take before the client is told to try again.
@@ -106,7 +103,7 @@ impl Default for Config {
             hops_max: HOPS_MAX,
             tarpit_ms: TARPIT_MS,
             tarpit_total_ms: TARPIT_TOTAL_MS,
-            tarpit_spares_loopback: false,
+            loopback_exempt: false,
             protocol_errors_max: PROTOCOL_ERRORS_MAX,
             logon_failures_max: LOGON_FAILURES_MAX,
             junk_commands_max: JUNK_COMMANDS_MAX,
@@ -114,6 +111,9 @@ impl Default for Config {
             idle_timeout_ms: IDLE_TIMEOUT_MS,
             message_bytes_per_s_min: MESSAGE_BYTES_PER_S_MIN,
             submissions_per_minute: Some(SUBMISSIONS_PER_MINUTE),
+            source_messages_per_minute: None,
+            connections_max: None,
+            connections_per_source_max: None,
             message_buffers_bytes: MESSAGE_BUFFERS_BYTES,
             commit_timeout_ms: COMMIT_TIMEOUT_MS,
         }

@@ -5,6 +5,7 @@
 //! until the message's end; from then on its bytes are only passed over.
 
 use crate::reply;
+use crate::screen::Screen;
 use crate::session::{Draft, Session};
 use crate::trace;
 use base::{ByteBudget, ByteShare, Deadline, QueueId, Timestamp};
@@ -13,6 +14,7 @@ use codec_mime::{Limits, ParsedMessage, Scanner};
 use codec_smtp::Reply;
 use contract_blob::{INLINE_BYTES_MAX, UPLOAD_BYTES_MAX, Upload};
 use contract_transport::Source;
+use contract_transport::authentication::Checked;
 use parking_lot::Mutex;
 use std::time::Duration;
 
@@ -45,6 +47,8 @@ pub(crate) struct Incoming {
     begins_blank: bool,
     /// Whether its author will be asked for: the message is submitted.
     keeps_header: bool,
+    /// Who it is from is being checked.
+    screen: Option<Screen>,
 }
 
 /// A message that has come whole and was not refused.
@@ -56,6 +60,8 @@ pub(crate) struct Arrived {
     pub(crate) trace: Bytes,
     /// Fits the trace field with the message behind it.
     pub(crate) parsed: ParsedMessage,
+    /// What was found of its sender: fields to put in front of all others.
+    pub(crate) results: Bytes,
     /// Its header as it was sent, behind ours; of submitted messages only.
     pub(crate) header: Vec<u8>,
     /// Its first line begins with a blank, so it would become part of a field put in front of it.
@@ -74,9 +80,9 @@ impl Incoming {
         let shared = &session.shared;
         let accepted = shared.env.clock.now();
         let queue = QueueId::new(accepted, shared.env.random.u128());
-        let source = trace::source(session);
+        let source = trace::source(session, draft);
         let trace = trace::received(session, draft, &source, queue, accepted);
-        let header_bytes_max = shared.config.header_bytes_max + trace.len();
+        let header_bytes_max = session.config().header_bytes_max + trace.len();
         let limits = Limits { root_header_bytes: header_bytes_max, ..Limits::default() };
         let mut scanner = Scanner::new(limits);
         scanner.push(&trace);
@@ -88,7 +94,7 @@ impl Incoming {
             scanner,
             upload: Some(Mutex::new(shared.blobs.upload())),
             refusal: None,
-            hops_max: shared.config.hops_max,
+            hops_max: session.config().hops_max,
             header_bytes_max,
             budget: shared.buffers.clone(),
             shares: Vec::new(),
@@ -96,6 +102,7 @@ impl Incoming {
             size_bytes: 0,
             begins_blank: false,
             keeps_header: session.login.is_some(),
+            screen: Screen::begin(session, draft),
         }
     }
 
@@ -104,6 +111,7 @@ impl Incoming {
         if self.refusal.is_none() {
             self.refusal = Some(reply);
             self.upload = None;
+            self.screen = None;
             self.shares = Vec::new();
             self.scanner = Scanner::new(Limits::default());
         }
@@ -127,15 +135,30 @@ impl Incoming {
     }
 
     async fn take_piece(&mut self, piece: Bytes) -> Result<(), Reply> {
-        if self.size_bytes == 0 {
-            self.begins_blank = matches!(piece.first(), Some(b' ' | b'\t'));
-        }
-        self.size_bytes += piece.len() as u64;
         if self.held_bytes < HELD_BYTES_MAX {
             let share = self.budget.take(piece.len(), Deadline::after(BUDGET_WAIT)).await;
             self.shares.push(share.map_err(|_| Reply::insufficient_resources())?);
             self.held_bytes += piece.len();
         }
+        let Some(screen) = &mut self.screen else {
+            return self.store(piece).await;
+        };
+        let (header, body) = screen.take(piece);
+        if screen.held_bytes() >= self.header_bytes_max {
+            return Err(reply::header_too_large());
+        }
+        self.store(header).await?;
+        self.store(body).await
+    }
+
+    async fn store(&mut self, piece: Bytes) -> Result<(), Reply> {
+        if piece.is_empty() {
+            return Ok(());
+        }
+        if self.size_bytes == 0 {
+            self.begins_blank = matches!(piece.first(), Some(b' ' | b'\t'));
+        }
+        self.size_bytes += piece.len() as u64;
         let in_header = !self.scanner.header_complete();
         self.scanner.push(&piece);
         if in_header {
@@ -158,10 +181,21 @@ impl Incoming {
         Ok(())
     }
 
-    /// The message has come to its end.
-    pub(crate) fn arrived(self) -> Result<Arrived, Reply> {
+    /// The message has come to its end. Waits for what is found of its sender.
+    pub(crate) async fn arrived(mut self) -> Result<Arrived, Reply> {
+        let rest = self.screen.as_mut().map(Screen::rest).unwrap_or_default();
+        if let Err(refusal) = self.store(rest).await {
+            self.refuse(refusal);
+        }
         if let Some(refusal) = self.refusal {
             return Err(refusal);
+        }
+        let checked = match self.screen {
+            Some(screen) => screen.finish().await,
+            None => Checked::default(),
+        };
+        if let Some(reason) = checked.refusal {
+            return Err(reply::not_authentic(&reason));
         }
         let header = if self.keeps_header { self.scanner.header().to_vec() } else { Vec::new() };
         Ok(Arrived {
@@ -169,6 +203,7 @@ impl Incoming {
             accepted: self.accepted,
             source: self.source,
             trace: self.trace,
+            results: checked.fields,
             header,
             parsed: self.scanner.finish(),
             begins_blank: self.begins_blank,

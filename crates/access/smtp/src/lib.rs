@@ -10,6 +10,9 @@
 //! streams through: it is parsed and put into the blob store as it comes, never held whole. 250 is
 //! said after the commit, so a session that dies before it has promised nothing.
 //!
+//! Who may send what, and all limits, are a matter of the session's receive connector, which it
+//! takes when it begins ([`terms`], [`rights`]).
+//!
 //! What a failure of a contract means to the client stands in [`reply`], nowhere else. The session
 //! runs as the listener's session actor and knows contracts only.
 
@@ -19,10 +22,14 @@ mod command;
 pub mod config;
 mod incoming;
 mod nuisance;
+mod places;
 mod rate;
 mod reply;
+mod rights;
+mod screen;
 mod service;
 mod session;
+mod terms;
 mod trace;
 
 pub use config::{Config, Role};

@@ -83,6 +83,15 @@ pub(crate) fn signed_out() -> Reply {
     reply(421, 7, 0, "your account has changed, sign in again")
 }
 
+/// The longest reason that a client is told, in bytes: a reply line has 512 (RFC 5321 §4.5.3.1.5).
+const REASON_BYTES_MAX: usize = 450;
+
+/// 550: the message is not from whom it says (RFC 7489 §10.3).
+pub(crate) fn not_authentic(reason: &str) -> Reply {
+    let printable = reason.chars().filter(|c| matches!(c, ' '..='~'));
+    reply(550, 7, 1, printable.take(REASON_BYTES_MAX).collect::<String>())
+}
+
 /// 552: the header is too large.
 pub(crate) fn header_too_large() -> Reply {
     reply(552, 3, 4, "message header size exceeds limit")
@@ -91,6 +100,21 @@ pub(crate) fn header_too_large() -> Reply {
 /// 451: too many messages in a minute.
 pub(crate) fn submission_rate() -> Reply {
     reply(451, 7, 0, "submission rate exceeded, try again in a minute")
+}
+
+/// 451: too many messages in a minute, whoever sends them.
+pub(crate) fn source_rate() -> Reply {
+    reply(451, 7, 0, "message rate of your address exceeded, try again in a minute")
+}
+
+/// 220, with the words of the connector.
+pub(crate) fn greeting(host: &str, banner: &str) -> Reply {
+    Reply::new(220, None, format!("{host} {banner}"))
+}
+
+/// 554 instead of a greeting (RFC 5321 §3.1): no receive connector is for the client.
+pub(crate) fn not_for_you() -> Reply {
+    reply(554, 7, 1, "no mail is taken from your address")
 }
 
 /// 421: the client speaks something else; nothing of what it sends is looked at (attack 21).

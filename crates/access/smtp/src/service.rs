@@ -1,41 +1,57 @@
 //! What all sessions share, and how the listener starts one.
 
 use crate::config::{Config, Role};
-use crate::rate::SubmissionRate;
+use crate::places::{NoPlace, Place, Places};
+use crate::rate::Rates;
+use crate::reply;
 use crate::session::Session;
+use crate::terms::{AllTerms, Terms};
 use access_listener::{Connection, Refusal, SessionFactory};
 use async_trait::async_trait;
-use base::ByteBudget;
 use base::env::Env;
+use base::{AccountId, ByteBudget};
 use bytes::Bytes;
 use codec_smtp::Reply;
 use contract_blob::Blobs;
 use contract_directory::Directory;
 use contract_mailbox::Mailboxes;
 use contract_transport::Transport;
-use std::sync::Arc;
+use contract_transport::authentication::SenderAuthentication;
+use contract_transport::receive::{ListenerPlace, ReceiveConnectors, ReceiveTable};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, OnceLock};
 
 /// Serves SMTP sessions; cheap to clone.
 #[derive(Clone)]
 pub struct SmtpService {
     shared: Arc<Shared>,
-    role: Role,
+    listener: ListenerPlace,
+    /// The default ones where absent.
+    connectors: Option<Arc<dyn ReceiveConnectors>>,
 }
 
-/// What all sessions of all roles share.
+/// What all sessions of all listeners share.
 pub(crate) struct Shared {
-    pub(crate) config: Config,
+    /// The node's own; a session goes by its terms.
+    config: Config,
     pub(crate) env: Env,
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) mailboxes: Arc<dyn Mailboxes>,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) blobs: Arc<dyn Blobs>,
     pub(crate) buffers: ByteBudget,
-    pub(crate) rate: SubmissionRate,
+    pub(crate) account_rates: Rates<AccountId>,
+    pub(crate) source_rates: Rates<IpAddr>,
+    places: Arc<Places>,
+    terms: AllTerms,
+    defaults: Arc<ReceiveTable>,
+    /// Nobody's senders are checked where there is none.
+    pub(crate) authentication: OnceLock<Arc<dyn SenderAuthentication>>,
 }
 
 impl SmtpService {
-    /// A service over these contracts, for listeners of the configured role.
+    /// A service over these contracts, for listeners of the configured role, with the default
+    /// receive connectors.
     pub fn new(
         config: Config,
         env: Env,
@@ -44,25 +60,84 @@ impl SmtpService {
         transport: Arc<dyn Transport>,
         blobs: Arc<dyn Blobs>,
     ) -> Self {
-        let role = config.role;
+        let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        let listener = ListenerPlace { role: config.role, address };
         let buffers = ByteBudget::new(config.message_buffers_bytes);
-        let rate = SubmissionRate::new(config.submissions_per_minute);
-        let shared = Shared { config, env, directory, mailboxes, transport, blobs, buffers, rate };
-        Self { shared: Arc::new(shared), role }
+        let shared = Shared {
+            config,
+            env,
+            directory,
+            mailboxes,
+            transport,
+            blobs,
+            buffers,
+            account_rates: Rates::default(),
+            source_rates: Rates::default(),
+            places: Arc::default(),
+            terms: AllTerms::default(),
+            defaults: Arc::default(),
+            authentication: OnceLock::new(),
+        };
+        Self { shared: Arc::new(shared), listener, connectors: None }
     }
 
-    /// The same service for listeners of another role: budgets and rates are shared, so that 587
-    /// and 465 together allow what one of them would.
+    /// The same service by these connectors.
+    #[must_use]
+    pub fn with_connectors(self, connectors: Arc<dyn ReceiveConnectors>) -> Self {
+        Self { connectors: Some(connectors), ..self }
+    }
+
+    /// The same service, which checks who mail from other servers is from. What was set first stays.
+    #[must_use]
+    pub fn with_authentication(self, authentication: Arc<dyn SenderAuthentication>) -> Self {
+        self.shared.authentication.get_or_init(|| authentication);
+        self
+    }
+
+    /// The same service for a listener: budgets, rates and counts are shared by all of them.
+    #[must_use]
+    pub fn at(&self, listener: ListenerPlace) -> Self {
+        Self { listener, ..self.clone() }
+    }
+
+    /// The same service for listeners of another role.
     #[must_use]
     pub fn with_role(&self, role: Role) -> Self {
-        Self { shared: self.shared.clone(), role }
+        self.at(ListenerPlace { role, ..self.listener })
+    }
+
+    /// By which terms a client is served, and its place; or why it is not.
+    fn admit(&self, client: IpAddr) -> Result<(Arc<Terms>, Place), (Reply, &'static str)> {
+        let shared = &self.shared;
+        let table = match &self.connectors {
+            Some(connectors) => connectors.receive_table(),
+            None => shared.defaults.clone(),
+        };
+        let terms = shared.terms.choose(table, (self.listener, client), &shared.config);
+        let terms = terms.ok_or_else(|| (reply::not_for_you(), "no_connector"))?;
+        let full = || Reply::too_many_connections(&terms.config.host_name);
+        match shared.places.take(&terms, client) {
+            Ok(place) => Ok((terms, place)),
+            Err(NoPlace::Full) => Err((full(), "full")),
+            Err(NoPlace::SourceFull) => Err((full(), "source_full")),
+        }
     }
 }
 
 #[async_trait]
 impl SessionFactory for SmtpService {
-    async fn serve(&self, connection: Connection) {
-        Session::new(self.shared.clone(), self.role, connection).run().await;
+    async fn serve(&self, mut connection: Connection) {
+        match self.admit(connection.peer().ip()) {
+            Ok((terms, _place)) => {
+                Session::new(self.shared.clone(), terms, connection).run().await;
+            }
+            Err((refusal, reason)) => {
+                metrics::counter!("rialto_smtp_refused_total", "reason" => reason).increment(1);
+                tracing::info!(peer = %connection.peer(), %refusal, "not served");
+                connection.queue(refusal.to_bytes());
+                connection.close().await;
+            }
+        }
     }
 
     fn refusal(&self, reason: Refusal) -> Bytes {

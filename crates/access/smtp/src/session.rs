@@ -11,9 +11,11 @@
 //! replies pass by, so no handler can forget to.
 
 use crate::command::{self, bdat::Chunked};
-use crate::config::{Config, Role};
+use crate::config::Config;
 use crate::nuisance::Nuisance;
+use crate::places::is_spared;
 use crate::service::Shared;
+use crate::terms::Terms;
 use access_listener::Connection;
 pub(crate) use access_listener::Pace;
 use base::env::Clock;
@@ -50,7 +52,8 @@ impl From<io::Error> for End {
 /// One session.
 pub(crate) struct Session {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) role: Role,
+    /// Its receive connector, as it was when the session began.
+    pub(crate) terms: Arc<Terms>,
     pub(crate) connection: Connection,
     pub(crate) id: SessionId,
     pub(crate) framer: LineFramer,
@@ -87,6 +90,12 @@ pub(crate) struct Login {
 pub(crate) struct Draft {
     pub(crate) sender: Option<Address>,
     pub(crate) recipients: Vec<Recipient>,
+    /// ENVID (RFC 3461 §4.4).
+    pub(crate) envelope_id: Option<String>,
+    /// RET=HDRS (RFC 3461 §4.3).
+    pub(crate) return_headers_only: bool,
+    /// Addresses and headers may be UTF-8 (RFC 6531 §3.4).
+    pub(crate) smtputf8: bool,
     /// Recipients that were put off because there were too many.
     pub(crate) excess: usize,
     /// Recipients that were named once more.
@@ -94,12 +103,12 @@ pub(crate) struct Draft {
 }
 
 impl Session {
-    pub(crate) fn new(shared: Arc<Shared>, role: Role, connection: Connection) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, terms: Arc<Terms>, connection: Connection) -> Self {
         let id = SessionId(shared.env.random.u128());
-        let until = Deadline::after(shared.config.connection_timeout());
+        let until = Deadline::after(terms.config.connection_timeout());
         Self {
             shared,
-            role,
+            terms,
             connection,
             id,
             framer: LineFramer::new(LINE_BYTES_MAX),
@@ -115,7 +124,7 @@ impl Session {
 
     /// Talks until either side is done.
     pub(crate) async fn run(mut self) {
-        self.say(&Reply::greeting(&self.config().host_name));
+        self.say(&self.greeting());
         let end = loop {
             if let Err(end) = self.turn().await {
                 break end;
@@ -130,7 +139,7 @@ impl Session {
     /// One command and its reply.
     async fn turn(&mut self) -> Result<(), End> {
         let reply = match self.line().await? {
-            Ok(line) => match Command::parse(&line, Dialect::default()) {
+            Ok(line) => match Command::parse(&line, self.dialect()) {
                 // Boxed, so that a session that waits for a command does not carry the largest.
                 Ok(command) => Box::pin(self.dispatch(command)).await?,
                 Err(error) if error.is_fatal() => return Err(End::Say(error.reply())),
@@ -143,6 +152,15 @@ impl Session {
             Box::pin(command::starttls::upgrade(self)).await?;
         }
         Ok(())
+    }
+
+    /// Once an envelope has begun, it says whether there may be UTF-8 in its addresses.
+    fn dialect(&self) -> Dialect {
+        let smtputf8 = match &self.envelope {
+            Some(draft) => draft.smtputf8,
+            None => self.client.as_ref().is_some_and(|client| client.extended),
+        };
+        Dialect { smtputf8 }
     }
 
     async fn dispatch(&mut self, command: Command) -> Outcome {
@@ -173,7 +191,7 @@ impl Session {
     /// Queues a reply and counts it; too many errors end the session.
     pub(crate) fn answer(&mut self, reply: &Reply) -> Result<(), End> {
         self.say(reply);
-        match self.nuisance.replied(reply.code(), &self.shared.config) {
+        match self.nuisance.replied(reply.code(), &self.terms.config) {
             true => Err(self.too_much()),
             false => Ok(()),
         }
@@ -278,8 +296,8 @@ impl Session {
     /// Makes a client wait whose last command may have been a guess. What it is owed for earlier
     /// commands does not wait with it: a 250 that comes too late is a message sent twice.
     pub(crate) async fn tarpit(&mut self) {
-        let config = &self.shared.config;
-        if config.tarpit_spares_loopback && self.connection.peer().ip().is_loopback() {
+        let config = &self.terms.config;
+        if self.is_known() || is_spared(config, self.connection.peer().ip()) {
             return;
         }
         let wait = self.nuisance.tarpit(config);
@@ -297,7 +315,7 @@ impl Session {
     }
 
     pub(crate) fn config(&self) -> &Config {
-        &self.shared.config
+        &self.terms.config
     }
 
     pub(crate) fn clock(&self) -> &dyn Clock {

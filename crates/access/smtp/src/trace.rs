@@ -1,6 +1,5 @@
 //! The headers that we write: the Received field of this hop, and what a submitted message lacks.
 
-use crate::config::Role;
 use crate::session::{Draft, Login, Session};
 use base::{Address, QueueId, Timestamp};
 use bytes::Bytes;
@@ -8,10 +7,15 @@ use codec_mime::build::{self, HeaderWriter, Mailbox};
 use codec_mime::{ParsedMessage, SentAt, date};
 use contract_transport::Source;
 
-/// Where a message comes from (RFC 3848 for the protocol's name).
-pub(crate) fn source(session: &Session) -> Source {
+/// Where a message comes from (RFC 3848 and RFC 6531 §3.7.3 for the protocol's name).
+pub(crate) fn source(session: &Session, draft: &Draft) -> Source {
     let extended = session.client.as_ref().is_some_and(|client| client.extended);
-    let mut protocol = if extended { "ESMTP" } else { "SMTP" }.to_owned();
+    let name = match (draft.smtputf8, extended) {
+        (true, _) => "UTF8SMTP",
+        (false, true) => "ESMTP",
+        (false, false) => "SMTP",
+    };
+    let mut protocol = name.to_owned();
     if session.connection.is_tls() {
         protocol.push('S');
     }
@@ -37,7 +41,7 @@ pub(crate) fn received(
     let tls = tls.map(|tls| format!("{} {}", tls.version, tls.cipher));
     // A submitted message may have blind recipients; nobody else may learn of a single one either.
     let recipient = match &draft.recipients[..] {
-        [only] if session.role == Role::Server => Some(only.address.to_string()),
+        [only] if !session.may_relay() => Some(only.address.to_string()),
         _ => None,
     };
     let field = build::received(&build::Received {

@@ -5,9 +5,14 @@
 //! is the least recently used when a newcomer finds no place, is asked to stop: it handles what it
 //! has taken, writes what it must, and only then may a new actor of that key start. A message that
 //! it does not take any more goes to the new one.
+//!
+//! A key whose start was refused by the fence rests a little before the next one, see `rest`.
 
+mod rest;
+
+use self::rest::Rests;
 use super::address::{Inbox, Refused, Reply};
-use super::spawn::{Actor, spawn_with};
+use super::spawn::{Actor, Attached, spawn_with};
 use crate::deadline::{Deadline, with_deadline};
 use crate::error::{Error, Kind, Result};
 use parking_lot::Mutex;
@@ -68,10 +73,14 @@ struct Shared<K: Key, A: Actor> {
     /// One permit for each actor that may still come; an actor gives its own back at its end.
     places: Arc<Semaphore>,
     actors: Mutex<Actors<K, A::Message>>,
+    /// Whoever rests looks again whether it still has to.
+    nudges: watch::Sender<()>,
 }
 
 struct Actors<K, M: Send + 'static> {
     by_key: HashMap<K, Entry<M>>,
+    /// Keys that were refused by the fence.
+    rests: Rests<K>,
     /// Tells two lives of one key apart.
     last_serial: u64,
     /// How many of the entries are leaving.
@@ -117,12 +126,14 @@ impl<K: Key, A: Actor> Population<K, A> {
             places: Arc::new(Semaphore::new(options.actors_max)),
             actors: Mutex::new(Actors {
                 by_key: HashMap::new(),
+                rests: Rests::default(),
                 last_serial: 0,
                 leaving: 0,
                 waiting: 0,
                 shed_at: Instant::now(),
                 closed: false,
             }),
+            nudges: watch::Sender::new(()),
         });
         tokio::spawn(sweep(Arc::downgrade(&shared), options.idle));
         Self(shared)
@@ -183,6 +194,13 @@ impl<K: Key, A: Actor> Population<K, A> {
         self.0.actors.lock().by_key.contains_key(key)
     }
 
+    /// Says that the slots of some keys have come here: if their actors' starts were refused by the
+    /// fence, the next one does not wait any more.
+    pub fn welcome(&self, which: impl Fn(&K) -> bool) {
+        self.0.actors.lock().rests.end(which);
+        self.0.nudges.send_replace(());
+    }
+
     /// Asks the actors of some keys to stop and waits until they have. Others may be started for
     /// the same keys meanwhile: whoever hands keys over must turn requests away first.
     ///
@@ -222,6 +240,8 @@ impl<K: Key, A: Actor> Population<K, A> {
             }
         }
         actors.leaving += dismissed;
+        drop(actors);
+        self.0.nudges.send_replace(());
         news
     }
 
@@ -353,6 +373,7 @@ impl<K: Key, A: Actor> Shared<K, A> {
         let residence = Residence { shared: Arc::downgrade(self), key: key.clone(), serial };
         let shared = self.clone();
         tokio::spawn(async move {
+            shared.rest(&residence).await;
             if let Err(error) = shared.settle(residence, deadline).await {
                 failed.send_replace(Some(error));
             }
@@ -360,18 +381,46 @@ impl<K: Key, A: Actor> Shared<K, A> {
         start
     }
 
+    /// Waits as long as a key has to rest that was refused by the fence, but not where somebody
+    /// waits for the end of its actor.
+    async fn rest(&self, residence: &Residence<K, A>) {
+        let (key, mut nudges) = (&residence.key, self.nudges.subscribe());
+        loop {
+            let until = {
+                let actors = self.actors.lock();
+                if actors.by_key.get(key).is_none_or(|entry| entry.leaving) {
+                    return;
+                }
+                let Some(until) = actors.rests.until(key, Instant::now()) else { return };
+                until
+            };
+            // The sender is `self`.
+            let nudged = nudges.changed();
+            let _either = tokio::time::timeout_at(until, nudged).await;
+        }
+    }
+
     /// Finds a place for a newcomer and starts it.
     async fn settle(self: Arc<Self>, residence: Residence<K, A>, deadline: Deadline) -> Result<()> {
         let (key, serial) = (residence.key.clone(), residence.serial);
         let place = self.place(deadline).await?;
         let args = (self.args)(&key);
-        let attached = Box::new((residence, place));
-        let spawned = spawn_with::<A>(args, self.options.inbox_capacity, attached).await;
+        // Kept until it is noted why there was no start: then nobody begins another one too soon.
+        let attached: Attached = Arc::new(Mutex::new(Some(Box::new((residence, place)))));
+        let capacity = self.options.inbox_capacity;
+        let spawned = spawn_with::<A>(args, capacity, attached.clone()).await;
         let mut actors = self.actors.lock();
-        let Ok(spawned) = spawned else {
-            drop(actors);
-            return spawned.map(drop);
+        let spawned = match spawned {
+            Ok(spawned) => spawned,
+            Err(error) => {
+                if error.kind == Kind::Fenced {
+                    actors.rests.refused(&key, Instant::now());
+                }
+                drop(actors);
+                return Err(error);
+            }
         };
+        actors.rests.started(&key);
         metrics::counter!("rialto_actor_starts_total", "actor" => A::NAME).increment(1);
         metrics::gauge!("rialto_actors", "actor" => A::NAME).set(actors.by_key.len() as f64);
         match actors.by_key.get_mut(&key) {
@@ -452,6 +501,7 @@ async fn sweep<K: Key, A: Actor>(shared: Weak<Shared<K, A>>, idle: Duration) {
         };
         let now = Instant::now();
         let mut actors = shared.actors.lock();
+        actors.rests.forget(now);
         actors.dismiss(|entry| {
             let unused = now.saturating_duration_since(entry.used) >= idle;
             unused && matches!(&entry.stage, Stage::Active(inbox) if inbox.is_idle())

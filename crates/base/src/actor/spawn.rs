@@ -8,6 +8,7 @@
 use super::address::{Envelope, Inbox};
 use crate::error::{Error, Result};
 use futures::FutureExt;
+use parking_lot::Mutex;
 use ractor::{ActorProcessingErr, ActorRef, SpawnErr};
 use std::any::Any;
 use std::future::Future;
@@ -111,15 +112,18 @@ impl Future for Ended {
 /// # Errors
 /// What [`Actor::start`] answers; [`Kind::Unavailable`](crate::Kind::Unavailable) if it panics.
 pub async fn spawn<A: Actor>(args: A::Args, capacity: usize) -> Result<Spawned<A::Message>> {
-    spawn_with::<A>(args, capacity, Box::new(())).await
+    spawn_with::<A>(args, capacity, Attached::default()).await
 }
 
-/// As [`spawn()`]; `attached` is dropped when the actor has ended and its state is gone, whatever
-/// ended it.
+/// What an actor has with it, from the moment when it has started.
+pub(super) type Attached = Arc<Mutex<Option<Box<dyn Any + Send>>>>;
+
+/// As [`spawn()`]; `attached` is taken when the actor has started, and dropped when it has ended and
+/// its state is gone, whatever ended it.
 pub(super) async fn spawn_with<A: Actor>(
     args: A::Args,
     capacity: usize,
-    attached: Box<dyn Any + Send>,
+    attached: Attached,
 ) -> Result<Spawned<A::Message>> {
     let capacity = capacity.clamp(1, Semaphore::MAX_PERMITS);
     let permits = Arc::new(Semaphore::new(capacity));
@@ -146,7 +150,7 @@ struct Start<A: Actor> {
     capacity: usize,
     permits: Arc<Semaphore>,
     ending: oneshot::Sender<Ending>,
-    attached: Box<dyn Any + Send>,
+    attached: Attached,
 }
 
 /// The state that `ractor` keeps; `actor` is gone after the end.
@@ -181,7 +185,8 @@ impl<A: Actor> ractor::Actor for Adapter<A> {
         let Start { args, capacity, permits, ending, attached } = start;
         let context = Context { inbox: Inbox::new(myself, permits, capacity) };
         let actor = caught::<A, _>("start", A::start(args, &context)).await?;
-        Ok(Running { actor: Some(actor), ending: Some(ending), attached: Some(attached) })
+        let attached = attached.lock().take();
+        Ok(Running { actor: Some(actor), ending: Some(ending), attached })
     }
 
     async fn handle(

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use std::fmt;
 use std::net::IpAddr;
 
-/// Host names and mail exchangers.
+/// Host names, mail exchangers, texts.
 #[async_trait]
 pub trait Dns: Send + Sync + 'static {
     /// The addresses of a host, of both families. An address as text is its own answer.
@@ -22,6 +22,50 @@ pub trait Dns: Send + Sync + 'static {
     /// # Errors
     /// [`DnsError`].
     async fn exchangers(&self, domain: &str) -> Result<Found<MailExchanger>, DnsError>;
+
+    /// The addresses of a host, of one family: one question where [`Dns::addresses`] asks two, and
+    /// an answer that does not depend on the other family's.
+    ///
+    /// # Errors
+    /// [`DnsError`].
+    async fn addresses_of(&self, host: &str, family: Family) -> Result<Found<IpAddr>, DnsError> {
+        let Found { mut records, is_secure } = self.addresses(host).await?;
+        records.retain(|address| family == Family::of(*address));
+        if records.is_empty() { Err(DnsError::NoRecords) } else { Ok(Found { records, is_secure }) }
+    }
+
+    /// The TXT records of a name, each with its strings joined, as bytes: whoever wrote them need
+    /// not have kept to any charset.
+    ///
+    /// # Errors
+    /// [`DnsError`].
+    async fn texts(&self, name: &str) -> Result<Found<Vec<u8>>, DnsError> {
+        Err(DnsError::NoAnswer(format!("nobody here knows the texts of {name}")))
+    }
+
+    /// The names of an address (PTR), in lower case without a dot at their ends.
+    ///
+    /// # Errors
+    /// [`DnsError`].
+    async fn names(&self, address: IpAddr) -> Result<Found<String>, DnsError> {
+        Err(DnsError::NoAnswer(format!("nobody here knows the names of {address}")))
+    }
+}
+
+/// A kind of address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl Family {
+    /// The family of an address.
+    pub fn of(address: IpAddr) -> Self {
+        if address.is_ipv4() { Self::V4 } else { Self::V6 }
+    }
 }
 
 /// What was found: at least one record.

@@ -14,7 +14,7 @@ pub mod sim;
 
 pub use clock::Clock;
 pub use disk::{Disk, DiskFile, DiskLock};
-pub use dns::{Dns, DnsError, Found, MailExchanger};
+pub use dns::{Dns, DnsError, Family, Found, MailExchanger};
 pub use network::{Listener, Network, Stream};
 pub use random::Random;
 
@@ -29,7 +29,7 @@ pub struct Env {
     pub random: Arc<dyn Random>,
     /// TCP.
     pub network: Arc<dyn Network>,
-    /// Host names and mail exchangers.
+    /// Host names, mail exchangers, texts.
     pub dns: Arc<dyn Dns>,
     /// Files.
     pub disk: Arc<dyn Disk>,

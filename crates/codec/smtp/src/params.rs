@@ -15,6 +15,9 @@ const ENVID_BYTES_MAX: usize = 100;
 /// Longest ORCPT address and AUTH identity, decoded, in bytes (RFC 3461 §4.2, RFC 4954 §5).
 const XTEXT_BYTES_MAX: usize = 500;
 
+/// The address type of internationalised addresses (RFC 6533 §3).
+const UTF8_TYPE: &str = "utf-8";
+
 /// What may follow the reverse-path of MAIL.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MailParams {
@@ -92,7 +95,8 @@ pub enum Notify {
 pub struct OriginalRecipient {
     /// The kind of address, lowercase, `rfc822` as a rule.
     pub address_type: String,
-    /// Decoded: printable ASCII, never empty. Not checked to be a mail address.
+    /// Decoded: printable ASCII, or with the type `utf-8` (RFC 6533 §3) also other text; never
+    /// empty. Not checked to be a mail address.
     pub address: String,
 }
 
@@ -229,8 +233,13 @@ fn orcpt(value: &str) -> Option<OriginalRecipient> {
     let (address_type, address) = value.split_once(';')?;
     let is_type = (1..=32).contains(&address_type.len())
         && address_type.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    let address = text_of(address, XTEXT_BYTES_MAX)?;
-    is_type.then(|| OriginalRecipient { address_type: address_type.to_ascii_lowercase(), address })
+    let address_type = address_type.to_ascii_lowercase();
+    let address = match address_type.as_str() {
+        UTF8_TYPE => xtext::decode_utf8(address, XTEXT_BYTES_MAX).filter(|text| !text.is_empty()),
+        _ => text_of(address, XTEXT_BYTES_MAX),
+    };
+    let address = address.filter(|_| is_type)?;
+    Some(OriginalRecipient { address_type, address })
 }
 
 impl fmt::Display for MailParams {
@@ -269,7 +278,11 @@ impl fmt::Display for RcptParams {
             write!(f, " NOTIFY={notify}")?;
         }
         if let Some(OriginalRecipient { address_type, address }) = &self.orcpt {
-            write!(f, " ORCPT={};{}", xtext::Encoded(address_type), xtext::Encoded(address))?;
+            write!(f, " ORCPT={};", xtext::Encoded(address_type))?;
+            match address_type.as_str() {
+                UTF8_TYPE => xtext::EncodedUtf8(address).fmt(f)?,
+                _ => xtext::Encoded(address).fmt(f)?,
+            }
         }
         Ok(())
     }

@@ -81,6 +81,9 @@ fn rcpt() {
     check("RCPT TO:<a@b> NOTIFY=never", "RCPT TO:<a@b> NOTIFY=NEVER");
     check("RCPT TO:<a@b> NOTIFY=DELAY,SUCCESS", "RCPT TO:<a@b> NOTIFY=SUCCESS,DELAY");
     check("RCPT TO:<a@b> ORCPT=RFC822;x+2By@z", "RCPT TO:<a@b> ORCPT=rfc822;x+2By@z");
+    let international = "RCPT TO:<a@b> ORCPT=utf-8;j\\x{FC}rg@z";
+    check(international, international);
+    check("RCPT TO:<a@b> ORCPT=UTF-8;jürg@z", international);
     check_refused("RCPT TO:<>", "501 5.1.3 malformed local part");
     check_refused("RCPT FROM:<a@b>", "501 5.5.2 expected RCPT TO:<address>");
     check_refused("RCPT TO:<a@b> NOTIFY=NEVER,DELAY", "501 5.5.4 invalid value for NOTIFY");

@@ -119,6 +119,55 @@ impl MailboxHandle {
         }
     }
 
+    /// Makes a chain of folders, all or none; gives the last one. While the cluster is upgraded
+    /// they are made one by one, and those that were are removed again if one cannot be: somebody
+    /// may see some of them meanwhile.
+    ///
+    /// # Errors
+    /// As [`Mailboxes::write`].
+    pub async fn create_folders(
+        &self,
+        parent: FolderId,
+        names: Vec<String>,
+        class: FolderClass,
+    ) -> Result<FolderInfo> {
+        let request = Write::CreateFolders { parent, names, class };
+        if request.level() > self.mailboxes.feature_level()
+            && let Write::CreateFolders { parent, names, class } = request
+        {
+            return self.create_one_by_one(parent, names, class).await;
+        }
+        match self.write(request).await? {
+            WriteReply::Folder(info) => Ok(*info),
+            other => Err(unexpected("create_folders", &other)),
+        }
+    }
+
+    async fn create_one_by_one(
+        &self,
+        parent: FolderId,
+        names: Vec<String>,
+        class: FolderClass,
+    ) -> Result<FolderInfo> {
+        let mut made: Vec<FolderInfo> = Vec::with_capacity(names.len());
+        for name in names {
+            let below = made.last().map_or(parent, |folder| folder.id);
+            match self.create_folder(below, name, class, None).await {
+                Ok(folder) => made.push(folder),
+                Err(error) => {
+                    for folder in made.iter().rev() {
+                        // What cannot be removed is an empty folder too many.
+                        if self.delete_folder(folder.id).await.is_err() {
+                            break;
+                        }
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        made.pop().ok_or_else(|| Error::invalid("A folder needs a name"))
+    }
+
     reads! {
         /// All folders, parents before children.
         folders() -> Arc<Vec<FolderInfo>> {
@@ -192,10 +241,6 @@ impl MailboxHandle {
         create_folder(parent: FolderId, name: String, class: FolderClass, role: Option<SpecialUse>)
             -> FolderInfo {
             Write::CreateFolder { parent, name, class, role } => WriteReply::Folder(info) => *info
-        }
-        /// Makes a chain of folders, all or none; gives the last one.
-        create_folders(parent: FolderId, names: Vec<String>, class: FolderClass) -> FolderInfo {
-            Write::CreateFolders { parent, names, class } => WriteReply::Folder(info) => *info
         }
         /// Renames or moves a folder.
         rename_folder(folder: FolderId, parent: FolderId, name: String) -> FolderInfo {
@@ -293,4 +338,108 @@ impl MailboxHandle {
 fn unexpected(request: &str, reply: &dyn std::fmt::Debug) -> Error {
     let reply: String = format!("{reply:?}").chars().take(80).collect();
     Error::internal(format!("{request} was answered with {reply}"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::folder::{FolderCounts, FolderKind};
+    use async_trait::async_trait;
+    use std::future::Future;
+    use std::sync::Mutex;
+    use std::task::{Context, Poll, Waker};
+
+    /// Makes folders but those of one name, and notes what it was asked.
+    struct Owner {
+        level: u32,
+        asked: Mutex<Vec<String>>,
+    }
+
+    #[async_trait]
+    impl Mailboxes for Owner {
+        async fn read(&self, _: AccountId, _: Principal, request: Read) -> Result<ReadReply> {
+            Err(Error::internal(format!("{request:?}")))
+        }
+
+        async fn write(
+            &self,
+            _: AccountId,
+            _: Principal,
+            _: CommandId,
+            request: Write,
+        ) -> Result<WriteReply> {
+            let mut asked = self.asked.lock().unwrap();
+            let made = |parent: FolderId, depth: u64, name: &str| match name {
+                "taken" => Err(Error::new(Kind::AlreadyExists, "It is there")),
+                name => Ok(WriteReply::Folder(Box::new(folder(parent.0 + depth, name)))),
+            };
+            match &request {
+                Write::CreateFolders { parent, names, .. } => {
+                    asked.push(format!("{} in {}", names.join("/"), parent.0));
+                    made(*parent, names.len() as u64, names.last().unwrap())
+                }
+                Write::CreateFolder { parent, name, .. } => {
+                    asked.push(format!("{name} in {}", parent.0));
+                    made(*parent, 1, name)
+                }
+                Write::DeleteFolder(folder) => {
+                    asked.push(format!("not {}", folder.0));
+                    Ok(WriteReply::Done)
+                }
+                other => Err(Error::internal(format!("{other:?}"))),
+            }
+        }
+
+        fn watch(&self, _: AccountId) -> watch::Receiver<Change> {
+            watch::channel(Change(0)).1
+        }
+
+        fn feature_level(&self) -> u32 {
+            self.level
+        }
+    }
+
+    fn folder(id: u64, name: &str) -> FolderInfo {
+        FolderInfo {
+            id: FolderId(id),
+            parent: None,
+            name: name.into(),
+            class: FolderClass::Mail,
+            kind: FolderKind::Normal,
+            role: None,
+            hidden: false,
+            subscribed: false,
+            counts: FolderCounts::default(),
+            uid_validity: 1,
+            uid_next: Uid(1),
+            highest_change: Change(0),
+            recent_from: Uid(1),
+            own_change: Change(0),
+        }
+    }
+
+    fn check(level: u32, names: &[&str], made: Result<u64, Kind>, asked: &[&str]) {
+        let owner = Arc::new(Owner { level, asked: Mutex::default() });
+        let session = SessionId(1);
+        let handle = MailboxHandle::new(owner.clone(), AccountId(1), Principal::System, session);
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        let call = std::pin::pin!(handle.create_folders(FolderId(10), names, FolderClass::Mail));
+        let Poll::Ready(answer) = call.poll(&mut Context::from_waker(Waker::noop())) else {
+            panic!("nothing is waited for");
+        };
+        assert_eq!(answer.map(|folder| folder.id.0).map_err(|error| error.kind), made);
+        assert_eq!(*owner.asked.lock().unwrap(), asked);
+    }
+
+    #[test]
+    fn a_chain_of_folders_is_asked_for_as_every_owner_understands_it() {
+        check(2, &["a", "b", "c"], Ok(13), &["a/b/c in 10"]);
+        check(u32::MAX, &["a"], Ok(11), &["a in 10"]);
+        check(1, &["a", "b", "c"], Ok(13), &["a in 10", "b in 11", "c in 12"]);
+        check(1, &["taken"], Err(Kind::AlreadyExists), &["taken in 10"]);
+        let undone = ["a in 10", "b in 11", "taken in 12", "not 12", "not 11"];
+        check(1, &["a", "b", "taken"], Err(Kind::AlreadyExists), &undone);
+        check(1, &[], Err(Kind::Invalid), &[]);
+    }
 }

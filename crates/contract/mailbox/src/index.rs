@@ -147,7 +147,8 @@ impl FolderView {
     }
 }
 
-/// What happened to a folder since a moment.
+/// What happened to a folder since a moment. It may tell of what happened before that too, since
+/// answers are shared by all who want to know the same: to take it in twice changes nothing.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ViewDelta {
     /// The folder now; its `highest_change` is the new moment.

@@ -74,4 +74,10 @@ pub trait Mailboxes: Send + Sync + 'static {
     /// Wake-ups may be lost or spurious; they only say "read again". Does not keep the actor
     /// active.
     fn watch(&self, mailbox: AccountId) -> watch::Receiver<Change>;
+
+    /// What every node that may own a mailbox understands; requests of a greater [`Write::level`]
+    /// are not sent.
+    fn feature_level(&self) -> u32 {
+        u32::MAX
+    }
 }

@@ -31,7 +31,7 @@ pub enum Read {
     Subscriptions,
     /// A folder's whole index.
     View(FolderId),
-    /// What happened to a folder since a change number.
+    /// What happened to a folder since a change number; perhaps more, see [`ViewDelta`].
     Delta {
         /// Which folder.
         folder: FolderId,
@@ -338,6 +338,17 @@ pub enum Write {
         /// What they hold.
         class: FolderClass,
     },
+}
+
+impl Write {
+    /// The feature level of the cluster from which on every node understands this request. Before
+    /// that, while it is upgraded node by node, the owner may be one that does not.
+    pub const fn level(&self) -> u32 {
+        match self {
+            Self::CreateFolders { .. } => 2,
+            _ => 1,
+        }
+    }
 }
 
 /// Source and target UIDs of a copy or move, in order of source UID (RFC 4315 COPYUID).

@@ -84,11 +84,7 @@ impl SendConnector {
     /// [`base::Kind::Invalid`], with the reason.
     pub fn check(&self) -> Result<()> {
         let Self { name, spaces, route, manner, connections_max, .. } = self;
-        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
-        if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.chars().all(plain) {
-            let text = "a connector's name has 1 to 64 of a-z, 0-9, \".\", \"-\" and \"_\"";
-            return Err(Error::invalid(text));
-        }
+        check_name(name)?;
         if spaces.is_empty() || spaces.len() > SPACES_MAX {
             let text = format!("connector {name}: it needs 1 to {SPACES_MAX} address spaces");
             return Err(Error::invalid(text));
@@ -111,6 +107,16 @@ impl SendConnector {
         }
         check_manner(name, manner)
     }
+}
+
+/// Refuses what is no name of a connector.
+pub(crate) fn check_name(name: &str) -> Result<()> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
+    if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.chars().all(plain) {
+        let text = "a connector's name has 1 to 64 of a-z, 0-9, \".\", \"-\" and \"_\"";
+        return Err(Error::invalid(text));
+    }
+    Ok(())
 }
 
 fn check_manner(name: &str, manner: &Manner) -> Result<()> {
@@ -140,7 +146,7 @@ fn check_manner(name: &str, manner: &Manner) -> Result<()> {
 }
 
 /// Whether this can be a host name or domain, in ASCII and lower case.
-fn is_host(text: &str) -> bool {
+pub(crate) fn is_host(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
     let label = |label: &str| !label.is_empty() && label.len() < 64 && label.chars().all(plain);
     text.len() <= TEXT_BYTES_MAX && text.split('.').all(label)

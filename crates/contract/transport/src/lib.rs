@@ -7,11 +7,15 @@
 //! A client's submission goes through its own mailbox instead (the mailbox contract's `Submit`),
 //! whose transaction writes the same row with [`rows::write`].
 
+pub mod authentication;
 pub mod connector;
 pub mod courier;
+pub mod receive;
 pub mod relay;
 pub mod rows;
+pub mod rule;
 pub mod suite;
+pub mod tracking;
 
 use async_trait::async_trait;
 use base::deadline::with_deadline;

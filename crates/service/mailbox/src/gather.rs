@@ -195,9 +195,9 @@ impl Body<Lot> for Together<'_> {
     fn run<'a>(
         &'a mut self,
         tx: &'a dyn Transaction,
-        _attempt: Attempt,
+        attempt: Attempt,
     ) -> BoxFuture<'a, Result<Lot, BodyError>> {
-        Box::pin(self.attempt(tx))
+        Box::pin(self.attempt(tx, attempt.maybe_committed))
     }
 }
 
@@ -206,7 +206,7 @@ impl Together<'_> {
         self.mailbox.gathered.iter().take(self.count).map(|waiting| &*waiting.delivery)
     }
 
-    async fn attempt(&self, tx: &dyn Transaction) -> Result<Lot, BodyError> {
+    async fn attempt(&self, tx: &dyn Transaction, again: bool) -> Result<Lot, BodyError> {
         let mailbox = self.mailbox;
         let summary_key = mailbox.keys.summary();
         let (fence, summary, found) = futures::join!(
@@ -229,7 +229,7 @@ impl Together<'_> {
             if place > 0 && tx.approximate_size() > TOGETHER_BYTES {
                 break;
             }
-            match one(&mut unit, delivery, found, &mut done).await {
+            match one(&mut unit, delivery, found, (&mut done, again)).await {
                 Ok(answer) => answers.push(answer),
                 Err(BodyError::Refused(error)) if error == unit::reserved() => {
                     tx.reset();
@@ -263,12 +263,12 @@ impl Together<'_> {
 }
 
 /// Makes one delivery, or answers why not; an error where it cannot be said without trying it
-/// alone.
+/// alone. `again` says that an earlier attempt may have been committed.
 async fn one(
     unit: &mut Unit<'_>,
     delivery: &Delivery,
     found: Found,
-    done: &mut Done,
+    (done, again): (&mut Done, bool),
 ) -> Result<Result<WriteReply>, BodyError> {
     let name = (delivery.queue, delivery.generation);
     let before = found.before || done.made.contains(&name);
@@ -291,6 +291,10 @@ async fn one(
             made?
         }
     };
+    // After a commit of unknown outcome it may have been this very lot.
+    if reply != Delivered::Before || !again {
+        deliver::track(unit, delivery, &reply)?;
+    }
     // One that was made before may have been asked for again as the last of its message.
     if wanted && deliver::end_queue_entry(unit, delivery).await? {
         done.ended.insert(delivery.queue);

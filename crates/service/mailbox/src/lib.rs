@@ -20,6 +20,7 @@ mod drive;
 mod gather;
 mod job;
 mod message;
+mod news;
 mod purge;
 mod read;
 mod resume;

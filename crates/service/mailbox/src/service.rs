@@ -2,6 +2,7 @@
 
 use crate::actor::{Args, MailboxActor, Message};
 use crate::context::{Config, Context};
+use crate::news::{Ask, News, Subject};
 use crate::purge;
 use crate::resume::{self, Resume};
 use crate::wakeups::{WakeupHost, Wakeups};
@@ -14,7 +15,7 @@ use base::{AccountId, Change, CommandId, Error, Result, Slot};
 use contract_blob::Blobs;
 use contract_control::Control;
 use contract_directory::Directory;
-use contract_mailbox::{Mailboxes, Principal, Read, ReadReply, Write, WriteReply};
+use contract_mailbox::{Mailboxes, Principal, Read, ReadReply, ViewDelta, Write, WriteReply};
 use contract_store::Store;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -72,6 +73,7 @@ enum Answer {
 /// Access to mailboxes, wherever they are. Cheap to share behind an `Arc`.
 pub struct MailboxService {
     context: Arc<Context>,
+    news: Arc<News>,
     population: Population<AccountId, MailboxActor>,
 }
 
@@ -112,7 +114,8 @@ pub fn start(config: Config, parts: Parts, local: &LocalRouter) -> Arc<MailboxSe
     let resume = resume::start(context.clone(), population.clone());
     let host = MailboxHost { context: context.clone(), population: population.clone(), resume };
     local.register(ServiceId::MAILBOX, Arc::new(host));
-    Arc::new(MailboxService { context, population })
+    let news = Arc::new(News::new(context.env.clock.clone()));
+    Arc::new(MailboxService { context, news, population })
 }
 
 impl MailboxService {
@@ -130,10 +133,37 @@ impl MailboxService {
     }
 
     async fn ask(&self, mailbox: AccountId, request: Request, time: Duration) -> Result<Answer> {
-        let slot = self.context.control.slot_of_account(mailbox);
-        let key = u128::from(mailbox.0);
-        let target = Target { service: ServiceId::MAILBOX, key, slot };
-        self.context.router.ask(target, request, Deadline::after(time)).await
+        ask(&self.context, mailbox, request, time).await
+    }
+}
+
+/// Asks the owner of a mailbox.
+async fn ask(
+    context: &Context,
+    mailbox: AccountId,
+    request: Request,
+    time: Duration,
+) -> Result<Answer> {
+    let slot = context.control.slot_of_account(mailbox);
+    let key = u128::from(mailbox.0);
+    let target = Target { service: ServiceId::MAILBOX, key, slot };
+    context.router.ask(target, request, Deadline::after(time)).await
+}
+
+/// The way to a folder's owner, for [`News`].
+struct AskOwner {
+    context: Arc<Context>,
+    subject: Subject,
+}
+
+impl Ask for AskOwner {
+    async fn ask(&self, since: Change) -> Result<ViewDelta> {
+        let Subject { mailbox, who, folder } = self.subject;
+        let request = Request::Read { who, request: Read::Delta { folder, since } };
+        match ask(&self.context, mailbox, request, REQUEST_TIME).await? {
+            Answer::Read(ReadReply::Delta(delta)) => Ok(*delta),
+            _ => Err(Error::internal("a question for news was answered with something else")),
+        }
     }
 }
 
@@ -141,6 +171,12 @@ impl MailboxService {
 impl Mailboxes for MailboxService {
     async fn read(&self, mailbox: AccountId, who: Principal, request: Read) -> Result<ReadReply> {
         let time = match request {
+            Read::Delta { folder, since } => {
+                let subject = Subject { mailbox, who, folder };
+                let asks = AskOwner { context: self.context.clone(), subject };
+                let delta = self.news.since(subject, since, asks).await?;
+                return Ok(ReadReply::Delta(Box::new(delta)));
+            }
             Read::Search { .. } => LONG_REQUEST_TIME,
             _ => REQUEST_TIME,
         };
@@ -157,6 +193,10 @@ impl Mailboxes for MailboxService {
         command: CommandId,
         request: Write,
     ) -> Result<WriteReply> {
+        if request.level() > self.feature_level() {
+            let text = "This has to wait until the upgrade of the cluster is complete";
+            return Err(Error::unavailable(text));
+        }
         let time = match request {
             Write::Store { .. }
             | Write::Copy { .. }
@@ -178,6 +218,10 @@ impl Mailboxes for MailboxService {
 
     fn watch(&self, mailbox: AccountId) -> watch::Receiver<Change> {
         self.context.wakeups.watch(mailbox)
+    }
+
+    fn feature_level(&self) -> u32 {
+        self.context.control.feature_level()
     }
 }
 
@@ -215,7 +259,10 @@ impl Host for MailboxHost {
     }
 
     /// Jobs that were left behind go on, whether or not anybody asks for their mailboxes.
-    fn gained(&self, _slots: &[Slot]) {
+    fn gained(&self, slots: &[Slot]) {
+        let slots: HashSet<Slot> = slots.iter().copied().collect();
+        let slot = |account: &AccountId| self.context.control.slot_of_account(*account);
+        self.population.welcome(|account| slots.contains(&slot(account)));
         self.resume.look();
     }
 

@@ -106,6 +106,11 @@ impl<'a> Unit<'a> {
         self.control.slot_of_queue(queue)
     }
 
+    /// Which node this is.
+    pub(crate) fn node(&self) -> base::NodeId {
+        self.control.node()
+    }
+
     /// The mailbox's own replica in versions of items (MS-OXCFXICS 2.2.2.1).
     pub(crate) fn replica(&self) -> [u8; 16] {
         crate::context::replica(self.control, self.owner.id)

@@ -41,6 +41,8 @@ pub(crate) struct Placement {
     pub(crate) deaf: AtomicBool,
     /// How many messages nodes sent each other by name.
     pub(crate) told: AtomicU64,
+    /// How many requests came to the owner of a slot.
+    pub(crate) asked: AtomicU64,
 }
 
 /// All slots that are in use.
@@ -111,6 +113,7 @@ impl Placement {
             lost_answers: AtomicU64::new(0),
             deaf: AtomicBool::new(false),
             told: AtomicU64::new(0),
+            asked: AtomicU64::new(0),
         })
     }
 
@@ -237,6 +240,7 @@ impl Router for TestRouter {
             let result = match way {
                 None => Err(Error::unavailable("there is no way to the owner")),
                 Some((owner, router)) => {
+                    self.placement.asked.fetch_add(1, Ordering::Relaxed);
                     let answer = router.call(target, now, deadline).await;
                     match owner != self.node && self.placement.loses_an_answer() {
                         true => Err(Error::unavailable("the answer was lost")),

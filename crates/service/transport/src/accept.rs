@@ -8,12 +8,15 @@
 //! instead of announced. All this costs nothing while commits are in time.
 
 use crate::context::Context;
+use crate::queues::{Accepted, target};
 use crate::settle;
 use crate::state::State;
+use crate::tracking;
 use base::router::Parcel;
 use base::{Deadline, Error, Kind, QueueId, Result, Slot, Timestamp};
 use contract_store::{Attempt, Body, BodyError, Transaction, transact};
 use contract_transport::rows::{self, Ended};
+use contract_transport::tracking::record;
 use contract_transport::{Fate, QueueCall, Submission};
 use futures::future::BoxFuture;
 use std::sync::Arc;
@@ -163,7 +166,7 @@ async fn settle_fate(context: &Context, queue: QueueId) -> Result<Fate> {
 /// told nobody.
 fn wake(context: &Context, queue: QueueId) {
     let slot = context.control.slot_of_queue(queue);
-    context.router.hint(context.target(slot), Parcel::typed(QueueCall::Wake));
+    context.router.hint(target::<Accepted>(slot), Parcel::typed(QueueCall::Wake));
 }
 
 /// Whether an error leaves open what the store has done or will do.
@@ -290,7 +293,10 @@ impl Body<()> for Accept<'_> {
             match rows::write(tx, &*context.blobs, slot, submission, accepted).await {
                 // It was accepted before, by an attempt nobody heard of, and is done.
                 Err(BodyError::Refused(error)) if error.kind == Kind::AlreadyExists => Ok(()),
-                written => written.map(|_| ()),
+                written => {
+                    written?;
+                    Ok(record(tx, &tracking::received(context, submission, accepted))?)
+                }
             }
         })
     }

@@ -6,9 +6,10 @@
 
 use crate::context::{Claim, Context};
 use crate::messages::{Fresh, Messages};
+use crate::queues::{Args, answer};
 use crate::round::{Left, Work};
 use crate::state::State;
-use crate::{admin, settle, settle::Written};
+use crate::{admin, settle, settle::Written, tracking};
 use base::actor::{Actor, Context as ActorContext, Inbox, Next, Reply};
 use base::{Deadline, Error, Kind, QueueId, Result, Slot};
 use contract_control::Fence;
@@ -44,12 +45,6 @@ pub(crate) enum Message {
     Crashed { queue: QueueId },
 }
 
-/// What a queue actor is started with.
-pub(crate) struct Args {
-    pub(crate) context: Arc<Context>,
-    pub(crate) slot: Slot,
-}
-
 /// The queue of one slot.
 pub(crate) struct QueueActor {
     pub(crate) context: Arc<Context>,
@@ -78,12 +73,7 @@ impl Actor for QueueActor {
 
     async fn handle(&mut self, message: Message) -> Result<Next> {
         let result = match message {
-            Message::Call { call, reply } => {
-                let result = self.call(call).await;
-                let fenced = matches!(&result, Err(error) if error.kind == Kind::Fenced);
-                reply.send(result);
-                if fenced { Err(Error::new(Kind::Fenced, "")) } else { Ok(()) }
-            }
+            Message::Call { call, reply } => answer(reply, self.call(call).await),
             Message::Ended { queue, left } => self.ended(queue, left),
             Message::Crashed { queue } => self.crashed(queue).await,
         };
@@ -229,8 +219,9 @@ impl QueueActor {
         state.head.crashes += 1;
         let poison = state.is_poison();
         tracing::error!(%queue, crashes = state.head.crashes, poison, "a message crashed its round");
-        let settled =
-            settle::write_down(context, slot, fence, &entry, Written::state(state)).await?;
+        let events = vec![tracking::crashed(context, &entry, &state)];
+        let what = Written { events, ..Written::state(state) };
+        let settled = settle::write_down(context, slot, fence, &entry, what).await?;
         self.settled(queue, settled);
         Ok(())
     }

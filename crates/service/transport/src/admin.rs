@@ -6,12 +6,14 @@ use crate::context::Claim;
 use crate::settle::{self, Settled, Written};
 use crate::state::State;
 use crate::targets::Failure;
+use crate::tracking;
 use base::{Error, Kind, QueueId, Result, Timestamp};
+use contract_transport::tracking::Event;
 use contract_transport::{QueueEntry, QueuedMessage, RecipientState};
 
 /// Lets a message go on now: waits are over, it is neither suspended nor poison any more.
 pub(crate) async fn retry(actor: &mut QueueActor, queue: QueueId) -> Result<()> {
-    change(actor, queue, |state| {
+    change(actor, queue, Event::Retry, |state| {
         state.head.suspended = false;
         state.head.crashes = 0;
         if let Some(put_off) = &mut state.head.put_off {
@@ -26,12 +28,12 @@ pub(crate) async fn retry(actor: &mut QueueActor, queue: QueueId) -> Result<()> 
 
 /// Holds a message back.
 pub(crate) async fn suspend(actor: &mut QueueActor, queue: QueueId) -> Result<()> {
-    change(actor, queue, |state| state.head.suspended = true).await
+    change(actor, queue, Event::Suspend, |state| state.head.suspended = true).await
 }
 
 /// Holds a message back no more.
 pub(crate) async fn resume(actor: &mut QueueActor, queue: QueueId) -> Result<()> {
-    change(actor, queue, |state| state.head.suspended = false).await
+    change(actor, queue, Event::Resume, |state| state.head.suspended = false).await
 }
 
 /// Takes a message out; who has it already keeps it.
@@ -42,13 +44,15 @@ pub(crate) async fn remove(
 ) -> Result<()> {
     let (entry, mut state, _claim) = idle(actor, queue).await?;
     let mut reports = Vec::new();
+    let mut events = vec![tracking::steered(&actor.context, queue, Event::Remove)];
     if tell_sender {
         let failures = undelivered(&entry, &state);
+        events.extend(tracking::failed(&actor.context, (queue, entry.accepted), &failures));
         reports.extend(bounce::failed(&actor.context, &entry, &failures).await?);
     }
     state.head.resolved();
     state.waiting.clear();
-    let what = Written { reports, ..Written::state(state) };
+    let what = Written { reports, events, ..Written::state(state) };
     let (context, slot, fence) = (&actor.context, actor.slot, &actor.fence);
     let settled = settle::write_down(context, slot, fence, &entry, what).await?;
     take_over(actor, queue, settled)
@@ -57,12 +61,14 @@ pub(crate) async fn remove(
 async fn change(
     actor: &mut QueueActor,
     queue: QueueId,
+    event: Event,
     change: impl FnOnce(&mut State),
 ) -> Result<()> {
     let (entry, mut state, _claim) = idle(actor, queue).await?;
     change(&mut state);
     let (context, slot, fence) = (&actor.context, actor.slot, &actor.fence);
-    let what = Written::state(state);
+    let events = vec![tracking::steered(context, queue, event)];
+    let what = Written { events, ..Written::state(state) };
     let settled = settle::write_down(context, slot, fence, &entry, what).await?;
     take_over(actor, queue, settled)
 }

@@ -1,11 +1,12 @@
-//! Telling the sender: reports of failures, delays, and of mail that was passed on to a server that
-//! reports nothing (RFC 3464), as new messages of our own.
+//! Telling the sender: reports of failures, delays, and, where asked for, of mail that was
+//! delivered or passed on to a server that reports nothing (RFC 3464), as new messages of our own.
 //!
 //! A report goes out under the null sender, so that nothing ever answers a report. A message that
 //! itself came from the null sender is not reported at all.
 
 use crate::context::Context;
 use crate::state::Waiting;
+use crate::success::Success;
 use crate::targets::Failure;
 use base::{Address, Result, Timestamp};
 use bytes::Bytes;
@@ -122,6 +123,38 @@ pub(crate) async fn relayed(
     let intro = "Your message has been sent on for the following recipients. \
                  There will be no further report:";
     report(context, entry, "Relayed", intro, &told).await
+}
+
+/// The report of what has arrived; `None` if there is nothing to tell.
+///
+/// # Errors
+/// The blob store's.
+pub(crate) async fn succeeded(
+    context: &Context,
+    entry: &QueueEntry,
+    successes: &[Success],
+) -> Result<Option<Submission>> {
+    if entry.envelope.sender.is_none() {
+        return Ok(None);
+    }
+    let told: Vec<Told> = successes
+        .iter()
+        .map(|one| Told {
+            address: one.address.to_string(),
+            original: original(entry, one.recipient),
+            action: one.action,
+            status: "2.0.0",
+            text: match one.action {
+                Action::Expanded => "delivered to a group; nothing is told of its members",
+                _ => "delivered to the mailbox",
+            }
+            .to_owned(),
+            remote: None,
+            retry_until: None,
+        })
+        .collect();
+    let intro = "Your message has been delivered to the following recipients:";
+    report(context, entry, "Delivered", intro, &told).await
 }
 
 /// What the sender is told of one recipient.

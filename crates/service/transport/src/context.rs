@@ -1,14 +1,13 @@
 //! What the queues of a node share.
 
 use base::env::Env;
-use base::router::{Router, ServiceId, Target};
-use base::{CommandId, Deadline, Kind, QueueId, Result, SessionId, Slot};
+use base::router::Router;
+use base::{CommandId, QueueId, SessionId, Slot};
 use contract_blob::Blobs;
 use contract_control::Control;
 use contract_directory::Directory;
 use contract_mailbox::Mailboxes;
 use contract_store::Store;
-use contract_transport::QueueCall;
 use contract_transport::courier::Courier;
 use contract_transport::relay::Hop;
 use parking_lot::Mutex;
@@ -20,9 +19,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::connectors::Connectors;
 use crate::due::Due;
-
-/// How long a slot's owner may take to answer an administrator or a wake-up.
-const CALL_TIME: Duration = Duration::from_secs(10);
+use crate::rules::Rules;
 
 /// How the transport service works on a node.
 #[derive(Clone, Debug)]
@@ -82,6 +79,7 @@ pub(crate) struct Context {
     /// Whoever speaks SMTP to other servers; without, there is no way out of here.
     pub(crate) courier: Option<Arc<dyn Courier>>,
     pub(crate) connectors: Arc<Connectors>,
+    pub(crate) rules: Arc<Rules>,
     /// One permit for each connection to another server.
     pub(crate) connections: Arc<Semaphore>,
     pub(crate) relay_due: Due,
@@ -151,20 +149,6 @@ impl Context {
         QueueId::new(self.env.clock.now(), self.env.random.u128())
     }
 
-    /// Asks the owner of a slot; once more if it had an old fence, for then it begins anew.
-    ///
-    /// # Errors
-    /// The owner's; [`Kind::Timeout`] if it does not answer in [`CALL_TIME`].
-    pub(crate) async fn ask(&self, slot: Slot, call: QueueCall) -> Result<()> {
-        let (target, deadline) = (self.target(slot), Deadline::after(CALL_TIME));
-        match self.router.ask(target, call.clone(), deadline).await {
-            Err(error) if error.kind == Kind::Fenced => {
-                self.router.ask(target, call, deadline).await
-            }
-            result => result,
-        }
-    }
-
     /// What a change is recognised by; never 0.
     pub(crate) fn token(&self) -> u128 {
         self.env.random.u128().max(1)
@@ -187,15 +171,5 @@ impl Context {
     /// Whether this node owns a slot, as far as it knows.
     pub(crate) fn is_mine(&self, slot: Slot) -> bool {
         self.control.owner(slot).is_some_and(|owner| owner.node == self.control.node())
-    }
-
-    /// Where the owner of a slot's next hops is reached.
-    pub(crate) fn relay_target(&self, slot: Slot) -> Target {
-        Target { service: ServiceId::RELAY, key: u128::from(slot.number()), slot }
-    }
-
-    /// Where the owner of a message's slot is reached.
-    pub(crate) fn target(&self, slot: Slot) -> Target {
-        Target { service: ServiceId::QUEUE, key: u128::from(slot.number()), slot }
     }
 }

@@ -5,7 +5,8 @@
 //!   by the deadline.
 //! - `actor` owns the queue of one slot and starts rounds; `round` resolves, expands and delivers;
 //!   `settle` writes down what came of it; `bounce` tells the sender; `retry` decides when to try
-//!   again; `due` and `wake` wake the slots that have something to do later; `admin` is what an
+//!   again; `due` and `wake` wake the slots that have something to do later; `queues` is what both kinds
+//!   of queue have in common; `admin` is what an
 //!   administrator may do, `list` what is there to be seen.
 //! - What is for other servers goes by the send connectors (`connectors`, `routing`) to the queue
 //!   of its next hop: `relay`.
@@ -20,17 +21,24 @@ mod bounce;
 mod connectors;
 mod context;
 mod due;
+mod forget;
 mod list;
 mod messages;
+mod queues;
+mod receive;
 mod relay;
 mod retry;
 mod round;
 mod routing;
+mod rules;
 mod service;
 mod settle;
 mod state;
+mod success;
 mod survey;
+mod table;
 mod targets;
+mod tracking;
 mod wake;
 
 pub use context::Config;

@@ -2,9 +2,11 @@
 
 use crate::context::Context;
 use crate::relay::hand_over::{self, HandOver, Remote};
+use crate::rules::{RuleSet, Ruled};
 use crate::settle::{self, Settled};
 use crate::state::{PutOff, State, Waiting, reason};
-use crate::targets::{self, Failure, Found, Piece, Target};
+use crate::success::{self, Success};
+use crate::targets::{self, Expanded, Failure, Found, Piece, Target};
 use crate::{admin, retry, survey};
 use base::{Address, Error, Kind, Result, Slot, Timestamp};
 use codec_mime::{Limits, ParsedMessage, Scanner};
@@ -38,7 +40,7 @@ pub(crate) enum Left {
 
 /// What became of one target.
 enum Outcome {
-    Delivered(Delivered),
+    Delivered(Delivered, Target),
     Failed(Failure),
     Later(Target, String),
 }
@@ -47,13 +49,22 @@ enum Outcome {
 struct Report {
     state: State,
     failures: Vec<Failure>,
+    /// Who has the message, where the sender has asked to hear of that.
+    successes: Vec<Success>,
     /// Who is served by others.
     remotes: Vec<Remote>,
+    /// What groups became.
+    expanded: Vec<Expanded>,
 }
 
 impl Work {
     /// Runs until nothing is due any more.
     pub(crate) async fn run(mut self) -> Left {
+        match self.rule().await {
+            Ok(None) => {}
+            Ok(Some(left)) => return left,
+            Err(error) => return Left::Unknown(error),
+        }
         loop {
             match self.step().await {
                 Ok(Left::More(state)) if state.head.cursor.is_some() && !state.is_put_off() => {
@@ -65,13 +76,54 @@ impl Work {
         }
     }
 
+    /// Tries the transport rules, unless that was done; answers what is left where the message does
+    /// not go on as it is.
+    async fn rule(&mut self) -> Result<Option<Left>> {
+        let envelope = &self.entry.envelope;
+        // Reports of our own are for whoever is to read them.
+        let is_report = envelope.sender.is_none() && envelope.source.ip.is_none();
+        if self.state.head.ruled || is_report {
+            return Ok(None);
+        }
+        let ruled = match self.context.rules.set() {
+            Ok(set) if set.is_empty() => Ok(Ruled::AsItIs),
+            Ok(set) => self.try_rules(&set).await,
+            Err(error) => Err(error),
+        };
+        let settled = match ruled {
+            Ok(Ruled::AsItIs) => {
+                self.state.head.ruled = true;
+                return Ok(None);
+            }
+            Ok(Ruled::Forked(forked)) => settle::fork(self, forked).await,
+            Err(error) => Err(error),
+        };
+        let left = match settled {
+            Ok(settled) => Self::left(settled),
+            Err(error) if error.kind == Kind::Fenced => return Err(error),
+            Err(error) => {
+                let mut report = Report::new(self.state.clone());
+                self.put_off(self.context.env.clock.now(), &error, &mut report);
+                self.settle(report, Vec::new()).await?
+            }
+        };
+        Ok(Some(left))
+    }
+
+    async fn try_rules(&mut self, set: &RuleSet) -> Result<Ruled> {
+        let parsed = self.parsed().await?;
+        self.context.rules.apply(&self.context, &self.entry, set, &parsed).await
+    }
+
     /// One piece: resolve, deliver, settle.
     async fn step(&mut self) -> Result<Left> {
         let now = self.context.env.clock.now();
         let mut report = Report::new(self.state.clone());
         let targets = self.take_due(now, &mut report).await?;
         // Only for a message without a state: whoever has written one is to end it.
-        let ends_entry = self.state.is_new() && targets.len() == 1 && report.is_empty();
+        let is_told = targets.iter().any(|one| success::is_wanted(&self.entry, one.recipient));
+        let is_last = self.state.is_new() && targets.len() == 1 && report.is_empty();
+        let ends_entry = is_last && !is_told;
         if self.deliver_all(targets, ends_entry, now, &mut report).await {
             return Ok(Left::Nothing);
         }
@@ -107,9 +159,10 @@ impl Work {
     /// Writes down what came of a step. What can never be written down is given up: what is left
     /// to do becomes failures.
     async fn settle(&self, report: Report, relays: Vec<HandOver>) -> Result<Left> {
-        let Report { state, failures, .. } = report;
+        let Report { state, failures, successes, expanded, .. } = report;
         let relayed: Vec<_> = relays.iter().flat_map(HandOver::recipients).cloned().collect();
-        let settled = match settle::settle(self, state.clone(), relays, &failures).await {
+        let outcomes = (&failures[..], &successes[..]);
+        let settled = match settle::settle(self, state.clone(), relays, outcomes, &expanded).await {
             Err(error) if error.kind != Kind::Fenced && !error.is_temporary() => {
                 tracing::warn!(queue = %self.entry.queue, %error, "a message is given up");
                 let mut all = admin::undelivered(&self.entry, &state);
@@ -120,17 +173,21 @@ impl Work {
                 all.extend(failures);
                 let mut ended = State { head: state.head, waiting: Vec::new() };
                 ended.head.resolved();
-                settle::settle(self, ended, Vec::new(), &all).await?
+                settle::settle(self, ended, Vec::new(), (&all, &successes), &expanded).await?
             }
             settled => settled?,
         };
-        Ok(match settled {
+        Ok(Self::left(settled))
+    }
+
+    fn left(settled: Settled) -> Left {
+        match settled {
             Settled::Gone => Left::Nothing,
             Settled::Kept(state) => Left::More(state),
             Settled::Elsewhere => {
                 Left::Unknown(Error::new(Kind::Conflict, "The message has gone on meanwhile"))
             }
-        })
+        }
     }
 
     /// Takes what is due out of the report's state: the next piece of unresolved recipients, or
@@ -139,7 +196,9 @@ impl Work {
         let resolves = self.state.resolving_due().is_some_and(|due| due <= now);
         if let Some(cursor) = self.state.head.cursor.filter(|_| resolves) {
             return match targets::next_piece(&self.context, &self.entry, cursor).await {
-                Ok(Piece { targets, remotes, failures, next }) => {
+                Ok(Piece { targets, remotes, failures, expanded, next }) => {
+                    report.successes = success::of_groups(&self.entry, cursor, &expanded);
+                    report.expanded = expanded;
                     (report.state.head.cursor, report.state.head.put_off) = (next, None);
                     (report.failures, report.remotes) = (failures, remotes);
                     Ok(targets)
@@ -224,18 +283,23 @@ impl Work {
             }
         };
         let at_once = self.context.config.deliveries_at_once.max(1);
+        let mut delivered = Vec::new();
         let mut outcomes = futures::stream::iter(targets)
             .map(|target| self.deliver(target, &parsed, ends_entry))
             .buffer_unordered(at_once);
         while let Some(outcome) = outcomes.next().await {
             match outcome {
-                Outcome::Delivered(Delivered::New { .. }) if ends_entry => return true,
-                Outcome::Delivered(_) => {}
+                Outcome::Delivered(Delivered::New { .. }, _) if ends_entry => return true,
+                Outcome::Delivered(_, target) => delivered.push(target),
                 Outcome::Failed(failure) => report.failures.push(failure),
                 Outcome::Later(Target { address, recipient, attempts, .. }, text) => {
                     self.try_later((address, recipient, attempts), text, now, report);
                 }
             }
+        }
+        drop(outcomes);
+        for target in delivered {
+            report.successes.extend(success::of(&self.context, &self.entry, &target).await);
         }
         false
     }
@@ -292,7 +356,7 @@ impl Work {
                     before = matches!(delivered, Delivered::Before),
                 );
                 metrics::counter!("rialto_transport_delivered_total").increment(1);
-                Outcome::Delivered(delivered)
+                Outcome::Delivered(delivered, target)
             }
             Ok(other) => Outcome::Later(target, reason(&format!("unexpected answer {other:?}"))),
             Err(error) => self.failed(target, &error),
@@ -340,12 +404,15 @@ impl Work {
 
 impl Report {
     fn new(state: State) -> Self {
-        Self { state, failures: Vec::new(), remotes: Vec::new() }
+        let (failures, successes, remotes, expanded) = Default::default();
+        Self { state, failures, successes, remotes, expanded }
     }
 
     /// Whether nothing is left to do but the deliveries of this step, and nobody to be told.
     fn is_empty(&self) -> bool {
-        self.state.is_finished() && self.failures.is_empty() && self.remotes.is_empty()
+        let told = self.failures.is_empty() && self.successes.is_empty();
+        let quiet = told && self.expanded.is_empty();
+        self.state.is_finished() && quiet && self.remotes.is_empty()
     }
 }
 

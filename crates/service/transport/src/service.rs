@@ -1,20 +1,22 @@
-//! The service's ends: accepting for callers, the host for the router, the queue for
-//! administrators.
+//! The service's ends: its start, accepting for callers, the queue for administrators.
 
-use crate::actor::{Args, Message, QueueActor};
-use crate::connectors::{self, Connectors};
+use crate::actor::QueueActor;
+use crate::connectors::Connectors;
 use crate::context::{Config, Context};
 use crate::due::Due;
-use crate::relay::actor::{self as relay_actor, RelayActor};
-use crate::relay::{hops, record, wake as relay_wake};
+use crate::queues::{Accepted, Args, QueueHost, Queues, Relayed, ask, target};
+use crate::receive::Receiving;
+use crate::relay::actor::RelayActor;
+use crate::relay::{hops, record};
 use crate::routing::Choice;
-use crate::{accept, list, wake};
+use crate::rules::Rules;
+use crate::table::Settings;
+use crate::{accept, forget, list, table, tracking, wake};
 use async_trait::async_trait;
 use base::actor::{Population, PopulationOptions};
-use base::deadline::with_deadline;
 use base::env::Env;
-use base::router::{Host, LocalRouter, Parcel, Router, ServiceId, Target};
-use base::{Address, Deadline, Error, Kind, QueueId, Result, SessionId, Slot};
+use base::router::{LocalRouter, Parcel, Router};
+use base::{Address, Deadline, Kind, QueueId, Result, SessionId, Slot};
 use contract_blob::Blobs;
 use contract_control::Control;
 use contract_directory::{Actor, Directory};
@@ -22,20 +24,19 @@ use contract_mailbox::Mailboxes;
 use contract_store::Store;
 use contract_transport::connector::{ConnectorChange, SendConnector, SendConnectors};
 use contract_transport::courier::Courier;
+use contract_transport::receive::{
+    ReceiveChange, ReceiveConnector, ReceiveConnectors, ReceiveTable,
+};
 use contract_transport::relay::{self, Hop, QueuedHop, RelayCall, Verb};
+use contract_transport::rule::{TransportRule, TransportRules, Trial, Verdict};
+use contract_transport::tracking::{Found, MessageTracking, Search, Tracked};
 use contract_transport::{
     Fate, QueueAdmin, QueueCall, QueueHint, QueuedMessage, Submission, Transport,
 };
 use parking_lot::Mutex;
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
 use tokio::sync::Semaphore;
-
-/// How long queues of slots that are another node's may take to end. They can do nothing but find
-/// that out.
-const LOST_TIME: Duration = Duration::from_secs(60);
 
 /// The most messages in a queue actor's inbox.
 const INBOX_CAPACITY: usize = 256;
@@ -63,6 +64,7 @@ pub struct TransportService {
     pub(crate) context: Arc<Context>,
     population: Population<Slot, QueueActor>,
     relays: Population<Slot, RelayActor>,
+    receiving: Arc<Receiving>,
 }
 
 /// As [`start_relaying`], for a node that speaks with no other servers: mail that is not for
@@ -104,7 +106,16 @@ async fn begin(
     let rounds = Arc::new(Semaphore::new(config.rounds_at_once));
     let connections = Arc::new(Semaphore::new(config.connections_max.max(1)));
     let connectors = Arc::new(Connectors::new(store.clone(), env.clone()));
-    tokio::spawn(connectors::follow(Arc::downgrade(&connectors)));
+    tokio::spawn(table::follow(Arc::downgrade(&connectors)));
+    let receiving = Arc::new(Receiving::new(store.clone(), env.clone()));
+    // Nobody is let in by anything but what was decided.
+    receiving.reload().await?;
+    tokio::spawn(table::follow(Arc::downgrade(&receiving)));
+    let rules = Arc::new(Settings::new(store.clone(), env.clone()));
+    // No message may pass because they are not known yet.
+    rules.reload().await?;
+    tokio::spawn(table::follow(Arc::downgrade(&rules)));
+    let rules = Arc::new(Rules::new(rules));
     let idle = config.idle;
     let context = Arc::new(Context {
         config,
@@ -120,6 +131,7 @@ async fn begin(
         working: Arc::default(),
         courier,
         connectors,
+        rules,
         connections,
         relay_due: Due::default(),
         sending: Mutex::default(),
@@ -131,28 +143,33 @@ async fn begin(
         idle,
         actors_max: usize::from(Slot::COUNT),
     };
+    let population = serve::<Accepted>(&context, options, local);
+    let relays = serve::<Relayed>(&context, options, local);
+    wake::wake_waiting_slots::<Accepted>(&context).await?;
+    let service = Arc::new(TransportService { context, population, relays, receiving });
+    tokio::spawn(wake::keep_waking::<Accepted>(Arc::downgrade(&service)));
+    tokio::spawn(forget::keep_forgetting(Arc::downgrade(&service)));
+    if service.context.courier.is_some() {
+        wake::wake_waiting_slots::<Relayed>(&service.context).await?;
+        tokio::spawn(wake::keep_waking::<Relayed>(Arc::downgrade(&service)));
+    }
+    Ok(service)
+}
+
+/// Registers the host of one kind of queue.
+fn serve<Q: Queues>(
+    context: &Arc<Context>,
+    options: PopulationOptions,
+    local: &LocalRouter,
+) -> Population<Slot, Q::Actor> {
     let args = {
         let context = context.clone();
         move |slot: &Slot| Args { context: context.clone(), slot: *slot }
     };
     let population = Population::new(options, args);
-    let host = QueueHost { context: context.clone(), population: population.clone() };
-    local.register(ServiceId::QUEUE, Arc::new(host));
-    let args = {
-        let context = context.clone();
-        move |slot: &Slot| relay_actor::Args { context: context.clone(), slot: *slot }
-    };
-    let relays = Population::new(options, args);
-    let host = RelayHost { context: context.clone(), population: relays.clone() };
-    local.register(ServiceId::RELAY, Arc::new(host));
-    wake::wake_waiting_slots(&context).await?;
-    let service = Arc::new(TransportService { context, population, relays });
-    tokio::spawn(wake::keep_waking(Arc::downgrade(&service)));
-    if service.context.courier.is_some() {
-        relay_wake::wake_waiting_slots(&service.context).await?;
-        tokio::spawn(relay_wake::keep_waking(Arc::downgrade(&service)));
-    }
-    Ok(service)
+    let host = QueueHost::<Q> { context: context.clone(), population: population.clone() };
+    local.register(Q::SERVICE, Arc::new(host));
+    population
 }
 
 impl TransportService {
@@ -168,12 +185,13 @@ impl TransportService {
     /// Brings what an administrator wants of a message to whoever has it.
     async fn steer(&self, queue: QueueId, call: QueueCall, verb: Verb) -> Result<()> {
         let slot = self.context.control.slot_of_queue(queue);
-        match (self.context.ask(slot, call).await, relay::slot_of(queue)) {
+        match (ask::<Accepted>(&self.context, slot, call).await, relay::slot_of(queue)) {
             (Err(error), Some(slot)) if error.kind == Kind::NotFound => {
                 if record::load(&self.context, slot, queue).await?.is_none() {
                     return Err(error);
                 }
-                relay_wake::ask(&self.context, slot, RelayCall::Message { queue, verb }).await
+                let call = RelayCall::Message { queue, verb };
+                ask::<Relayed>(&self.context, slot, call).await
             }
             (result, _) => result,
         }
@@ -181,14 +199,14 @@ impl TransportService {
 
     async fn steer_hop(&self, hop: Hop, verb: Verb) -> Result<()> {
         let slot = hop.slot(&*self.context.control);
-        relay_wake::ask(&self.context, slot, RelayCall::Hop { hop, verb }).await
+        ask::<Relayed>(&self.context, slot, RelayCall::Hop { hop, verb }).await
     }
 }
 
 #[async_trait]
 impl SendConnectors for TransportService {
     async fn connectors(&self) -> Result<Vec<Arc<SendConnector>>> {
-        self.context.connectors.connectors().await
+        Ok(self.context.connectors.reload().await?.values().cloned().collect())
     }
 
     async fn create_connector(
@@ -196,7 +214,7 @@ impl SendConnectors for TransportService {
         actor: &Actor,
         new: SendConnector,
     ) -> Result<Arc<SendConnector>> {
-        self.context.connectors.create_connector(actor, new).await
+        self.context.connectors.create(actor, new).await
     }
 
     async fn update_connector(
@@ -205,11 +223,77 @@ impl SendConnectors for TransportService {
         name: &str,
         change: ConnectorChange,
     ) -> Result<Arc<SendConnector>> {
-        self.context.connectors.update_connector(actor, name, change).await
+        self.context.connectors.update(actor, name, &|old| change.applied(old)).await
     }
 
     async fn remove_connector(&self, actor: &Actor, name: &str) -> Result<()> {
-        self.context.connectors.remove_connector(actor, name).await
+        self.context.connectors.remove(actor, name).await
+    }
+}
+
+#[async_trait]
+impl ReceiveConnectors for TransportService {
+    fn receive_table(&self) -> Arc<ReceiveTable> {
+        self.receiving.receive_table()
+    }
+
+    async fn receive_connectors(&self) -> Result<Arc<ReceiveTable>> {
+        self.receiving.receive_connectors().await
+    }
+
+    async fn create_receive_connector(
+        &self,
+        actor: &Actor,
+        new: ReceiveConnector,
+    ) -> Result<Arc<ReceiveConnector>> {
+        self.receiving.create_receive_connector(actor, new).await
+    }
+
+    async fn update_receive_connector(
+        &self,
+        actor: &Actor,
+        name: &str,
+        change: ReceiveChange,
+    ) -> Result<Arc<ReceiveConnector>> {
+        self.receiving.update_receive_connector(actor, name, change).await
+    }
+
+    async fn remove_receive_connector(&self, actor: &Actor, name: &str) -> Result<()> {
+        self.receiving.remove_receive_connector(actor, name).await
+    }
+}
+
+#[async_trait]
+impl TransportRules for TransportService {
+    async fn rules(&self) -> Result<Vec<Arc<TransportRule>>> {
+        self.context.rules.list().await
+    }
+
+    async fn create_rule(&self, actor: &Actor, new: TransportRule) -> Result<Arc<TransportRule>> {
+        self.context.rules.settings.create(actor, new).await
+    }
+
+    async fn replace_rule(&self, actor: &Actor, new: TransportRule) -> Result<Arc<TransportRule>> {
+        self.context.rules.settings.update(actor, &new.name, &|_| new.clone()).await
+    }
+
+    async fn remove_rule(&self, actor: &Actor, name: &str) -> Result<()> {
+        self.context.rules.settings.remove(actor, name).await
+    }
+
+    async fn try_rules(&self, trial: Trial) -> Result<Vec<Verdict>> {
+        self.context.rules.test(&self.context, trial).await
+    }
+}
+
+#[async_trait]
+impl MessageTracking for TransportService {
+    async fn story(&self, queue: QueueId) -> Result<Vec<Tracked>> {
+        tracking::story(&self.context, queue).await
+    }
+
+    async fn search(&self, search: &Search) -> Result<Found> {
+        tracking::search(&self.context, search).await
     }
 }
 
@@ -241,7 +325,7 @@ impl Transport for TransportService {
 
     fn hint(&self, hint: QueueHint) {
         let slot = self.context.control.slot_of_queue(hint.queue);
-        self.context.router.hint(self.context.target(slot), Parcel::typed(QueueCall::Hint(hint)));
+        self.context.router.hint(target::<Accepted>(slot), Parcel::typed(QueueCall::Hint(hint)));
     }
 }
 
@@ -286,112 +370,5 @@ impl QueueAdmin for TransportService {
 
     async fn resume_hop(&self, hop: Hop) -> Result<()> {
         self.steer_hop(hop, Verb::Resume).await
-    }
-}
-
-/// Serves the queues that this node owns.
-struct QueueHost {
-    context: Arc<Context>,
-    population: Population<Slot, QueueActor>,
-}
-
-#[async_trait]
-impl Host for QueueHost {
-    async fn handle(&self, target: Target, request: Parcel, deadline: Deadline) -> Result<Parcel> {
-        if target.key != u128::from(target.slot.number()) {
-            return Err(Error::internal(format!("{target} is no queue")));
-        }
-        let call: QueueCall = request.open()?;
-        let message = |reply| Message::Call { call, reply };
-        self.population.call(&target.slot, message, deadline).await?;
-        Ok(Parcel::typed(()))
-    }
-
-    /// What waits in the slots goes on at once: nobody sends hints of it any more.
-    fn gained(&self, slots: &[Slot]) {
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let slots = slots.iter().copied().collect();
-            runtime.spawn(wake::wake_gained(self.context.clone(), slots));
-        }
-    }
-
-    /// Rounds that still run find that out: whatever they would write is refused by the store, and
-    /// mailboxes take nothing from them.
-    fn lost(&self, slots: &[Slot]) {
-        slots.iter().for_each(|slot| self.context.due.forget(*slot));
-        let slots: HashSet<Slot> = slots.iter().copied().collect();
-        let population = self.population.clone();
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        runtime.spawn(async move {
-            let deadline = Deadline::after(LOST_TIME);
-            if let Err(error) = population.stop_where(|slot| slots.contains(slot), deadline).await {
-                tracing::warn!(%error, "queues that are served elsewhere by now are still active");
-            }
-        });
-    }
-
-    async fn release(&self, slot: Slot, deadline: Deadline) -> Result<()> {
-        self.population.stop_where(|active| *active == slot, deadline).await?;
-        self.context.due.forget(slot);
-        with_deadline(deadline, async {
-            self.context.no_round(slot).await;
-            Ok(())
-        })
-        .await
-    }
-}
-
-/// Serves the next hops that this node owns.
-struct RelayHost {
-    context: Arc<Context>,
-    population: Population<Slot, RelayActor>,
-}
-
-#[async_trait]
-impl Host for RelayHost {
-    async fn handle(&self, target: Target, request: Parcel, deadline: Deadline) -> Result<Parcel> {
-        if target.key != u128::from(target.slot.number()) {
-            return Err(Error::internal(format!("{target} is no relay")));
-        }
-        let call: RelayCall = request.open()?;
-        let message = |reply| relay_actor::Message::Call { call, reply };
-        self.population.call(&target.slot, message, deadline).await?;
-        Ok(Parcel::typed(()))
-    }
-
-    fn gained(&self, slots: &[Slot]) {
-        if self.context.courier.is_none() {
-            return;
-        }
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let slots = slots.iter().copied().collect();
-            runtime.spawn(relay_wake::wake_gained(self.context.clone(), slots));
-        }
-    }
-
-    /// What is being sent is; that cannot be written down any more, and its new owner may send it
-    /// again.
-    fn lost(&self, slots: &[Slot]) {
-        slots.iter().for_each(|slot| self.context.relay_due.forget(*slot));
-        let slots: HashSet<Slot> = slots.iter().copied().collect();
-        let population = self.population.clone();
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        runtime.spawn(async move {
-            let deadline = Deadline::after(LOST_TIME);
-            if let Err(error) = population.stop_where(|slot| slots.contains(slot), deadline).await {
-                tracing::warn!(%error, "next hops that are served elsewhere are still active");
-            }
-        });
-    }
-
-    /// Transfers that have begun come to their end, and are written down.
-    async fn release(&self, slot: Slot, deadline: Deadline) -> Result<()> {
-        self.population.stop_where(|active| *active == slot, deadline).await?;
-        self.context.relay_due.forget(slot);
-        with_deadline(deadline, async {
-            self.context.no_round(slot).await;
-            Ok(())
-        })
-        .await
     }
 }

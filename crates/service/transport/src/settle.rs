@@ -2,15 +2,20 @@
 
 use crate::bounce;
 use crate::context::Context;
+use crate::queues::{Accepted, target};
 use crate::relay::hand_over::{self, HandOver};
 use crate::round::Work;
+use crate::rules::{Forked, Successor};
 use crate::state::State;
-use crate::targets::Failure;
+use crate::success::Success;
+use crate::targets::{Expanded, Failure};
+use crate::tracking;
 use base::router::Parcel;
 use base::{QueueId, Result, Slot, Timestamp};
 use contract_control::Fence;
 use contract_store::{Attempt, Body, BodyError, Transaction, transact};
 use contract_transport::rows::{self, Ended};
+use contract_transport::tracking::Tracked;
 use contract_transport::{QueueCall, QueueEntry, QueueHint, Submission};
 use futures::future::BoxFuture;
 use std::sync::Arc;
@@ -33,12 +38,22 @@ pub(crate) struct Written {
     pub(crate) relays: Vec<HandOver>,
     /// What it makes us send.
     pub(crate) reports: Vec<Submission>,
+    /// What takes its place, after the rules.
+    pub(crate) forks: Vec<Successor>,
+    /// What is tracked of it, beside what follows from the rest.
+    pub(crate) events: Vec<Tracked>,
 }
 
 impl Written {
     /// A new state, and nothing else.
     pub(crate) fn state(state: State) -> Self {
-        Self { state, relays: Vec::new(), reports: Vec::new() }
+        Self {
+            state,
+            relays: Vec::new(),
+            reports: Vec::new(),
+            forks: Vec::new(),
+            events: Vec::new(),
+        }
     }
 }
 
@@ -51,17 +66,21 @@ pub(crate) async fn settle(
     work: &Work,
     mut state: State,
     relays: Vec<HandOver>,
-    failures: &[Failure],
+    (failures, successes): (&[Failure], &[Success]),
+    expanded: &[Expanded],
 ) -> Result<Settled> {
     let context = &work.context;
+    let stages = (&work.state, &state);
+    let events = tracking::round(context, &work.entry, stages, failures, expanded);
     let mut reports = Vec::new();
     reports.extend(bounce::failed(context, &work.entry, failures).await?);
+    reports.extend(bounce::succeeded(context, &work.entry, successes).await?);
     let now = context.env.clock.now();
     if is_delay_due(context, &work.entry, &state, now) {
         state.head.delay_told = true;
         reports.extend(bounce::delayed(context, &work.entry, &state.waiting).await?);
     }
-    let what = Written { state, relays, reports };
+    let what = Written { state, relays, reports, forks: Vec::new(), events };
     write_down(context, work.slot, &work.fence, &work.entry, what).await
 }
 
@@ -82,21 +101,49 @@ pub(crate) async fn write_down(
     what: Written,
 ) -> Result<Settled> {
     let now = context.env.clock.now();
-    let Written { state: mut kept, relays, reports } = what;
-    let base = std::mem::replace(&mut kept.head.token, context.token());
-    let (state, relayed) = (&kept, &relays[..]);
-    let body =
-        WriteDown { context, slot, fence, entry, base, state, relayed, reports: &reports, now };
+    let mut what = what;
+    for report in &what.reports {
+        what.events.extend(tracking::reported(context, entry.queue, report));
+    }
+    for fork in &what.forks {
+        what.events.extend(tracking::forked(context, entry.queue, fork));
+    }
+    let base = std::mem::replace(&mut what.state.head.token, context.token());
+    let body = WriteDown { context, slot, fence, entry, base, what: &what, now };
     match transact(&context.store, body).await? {
         Outcome::Gone => return Ok(Settled::Gone),
         Outcome::Elsewhere => return Ok(Settled::Elsewhere),
         Outcome::Now => {}
     }
+    let Written { state, relays, reports, forks, .. } = what;
     hand_over::tell(context, &relays);
     for report in reports {
         send_hint(context, report, now);
     }
-    Ok(if kept.is_finished() { Settled::Gone } else { Settled::Kept(kept) })
+    for fork in forks {
+        // A hint would tell of a message that the rules have not seen.
+        let slot = context.control.slot_of_queue(fork.message.queue);
+        context.router.hint(target::<Accepted>(slot), Parcel::typed(QueueCall::Wake));
+    }
+    Ok(if state.is_finished() { Settled::Gone } else { Settled::Kept(state) })
+}
+
+/// Writes down what the rules have made of a message: it ends, and others take its place.
+///
+/// # Errors
+/// As [`settle`].
+pub(crate) async fn fork(work: &Work, forked: Forked) -> Result<Settled> {
+    let Forked { messages: forks, failures, deleted } = forked;
+    let mut state = State { head: work.state.head.clone(), waiting: Vec::new() };
+    state.head.resolved();
+    let report = bounce::failed(&work.context, &work.entry, &failures).await?;
+    let reports = report.into_iter().collect();
+    let told = (work.entry.queue, work.entry.accepted);
+    let failed = tracking::failed(&work.context, told, &failures);
+    let deleted = tracking::deleted(&work.context, told, &deleted);
+    let events = failed.into_iter().chain(deleted).collect();
+    let what = Written { state, relays: Vec::new(), reports, forks, events };
+    write_down(&work.context, work.slot, &work.fence, &work.entry, what).await
 }
 
 /// Tells the owner of a submission's slot.
@@ -105,7 +152,7 @@ pub(crate) fn send_hint(context: &Context, submission: Submission, accepted: Tim
     let entry = Arc::new(QueueEntry { queue, envelope, content, accepted });
     let hint = QueueCall::Hint(QueueHint { queue, entry, parsed });
     let slot = context.control.slot_of_queue(queue);
-    context.router.hint(context.target(slot), Parcel::typed(hint));
+    context.router.hint(target::<Accepted>(slot), Parcel::typed(hint));
 }
 
 struct WriteDown<'a> {
@@ -115,9 +162,7 @@ struct WriteDown<'a> {
     entry: &'a QueueEntry,
     /// The token of the state that the round began with.
     base: u128,
-    state: &'a State,
-    relayed: &'a [HandOver],
-    reports: &'a [Submission],
+    what: &'a Written,
     now: Timestamp,
 }
 
@@ -144,32 +189,40 @@ impl Body<Outcome> for WriteDown<'_> {
 impl WriteDown<'_> {
     async fn write(&self, tx: &dyn Transaction, attempt: Attempt) -> Result<Outcome, BodyError> {
         let queue: QueueId = self.entry.queue;
+        let Written { state, relays, reports, forks, events } = self.what;
         self.fence.check(tx).await?;
         if !rows::is_queued(tx, self.slot, queue).await? {
             // After an unknown commit that was to end the message, it was this very one.
-            let ours = attempt.maybe_committed && self.state.is_finished();
+            let ours = attempt.maybe_committed && state.is_finished();
             return Ok(if ours { Outcome::Now } else { Outcome::Gone });
         }
         let stored = State::load(tx, self.slot, queue).await?.head.token;
-        if stored == self.state.head.token {
+        if stored == state.head.token {
             return Ok(Outcome::Now);
         }
         if stored != self.base {
             return Ok(Outcome::Elsewhere);
         }
-        for relay in self.relayed {
+        for relay in relays {
             relay.write(tx, self.context).await?;
         }
-        for report in self.reports {
+        for report in reports {
             let slot = self.context.control.slot_of_queue(report.queue);
             rows::write(tx, &*self.context.blobs, slot, report, self.now).await?;
         }
-        if self.state.is_finished() {
+        for fork in forks {
+            let (queue, slot) =
+                (fork.message.queue, self.context.control.slot_of_queue(fork.message.queue));
+            rows::write(tx, &*self.context.blobs, slot, &fork.message, self.entry.accepted).await?;
+            State::ruled(queue.0.max(1)).save(tx, slot, queue)?;
+        }
+        if state.is_finished() {
             let (blobs, content) = (&*self.context.blobs, &self.entry.content);
             rows::finish(tx, blobs, self.slot, queue, content, Ended::Finished);
         } else {
-            self.state.save(tx, self.slot, queue)?;
+            state.save(tx, self.slot, queue)?;
         }
+        tracking::record_all(tx, events)?;
         Ok(Outcome::Now)
     }
 }

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 /// The version byte of the rows of waiting recipients.
 const VERSION: u8 = 1;
 
-/// The version byte of the head.
-const HEAD_VERSION: u8 = 2;
+/// The version byte of the head. Version 2 did not know of rules.
+const HEAD_VERSION: u8 = 3;
 
 /// How many recipients one round resolves.
 pub(crate) const PIECE: usize = 500;
@@ -51,6 +51,33 @@ pub(crate) struct Head {
     pub(crate) delay_told: bool,
     /// How many rows of waiting recipients there are.
     pieces: u16,
+    /// Whether the transport rules have been tried on it, or are not to be.
+    pub(crate) ruled: bool,
+}
+
+/// A head of version 2.
+#[derive(Deserialize)]
+struct Head2 {
+    token: u128,
+    cursor: Option<Cursor>,
+    put_off: Option<PutOff>,
+    suspended: bool,
+    crashes: u32,
+    delay_told: bool,
+    pieces: u16,
+}
+
+impl Head {
+    fn decode(row: &[u8]) -> Result<Self> {
+        if row.first() != Some(&2) {
+            return wire::decode_row(HEAD_VERSION, row);
+        }
+        let Head2 { token, cursor, put_off, suspended, crashes, delay_told, pieces } =
+            wire::decode_row(2, row)?;
+        // Somebody had begun with the message before there were rules.
+        let ruled = true;
+        Ok(Self { token, cursor, put_off, suspended, crashes, delay_told, pieces, ruled })
+    }
 }
 
 impl Default for Head {
@@ -63,6 +90,7 @@ impl Default for Head {
             crashes: 0,
             delay_told: false,
             pieces: 0,
+            ruled: false,
         }
     }
 }
@@ -113,6 +141,12 @@ pub(crate) struct Waiting {
 pub(crate) const CRASHES_MAX: u32 = 2;
 
 impl State {
+    /// The state of a message that the rules have made.
+    pub(crate) fn ruled(token: u128) -> Self {
+        let head = Head { token, ruled: true, ..Head::default() };
+        Self { head, waiting: Vec::new() }
+    }
+
     /// Whether it is set aside because it crashes us.
     pub(crate) fn is_poison(&self) -> bool {
         self.head.crashes >= CRASHES_MAX
@@ -157,7 +191,7 @@ impl State {
     ) -> Result<Self, contract_store::BodyError> {
         let head = tx.get(&piece_key(slot, queue, 0), Isolation::Serializable).await?;
         let Some(head) = head else { return Ok(Self::default()) };
-        let head: Head = wire::decode_row(HEAD_VERSION, &head)?;
+        let head = Head::decode(&head)?;
         let mut waiting = Vec::new();
         for piece in 1..=head.pieces {
             match tx.get(&piece_key(slot, queue, piece), Isolation::Serializable).await? {

@@ -52,6 +52,12 @@ impl Failure {
         Self { address, recipient, status: status.into(), text: text.into(), remote: None }
     }
 
+    /// A transport rule has refused the message.
+    pub(crate) fn refused(address: Address, recipient: usize, status: &str, text: &str) -> Self {
+        let (status, text) = (status.to_owned().into(), text.to_owned());
+        Self { address, recipient, status, text, remote: None }
+    }
+
     /// An administrator has removed the message.
     pub(crate) fn removed(address: Address, recipient: usize) -> Self {
         let text = "An administrator removed the message from the queue";
@@ -76,6 +82,9 @@ impl Failure {
     }
 }
 
+/// A group, and members of it that it became.
+pub(crate) type Expanded = (Address, Vec<Address>);
+
 /// What one address came to.
 pub(crate) enum Found {
     Mailbox(Target),
@@ -89,6 +98,8 @@ pub(crate) struct Piece {
     pub(crate) targets: Vec<Target>,
     pub(crate) remotes: Vec<Remote>,
     pub(crate) failures: Vec<Failure>,
+    /// What groups became, for those who look what happened.
+    pub(crate) expanded: Vec<Expanded>,
     /// Where the next piece begins; `None` at the end.
     pub(crate) next: Option<Cursor>,
 }
@@ -113,7 +124,11 @@ pub(crate) async fn next_piece(
         }
         let next = match look_up(context, entry, &recipient.address, cursor, room).await {
             Ok((found, next)) => {
-                found.into_iter().for_each(|found| piece.take(found, &mut seen));
+                if let Resolution::Members(members) = &found {
+                    let members = members.iter().map(|(member, _)| member.clone()).collect();
+                    piece.expanded.push((recipient.address.clone(), members));
+                }
+                found.each(|found| piece.take(found, &mut seen));
                 next
             }
             Err(error) if !error.is_temporary() => {
@@ -144,20 +159,37 @@ async fn look_up(
     address: &Address,
     cursor: Cursor,
     room: usize,
-) -> Result<(Vec<Found>, Option<u64>)> {
+) -> Result<(Resolution, Option<u64>)> {
     let resolved = context.directory.resolve(address).await?;
     let Resolved::Group(group) = &resolved else {
         let found = single(context, entry, resolved, address, cursor.recipient).await?;
-        return Ok((vec![found], None));
+        return Ok((Resolution::One(found), None));
     };
     let members = context.directory.expand(group.id, cursor.member, room).await?;
     let mut found = Vec::new();
     for some in members.members.chunks(LOOKUPS_AT_ONCE) {
         let lookups: Vec<_> =
             some.iter().map(|one| resolve(context, entry, one, cursor.recipient)).collect();
-        found.extend(futures::future::try_join_all(lookups).await?);
+        let looked_up = futures::future::try_join_all(lookups).await?;
+        found.extend(some.iter().cloned().zip(looked_up));
     }
-    Ok((found, members.next))
+    Ok((Resolution::Members(found), members.next))
+}
+
+/// What a recipient of the envelope came to.
+enum Resolution {
+    One(Found),
+    /// Each with its address in the group.
+    Members(Vec<(Address, Found)>),
+}
+
+impl Resolution {
+    fn each(self, take: impl FnMut(Found)) {
+        match self {
+            Self::One(found) => std::iter::once(found).for_each(take),
+            Self::Members(members) => members.into_iter().map(|(_, found)| found).for_each(take),
+        }
+    }
 }
 
 /// The failure of an address that the directory will never resolve.

@@ -1,15 +1,11 @@
-//! Keeping the queues awake, and forgetting what became of old messages.
-//!
-//! Hints may be lost, so now and then every slot of this node that has messages is woken.
+//! Keeping queues awake: slots are woken when something in them is due, and now and then for
+//! messages whose hints were lost.
 
 use crate::context::Context;
 use crate::list;
+use crate::queues::{Queues, ask};
 use crate::service::TransportService;
 use base::{Result, Slot, Timestamp};
-use contract_store::{Attempt, Body, BodyError, Transaction, transact};
-use contract_transport::QueueCall;
-use contract_transport::rows::{self, ENDED_KEEP_MS};
-use futures::future::BoxFuture;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -19,12 +15,6 @@ use tokio::task::JoinSet;
 /// queued it costs one read.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 
-/// How often it is forgotten what became of old messages.
-const FORGET_EVERY: Duration = Duration::from_secs(3600);
-
-/// How many slots one transaction that forgets clears.
-const FORGET_SLOTS: usize = 256;
-
 /// How many slots are woken at once. One that is slow to answer holds up no others until so many
 /// are.
 const WAKES_AT_ONCE: usize = 64;
@@ -33,28 +23,23 @@ const WAKES_AT_ONCE: usize = 64;
 const AGAIN_MS: i64 = 1_000;
 
 /// Wakes slots when something in them is due, for as long as the service lives.
-pub(crate) async fn keep_waking(service: Weak<TransportService>) {
-    let (mut looked, mut forgot) = (Duration::ZERO, Duration::ZERO);
+pub(crate) async fn keep_waking<Q: Queues>(service: Weak<TransportService>) {
+    let mut looked = Duration::ZERO;
     let mut wakes = JoinSet::new();
     while let Some(service) = service.upgrade() {
         let context = service.context.clone();
         let monotonic = context.env.clock.monotonic();
         if monotonic.saturating_sub(looked) >= LOOK_EVERY {
             looked = monotonic;
-            if let Err(error) = wake_waiting_slots(&context).await {
+            if let Err(error) = wake_slots::<Q>(&context, Q::NEWS).await {
                 tracing::debug!(%error, "the queues could not be looked through");
             }
         }
-        if monotonic.saturating_sub(forgot) >= FORGET_EVERY {
-            forgot = monotonic;
-            if let Err(error) = forget_ended(&context).await {
-                tracing::debug!(%error, "ended messages could not be forgotten");
-            }
-        }
         let now = context.env.clock.now();
-        let (slots, next) = context.due.take(now, WAKES_AT_ONCE.saturating_sub(wakes.len()));
+        let room = WAKES_AT_ONCE.saturating_sub(wakes.len());
+        let (slots, next) = Q::due(&context).take(now, room);
         for slot in slots {
-            wakes.spawn(wake(context.clone(), slot));
+            wakes.spawn(wake::<Q>(context.clone(), slot));
         }
         drop(service);
         // Without room for another wake-up the next moment is when one has ended.
@@ -64,21 +49,21 @@ pub(crate) async fn keep_waking(service: Weak<TransportService>) {
         tokio::select! {
             biased;
             Some(_) = wakes.join_next() => {}
-            () = context.due.changed() => {}
+            () = Q::due(&context).changed() => {}
             () = context.env.clock.sleep(wait) => {}
         }
     }
 }
 
-async fn wake(context: Arc<Context>, slot: Slot) {
+async fn wake<Q: Queues>(context: Arc<Context>, slot: Slot) {
     // Its new owner has looked what waits there.
     if !context.is_mine(slot) {
         return;
     }
-    if let Err(error) = context.ask(slot, QueueCall::Wake).await {
+    if let Err(error) = ask::<Q>(&context, slot, Q::WAKE).await {
         tracing::debug!(%slot, %error, "a queue could not be woken yet");
         let soon = context.env.clock.now().plus_ms(AGAIN_MS);
-        context.due.wake_at(slot, soon);
+        Q::due(&context).wake_at(slot, soon);
     }
 }
 
@@ -86,10 +71,14 @@ async fn wake(context: Arc<Context>, slot: Slot) {
 ///
 /// # Errors
 /// The store's.
-pub(crate) async fn wake_waiting_slots(context: &Context) -> Result<()> {
-    for slot in list::waiting_slots(context, rows::ENTRY_PREFIX, Slot::all()).await? {
+pub(crate) async fn wake_waiting_slots<Q: Queues>(context: &Context) -> Result<()> {
+    wake_slots::<Q>(context, Q::MESSAGES).await
+}
+
+async fn wake_slots<Q: Queues>(context: &Context, prefix: &'static [u8]) -> Result<()> {
+    for slot in list::waiting_slots(context, prefix, Slot::all()).await? {
         if context.is_mine(slot) {
-            context.due.wake_at(slot, Timestamp::default());
+            Q::due(context).wake_at(slot, Timestamp::default());
         }
     }
     Ok(())
@@ -97,49 +86,18 @@ pub(crate) async fn wake_waiting_slots(context: &Context) -> Result<()> {
 
 /// Notes those of some slots that have messages as due, now that they are this node's. Goes on
 /// until the store answers, or they are somebody else's.
-pub(crate) async fn wake_gained(context: Arc<Context>, mut gained: BTreeSet<Slot>) {
+pub(crate) async fn wake_gained<Q: Queues>(context: Arc<Context>, mut gained: BTreeSet<Slot>) {
     loop {
         gained.retain(|slot| context.is_mine(*slot));
-        match list::waiting_slots(&context, rows::ENTRY_PREFIX, gained.iter().copied()).await {
+        match list::waiting_slots(&context, Q::MESSAGES, gained.iter().copied()).await {
             Ok(waiting) => {
                 for slot in waiting.intersection(&gained) {
-                    context.due.wake_at(*slot, Timestamp::default());
+                    Q::due(&context).wake_at(*slot, Timestamp::default());
                 }
                 return;
             }
             Err(error) => tracing::debug!(%error, "what waits in gained slots is not known yet"),
         }
         context.env.clock.sleep(Duration::from_millis(AGAIN_MS.unsigned_abs())).await;
-    }
-}
-
-/// Forgets what became of the messages of this node's slots once nobody can ask any more.
-async fn forget_ended(context: &Context) -> Result<()> {
-    let before = context.env.clock.now().plus_ms(-ENDED_KEEP_MS);
-    let slots: Vec<Slot> = Slot::all().filter(|slot| context.is_mine(*slot)).collect();
-    for part in slots.chunks(FORGET_SLOTS) {
-        transact(&context.store, Forget { slots: part, before }).await?;
-    }
-    Ok(())
-}
-
-struct Forget<'s> {
-    slots: &'s [Slot],
-    before: Timestamp,
-}
-
-impl Body<()> for Forget<'_> {
-    fn run<'a>(
-        &'a mut self,
-        tx: &'a dyn Transaction,
-        _attempt: Attempt,
-    ) -> BoxFuture<'a, Result<(), BodyError>> {
-        Box::pin(async move {
-            tx.set_batch_priority();
-            for slot in self.slots {
-                tx.clear_range(&rows::ended_before(*slot, self.before));
-            }
-            Ok(())
-        })
     }
 }

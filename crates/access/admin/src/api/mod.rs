@@ -9,6 +9,9 @@ mod member;
 mod node;
 mod nodes;
 mod queue;
+mod rules;
+mod receive;
+mod tracking;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod testing;
@@ -17,7 +20,7 @@ use crate::control::NodeControl;
 use crate::health::Health;
 use axum::Json;
 use axum::Router;
-use axum::extract::{FromRequestParts, Query};
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Query};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
@@ -28,6 +31,9 @@ use contract_directory::{Account, Directory, DirectoryAdmin, Group, Resolved};
 use contract_mailbox::Mailboxes;
 use contract_transport::QueueAdmin;
 use contract_transport::connector::SendConnectors;
+use contract_transport::rule::TransportRules;
+use contract_transport::receive::ReceiveConnectors;
+use contract_transport::tracking::MessageTracking;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -40,8 +46,14 @@ pub struct Admin {
     pub changes: Arc<dyn DirectoryAdmin>,
     /// The queues.
     pub queue: Arc<dyn QueueAdmin>,
+    /// What happened to messages.
+    pub tracking: Arc<dyn MessageTracking>,
     /// The ways out of the organisation.
     pub connectors: Arc<dyn SendConnectors>,
+    /// The ways in.
+    pub receive: Arc<dyn ReceiveConnectors>,
+    /// What is done to mail on its way.
+    pub rules: Arc<dyn TransportRules>,
     /// Mailboxes, for their sizes.
     pub mailboxes: Arc<dyn Mailboxes>,
     /// How this node is.
@@ -77,12 +89,29 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/queue/{id}/suspend", post(queue::suspend))
         .route("/api/v1/queue/{id}/resume", post(queue::resume))
         .route("/api/v1/queue-count", get(queue::count))
+        .route("/api/v1/trace", get(tracking::search))
+        .route("/api/v1/trace/{id}", get(tracking::explain))
         .route("/api/v1/hops", get(queue::hops))
         .route("/api/v1/hops/{hop}/{verb}", post(queue::steer_hop))
         .route("/api/v1/connectors/send", get(connectors::list).post(connectors::create))
         .route(
             "/api/v1/connectors/send/{name}",
             get(connectors::show).patch(connectors::change).delete(connectors::remove),
+        )
+        .route("/api/v1/connectors/receive", get(receive::list).post(receive::create))
+        .route(
+            "/api/v1/connectors/receive/{name}",
+            get(receive::show).patch(receive::change).delete(receive::remove),
+        )
+        .route("/api/v1/rules", get(rules::list).post(rules::create))
+        .route(
+            "/api/v1/rules/{name}",
+            get(rules::show).put(rules::replace).patch(rules::change).delete(rules::remove),
+        )
+        .route("/api/v1/rule-documents", get(rules::export))
+        .route(
+            "/api/v1/rule-trials",
+            post(rules::trial).layer(DefaultBodyLimit::max(rules::TRIAL_BYTES_MAX)),
         )
         .route("/api/v1/cluster", get(cluster::status))
         .route("/api/v1/cluster/rebalance", post(cluster::rebalance))

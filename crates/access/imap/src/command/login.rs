@@ -79,7 +79,9 @@ pub(crate) async fn sign_in(session: &mut Session, claim: Claim) -> Answer {
     );
     let wake = mailbox.watch();
     tracing::debug!(account = %account.address, %source, "signed in");
-    session.state = State::Authenticated(Box::new(User { account, mailbox, wake, _place: place }));
+    let claims = shared.claims.clone();
+    let user = User { account, mailbox, wake, claims, _place: place };
+    session.state = State::Authenticated(Box::new(user));
     session.wire.framer.set_limits(Limits::AUTHENTICATED);
     Ok(Reply::ok("Signed in").code(capability::code(session)))
 }

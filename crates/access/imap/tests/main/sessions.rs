@@ -146,6 +146,34 @@ fn recent_is_told_to_one_session() {
     });
 }
 
+/// All sessions of a node hear of a message at the same moment; one of them claims it.
+#[test]
+fn a_crowd_in_idle_claims_what_is_recent_once() {
+    run(async |world: Arc<World>| {
+        let mut crowd = Vec::new();
+        for _ in 0..20 {
+            let mut idle = world.select("alice", "INBOX").await;
+            idle.begin("IDLE").await;
+            idle.response().await.unwrap();
+            crowd.push(idle);
+        }
+        for number in 1..=3u32 {
+            world.trouble.requests();
+            world.file("alice", MESSAGE).await;
+            let mut recent = Vec::new();
+            for idle in &mut crowd {
+                let exists = idle.response().await.unwrap().count("EXISTS");
+                assert_eq!(exists, Some(number));
+                recent.push(idle.response().await.unwrap().count("RECENT").unwrap());
+            }
+            assert_eq!(recent.iter().sum::<u32>(), number, "each for one session: {recent:?}");
+            let requests = world.trouble.requests();
+            let claims = requests.iter().filter(|name| *name == "ClaimRecent").count();
+            assert_eq!(claims, 1, "{requests:?}");
+        }
+    });
+}
+
 #[test]
 fn a_mailbox_deleted_by_another_ends_the_session() {
     run(async |world: Arc<World>| {

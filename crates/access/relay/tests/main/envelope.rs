@@ -101,12 +101,14 @@ fn dsn_parameters_where_they_are_understood() {
     message.recipients[1].notify = Notify { success: false, failure: false, delay: false };
     message.recipients[1].original = Some("rfc822;Bob+x@example.com".to_owned());
     message.recipients[2].original = Some("rfc822;a\r\nRSET".to_owned());
+    message.recipients[3].original = Some("utf-8;jürg@example.com".to_owned());
     let tail = "C: DATA\nS: 354 go\n! data\nS: 250 ok";
     let with = format!(
         "{}C: MAIL FROM:<alice@rialto.test> RET=HDRS ENVID=a+2Bb+3Dc+20d\nS: 250 ok\n\
          C: RCPT TO:<u1@example.org> NOTIFY=SUCCESS,FAILURE\nS: 250 ok\n\
          C: RCPT TO:<u2@example.org> NOTIFY=NEVER ORCPT=rfc822;Bob+2Bx@example.com\nS: 250 ok\n\
-         C: RCPT TO:<u3@example.org>\nS: 250 ok\nC: RCPT TO:<u4@example.org>\nS: 250 ok\n\
+         C: RCPT TO:<u3@example.org>\nS: 250 ok\n\
+         C: RCPT TO:<u4@example.org> ORCPT=utf-8;j\\x{{FC}}rg@example.com\nS: 250 ok\n\
          {tail}{BYE}",
         hello(&["DSN"])
     );

@@ -1,9 +1,8 @@
-//! AUTH (RFC 4954): PLAIN and LOGIN, on submission listeners, under TLS only.
+//! AUTH (RFC 4954): what the receive connector offers of PLAIN and LOGIN, under TLS only.
 //!
 //! How guessing is made slow: the directory limits attempts for each account and source, every
 //! failure waits in the tarpit, and a few of them end the session (counted where replies pass by).
 
-use crate::config::Role;
 use crate::reply;
 use crate::session::{End, Login, Outcome, Session};
 use access_listener::account::may_act_as;
@@ -13,6 +12,7 @@ use codec_smtp::Reply;
 use codec_smtp::sasl::{self, Credentials, LoginStep, SaslError, Secret};
 use contract_directory::{Account, LoginAttempt};
 use contract_mailbox::{MailboxHandle, Principal};
+use contract_transport::receive::Mechanism;
 use std::sync::Arc;
 
 /// What an exchange comes to; an error is a reply to it, not the end of the session.
@@ -26,10 +26,11 @@ pub(crate) async fn run(
     if let Some(refusal) = out_of_place(session) {
         return Ok(refusal);
     }
-    let exchanged = match mechanism {
-        "PLAIN" => plain(session, initial).await?,
-        "LOGIN" => login(session, initial).await?,
-        _ => return Ok(Reply::not_supported("mechanism not supported")),
+    let offered = &session.terms.connector.auth;
+    let exchanged = match offered.iter().find(|offered| offered.name() == mechanism) {
+        Some(Mechanism::Plain) => plain(session, initial).await?,
+        Some(Mechanism::Login) => login(session, initial).await?,
+        None => return Ok(Reply::not_supported("mechanism not supported")),
     };
     match exchanged {
         Ok(credentials) => sign_in(session, &credentials).await,
@@ -39,7 +40,7 @@ pub(crate) async fn run(
 }
 
 fn out_of_place(session: &Session) -> Option<Reply> {
-    if session.role == Role::Server {
+    if session.terms.connector.auth.is_empty() {
         return Some(reply::auth_not_offered());
     }
     if !session.connection.is_tls() {

@@ -1,6 +1,5 @@
 //! EHLO and HELO (RFC 5321 §4.1.1.1): who the client says it is, and what we offer.
 
-use crate::config::Role;
 use crate::session::{Client, Outcome, Session};
 use codec_smtp::{EhloResponse, Reply};
 
@@ -14,12 +13,15 @@ pub(crate) fn extended(session: &mut Session, name: String) -> Outcome {
         .with("PIPELINING")
         .with("8BITMIME")
         .with("CHUNKING")
-        .with("ENHANCEDSTATUSCODES");
-    if session.connection.can_start_tls() {
+        .with("ENHANCEDSTATUSCODES")
+        .with("DSN")
+        .with("SMTPUTF8");
+    if session.offers_tls() {
         offer = offer.with("STARTTLS");
     }
-    if session.role == Role::Submission && session.connection.is_tls() {
-        offer = offer.with_params("AUTH", ["PLAIN", "LOGIN"]);
+    let mechanisms = &session.terms.connector.auth;
+    if !mechanisms.is_empty() && session.connection.is_tls() {
+        offer = offer.with_params("AUTH", mechanisms.iter().map(|mechanism| mechanism.name()));
     }
     Ok(offer.reply())
 }

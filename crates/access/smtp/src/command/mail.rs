@@ -1,11 +1,11 @@
 //! MAIL (RFC 5321 §4.1.1.2): begins an envelope.
 
 use super::address;
-use crate::config::Role;
+use crate::places::{is_spared, source_of};
 use crate::reply;
 use crate::session::{Draft, End, Outcome, Session};
 use access_listener::account::is_still_signed_in;
-use codec_smtp::{BodyType, MailParams, Reply, ReversePath};
+use codec_smtp::{BodyType, MailParams, Reply, ReturnContent, ReversePath};
 
 pub(crate) async fn run(session: &mut Session, from: ReversePath, params: MailParams) -> Outcome {
     if session.client.is_none() {
@@ -14,9 +14,8 @@ pub(crate) async fn run(session: &mut Session, from: ReversePath, params: MailPa
     if session.envelope.is_some() {
         return Ok(Reply::bad_sequence("nested MAIL command"));
     }
-    if session.role == Role::Submission && session.login.is_none() {
-        let clear = session.connection.can_start_tls();
-        return Ok(if clear { Reply::tls_required() } else { Reply::auth_required() });
+    if let Some(refusal) = session.refuses_mail() {
+        return Ok(refusal);
     }
     if let Some(refusal) = refused_parameter(session, &params) {
         return Ok(refusal);
@@ -39,23 +38,40 @@ pub(crate) async fn run(session: &mut Session, from: ReversePath, params: MailPa
                 Err(error) => return Ok(reply::of(&error, "mail")),
             }
         }
-        let now = session.clock().monotonic();
-        if !session.shared.rate.take(login.account.id, now) {
+        let (now, rate) = (session.clock().monotonic(), session.config().submissions_per_minute);
+        if !session.shared.account_rates.take(login.account.id, rate, now) {
             return Ok(reply::submission_rate());
         }
     }
-    session.envelope = Some(Draft { sender, recipients: Vec::new(), excess: 0, repeated: 0 });
+    if is_too_often(session) {
+        return Ok(reply::source_rate());
+    }
+    session.envelope = Some(Draft {
+        sender,
+        recipients: Vec::new(),
+        envelope_id: params.envid,
+        return_headers_only: params.ret == Some(ReturnContent::Headers),
+        smtputf8: params.smtputf8,
+        excess: 0,
+        repeated: 0,
+    });
     Ok(Reply::sender_ok())
+}
+
+/// Whether the client's address has sent as much as it may.
+fn is_too_often(session: &Session) -> bool {
+    let (config, client) = (session.config(), session.connection.peer().ip());
+    let (rate, now) = (config.source_messages_per_minute, session.clock().monotonic());
+    let rates = &session.shared.source_rates;
+    !is_spared(config, client) && !rates.take(source_of(client), rate, now)
 }
 
 /// Parameters of extensions that were not offered (RFC 5321 §4.1.1.11).
 fn refused_parameter(session: &Session, params: &MailParams) -> Option<Reply> {
     let keyword = match params {
-        MailParams { ret: Some(_), .. } => "RET",
-        MailParams { envid: Some(_), .. } => "ENVID",
         MailParams { body: Some(BodyType::BinaryMime), .. } => "BODY=BINARYMIME",
         // Whom a client vouches for is noted by nobody; RFC 4954 §5 wants it accepted.
-        MailParams { auth: Some(_), .. } if session.role == Role::Server => "AUTH",
+        MailParams { auth: Some(_), .. } if session.terms.connector.auth.is_empty() => "AUTH",
         _ => return None,
     };
     Some(Reply::unknown_parameter(keyword))

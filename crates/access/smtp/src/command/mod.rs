@@ -33,7 +33,13 @@ pub(crate) fn unknown(verb: &str) -> Outcome {
     Ok(Reply::unrecognised())
 }
 
-/// The wire's address as the contracts know it.
+/// The wire's address as the contracts know it: domains in ASCII (RFC 5890), as they are looked up.
+/// A name that IDNA does not know stays as it is, and is nobody's.
 pub(crate) fn address(wire: &codec_smtp::Address) -> Address {
-    Address::new(wire.local(), wire.domain().to_string())
+    let domain = wire.domain().to_string();
+    let domain = match domain.is_ascii() {
+        true => domain,
+        false => idna::domain_to_ascii(&domain).unwrap_or(domain),
+    };
+    Address::new(wire.local(), domain)
 }

@@ -7,7 +7,7 @@ use crate::session::{Outcome, Session};
 use base::{Address, Result};
 use codec_smtp::{ForwardPath, RcptParams, Reply};
 use contract_directory::{DomainKind, Resolved};
-use contract_transport::Recipient;
+use contract_transport::{Notify, Recipient};
 
 pub(crate) async fn run(session: &mut Session, to: ForwardPath, params: RcptParams) -> Outcome {
     let Some(draft) = &mut session.envelope else {
@@ -16,11 +16,7 @@ pub(crate) async fn run(session: &mut Session, to: ForwardPath, params: RcptPara
     if session.chunked.is_some() {
         return Ok(Reply::bad_sequence("the message has begun"));
     }
-    if params.notify.is_some() || params.orcpt.is_some() {
-        let keyword = if params.notify.is_some() { "NOTIFY" } else { "ORCPT" };
-        return Ok(Reply::unknown_parameter(keyword));
-    }
-    let recipients_max = session.shared.config.recipients_max;
+    let recipients_max = session.terms.config.recipients_max;
     if draft.recipients.len() >= recipients_max {
         // A client with a long list in one piece meets this once for each; it shall come again
         // with the rest, not be thrown out (RFC 5321 §4.5.3.1.10).
@@ -49,7 +45,7 @@ pub(crate) async fn run(session: &mut Session, to: ForwardPath, params: RcptPara
     }
     if let Some(draft) = &mut session.envelope {
         if draft.recipients.iter().all(|known| known.address != to) {
-            draft.recipients.push(Recipient::plain(to));
+            draft.recipients.push(recipient(to, params));
         } else {
             // A careless list names somebody twice, and must get 250: put off, the client would
             // send the message again, to somebody who has it. A flood does nothing else.
@@ -62,19 +58,32 @@ pub(crate) async fn run(session: &mut Session, to: ForwardPath, params: RcptPara
     Ok(Reply::recipient_ok())
 }
 
+/// The recipient with what its sender wants to hear of it (RFC 3461 §4.1, §4.2).
+fn recipient(address: Address, params: RcptParams) -> Recipient {
+    let plain = Recipient::plain(address);
+    let notify = match params.notify {
+        None => plain.notify,
+        Some(codec_smtp::Notify::Never) => Notify { success: false, failure: false, delay: false },
+        Some(codec_smtp::Notify::On { success, failure, delay }) => {
+            Notify { success, failure, delay }
+        }
+    };
+    let original = params.orcpt.map(|orcpt| format!("{};{}", orcpt.address_type, orcpt.address));
+    Recipient { notify, original, ..plain }
+}
+
 /// Why a recipient is not taken.
 async fn refusal(session: &Session, to: &Address) -> Result<Option<Reply>> {
-    let is_authenticated = session.login.is_some();
     Ok(match session.shared.directory.resolve(to).await? {
         // Whether a mailbox is switched off is nobody's business outside.
         Resolved::Account(account) if !account.enabled => Some(Reply::no_such_user()),
         Resolved::Account(_) => None,
-        Resolved::Group(group) if group.authenticated_only && !is_authenticated => {
+        Resolved::Group(group) if group.authenticated_only && !session.is_of_us() => {
             Some(reply::needs_authenticated_sender())
         }
         Resolved::Group(_) => None,
         Resolved::Unknown => Some(Reply::no_such_user()),
-        Resolved::Elsewhere if !is_authenticated && !is_relayed(session, to).await? => {
+        Resolved::Elsewhere if !session.may_relay() && !is_relayed(session, to).await? => {
             Some(reply::unable_to_relay())
         }
         Resolved::Elsewhere if session.shared.transport.can_relay(to).await? => None,

@@ -10,7 +10,7 @@ pub(crate) fn run(session: &mut Session) -> Outcome {
     if session.connection.is_tls() {
         return Ok(Reply::bad_sequence("TLS is active already"));
     }
-    if !session.connection.can_start_tls() {
+    if !session.offers_tls() {
         return Ok(Reply::not_implemented());
     }
     if !session.connection.input().is_empty() {

@@ -168,7 +168,7 @@ fn attack_14_guessing_passwords_is_slow_wherever_the_client_is_but_at_home_if_so
         [(false, "127.0.0.1:1", true), (true, "127.0.0.1:1", false), (true, "192.0.2.9:1", true)]
     {
         let config =
-            Config { tarpit_ms: 5_000, tarpit_spares_loopback: spared, ..config(Role::Submission) };
+            Config { tarpit_ms: 5_000, loopback_exempt: spared, ..config(Role::Submission) };
         run(config, async |mut world| {
             world.peer = peer.parse().unwrap();
             let begun = world.env.clock.monotonic();

@@ -6,8 +6,12 @@ use async_trait::async_trait;
 use base::{AccountId, Address, Change, CommandId, Deadline, Error, Kind, QueueId, Result};
 use bytes::Bytes;
 use contract_blob::{Blobs, Holder};
+use contract_directory::Actor;
 use contract_mailbox::{Mailboxes, Principal, Read, ReadReply, Write, WriteReply};
 use contract_store::Store;
+use contract_transport::receive::{
+    ReceiveChange, ReceiveConnector, ReceiveConnectors, ReceiveTable,
+};
 use contract_transport::{Fate, QueueHint, Submission, Transport};
 use parking_lot::Mutex;
 use std::collections::{HashSet, VecDeque};
@@ -148,5 +152,50 @@ impl Mailboxes for Backend {
 
     fn watch(&self, _: AccountId) -> watch::Receiver<Change> {
         watch::channel(Change(0)).1
+    }
+}
+
+/// Receive connectors that are what a test says.
+pub(crate) struct Connectors(Mutex<Arc<ReceiveTable>>);
+
+impl Connectors {
+    pub(crate) fn new(table: Arc<ReceiveTable>) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(table)))
+    }
+
+    pub(crate) fn set(&self, table: Arc<ReceiveTable>) {
+        *self.0.lock() = table;
+    }
+}
+
+#[async_trait]
+impl ReceiveConnectors for Connectors {
+    fn receive_table(&self) -> Arc<ReceiveTable> {
+        self.0.lock().clone()
+    }
+
+    async fn receive_connectors(&self) -> Result<Arc<ReceiveTable>> {
+        Ok(self.receive_table())
+    }
+
+    async fn create_receive_connector(
+        &self,
+        _: &Actor,
+        _: ReceiveConnector,
+    ) -> Result<Arc<ReceiveConnector>> {
+        Err(Error::internal("sessions change no connectors"))
+    }
+
+    async fn update_receive_connector(
+        &self,
+        _: &Actor,
+        _: &str,
+        _: ReceiveChange,
+    ) -> Result<Arc<ReceiveConnector>> {
+        Err(Error::internal("sessions change no connectors"))
+    }
+
+    async fn remove_receive_connector(&self, _: &Actor, _: &str) -> Result<()> {
+        Err(Error::internal("sessions change no connectors"))
     }
 }

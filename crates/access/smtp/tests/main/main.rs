@@ -3,11 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod attacks;
+mod authentication;
 mod corpus;
 mod doubles;
+mod extensions;
 mod limits;
 mod messages;
 mod properties;
+mod receive;
 mod service;
 mod transcripts;
 mod world;

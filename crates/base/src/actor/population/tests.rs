@@ -3,7 +3,7 @@
 use super::*;
 use crate::actor::{Context, Next};
 use proptest::prelude::*;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 /// What the actors of one test have in common: the "store" they load from and write to.
 #[derive(Default)]
@@ -14,6 +14,8 @@ struct World {
     alive: Mutex<HashMap<u64, usize>>,
     starts: AtomicUsize,
     overlaps: AtomicUsize,
+    /// Whether the slot of [`COMING`] is here.
+    here: AtomicBool,
 }
 
 /// Counts in memory and stores the count only when it stops, so a lost message or a second actor
@@ -34,6 +36,9 @@ enum Message {
 /// The key that cannot start.
 const BROKEN: u64 = 666;
 
+/// The key whose slot is on its way here.
+const COMING: u64 = 667;
+
 impl Actor for Counter {
     type Message = Message;
     type Args = (u64, Arc<World>);
@@ -44,6 +49,9 @@ impl Actor for Counter {
         tokio::time::sleep(Duration::from_millis(5)).await;
         if key == BROKEN {
             return Err(Error::not_found("the counter"));
+        }
+        if key == COMING && !world.here.load(SeqCst) {
+            return Err(Error::new(Kind::Fenced, "served elsewhere"));
         }
         let lives = {
             let mut alive = world.alive.lock();
@@ -115,6 +123,64 @@ async fn a_failed_start_is_told_to_everybody_who_waits() {
     assert_eq!((world.starts.load(SeqCst), counters.count()), (1, 0));
     assert_eq!(add(&counters, BROKEN).await.unwrap_err().kind, Kind::NotFound);
     assert_eq!(world.starts.load(SeqCst), 2);
+}
+
+/// Asks again and again, as a router does while a slot is on its way; gives the time it took.
+async fn insist(counters: &Population<u64, Counter>, pause_ms: u64) -> Duration {
+    let begun = tokio::time::Instant::now();
+    loop {
+        match add(counters, COMING).await {
+            Ok(_) => return begun.elapsed(),
+            Err(error) => assert_eq!(error.kind, Kind::Fenced),
+        }
+        tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slot_on_its_way_is_tried_now_and_then() {
+    let (counters, world) = counters(PopulationOptions::default());
+    let crowd = futures::future::join_all((0..170).map(|n| insist(&counters, 1 + n % 7)));
+    let arrival = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        // 0, 50, 150, 350, 750 ms, and what the starts took.
+        assert_eq!(world.starts.load(SeqCst), 5);
+        world.here.store(true, SeqCst);
+        counters.welcome(|key| *key == COMING);
+    };
+    let (took, ()) = futures::join!(crowd, arrival);
+    assert!(took.iter().all(|took| *took < Duration::from_millis(1_020)), "{took:?}");
+    assert_eq!((world.starts.load(SeqCst), world.stored.lock().len()), (6, 0));
+    assert_eq!(add(&counters, COMING).await, Ok(171));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slot_that_comes_untold_is_noticed() {
+    let (counters, world) = counters(PopulationOptions::default());
+    let crowd = futures::future::join_all((0..170).map(|n| insist(&counters, 1 + n % 7)));
+    let arrival = async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        world.here.store(true, SeqCst);
+    };
+    let (took, ()) = futures::join!(crowd, arrival);
+    assert!(took.iter().all(|took| *took < Duration::from_millis(5_420)), "{took:?}");
+    assert!(world.starts.load(SeqCst) < 20, "{:?}", world.starts);
+}
+
+#[tokio::test(start_paused = true)]
+async fn resting_keys_keep_nobody_from_stopping_or_from_others() {
+    let (counters, world) = counters(PopulationOptions::default());
+    for _ in 0..4 {
+        assert_eq!(add(&counters, COMING).await.unwrap_err().kind, Kind::Fenced);
+    }
+    let begun = tokio::time::Instant::now();
+    let waits = counters.clone();
+    let waiting = tokio::spawn(async move { add(&waits, COMING).await });
+    assert_eq!(add(&counters, 1).await, Ok(1));
+    counters.stop_all(soon()).await.unwrap();
+    assert!(waiting.await.unwrap().is_err());
+    assert!(begun.elapsed() < Duration::from_millis(50), "{:?}", begun.elapsed());
+    assert_eq!((world.starts.load(SeqCst), counters.count()), (6, 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,12 +14,14 @@ const ALIASES_MAX: usize = 8;
 #[derive(Clone, Default)]
 pub struct SimDns {
     table: Arc<Mutex<HashMap<String, Entry>>>,
+    names: Arc<Mutex<HashMap<IpAddr, Vec<String>>>>,
 }
 
 #[derive(Clone, Default)]
 struct Entry {
     addresses: Vec<IpAddr>,
     exchangers: Vec<MailExchanger>,
+    texts: Vec<Vec<u8>>,
     alias: Option<String>,
     is_broken: bool,
     is_secure: bool,
@@ -38,6 +40,18 @@ impl SimDns {
             host: folded(host),
         };
         self.change(domain, |entry| entry.exchangers = exchangers.iter().map(record).collect());
+    }
+
+    /// Gives a name its TXT records.
+    pub fn set_texts(&self, name: &str, texts: &[&str]) {
+        let texts = texts.iter().map(|text| text.as_bytes().to_vec()).collect();
+        self.change(name, |entry| entry.texts = texts);
+    }
+
+    /// Gives an address its names.
+    pub fn set_names(&self, address: IpAddr, names: &[&str]) {
+        let names = names.iter().map(|name| folded(name)).collect();
+        self.names.lock().insert(address, names);
     }
 
     /// Makes a name an alias of another one (CNAME).
@@ -105,6 +119,20 @@ impl Dns for SimDns {
     async fn exchangers(&self, domain: &str) -> Result<Found<MailExchanger>, DnsError> {
         self.find(domain, |entry| entry.exchangers.clone())
     }
+
+    async fn texts(&self, name: &str) -> Result<Found<Vec<u8>>, DnsError> {
+        self.find(name, |entry| entry.texts.clone())
+    }
+
+    async fn names(&self, address: IpAddr) -> Result<Found<String>, DnsError> {
+        match self.names.lock().get(&address) {
+            Some(names) if !names.is_empty() => {
+                Ok(Found { records: names.clone(), is_secure: false })
+            }
+            Some(_) => Err(DnsError::NoRecords),
+            None => Err(DnsError::NoDomain),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -123,6 +151,8 @@ mod tests {
         dns.set_alias("b.test", "a.test");
         dns.break_host("slow.test");
         dns.set_secure("mx.rialto.test");
+        dns.set_texts("Rialto.test", &["v=spf1 mx -all", "other"]);
+        dns.set_names(address, &["MX.rialto.test."]);
 
         let found = dns.addresses("mx.rialto.test.").await.unwrap();
         assert_eq!(found, Found { records: vec![address], is_secure: true });
@@ -135,6 +165,13 @@ mod tests {
         let found = dns.exchangers("www.rialto.test").await.unwrap();
         let hosts: Vec<&str> = found.records.iter().map(|record| record.host.as_str()).collect();
         assert_eq!((hosts, found.is_secure), (vec!["mx.rialto.test", ""], false));
+        assert_eq!(dns.texts("www.rialto.test").await.unwrap().records[1], b"other");
+        assert_eq!(dns.texts("mx.rialto.test").await, Err(DnsError::NoRecords));
+        assert_eq!(dns.names(address).await.unwrap().records, ["mx.rialto.test"]);
+        let other = "10.0.0.2".parse().unwrap();
+        assert_eq!(dns.names(other).await, Err(DnsError::NoDomain));
+        let six = dns.addresses_of("mx.rialto.test", crate::env::Family::V6).await;
+        assert_eq!(six, Err(DnsError::NoRecords));
         dns.mend_host("slow.test");
         assert_eq!(dns.exchangers("slow.test").await, Err(DnsError::NoRecords));
     }

@@ -2,7 +2,7 @@
 //!
 //! An implementation provides a [`World`]: one store, a node that owns slots, and others that take
 //! them over. Each case gets a new world and fails by panicking; make each of [`cases`] a test of
-//! its own, or run [`all`]. The cases hold while the store fails at random (conflicts, unknown
+//! its own. The cases hold while the store fails at random (conflicts, unknown
 //! commits, reads that interleave), so run them with and without. Time should be simulated: some
 //! wait until somebody gives up.
 
@@ -110,14 +110,6 @@ pub fn cases() -> Vec<Case> {
         away::a_silent_store_is_waited_for_and_nothing_wrong_is_said,
         away::what_happened_during_the_silence_is_seen_after_it,
     ]
-}
-
-/// Runs all cases, each in a world of its own.
-pub async fn all(make: impl Fn() -> Arc<dyn World>) {
-    for (name, case) in cases() {
-        note(name);
-        case(make()).await;
-    }
 }
 
 /// Shown by the test harness where a case fails.

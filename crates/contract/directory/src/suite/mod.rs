@@ -2,7 +2,7 @@
 //! [`DirectoryAdmin`].
 //!
 //! An implementation provides a [`World`]: one store, on which nodes can be started. Each case
-//! gets a new world and fails by panicking. Run [`all`], or make each of [`cases`] a test of its
+//! gets a new world and fails by panicking. Make each of [`cases`] a test of its
 //! own. The cases hold while the store injects conflicts, unknown commits, short pages and stale
 //! reads, so run them with and without.
 
@@ -84,20 +84,6 @@ pub fn cases() -> Vec<Case> {
         admin::ids_are_never_reused,
         admin::removed_accounts_are_remembered_until_they_are_purged,
     ]
-}
-
-/// Runs all cases, each in a world of its own.
-pub async fn all(make: impl Fn() -> Arc<dyn World>) {
-    for (name, case) in cases() {
-        // Shown by the test harness where the case fails.
-        note(name);
-        case(make()).await;
-    }
-}
-
-#[allow(clippy::print_stdout)]
-fn note(name: &str) {
-    println!("directory suite: {name}");
 }
 
 /// Two nodes over one store with the domain `rialto.test`, the default, and `alice`.

@@ -1,8 +1,8 @@
 //! The promises of the mailbox contract as tests that every implementation runs.
 //!
 //! An implementation provides a [`World`]: accounts, their mailboxes, and the blobs beside them.
-//! Each case gets a new world and fails by panicking; make each of [`cases`] a test of its own, or
-//! run [`all`]. The cases hold while the store fails at random (conflicts, unknown and late
+//! Each case gets a new world and fails by panicking; make each of [`cases`] a test of its
+//! own. The cases hold while the store fails at random (conflicts, unknown and late
 //! commits, stale reads), so run them with and without.
 //!
 //! Beside the basics of mail they hold, without any protocol, what the hardest protocols need:
@@ -150,18 +150,4 @@ pub fn cases() -> Vec<Case> {
         search_folders::a_folder_that_goes_takes_its_members_along,
         search_folders::what_cannot_be_kept_up_to_date_is_refused,
     ]
-}
-
-/// Runs all cases, each in a world of its own.
-pub async fn all(make: impl Fn() -> Arc<dyn World>) {
-    for (name, case) in cases() {
-        note(name);
-        case(make()).await;
-    }
-}
-
-/// Shown by the test harness where a case fails.
-#[allow(clippy::print_stdout)]
-fn note(name: &str) {
-    println!("mailbox suite: {name}");
 }

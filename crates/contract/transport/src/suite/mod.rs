@@ -1,8 +1,8 @@
-//! The promises of [`Transport`] and [`QueueAdmin`] as tests that every implementation runs.
+//! The promises of [`Transport`], [`QueueAdmin`] and [`MessageTracking`] as tests that every implementation runs.
 //!
 //! An implementation provides a [`World`]: a node with mailboxes behind it, and the trouble that
 //! may come over it. Each case gets a new world and fails by panicking; make each of [`cases`] a
-//! test of its own, or run [`all`]. The cases hold while the store fails at random (conflicts,
+//! test of its own. The cases hold while the store fails at random (conflicts,
 //! unknown commits, reads that interleave), so run them with and without. Time must be simulated:
 //! they wait for hours.
 
@@ -13,7 +13,9 @@ mod administration;
 mod deadlines;
 mod recipients;
 mod sender;
+mod tracking;
 
+use crate::tracking::MessageTracking;
 use crate::{QueueAdmin, Transport};
 use async_trait::async_trait;
 use base::{QueueId, Slot, Timestamp};
@@ -36,6 +38,9 @@ pub trait World: Send + Sync {
 
     /// The queue, as the node lives now.
     async fn queue(&self) -> Arc<dyn QueueAdmin>;
+
+    /// What happened, as the node lives now.
+    async fn tracking(&self) -> Arc<dyn MessageTracking>;
 
     /// Its blobs.
     fn blobs(&self) -> Arc<dyn Blobs>;
@@ -124,15 +129,12 @@ pub fn cases() -> Vec<Case> {
         administration::whoever_asks_for_what_is_not_queued_is_told,
         administration::pages_are_in_order_and_complete,
         administration::a_message_that_waits_says_why,
+        tracking::each_stage_is_told_once,
+        tracking::groups_failures_and_reports_are_told,
+        tracking::what_administrators_do_is_told,
+        tracking::messages_are_found_by_whom_they_concern,
+        tracking::what_is_old_is_forgotten,
     ]
-}
-
-/// Runs all cases, each in a world of its own.
-pub async fn all(make: impl Fn() -> Arc<dyn World>) {
-    for (name, case) in cases() {
-        note(name);
-        case(make()).await;
-    }
 }
 
 /// Shown by the test harness where a case fails.

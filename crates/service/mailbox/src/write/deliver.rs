@@ -10,11 +10,13 @@
 use crate::message::{self, Arrival};
 use crate::rows::keys::Keys;
 use crate::unit::Unit;
-use base::{Error, Kind, Timestamp};
+use base::{Error, Kind, Result, Timestamp};
 use bytes::Bytes;
 use contract_mailbox::{Delivered, Delivery, Flags, SpecialUse};
 use contract_store::{BodyError, Isolation, Transaction};
+use contract_transport::authentication;
 use contract_transport::rows::{self as queue_rows, Ended};
+use contract_transport::tracking::{self, Event, Involved, Origin, Tracked};
 
 /// For how long dedupe rows are kept, in milliseconds from the message's acceptance; longer than
 /// that as long as the message is in the queue (suspended, or set aside as poison).
@@ -54,7 +56,9 @@ pub(crate) fn unwanted(delivery: &Delivery) -> Error {
 /// Writes the item and the dedupe row. The caller has found that there is room, that the delivery
 /// is wanted and that it was not made before.
 pub(crate) async fn run(unit: &mut Unit<'_>, delivery: &Delivery) -> Result<Delivered, BodyError> {
-    let folder = SpecialUse::Inbox.folder_id();
+    let is_junk = authentication::is_junk(&delivery.content);
+    let role = if is_junk { SpecialUse::Junk } else { SpecialUse::Inbox };
+    let folder = role.folder_id();
     let prefix = return_path(delivery);
     let prefix_bytes = prefix.len() as u64;
     let arrival = Arrival {
@@ -68,6 +72,18 @@ pub(crate) async fn run(unit: &mut Unit<'_>, delivery: &Delivery) -> Result<Deli
     let entry = message::add(unit, arrival).await?;
     unit.tx.set(&key(unit.keys, delivery), b"");
     Ok(Delivered::New { folder, item: entry.item, uid: entry.uid })
+}
+
+/// Tracks that the delivery was made, or that it had been made before.
+pub(crate) fn track(unit: &Unit<'_>, delivery: &Delivery, reply: &Delivered) -> Result<()> {
+    let event = match reply {
+        Delivered::New { .. } => Event::Deliver,
+        Delivered::Before => Event::DuplicateDeliver,
+    };
+    let place = (unit.now, unit.node());
+    let event = Tracked::new(place, event, Origin::StoreDriver, delivery.queue);
+    let to = Involved::told(delivery.recipient.clone(), "2.1.5", "");
+    tracking::record(unit.tx, &event.about([to]).since(delivery.accepted))
 }
 
 /// Ends the queue entry if this delivery, which is wanted, was the last of its message; says

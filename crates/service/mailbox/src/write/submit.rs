@@ -7,6 +7,7 @@ use base::{Error, Kind, Result};
 use contract_mailbox::{Flags, Outgoing, SpecialUse, SystemFlags, WriteReply};
 use contract_store::BodyError;
 use contract_transport::rows as queue_rows;
+use contract_transport::tracking::{self, Event, Origin, Tracked};
 
 pub(super) async fn run(unit: &mut Unit<'_>, outgoing: &Outgoing) -> Result<WriteReply, BodyError> {
     let submission = &outgoing.submission;
@@ -18,6 +19,9 @@ pub(super) async fn run(unit: &mut Unit<'_>, outgoing: &Outgoing) -> Result<Writ
     let slot = unit.queue_slot(submission.queue);
     let accepted = unit.now;
     queue_rows::write(unit.tx, unit.blobs, slot, submission, accepted).await?;
+    let place = (accepted, unit.node());
+    let begun = Tracked::begun(place, (Event::Submit, Origin::StoreDriver), submission);
+    tracking::record(unit.tx, &begun)?;
     if outgoing.sent_copy {
         let arrival = Arrival {
             folder: SpecialUse::Sent.folder_id(),

@@ -88,11 +88,11 @@ fn what_waits_is_delivered_in_one_transaction() {
         assert_eq!((after.begun - before.begun, after.commits - before.commits), (1, 1));
         assert_eq!(arrived(&world, account).await, Vec::from_iter(0..10));
         assert!(world.rows(b"Q/m/").await.is_empty());
-        // Again: nothing is written.
+        // Again: nothing is written but that it was asked for.
         let again = deliver(&world, account, deliveries).await;
         // Their queue has ended them, but what was made before is answered so.
         assert!(again.iter().all(|result| *result == Ok(Delivered::Before)), "{again:?}");
-        assert_eq!(world.memory().stats().commits, after.commits);
+        assert_eq!(world.memory().stats().commits, after.commits + 1);
         world.sound(account).await;
     });
 }
@@ -314,5 +314,26 @@ fn what_nobody_waits_for_is_not_delivered() {
         check_refused(&deliver(&world, account, vec![given_up]).await, &[]);
         assert_eq!(arrived(&world, account).await, [0, 2, 1]);
         world.sound(account).await;
+    });
+}
+
+#[test]
+fn what_was_found_suspicious_is_delivered_to_junk_email() {
+    run(1, async |world| {
+        let account = active(&world).await;
+        let field = contract_transport::authentication::junk_field("dmarc=fail");
+        let mut both = queued(&world, 0..2).await;
+        both[1].parsed = Arc::new((*both[1].parsed).clone().shifted(field.len() as u64));
+        both[1].content = both[1].content.clone().with_prefix(field.into());
+        let results = deliver(&world, account, both).await;
+        let folders: Vec<_> = results
+            .iter()
+            .map(|result| match result {
+                Ok(Delivered::New { folder, .. }) => *folder,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(folders, [SpecialUse::Inbox.folder_id(), SpecialUse::Junk.folder_id()]);
+        assert_eq!(arrived(&world, account).await, [0]);
     });
 }

@@ -10,6 +10,7 @@ mod gather;
 mod guard;
 mod help;
 mod limits;
+mod news;
 mod owners;
 mod purge;
 mod search;

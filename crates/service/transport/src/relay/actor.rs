@@ -9,6 +9,7 @@ use super::lane::Steering;
 use super::rows::{self, HopRow};
 use super::run::{self, Rest, Start};
 use crate::context::Context;
+use crate::queues::{Args, answer};
 use base::actor::{Actor, Context as ActorContext, Inbox, Next, Reply};
 use base::{Deadline, Error, Kind, Result, Slot, Timestamp};
 use contract_control::Fence;
@@ -45,12 +46,6 @@ pub(crate) enum Message {
     Call { call: RelayCall, reply: Reply<()> },
     /// A run has ended.
     Ended { hop: Hop, rest: Result<Rest> },
-}
-
-/// What a relay actor is started with.
-pub(crate) struct Args {
-    pub(crate) context: Arc<Context>,
-    pub(crate) slot: Slot,
 }
 
 /// The next hops of one slot.
@@ -106,12 +101,7 @@ impl Actor for RelayActor {
 
     async fn handle(&mut self, message: Message) -> Result<Next> {
         let result = match message {
-            Message::Call { call, reply } => {
-                let result = self.call(call).await;
-                let fenced = matches!(&result, Err(error) if error.kind == Kind::Fenced);
-                reply.send(result);
-                if fenced { Err(Error::new(Kind::Fenced, "")) } else { Ok(()) }
-            }
+            Message::Call { call, reply } => answer(reply, self.call(call).await),
             Message::Ended { hop, rest } => self.ended(hop, rest),
         };
         match result {

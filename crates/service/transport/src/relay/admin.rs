@@ -7,9 +7,11 @@ use super::run;
 use super::settle::{Change, Place};
 use crate::context::Claim;
 use crate::targets::Failure;
+use crate::tracking;
 use base::{Error, Kind, QueueId, Result, Timestamp};
 use contract_store::{Isolation, KeyRange, RangeRead, body, transact};
 use contract_transport::relay::{Hop, Verb};
+use contract_transport::tracking::Event;
 use futures::FutureExt;
 use parking_lot::Mutex;
 
@@ -23,10 +25,17 @@ pub(super) async fn message(actor: &mut RelayActor, queue: QueueId, verb: Verb) 
     let _claim = claim.ok_or_else(|| Error::new(Kind::Conflict, text))?;
     let relay = record::load(&actor.context, actor.slot, queue).await?;
     let relay = relay.ok_or_else(|| record::unknown(queue))?;
-    let change = match verb {
+    let mut change = match verb {
         Verb::Remove { tell_sender } => removed(&relay, tell_sender),
         _ => Change { left: Some(changed(&relay, verb)), ..Change::default() },
     };
+    let event = match verb {
+        Verb::Retry => Event::Retry,
+        Verb::Resume => Event::Resume,
+        Verb::Suspend => Event::Suspend,
+        Verb::Remove { .. } => Event::Remove,
+    };
+    change.events.push(tracking::steered(&actor.context, relay.origin, event));
     let fence = Mutex::new(actor.fence);
     let place = Place { context: &actor.context, slot: actor.slot, fence: &fence };
     if !place.write(&relay, change).await? {

@@ -4,11 +4,14 @@
 use super::record::{Relay, RelayState};
 use super::rows;
 use crate::context::Context;
+use crate::queues::{Relayed, target};
 use crate::survey::Survey;
+use crate::tracking;
 use base::router::Parcel;
 use base::{Address, Slot};
 use contract_store::{BodyError, Transaction};
 use contract_transport::relay::{Hop, RelayCall, new_id};
+use contract_transport::tracking::record;
 use contract_transport::{Envelope, QueueEntry, Recipient, rows as entries};
 use std::collections::BTreeMap;
 
@@ -47,9 +50,12 @@ pub(crate) fn prepare(
     let mut hops: BTreeMap<&Hop, Vec<(Recipient, usize)>> = BTreeMap::new();
     for Remote { address, recipient, hop, .. } in remotes {
         let through = entry.envelope.recipients.get(*recipient);
+        let mut notify = through.map(|recipient| recipient.notify).unwrap_or_default();
+        // Of a group it is told that the message went there, of its members nothing.
+        notify.success &= through.is_some_and(|through| through.address == *address);
         let named = Recipient {
             address: address.clone(),
-            notify: through.map(|recipient| recipient.notify).unwrap_or_default(),
+            notify,
             original: through.and_then(|recipient| recipient.original.clone()),
         };
         hops.entry(hop).or_default().push((named, *recipient));
@@ -141,6 +147,7 @@ impl HandOver {
         }
         relay.save(tx, *slot)?;
         tx.set(&rows::news(*slot, queue), &rows::encode_hop(&relay.hop)?);
+        record(tx, &tracking::transferred(context, relay))?;
         Ok(())
     }
 }
@@ -158,7 +165,7 @@ pub(crate) fn tell(context: &Context, written: &[HandOver]) {
     }
     for (slot, hops) in slots {
         let call = Parcel::typed(RelayCall::Hint(hops));
-        context.router.hint(context.relay_target(slot), call);
+        context.router.hint(target::<Relayed>(slot), call);
     }
 }
 

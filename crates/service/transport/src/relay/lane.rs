@@ -3,6 +3,7 @@
 use super::record::{self, Relay};
 use super::settle::{self, Change, Place};
 use crate::context::{Claim, Context};
+use crate::tracking;
 use base::{Deadline, Error, QueueId, Result, Slot, Timestamp};
 use contract_control::Fence;
 use contract_transport::connector::SendConnector;
@@ -206,7 +207,8 @@ async fn send(
     let (change, goes_on) = match tokio::time::timeout(TRANSFER_TIME, transfer).await {
         Ok(Ok(Ok(Transferred { verdicts, may_go_on }))) => {
             trace(shared, &relay, &verdicts);
-            let change = settle::decide(&relay, &verdicts, now(context), &context.config);
+            let mut change = settle::decide(&relay, &verdicts, now(context), &context.config);
+            change.events.extend(tracking::sent(context, &shared.hop, &relay, &verdicts));
             (change, may_go_on)
         }
         Ok(Ok(Err(error))) => (later(shared, &relay, &error), false),

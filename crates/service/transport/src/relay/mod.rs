@@ -6,7 +6,7 @@
 //!   which transfers message after message; `settle` writes down what came of each.
 //! - `schedule` decides when to try again; `aging` tells of delays and ends what has expired, when
 //!   a hop cannot be reached.
-//! - `admin` and `hops` are for administrators; `wake` wakes slots that have something due.
+//! - `admin` and `hops` are for administrators.
 //!
 //! Nothing looks at what is not due: messages of a hop that cannot be reached lie below it and are
 //! read when it is tried again; messages that wait on their own stand in the order of their time.
@@ -21,5 +21,4 @@ pub(crate) mod record;
 pub(crate) mod rows;
 mod run;
 mod schedule;
-mod settle;
-pub(crate) mod wake;
+pub(crate) mod settle;

@@ -9,10 +9,12 @@ use crate::context::{Config, Context};
 use crate::settle::send_hint;
 use crate::state::{Waiting, reason};
 use crate::targets::Failure;
+use crate::tracking;
 use base::{Kind, Result, Slot, Timestamp};
 use contract_control::Fence;
 use contract_store::{Attempt, Body, BodyError, Isolation, Transaction, transact};
 use contract_transport::courier::{Answer, Verdict};
+use contract_transport::tracking::Tracked;
 use contract_transport::{Submission, rows as entries};
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
@@ -35,6 +37,8 @@ pub(crate) struct Change {
     pub(crate) relayed: Vec<Relayed>,
     /// Whether the sender is told of the delay for those who are left.
     pub(crate) tells_delay: bool,
+    /// What is tracked of it, beside what follows from the rest.
+    pub(crate) events: Vec<Tracked>,
 }
 
 /// Decides what becomes of a message whose recipients got these verdicts, in order.
@@ -117,11 +121,12 @@ impl Place<'_> {
     /// [`Kind::Fenced`] if the slot is somebody else's by now; the store's.
     pub(crate) async fn write(&self, relay: &Relay, change: Change) -> Result<bool> {
         let reports = self.reports(relay, &change).await?;
+        let events = self.events(relay, &change);
         let mut left = change.left;
         if let Some(left) = &mut left {
             left.state.token = self.context.token();
         }
-        self.commit(relay, left.as_ref(), &reports).await
+        self.commit(relay, left.as_ref(), &reports, &events).await
     }
 
     /// As [`Place::write`], for what has happened and can not be taken back: it goes on through
@@ -135,13 +140,14 @@ impl Place<'_> {
             left.state.token = self.context.token();
         }
         let (mut tries, mut reports) = (0, None);
+        let events = self.events(relay, &change);
         loop {
             let written = async {
                 if reports.is_none() {
                     reports = Some(self.reports(relay, &change).await?);
                 }
                 let reports = reports.as_deref().unwrap_or_default();
-                self.commit(relay, left.as_ref(), reports).await
+                self.commit(relay, left.as_ref(), reports, &events).await
             };
             let error = match written.await {
                 Err(error) if tries < TRIES_MAX && error.is_temporary() => error,
@@ -177,15 +183,29 @@ impl Place<'_> {
         Ok(reports)
     }
 
+    /// What is tracked of a change, but for its reports.
+    fn events(&self, relay: &Relay, change: &Change) -> Vec<Tracked> {
+        let told = (relay.origin, relay.entry.accepted);
+        let left = change.left.as_ref();
+        let mut events = change.events.clone();
+        events.extend(left.and_then(|left| tracking::put_off(self.context, relay, left)));
+        events.extend(tracking::failed(self.context, told, &change.failures));
+        events
+    }
+
     async fn commit(
         &self,
         base: &Relay,
         left: Option<&Relay>,
         reports: &[Submission],
+        events: &[Tracked],
     ) -> Result<bool> {
         let now = self.context.env.clock.now();
         let (context, slot, fence) = (self.context, self.slot, *self.fence.lock());
-        let body = WriteDown { context, slot, fence, base, left, reports, now };
+        let reported =
+            reports.iter().flat_map(|report| tracking::reported(context, base.origin, report));
+        let events = events.iter().cloned().chain(reported).collect();
+        let body = WriteDown { context, slot, fence, base, left, reports, now, events };
         let is_written = transact(&self.context.store, body).await?;
         if is_written {
             reports.iter().for_each(|report| send_hint(context, report.clone(), now));
@@ -219,6 +239,7 @@ struct WriteDown<'a> {
     left: Option<&'a Relay>,
     reports: &'a [Submission],
     now: Timestamp,
+    events: Vec<Tracked>,
 }
 
 impl Body<bool> for WriteDown<'_> {
@@ -250,6 +271,7 @@ impl WriteDown<'_> {
             let slot = context.control.slot_of_queue(report.queue);
             entries::write(tx, &*context.blobs, slot, report, self.now).await?;
         }
+        tracking::record_all(tx, &self.events)?;
         // Where it waits may have changed without a change of the message: its time has come.
         stored.unfile(tx, slot);
         match left {

@@ -8,6 +8,7 @@ use base::{Deadline, QueueId, Slot, Timestamp};
 use contract_blob::Blobs;
 use contract_store::Store;
 use contract_transport::suite::{self, Ends, World};
+use contract_transport::tracking::MessageTracking;
 use contract_transport::{QueueAdmin, Transport};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -33,6 +34,10 @@ impl World for Over {
     }
 
     async fn queue(&self) -> Arc<dyn QueueAdmin> {
+        self.world.lock().await.node.transport.clone()
+    }
+
+    async fn tracking(&self) -> Arc<dyn MessageTracking> {
         self.world.lock().await.node.transport.clone()
     }
 

@@ -16,11 +16,14 @@ mod outgoing;
 mod owners;
 #[path = "../../../mailbox/tests/placement.rs"]
 mod placement;
+mod receiving;
 mod relay_admin;
 mod relay_faults;
 mod relay_times;
 mod reports;
 mod retries;
+mod rules;
 mod takeover;
 mod together;
+mod tracking;
 mod world;

@@ -4,7 +4,6 @@ use crate::world::World;
 use base::env::Env;
 use contract_store::{AtomicOp, Isolation, KeyRange, RangeRead, Store};
 use futures::future::join_all;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const TRANSACTIONS: usize = 600;
@@ -61,7 +60,6 @@ async fn check_clients(world: Arc<World>) {
     let stats = store.stats();
     let per_second = (CLIENTS * PER_CLIENT) as f64 / took.as_secs_f64();
     println!("{per_second:.0} transactions/s with {CLIENTS} clients in {took:?}: {stats:?}");
-    println!("processor time by thread: {:?}", processor_seconds());
     assert!(stats.transactions_max >= 500, "{stats:?}");
     assert_eq!(stats.conflicts + stats.unknown + stats.may_land + stats.failed, 0, "{stats:?}");
     assert_eq!((stats.transactions, stats.committing), (0, 0), "{stats:?}");
@@ -88,24 +86,4 @@ async fn work(store: Arc<store_foundationdb::FoundationDb>, client: usize) {
         }
         tx.commit().await.unwrap();
     }
-}
-
-/// The processor time of this process by the names of its threads, in seconds: what of the work is
-/// whose. Empty where the system does not tell.
-fn processor_seconds() -> BTreeMap<String, f64> {
-    let mut seconds = BTreeMap::new();
-    for task in std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten() {
-        let Ok(line) = std::fs::read_to_string(task.path().join("stat")) else {
-            continue;
-        };
-        let Some((head, tail)) = line.rsplit_once(") ") else {
-            continue;
-        };
-        let name = head.split_once('(').map_or(head, |(_, name)| name).to_owned();
-        // User and system time, in hundredths.
-        let ticks: u64 =
-            tail.split(' ').skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
-        *seconds.entry(name).or_default() += ticks as f64 / 100.0;
-    }
-    seconds
 }

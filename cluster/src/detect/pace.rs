@@ -1,0 +1,104 @@
+//! Which node is much slower than the rest, and when it may have slots again.
+//!
+//! Every node tells the leader how fast it serves, and how fast others answer it. A node's pace is
+//! the middle one of what is said of it, itself included: a node with a bad link finds all others
+//! slow, and all others find it slow; one that lacks a processor, or whose way to the store is
+//! long, is slow in everybody's eyes. Then it is compared with the node in the middle: where all
+//! have become slow, nobody is to blame.
+//!
+//! A node that was drained has nothing to be slow with. It gets slots again when it has looked well
+//! for a minute, and for twice as long each time it happens again.
+
+use super::settings::Settings;
+use base::NodeId;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The leader's memory of paces; lost with it.
+#[derive(Debug, Default)]
+pub(super) struct Paces {
+    /// When a node last told, and what: paces in microseconds for a command.
+    told: BTreeMap<NodeId, (Duration, Vec<(NodeId, u32)>)>,
+    slow_since: BTreeMap<NodeId, Duration>,
+    /// Nodes without slots that no operator has drained: since when.
+    resting_since: BTreeMap<NodeId, Duration>,
+    /// How often a node was brought back of late, and when it was last.
+    returns: BTreeMap<NodeId, (u32, Duration)>,
+}
+
+impl Paces {
+    pub(super) fn tell(&mut self, now: Duration, from: NodeId, paces: Vec<(NodeId, u32)>) {
+        self.told.insert(from, (now, paces));
+    }
+
+    /// The leader is another, or one of the nodes is drained: whoever was slow has to be so anew.
+    pub(super) fn begin_anew(&mut self) {
+        self.slow_since.clear();
+    }
+
+    pub(super) fn retain(&mut self, known: impl Fn(NodeId) -> bool) {
+        self.told.retain(|node, _| known(*node));
+        self.slow_since.retain(|node, _| known(*node));
+        self.resting_since.retain(|node, _| known(*node));
+        self.returns.retain(|node, _| known(*node));
+    }
+
+    /// What is said of a node, if it says something itself.
+    fn pace(&self, now: Duration, settings: &Settings, node: NodeId) -> Option<u32> {
+        let says = |from: &NodeId| {
+            let (at, paces) = self.told.get(from)?;
+            let pace = paces.iter().find(|(of, _)| *of == node).map(|(_, pace)| *pace);
+            pace.filter(|_| now.saturating_sub(*at) <= settings.pace_age_max)
+        };
+        says(&node)?;
+        let mut said: Vec<u32> = self.told.keys().filter_map(says).collect();
+        said.sort_unstable();
+        // Of two the better one: with two there is no telling which of them is wrong.
+        said.get((said.len() - 1) / 2).copied()
+    }
+
+    /// Looks which of these nodes are slow now.
+    pub(super) fn note(&mut self, now: Duration, settings: &Settings, active: &[NodeId]) {
+        let pace = |node: &NodeId| Some((*node, self.pace(now, settings, *node)?));
+        let paces: Vec<(NodeId, u32)> = active.iter().filter_map(pace).collect();
+        let mut sorted: Vec<u32> = paces.iter().map(|(_, pace)| *pace).collect();
+        sorted.sort_unstable();
+        let middle = sorted.get(sorted.len() / 2).copied().filter(|_| sorted.len() >= 3);
+        let limit = middle.map(|middle| middle.saturating_mul(settings.slow_factor));
+        let least = u32::try_from(settings.slow_min.as_micros()).unwrap_or(u32::MAX);
+        let is_slow = |pace: u32| limit.is_some_and(|limit| pace > limit.max(least));
+        let slow = paces.into_iter().filter(|(_, pace)| is_slow(*pace));
+        let before = std::mem::take(&mut self.slow_since);
+        let since = |node: NodeId| before.get(&node).copied().unwrap_or(now);
+        self.slow_since = slow.map(|(node, _)| (node, since(node))).collect();
+    }
+
+    /// Since when a node is slow.
+    pub(super) fn slow_since(&self, node: NodeId) -> Option<Duration> {
+        self.slow_since.get(&node).copied()
+    }
+
+    /// Notes whether a node has been sent to rest; says since when.
+    pub(super) fn rests(&mut self, now: Duration, node: NodeId, rests: bool) -> Option<Duration> {
+        if !rests {
+            self.resting_since.remove(&node);
+            return None;
+        }
+        Some(*self.resting_since.entry(node).or_insert(now))
+    }
+
+    /// How long a node must rest.
+    pub(super) fn hold_down(&self, now: Duration, settings: &Settings, node: NodeId) -> Duration {
+        let of_late = |(_, at): &&(u32, Duration)| {
+            now.saturating_sub(*at) <= settings.slow_hold_max.max(settings.flaps_forgotten) * 2
+        };
+        let returns = self.returns.get(&node).filter(of_late).map_or(0, |(count, _)| *count);
+        settings.slow_hold_first.saturating_mul(1 << returns.min(16)).min(settings.slow_hold_max)
+    }
+
+    /// A node gets slots again.
+    pub(super) fn returned(&mut self, now: Duration, node: NodeId) {
+        let (count, at) = self.returns.entry(node).or_insert((0, now));
+        (*count, *at) = (count.saturating_add(1), now);
+    }
+}

@@ -1,0 +1,105 @@
+//! Who a message that comes from another server is really from: checked while it comes in, written
+//! down in its header, and acted upon.
+//!
+//! The checks run beside the arrival of the body, of which nothing is kept. They never fail: what
+//! cannot be found out is a result as well, and nobody waits for it for longer than some seconds.
+
+use async_trait::async_trait;
+use base::Address;
+use bytes::Bytes;
+use contract_blob::{Content, Segment};
+use std::net::IpAddr;
+
+/// The field by which what writes the trace headers tells delivery that a message is suspicious.
+/// Whatever comes in under this name from outside is removed ([`SenderCheck::header`]).
+pub const SPAM_FIELD: &str = "X-Rialto-Spam";
+
+/// The field's value for a message that belongs into Junk Email, up to its reason.
+const JUNK: &str = "junk";
+
+/// Checks messages from other servers.
+pub trait SenderAuthentication: Send + Sync + 'static {
+    /// Begins with a message whose sender and client are known.
+    fn begin(&self, client: Client) -> Box<dyn SenderCheck>;
+}
+
+/// Who sends a message.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Client {
+    /// The client's address.
+    pub ip: IpAddr,
+    /// What it called itself.
+    pub helo: String,
+    /// MAIL FROM; `None` for `<>`.
+    pub sender: Option<Address>,
+}
+
+/// A message that is being checked: [`header`](Self::header) once, then [`body`](Self::body), then
+/// [`finish`](Self::finish). One that is dropped is forgotten.
+#[async_trait]
+pub trait SenderCheck: Send {
+    /// Takes the header as it came, with its blank line where it has one, and gives what of it may
+    /// be stored: without fields that only we may write (RFC 8601 §5).
+    fn header(&mut self, header: Bytes) -> Bytes;
+
+    /// Takes the next bytes of the body.
+    fn body(&mut self, piece: &[u8]);
+
+    /// The message has come to its end. Waits for answers, but not for long.
+    async fn finish(self: Box<Self>) -> Checked;
+}
+
+/// What was found.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Checked {
+    /// Whole fields to put in front of the message; may be empty.
+    pub fields: Bytes,
+    /// Why the message is refused, if it is: a line for the client.
+    pub refusal: Option<String>,
+}
+
+/// The field that sends a message to Junk Email, with the reason: one line of ASCII.
+pub fn junk_field(reason: &str) -> String {
+    format!("{SPAM_FIELD}: {JUNK} ({reason})\r\n")
+}
+
+/// Whether a message was found to belong into Junk Email. Looks at what we have put in front
+/// only, never at what came from outside.
+pub fn is_junk(content: &Content) -> bool {
+    content.segments.iter().map_while(own).any(|fields| {
+        fields.split(|byte| *byte == b'\n').any(|line| {
+            let value = line.strip_prefix(SPAM_FIELD.as_bytes());
+            value
+                .and_then(|value| value.strip_prefix(b": "))
+                .is_some_and(|value| value.starts_with(JUNK.as_bytes()))
+        })
+    })
+}
+
+fn own(segment: &Segment) -> Option<&[u8]> {
+    match segment {
+        Segment::Inline(fields) => Some(fields),
+        Segment::Blob { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contract_blob::BlobId;
+
+    #[test]
+    fn junk_is_what_our_own_fields_say() {
+        let inline = |text: String| Segment::Inline(text.into());
+        let blob = || Segment::Blob { id: BlobId([7; 32]), offset: 0, size_bytes: 9 };
+        let check = |segments: Vec<Segment>, expected: bool| {
+            assert_eq!(is_junk(&Content { segments: segments.clone() }), expected, "{segments:?}");
+        };
+        let results = || inline("Authentication-Results: mx; dmarc=fail\r\n".to_owned());
+        check(vec![results(), blob()], false);
+        check(vec![results(), inline(junk_field("dmarc=fail")), blob()], true);
+        check(vec![blob(), inline(junk_field("dmarc=fail"))], false);
+        check(vec![inline(format!("Subject: {}", junk_field("no"))), blob()], false);
+        check(vec![inline(format!("{SPAM_FIELD}: none\r\n")), blob()], false);
+    }
+}

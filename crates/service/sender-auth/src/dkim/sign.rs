@@ -1,0 +1,203 @@
+//! Signing (RFC 6376 §5).
+
+use super::{Canonical, verify};
+use crate::header::{Field, Header};
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
+use base::{Error, Result};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use std::fmt::Write;
+
+/// What is signed wherever it stands, each once more than it does, so that none can be added
+/// (RFC 6376 §8.15).
+pub const SIGNED_FIELDS: &[&str] = &[
+    "from",
+    "to",
+    "cc",
+    "subject",
+    "date",
+    "message-id",
+    "reply-to",
+    "in-reply-to",
+    "references",
+    "mime-version",
+    "content-type",
+    "content-transfer-encoding",
+];
+
+/// The longest line of a field that is written, in bytes.
+const LINE_BYTES: usize = 76;
+
+/// A private key.
+pub enum SigningKey {
+    /// RSA of 2,048 bits.
+    Rsa(Box<RsaKeyPair>),
+    /// Ed25519.
+    Ed25519(Box<Ed25519KeyPair>),
+}
+
+/// The same for every cause: a key is either ours or nobody's.
+fn broken<E>(_: E) -> Error {
+    Error::invalid("A DKIM key cannot be read")
+}
+
+impl SigningKey {
+    /// A new RSA key of 2,048 bits: what every verifier takes, and what fits a DNS answer.
+    ///
+    /// # Errors
+    /// [`base::Kind::Internal`] where there is no randomness.
+    pub fn new_rsa() -> Result<Self> {
+        let key = RsaKeyPair::generate(KeySize::Rsa2048)
+            .map_err(|_| Error::internal("No RSA key can be made"))?;
+        Ok(Self::Rsa(Box::new(key)))
+    }
+
+    /// A new Ed25519 key.
+    ///
+    /// # Errors
+    /// As [`SigningKey::new_rsa`].
+    pub fn new_ed25519() -> Result<Self> {
+        let key = Ed25519KeyPair::generate()
+            .map_err(|_| Error::internal("No Ed25519 key can be made"))?;
+        Ok(Self::Ed25519(Box::new(key)))
+    }
+
+    /// A key from its PKCS #8 form.
+    ///
+    /// # Errors
+    /// [`base::Kind::Invalid`].
+    pub fn from_pkcs8(der: &[u8]) -> Result<Self> {
+        if let Ok(key) = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der) {
+            return Ok(Self::Ed25519(Box::new(key)));
+        }
+        RsaKeyPair::from_pkcs8(der).map(|key| Self::Rsa(Box::new(key))).map_err(broken)
+    }
+
+    /// Its PKCS #8 form.
+    ///
+    /// # Errors
+    /// [`base::Kind::Internal`].
+    pub fn to_pkcs8(&self) -> Result<Vec<u8>> {
+        use aws_lc_rs::encoding::{Pkcs8V1Der, Pkcs8V2Der};
+        let failed = |_| Error::internal("A DKIM key cannot be written");
+        match self {
+            Self::Rsa(key) => {
+                let der: Pkcs8V1Der<'_> = key.as_der().map_err(failed)?;
+                Ok(der.as_ref().to_vec())
+            }
+            Self::Ed25519(key) => {
+                let der: Pkcs8V2Der<'_> = key.as_der().map_err(failed)?;
+                Ok(der.as_ref().to_vec())
+            }
+        }
+    }
+
+    /// `a=`.
+    pub fn algorithm(&self) -> &'static str {
+        match self {
+            Self::Rsa(_) => "rsa-sha256",
+            Self::Ed25519(_) => "ed25519-sha256",
+        }
+    }
+
+    /// The TXT record to publish (RFC 6376 §3.6.1, RFC 8463 §4.2).
+    ///
+    /// # Errors
+    /// [`base::Kind::Internal`].
+    pub fn record(&self) -> Result<String> {
+        Ok(match self {
+            Self::Rsa(key) => {
+                let der: PublicKeyX509Der<'_> = key
+                    .public_key()
+                    .as_der()
+                    .map_err(|_| Error::internal("A DKIM key cannot be written"))?;
+                format!("v=DKIM1; k=rsa; p={}", STANDARD.encode(der.as_ref()))
+            }
+            Self::Ed25519(key) => {
+                format!("v=DKIM1; k=ed25519; p={}", STANDARD.encode(key.public_key().as_ref()))
+            }
+        })
+    }
+
+    fn sign(&self, input: &[u8]) -> Result<Vec<u8>> {
+        match self {
+            Self::Rsa(key) => {
+                let mut signature = vec![0; key.public_modulus_len()];
+                key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), input, &mut signature)
+                    .map_err(|_| Error::internal("A message cannot be signed"))?;
+                Ok(signature)
+            }
+            Self::Ed25519(key) => Ok(key.sign(digest(&SHA256, input).as_ref()).as_ref().to_vec()),
+        }
+    }
+}
+
+/// Who signs.
+pub struct Signer {
+    /// `d=`.
+    pub domain: String,
+    /// `s=`.
+    pub selector: String,
+    /// With what.
+    pub key: SigningKey,
+}
+
+impl Signer {
+    /// The field to put in front of a message: over its header, and the hash of its body in its
+    /// relaxed form.
+    ///
+    /// # Errors
+    /// [`base::Kind::Internal`].
+    pub fn field(&self, header: &Header, body_hash: &[u8; 32], signed_s: i64) -> Result<String> {
+        let mut names: Vec<&str> = Vec::new();
+        for name in SIGNED_FIELDS {
+            names.extend(std::iter::repeat_n(*name, header.count(name) + 1));
+        }
+        let mut field = String::from("DKIM-Signature: v=1;");
+        let mut line = field.len();
+        let mut write = |field: &mut String, word: &str| {
+            if line + 1 + word.len() > LINE_BYTES {
+                field.push_str("\r\n\t");
+                line = 8;
+            } else {
+                field.push(' ');
+                line += 1;
+            }
+            field.push_str(word);
+            line += word.len();
+        };
+        write(&mut field, &format!("a={};", self.key.algorithm()));
+        write(&mut field, "c=relaxed/relaxed;");
+        write(&mut field, &format!("d={};", self.domain));
+        write(&mut field, &format!("s={};", self.selector));
+        write(&mut field, &format!("t={signed_s};"));
+        for (place, name) in names.iter().enumerate() {
+            let before = if place == 0 { "h=" } else { "" };
+            let after = if place + 1 == names.len() { ";" } else { ":" };
+            write(&mut field, &format!("{before}{name}{after}"));
+        }
+        write(&mut field, &format!("bh={};", STANDARD.encode(body_hash)));
+        write(&mut field, "b=");
+        let mut input = verify::fields_input(header, names.iter().copied(), Canonical::Relaxed);
+        let whole = field.as_bytes();
+        let (name, value) = whole.split_at("DKIM-Signature".len());
+        verify::own_input(
+            Canonical::Relaxed,
+            Field { whole, name, value: &value[1..] },
+            &mut input,
+        );
+        let signature = STANDARD.encode(self.key.sign(&input)?);
+        let mut rest = signature.as_str();
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(rest.len().min(LINE_BYTES - 8));
+            let _ = write!(field, "\r\n\t{now}");
+            rest = later;
+        }
+        field.push_str("\r\n");
+        Ok(field)
+    }
+}

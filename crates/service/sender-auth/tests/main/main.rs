@@ -1,0 +1,9 @@
+//! The tests of this crate.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod arc;
+mod checking;
+mod dkim;
+mod dmarc;
+mod second_opinion;
+mod spf_suite;

@@ -1,0 +1,184 @@
+//! Rules as they are tried: addresses parsed, words and patterns put together.
+
+use super::patterns::{Builder, Patterns, Place, Wanted};
+use base::{Address, Result};
+use contract_transport::rule::{Condition, Importance, MessageType, Scope, TransportRule};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// All rules of the organisation, in order.
+pub(crate) struct RuleSet {
+    pub(super) rules: Vec<Compiled>,
+    pub(super) patterns: Patterns,
+    /// The groups whose members have to be known, folded.
+    pub(super) groups: BTreeSet<Address>,
+    /// Whether somebody asks what kind of file an attachment is.
+    pub(super) looks_into_attachments: bool,
+}
+
+/// One rule.
+pub(super) struct Compiled {
+    pub(super) rule: Arc<TransportRule>,
+    pub(super) conditions: Vec<Check>,
+    pub(super) exceptions: Vec<Check>,
+}
+
+/// A condition, ready to be looked at.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Check {
+    /// Words or patterns; in [`Place::Recipient`] those of one recipient.
+    Found(Wanted),
+    /// The same for any recipient.
+    FoundInAny(Wanted),
+    SenderIs(Vec<Address>),
+    SenderScope(Scope),
+    SenderIn(Vec<Address>),
+    SenderDomain(Vec<String>),
+    RecipientIs(Vec<Address>),
+    RecipientScope(Scope),
+    RecipientIn(Vec<Address>),
+    RecipientDomain(Vec<String>),
+    Between(Address, Address),
+    Named(Fields, Vec<Address>),
+    HasAttachment,
+    AttachmentExtension(Vec<String>),
+    AttachmentSizeOver(u64),
+    AttachmentIsExecutable,
+    SizeOver(u64),
+    Charset(Vec<String>),
+    Importance(Importance),
+    Type(MessageType),
+    SclOver(i8),
+}
+
+/// The address fields that are looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Fields {
+    pub(super) to: bool,
+    pub(super) cc: bool,
+}
+
+impl Check {
+    /// Whether the answer may be another one for each recipient.
+    pub(super) fn is_about_recipient(&self) -> bool {
+        match self {
+            Self::Found(wanted) => wanted.place == Place::Recipient,
+            Self::RecipientIs(_)
+            | Self::RecipientScope(_)
+            | Self::RecipientIn(_)
+            | Self::RecipientDomain(_)
+            | Self::Between(..) => true,
+            _ => false,
+        }
+    }
+}
+
+impl RuleSet {
+    /// Compiles enabled rules in their order.
+    ///
+    /// # Errors
+    /// [`base::Kind::Invalid`], for patterns that are none.
+    pub(crate) fn new<'a>(rules: impl Iterator<Item = &'a Arc<TransportRule>>) -> Result<Self> {
+        let mut all: Vec<_> = rules.filter(|rule| rule.enabled).cloned().collect();
+        all.sort_by(|one, other| (one.priority, &one.name).cmp(&(other.priority, &other.name)));
+        let mut builder = Builder::default();
+        let mut compile = |list: &[Condition]| -> Vec<Check> {
+            list.iter().map(|condition| compile(condition, &mut builder)).collect()
+        };
+        let rules: Vec<_> = all
+            .into_iter()
+            .map(|rule| Compiled {
+                conditions: compile(&rule.conditions),
+                exceptions: compile(&rule.exceptions),
+                rule,
+            })
+            .collect();
+        let checks = || rules.iter().flat_map(|one| one.conditions.iter().chain(&one.exceptions));
+        let groups = checks().flat_map(groups).map(folded).collect();
+        let looks_into_attachments =
+            checks().any(|check| matches!(check, Check::AttachmentIsExecutable));
+        Ok(Self { patterns: builder.build()?, groups, looks_into_attachments, rules })
+    }
+
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+}
+
+/// The groups that a condition is about.
+fn groups(check: &Check) -> Vec<&Address> {
+    match check {
+        Check::SenderIn(list) | Check::RecipientIn(list) => list.iter().collect(),
+        Check::Between(one, other) => vec![one, other],
+        _ => Vec::new(),
+    }
+}
+
+/// An address in the form in which two are compared.
+pub(super) fn folded(address: &Address) -> Address {
+    Address::new(address.local.to_lowercase(), &address.domain)
+}
+
+/// What `check` of a rule has let through is an address.
+fn addresses(list: &[String]) -> Vec<Address> {
+    list.iter().filter_map(|text| Address::parse_plain(text)).map(|one| folded(&one)).collect()
+}
+
+fn lower(list: &[String]) -> Vec<String> {
+    list.iter().map(|text| text.trim().trim_start_matches('.').to_lowercase()).collect()
+}
+
+fn compile(condition: &Condition, builder: &mut Builder) -> Check {
+    use Condition as C;
+    let header = |name: &str| Place::Header(name.to_lowercase());
+    match condition {
+        C::From(list) => Check::SenderIs(addresses(list)),
+        C::FromScope(scope) => Check::SenderScope(*scope),
+        C::FromMemberOf(list) => Check::SenderIn(addresses(list)),
+        C::FromAddressWords(list) => Check::Found(builder.words(Place::Sender, list)),
+        C::FromAddressMatches(list) => Check::Found(builder.regexes(Place::Sender, list)),
+        C::SenderDomainIs(list) => Check::SenderDomain(lower(list)),
+        C::SentTo(list) => Check::RecipientIs(addresses(list)),
+        C::SentToScope(scope) => Check::RecipientScope(*scope),
+        C::SentToMemberOf(list) => Check::RecipientIn(addresses(list)),
+        C::RecipientAddressWords(list) => Check::Found(builder.words(Place::Recipient, list)),
+        C::RecipientAddressMatches(list) => Check::Found(builder.regexes(Place::Recipient, list)),
+        C::RecipientDomainIs(list) => Check::RecipientDomain(lower(list)),
+        C::AnyRecipientAddressWords(list) => {
+            Check::FoundInAny(builder.words(Place::Recipient, list))
+        }
+        C::AnyRecipientAddressMatches(list) => {
+            Check::FoundInAny(builder.regexes(Place::Recipient, list))
+        }
+        C::BetweenMemberOf(one, other) => {
+            match addresses(&[one.clone(), other.clone()]).as_slice() {
+                [one, other] => Check::Between(one.clone(), other.clone()),
+                _ => Check::SenderIn(Vec::new()),
+            }
+        }
+        C::AnyOfToHeader(list) => Check::Named(Fields { to: true, cc: false }, addresses(list)),
+        C::AnyOfCcHeader(list) => Check::Named(Fields { to: false, cc: true }, addresses(list)),
+        C::AnyOfToCcHeader(list) => Check::Named(Fields { to: true, cc: true }, addresses(list)),
+        C::SubjectWords(list) => Check::Found(builder.words(Place::Subject, list)),
+        C::SubjectMatches(list) => Check::Found(builder.regexes(Place::Subject, list)),
+        C::SubjectOrBodyWords(list) => Check::Found(builder.words(Place::Text, list)),
+        C::SubjectOrBodyMatches(list) => Check::Found(builder.regexes(Place::Text, list)),
+        C::HeaderWords { header: name, words } => Check::Found(builder.words(header(name), words)),
+        C::HeaderMatches { header: name, patterns } => {
+            Check::Found(builder.regexes(header(name), patterns))
+        }
+        C::HasAttachment => Check::HasAttachment,
+        C::AttachmentNameMatches(list) => {
+            Check::Found(builder.regexes(Place::AttachmentName, list))
+        }
+        C::AttachmentExtensionIs(list) => Check::AttachmentExtension(lower(list)),
+        C::AttachmentSizeOver(size_bytes) => Check::AttachmentSizeOver(*size_bytes),
+        C::AttachmentIsExecutable => Check::AttachmentIsExecutable,
+        C::MessageSizeOver(size_bytes) => Check::SizeOver(*size_bytes),
+        C::CharsetIs(list) => Check::Charset(lower(list)),
+        C::ImportanceIs(importance) => Check::Importance(*importance),
+        C::MessageTypeIs(kind) => Check::Type(*kind),
+        C::SclOver(level) => Check::SclOver(*level),
+    }
+}

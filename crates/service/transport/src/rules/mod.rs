@@ -1,0 +1,193 @@
+//! Transport rules: tried once, before anything else is done with a message.
+//!
+//! - `table` rows below `T/r/`, compiled (`compile`, `patterns`) when they change.
+//! - `facts` gathers what the rules ask of a message, `evaluate` says what they make of each
+//!   recipient, `fork` makes the messages (`edit`, `disclaimer`).
+//!
+//! Where rules change nothing, nothing is written: the message goes on as it was accepted. Where
+//! they do, one transaction ends it and writes the messages that take its place, marked as seen by
+//! the rules; so each message meets them once, whatever dies in between.
+
+mod compile;
+mod disclaimer;
+mod edit;
+mod evaluate;
+mod facts;
+mod fork;
+mod members;
+mod patterns;
+mod text;
+
+use crate::context::Context;
+use crate::table::{Setting, Settings, Table};
+use base::{Error, Result};
+use codec_mime::ParsedMessage;
+pub(crate) use compile::RuleSet;
+use contract_blob::Content;
+use contract_transport::rule::{OnError, RULES_MAX, TransportRule, Trial, Verdict};
+use contract_transport::{Envelope, QueueEntry, Recipient, Source};
+use facts::Message;
+pub(crate) use fork::{Forked, Successor};
+use members::Members;
+use parking_lot::Mutex;
+use std::sync::Arc;
+
+impl Setting for TransportRule {
+    const PREFIX: &'static [u8] = b"T/r/";
+    const CHANGED: &'static [u8] = b"T/x";
+    const COUNT_MAX: usize = RULES_MAX;
+    const NOUN: &'static str = "transport rule";
+    const ACTION: &'static str = "rule";
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn check(&self) -> Result<()> {
+        TransportRule::check(self)?;
+        let own = Arc::new(Self { enabled: true, ..self.clone() });
+        let compiled = RuleSet::new(std::iter::once(&own));
+        compiled
+            .map(|_| ())
+            .map_err(|error| Error::invalid(format!("rule {}: {}", self.name, error.text)))
+    }
+
+    fn check_beside(&self, others: &Table<Self>) -> Result<()> {
+        let own = Arc::new(self.clone());
+        let others = others.values().filter(|other| other.name != self.name);
+        RuleSet::new(others.chain(std::iter::once(&own))).map(|_| ())
+    }
+
+    fn parameters(&self) -> String {
+        let Self { priority, enabled, mode, conditions, exceptions, actions, stop, .. } = self;
+        let mut text = format!(
+            "priority={priority} enabled={enabled} mode={mode:?} stop={stop} \
+             conditions={conditions:?} exceptions={exceptions:?} actions={actions:?}"
+        );
+        if text.len() > PARAMETERS_BYTES_MAX {
+            text.truncate(text.floor_char_boundary(PARAMETERS_BYTES_MAX));
+            text.push('…');
+        }
+        text
+    }
+}
+
+/// How much of a rule an audit record tells, in bytes.
+const PARAMETERS_BYTES_MAX: usize = 8_000;
+
+/// The rules as this node knows them.
+pub(crate) struct Rules {
+    pub(crate) settings: Arc<Settings<TransportRule>>,
+    compiled: Mutex<Option<(Arc<Table<TransportRule>>, Arc<RuleSet>)>>,
+    members: Members,
+}
+
+/// What the rules make of a message.
+pub(crate) enum Ruled {
+    /// It goes on as it is.
+    AsItIs,
+    /// Other messages take its place.
+    Forked(Forked),
+}
+
+impl Rules {
+    pub(crate) fn new(settings: Arc<Settings<TransportRule>>) -> Self {
+        Self { settings, compiled: Mutex::default(), members: Members::default() }
+    }
+
+    /// The rules, compiled; that is done when they have changed.
+    ///
+    /// # Errors
+    /// [`base::Kind::Invalid`] for rules of another version of this program that this one cannot
+    /// compile.
+    pub(crate) fn set(&self) -> Result<Arc<RuleSet>> {
+        let table = self.settings.table();
+        let mut compiled = self.compiled.lock();
+        if let Some((of, set)) = &*compiled
+            && Arc::ptr_eq(of, &table)
+        {
+            return Ok(set.clone());
+        }
+        let set = Arc::new(RuleSet::new(table.values())?);
+        *compiled = Some((table, set.clone()));
+        Ok(set)
+    }
+
+    /// Tries the rules on a message.
+    ///
+    /// # Errors
+    /// Temporary ones where a rule wants to wait until it can be evaluated.
+    pub(crate) async fn apply(
+        &self,
+        context: &Context,
+        entry: &QueueEntry,
+        set: &RuleSet,
+        parsed: &Arc<ParsedMessage>,
+    ) -> Result<Ruled> {
+        let message = Message { envelope: &entry.envelope, content: &entry.content, parsed };
+        let facts = match facts::gather(context, set, &self.members, message).await {
+            Ok(facts) => facts,
+            Err(error) if set.rules.iter().any(|one| one.rule.on_error == OnError::Defer) => {
+                return Err(error);
+            }
+            Err(error) => {
+                tracing::warn!(queue = %entry.queue, %error, "the rules cannot be tried");
+                return Ok(Ruled::AsItIs);
+            }
+        };
+        let effects = evaluate::evaluate(set, &facts, context.env.clock.now());
+        for (effects, recipient) in effects.iter().zip(&entry.envelope.recipients) {
+            if !effects.rules.is_empty() || !effects.tested.is_empty() {
+                tracing::info!(
+                    target: "tracking", event = "AGENTINFO", source = "AGENT",
+                    queue = %entry.queue, recipient = %recipient.address,
+                    rules = ?effects.rules, tested = ?effects.tested,
+                );
+            }
+        }
+        if effects.iter().all(evaluate::Effects::is_nothing) {
+            return Ok(Ruled::AsItIs);
+        }
+        fork::fork(context, entry, parsed, &facts, &effects).await.map(Ruled::Forked)
+    }
+
+    /// Tells what the rules, as they are stored now, would do.
+    ///
+    /// # Errors
+    /// Temporary ones.
+    pub(crate) async fn test(&self, context: &Context, trial: Trial) -> Result<Vec<Verdict>> {
+        let table = self.settings.reload().await?;
+        let set = RuleSet::new(table.values())?;
+        let parsed = codec_mime::parse(&trial.message);
+        let content = Content::default().with_prefix(trial.message);
+        let recipients: Vec<_> = trial.recipients.into_iter().map(Recipient::plain).collect();
+        let ip = (!trial.is_authenticated).then_some(std::net::Ipv4Addr::UNSPECIFIED.into());
+        let source = Source { ip, helo: String::new(), protocol: String::new() };
+        let envelope = Envelope {
+            sender: trial.sender,
+            recipients,
+            authenticated: None,
+            envelope_id: None,
+            return_headers_only: false,
+            source,
+        };
+        let message = Message { envelope: &envelope, content: &content, parsed: &parsed };
+        let facts = facts::gather(context, &set, &self.members, message).await?;
+        let effects = evaluate::evaluate(&set, &facts, context.env.clock.now());
+        let verdicts = envelope.recipients.into_iter().zip(effects).map(|(recipient, effects)| {
+            let actions = evaluate::in_words(&effects);
+            Verdict { recipient: recipient.address, rules: effects.rules, actions }
+        });
+        Ok(verdicts.collect())
+    }
+
+    /// The rules in the order in which they are tried, as they are stored now.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn list(&self) -> Result<Vec<Arc<TransportRule>>> {
+        let mut rules: Vec<_> = self.settings.reload().await?.values().cloned().collect();
+        rules.sort_by(|one, other| (one.priority, &one.name).cmp(&(other.priority, &other.name)));
+        Ok(rules)
+    }
+}

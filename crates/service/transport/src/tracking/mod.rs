@@ -1,0 +1,224 @@
+//! The events of this service's stages, and finding them again.
+//!
+//! Each function here says in the words of the contract what a stage has come to; the stage's own
+//! transaction writes it.
+
+mod search;
+
+pub(crate) use search::{forget_old, search, story};
+
+use crate::context::Context;
+use crate::relay::record::Relay;
+use crate::relay::settle::describe;
+use crate::rules::Successor;
+use crate::state::{State, Waiting};
+use crate::targets::Failure;
+use base::{Address, NodeId, QueueId, Result, Timestamp};
+use contract_store::Transaction;
+use contract_transport::courier::{Answer, Verdict};
+use contract_transport::relay::Hop;
+use contract_transport::tracking::{Event, Involved, Origin, Tracked, record};
+use contract_transport::{QueueEntry, Submission};
+use std::collections::HashSet;
+
+/// Writes events in the caller's transaction.
+///
+/// # Errors
+/// As [`record`].
+pub(crate) fn record_all(tx: &dyn Transaction, events: &[Tracked]) -> Result<()> {
+    events.iter().try_for_each(|event| record(tx, event))
+}
+
+fn here(context: &Context) -> (Timestamp, NodeId) {
+    (context.env.clock.now(), context.control.node())
+}
+
+/// A message was accepted.
+pub(crate) fn received(context: &Context, submission: &Submission, accepted: Timestamp) -> Tracked {
+    let place = (accepted, context.control.node());
+    Tracked::begun(place, (Event::Receive, Origin::Smtp), submission)
+}
+
+/// What a round on a message has come to, but for what is in mailboxes: who is to wait, who will
+/// never get it, and which groups became which members.
+pub(crate) fn round(
+    context: &Context,
+    entry: &QueueEntry,
+    (before, after): (&State, &State),
+    failures: &[Failure],
+    expanded: &[(Address, Vec<Address>)],
+) -> Vec<Tracked> {
+    let (place, queue) = (here(context), entry.queue);
+    let new = |event, origin| Tracked::new(place, event, origin, queue).since(entry.accepted);
+    let mut events: Vec<Tracked> = expanded
+        .iter()
+        .map(|(group, members)| {
+            new(Event::Expand, Origin::Resolver)
+                .about(members.iter().cloned().map(Involved::plain))
+                .because(&group.to_string())
+        })
+        .collect();
+    let known: HashSet<(&Address, u32)> =
+        before.waiting.iter().map(|one| (&one.address, one.attempts)).collect();
+    let is_new = |one: &&Waiting| !known.contains(&(&one.address, one.attempts));
+    let deferred: Vec<&Waiting> = after.waiting.iter().filter(is_new).collect();
+    if let Some(first) = deferred.first() {
+        let why = again(first.attempts, first.next_attempt, place.0);
+        let told = deferred
+            .iter()
+            .map(|one| Involved::told(one.address.clone(), "4.4.7", &one.last_error));
+        events.push(new(Event::Defer, Origin::StoreDriver).about(told).because(&why));
+    }
+    if let Some(put_off) = after.head.put_off.as_ref()
+        && after.head.put_off != before.head.put_off
+    {
+        let why = again(put_off.attempts, put_off.next_attempt, place.0);
+        let why = format!("recipients cannot be resolved: {}; {why}", put_off.last_error);
+        events.push(new(Event::Defer, Origin::Resolver).because(&why));
+    }
+    events.extend(failed(context, (queue, entry.accepted), failures));
+    events
+}
+
+fn again(attempts: u32, next: Timestamp, now: Timestamp) -> String {
+    let minutes = (next.unix_ms - now.unix_ms).max(0) / 60_000;
+    format!("attempt {attempts}; the next in {minutes} min")
+}
+
+/// Handling a message has crashed.
+pub(crate) fn crashed(context: &Context, entry: &QueueEntry, state: &State) -> Tracked {
+    let (event, origin) = match state.is_poison() {
+        true => (Event::PoisonMessage, Origin::PoisonMessage),
+        false => (Event::Defer, Origin::Queue),
+    };
+    let why = format!("handling it failed inside, {} times by now", state.head.crashes);
+    Tracked::new(here(context), event, origin, entry.queue).because(&why).since(entry.accepted)
+}
+
+/// Who will never get a message.
+pub(crate) fn failed(
+    context: &Context,
+    (queue, accepted): (QueueId, Timestamp),
+    failures: &[Failure],
+) -> Option<Tracked> {
+    let first = failures.first()?;
+    let origin = match (&first.remote, &first.status[..]) {
+        (Some(_), _) => Origin::Smtp,
+        (_, "4.4.7") => Origin::Queue,
+        (_, "5.3.0") => Origin::Admin,
+        (_, status) if status.starts_with("5.1.") => Origin::Resolver,
+        (_, status) if status.starts_with("5.4.") => Origin::Routing,
+        (_, status) if status.starts_with("5.7.") => Origin::Agent,
+        _ => Origin::StoreDriver,
+    };
+    let told = failures
+        .iter()
+        .map(|failure| Involved::told(failure.address.clone(), &failure.status, &failure.text));
+    let event = Tracked::new(here(context), Event::Fail, origin, queue).since(accepted);
+    let server = first.remote.as_ref().and_then(|answer| answer.host.clone());
+    Some(Tracked { server, ..event.about(told) })
+}
+
+/// The sender of a message is told something: in the message's story, and as the beginning of the
+/// report's own.
+pub(crate) fn reported(context: &Context, queue: QueueId, report: &Submission) -> [Tracked; 2] {
+    let place = here(context);
+    let to = report.envelope.recipients.iter().map(|one| Involved::plain(one.address.clone()));
+    let dsn = Tracked::new(place, Event::Dsn, Origin::Dsn, queue).about(to);
+    let begun = Tracked::begun(place, (Event::Receive, Origin::Dsn), report);
+    [Tracked { related: Some(report.queue), ..dsn }, Tracked { related: Some(queue), ..begun }]
+}
+
+/// Rules have deleted a message for some, and nobody is told but here.
+pub(crate) fn deleted(
+    context: &Context,
+    (queue, accepted): (QueueId, Timestamp),
+    deleted: &[(Address, String)],
+) -> Option<Tracked> {
+    if deleted.is_empty() {
+        return None;
+    }
+    let told = deleted.iter().map(|(address, rules)| {
+        Involved::told(address.clone(), "5.7.1", &format!("deleted by the rules {rules}"))
+    });
+    let event = Tracked::new(here(context), Event::Fail, Origin::Agent, queue).since(accepted);
+    Some(event.about(told))
+}
+
+/// A message has taken the place of another one, after the rules.
+pub(crate) fn forked(context: &Context, queue: QueueId, fork: &Successor) -> [Tracked; 2] {
+    let place = here(context);
+    let Successor { message: fork, rules } = fork;
+    let to = fork.envelope.recipients.iter().map(|one| Involved::plain(one.address.clone()));
+    let moved = Tracked::new(place, Event::Transfer, Origin::Agent, queue).about(to);
+    let moved = moved.because(&format!("by the rules {rules}"));
+    let begun = Tracked::begun(place, (Event::Receive, Origin::Agent), fork);
+    [Tracked { related: Some(fork.queue), ..moved }, Tracked { related: Some(queue), ..begun }]
+}
+
+/// A message goes on to the queue of a next hop.
+pub(crate) fn transferred(context: &Context, relay: &Relay) -> Tracked {
+    let entry = &relay.entry;
+    let to = entry.envelope.recipients.iter().map(|one| Involved::plain(one.address.clone()));
+    let event = Tracked::new(here(context), Event::Transfer, Origin::Routing, relay.origin);
+    Tracked {
+        connector: Some(relay.hop.to_string()),
+        related: Some(entry.queue),
+        ..event.about(to).since(entry.accepted)
+    }
+}
+
+/// Another server has taken a message for some of its recipients.
+pub(crate) fn sent(
+    context: &Context,
+    hop: &Hop,
+    relay: &Relay,
+    verdicts: &[Verdict],
+) -> Option<Tracked> {
+    let recipients = relay.entry.envelope.recipients.iter().zip(verdicts);
+    let taken: Vec<(&Address, &Answer)> = recipients
+        .filter_map(|(one, verdict)| match verdict {
+            Verdict::Relayed { answer, .. } => Some((&one.address, answer)),
+            Verdict::Later(_) | Verdict::Failed(_) => None,
+        })
+        .collect();
+    let (_, first) = taken.first()?;
+    let to = taken.iter().map(|(address, answer)| {
+        Involved::told((*address).clone(), &answer.status, &describe(answer))
+    });
+    let event = Tracked::new(here(context), Event::Send, Origin::Smtp, relay.origin);
+    Some(Tracked {
+        connector: Some(hop.to_string()),
+        server: first.host.clone(),
+        related: Some(relay.entry.queue),
+        ..event.about(to).since(relay.entry.accepted)
+    })
+}
+
+/// What is left of a message for a next hop, if an attempt at it has failed.
+pub(crate) fn put_off(context: &Context, base: &Relay, left: &Relay) -> Option<Tracked> {
+    let (before, after) = (&base.state, &left.state);
+    let crashed = after.crashes > before.crashes;
+    if !crashed && after.attempts == before.attempts {
+        return None;
+    }
+    let (event, origin) = match left.is_poison() && crashed {
+        true => (Event::PoisonMessage, Origin::PoisonMessage),
+        false => (Event::Defer, Origin::Smtp),
+    };
+    let place = here(context);
+    let to = left.entry.envelope.recipients.iter();
+    let to = to.map(|one| Involved::told(one.address.clone(), "4.4.7", &after.last_error));
+    let why = again(after.attempts, after.next_attempt.unwrap_or(place.0), place.0);
+    let event = Tracked::new(place, event, origin, base.origin);
+    Some(Tracked {
+        connector: Some(base.hop.to_string()),
+        related: Some(base.entry.queue),
+        ..event.about(to).because(&why).since(base.entry.accepted)
+    })
+}
+
+/// An administrator has done something with a message.
+pub(crate) fn steered(context: &Context, queue: QueueId, event: Event) -> Tracked {
+    Tracked::new(here(context), event, Origin::Admin, queue)
+}
