@@ -20,7 +20,9 @@ const FORGET_SLOTS: usize = 256;
 pub(crate) async fn keep_forgetting(service: Weak<TransportService>) {
     while let Some(env) = service.upgrade().map(|service| service.context.env.clone()) {
         env.clock.sleep(FORGET_EVERY).await;
-        let Some(context) = service.upgrade().map(|service| service.context.clone()) else { return };
+        let Some(context) = service.upgrade().map(|service| service.context.clone()) else {
+            return;
+        };
         if let Err(error) = forget_ended(&context).await {
             tracing::debug!(%error, "ended messages could not be forgotten");
         }

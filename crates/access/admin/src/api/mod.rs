@@ -9,12 +9,12 @@ mod member;
 mod node;
 mod nodes;
 mod queue;
-mod rules;
 mod receive;
-mod tracking;
+mod rules;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod testing;
+mod tracking;
 
 use crate::control::NodeControl;
 use crate::health::Health;
@@ -31,8 +31,8 @@ use contract_directory::{Account, Directory, DirectoryAdmin, Group, Resolved};
 use contract_mailbox::Mailboxes;
 use contract_transport::QueueAdmin;
 use contract_transport::connector::SendConnectors;
-use contract_transport::rule::TransportRules;
 use contract_transport::receive::ReceiveConnectors;
+use contract_transport::rule::TransportRules;
 use contract_transport::tracking::MessageTracking;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

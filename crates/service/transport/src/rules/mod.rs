@@ -78,9 +78,12 @@ const PARAMETERS_BYTES_MAX: usize = 8_000;
 /// The rules as this node knows them.
 pub(crate) struct Rules {
     pub(crate) settings: Arc<Settings<TransportRule>>,
-    compiled: Mutex<Option<(Arc<Table<TransportRule>>, Arc<RuleSet>)>>,
+    compiled: Mutex<Option<OfTable>>,
     members: Members,
 }
+
+/// The rules of a table, compiled.
+type OfTable = (Arc<Table<TransportRule>>, Arc<RuleSet>);
 
 /// What the rules make of a message.
 pub(crate) enum Ruled {

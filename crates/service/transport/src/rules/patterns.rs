@@ -162,8 +162,9 @@ fn is_whole(text: &str, start: usize, end: usize) -> bool {
     };
     let in_word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
     let (first, last) = (found.chars().next(), found.chars().next_back());
-    !(in_word(before.chars().next_back()) && in_word(first))
-        && !(in_word(last) && in_word(after.chars().next()))
+    let begins_inside = in_word(before.chars().next_back()) && in_word(first);
+    let ends_inside = in_word(last) && in_word(after.chars().next());
+    !begins_inside && !ends_inside
 }
 
 #[cfg(test)]
