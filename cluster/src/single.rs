@@ -1,7 +1,7 @@
 //! The control of an installation with one node.
 
 use crate::confirm::Batched;
-use crate::installation::Installation;
+use crate::installation::{FEATURE_LEVEL, Installation};
 use crate::renewal::{Known, Renewal, Renewing, fenced};
 use crate::takeover::{Takeover, takeover_count};
 use async_trait::async_trait;
@@ -137,8 +137,9 @@ impl Control for SingleNode {
         }
     }
 
+    /// That of this program: there are no others who would have to understand it.
     fn feature_level(&self) -> u32 {
-        self.installation.feature_level
+        FEATURE_LEVEL.max(self.installation.feature_level)
     }
 }
 

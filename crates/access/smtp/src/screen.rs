@@ -18,15 +18,15 @@ pub(crate) struct Screen {
 }
 
 impl Screen {
-    /// Mail of those who may write in anybody's name is not checked: people who signed in, our own
-    /// servers and devices.
+    /// Mail of people who signed in and of our own servers is taken as it is; that of devices that
+    /// may relay is not checked, but nor does it tell of checks of ours.
     pub(crate) fn begin(session: &Session, draft: &Draft) -> Option<Self> {
-        let authentication =
-            session.shared.authentication.get().filter(|_| !session.may_relay())?;
+        let authentication = session.shared.authentication.get().filter(|_| !session.is_of_us())?;
         let check = authentication.begin(Client {
             ip: session.connection.peer().ip(),
             helo: session.client.as_ref().map(|client| client.name.clone()).unwrap_or_default(),
             sender: draft.sender.clone(),
+            is_trusted: session.may_relay(),
         });
         Some(Self { check: Mutex::new(check), header: Some(BytesMut::new()) })
     }

@@ -32,6 +32,9 @@ pub struct Client {
     pub helo: String,
     /// MAIL FROM; `None` for `<>`.
     pub sender: Option<Address>,
+    /// Whether it may write in anybody's name: then nothing is asked, but fields that only we may
+    /// write are left out all the same.
+    pub is_trusted: bool,
 }
 
 /// A message that is being checked: [`header`](Self::header) once, then [`body`](Self::body), then
@@ -63,24 +66,21 @@ pub fn junk_field(reason: &str) -> String {
     format!("{SPAM_FIELD}: {JUNK} ({reason})\r\n")
 }
 
-/// Whether a message was found to belong into Junk Email. Looks at what we have put in front
-/// only, never at what came from outside.
+/// Whether a message was found to belong into Junk Email.
 pub fn is_junk(content: &Content) -> bool {
-    content.segments.iter().map_while(own).any(|fields| {
-        fields.split(|byte| *byte == b'\n').any(|line| {
-            let value = line.strip_prefix(SPAM_FIELD.as_bytes());
-            value
-                .and_then(|value| value.strip_prefix(b": "))
-                .is_some_and(|value| value.starts_with(JUNK.as_bytes()))
-        })
-    })
+    verdict(content).is_some()
 }
 
-fn own(segment: &Segment) -> Option<&[u8]> {
-    match segment {
-        Segment::Inline(fields) => Some(fields),
-        Segment::Blob { .. } => None,
-    }
+/// The field that says so, whole, if there is one. Looks at what we have put in front only, never
+/// at what came from outside.
+pub fn verdict(content: &Content) -> Option<&[u8]> {
+    let Some(Segment::Inline(fields)) = content.segments.first() else { return None };
+    fields.split_inclusive(|byte| *byte == b'\n').find(|line| {
+        let value = line.strip_prefix(SPAM_FIELD.as_bytes());
+        value
+            .and_then(|value| value.strip_prefix(b": "))
+            .is_some_and(|value| value.starts_with(JUNK.as_bytes()))
+    })
 }
 
 #[cfg(test)]
@@ -97,7 +97,9 @@ mod tests {
         };
         let results = || inline("Authentication-Results: mx; dmarc=fail\r\n".to_owned());
         check(vec![results(), blob()], false);
-        check(vec![results(), inline(junk_field("dmarc=fail")), blob()], true);
+        let both = format!("Authentication-Results: mx\r\n{}", junk_field("dmarc=fail"));
+        check(vec![inline(both), blob()], true);
+        check(vec![results(), inline(junk_field("dmarc=fail")), blob()], false);
         check(vec![blob(), inline(junk_field("dmarc=fail"))], false);
         check(vec![inline(format!("Subject: {}", junk_field("no"))), blob()], false);
         check(vec![inline(format!("{SPAM_FIELD}: none\r\n")), blob()], false);

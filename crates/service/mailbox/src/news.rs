@@ -185,7 +185,12 @@ fn steps(delta: &ViewDelta) -> usize {
 
 fn weight_bytes(delta: &ViewDelta) -> usize {
     let name = delta.info.name.len();
-    size_of::<Told>() + name + size_of_val(&delta.changed[..]) + size_of_val(&delta.vanished[..])
+    let keywords: usize = delta.keywords.0.iter().map(|name| name.len() + 24).sum();
+    size_of::<Told>()
+        + keywords
+        + name
+        + size_of_val(&delta.changed[..])
+        + size_of_val(&delta.vanished[..])
 }
 
 /// Gives an answer to those whom it serves; those who are left have to be asked for once more.

@@ -46,7 +46,7 @@ impl Authentication {
 impl SenderAuthentication for Authentication {
     fn begin(&self, client: Client) -> Box<dyn SenderCheck> {
         let shared = self.shared.clone();
-        let wanted = !shared.config.trusts(client.ip);
+        let wanted = !client.is_trusted && !shared.config.trusts(client.ip);
         let client = Arc::new(client);
         let asking = wanted.then(|| {
             let (shared, client) = (shared.clone(), client.clone());

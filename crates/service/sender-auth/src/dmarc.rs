@@ -194,17 +194,27 @@ pub struct Proven {
     pub by_spf: bool,
 }
 
-/// Whether a proven domain might align with an author's, so that its own walk is worth while.
-pub fn may_align(author: &Walk, domain: &str) -> bool {
-    domain == author.domain || is_within(domain, author.organisation())
+/// Whether a proof might align with an author's domain, so that the walk of its own domain is worth
+/// while.
+pub fn may_align(author: &Walk, proven: &Proven) -> bool {
+    let is_strict = author.policy().is_some_and(|(record, _)| record.is_strict(proven));
+    let is_own = proven.domain == author.domain;
+    is_own || (!is_strict && is_within(&proven.domain, author.organisation()))
 }
 
 /// Whether a proven domain is the author's, or belongs to it (RFC 9989 §4.4). `organisation` is the
 /// proven domain's.
 pub fn is_aligned(author: &Walk, proven: &Proven, organisation: &str) -> bool {
     let Some((record, _)) = author.policy() else { return false };
-    let strict = if proven.by_spf { record.strict_spf } else { record.strict_dkim };
-    proven.domain == author.domain || (!strict && organisation == author.organisation())
+    let is_own = proven.domain == author.domain;
+    is_own || (!record.is_strict(proven) && organisation == author.organisation())
+}
+
+impl Record {
+    /// Whether a proof must be of the author's very domain.
+    fn is_strict(&self, proven: &Proven) -> bool {
+        if proven.by_spf { self.strict_spf } else { self.strict_dkim }
+    }
 }
 
 /// What is to be done with this very message: `draw` is a random number below 100.

@@ -202,13 +202,18 @@ impl Findings<'_> {
             return ("pass", None);
         }
         // What is not known must not be refused, if it could have been a proof.
-        let unknown_dkim = signatures.iter().any(|dkim| {
-            dkim.result == DkimResult::TempError && dmarc::may_align(author, &dkim.domain)
-        });
+        let may_align = |domain: &str, by_spf| {
+            dmarc::may_align(author, &Proven { domain: domain.to_owned(), by_spf })
+        };
+        let unknown_dkim = signatures
+            .iter()
+            .any(|dkim| dkim.result == DkimResult::TempError && may_align(&dkim.domain, false));
         let (spf, domain) = self.client_found.spf(self.client);
-        let unknown_spf =
-            spf.result == SpfResult::TempError && dmarc::may_align(author, &ascii(domain));
-        if unknown_dkim || unknown_spf {
+        let unknown_spf = spf.result == SpfResult::TempError && may_align(&ascii(domain), true);
+        let unknown_walk = proven.iter().any(|proven| {
+            dmarc::may_align(author, proven) && !organisations.contains_key(&proven.domain)
+        });
+        if unknown_dkim || unknown_spf || unknown_walk {
             return ("temperror", None);
         }
         ("fail", Some((policy, dmarc::disposition(record, policy, self.draw))))

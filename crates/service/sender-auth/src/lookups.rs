@@ -3,13 +3,13 @@
 
 use crate::arc::{ArcResult, Chain};
 use crate::dkim::{DkimResult, Kind, PublicKey, Signature, SignatureError, fetch_key};
-use crate::dmarc::{self, Unknown, Walk};
+use crate::dmarc::{self, Proven, Unknown, Walk};
 use crate::header::Header;
 use crate::iprev::{self, Iprev};
 use crate::spf::{self, Spf, SpfResult};
 use base::env::Dns;
 use bytes::Bytes;
-use codec_mime::author::authors;
+use codec_mime::author::{Naming, authors, naming};
 use contract_transport::authentication::Client;
 use futures::future::{join, join_all, join3};
 use std::collections::{BTreeSet, HashMap};
@@ -94,13 +94,18 @@ pub(crate) enum Author {
 
 impl Claims {
     pub(crate) fn read(raw: Bytes) -> Self {
+        let odd =
+            |field: codec_mime::header::Field<'_>| naming(&field, &raw, b"From") == Naming::Odd;
+        let disguised = codec_mime::header::fields(&raw).any(odd);
         let header = Header::new(raw);
         let signatures = header
             .named("dkim-signature")
             .take(SIGNATURES_MAX)
             .map(|field| Signature::parse(field.value, Kind::Dkim))
             .collect();
-        let (chain, author) = (Chain::read(&header), Author::read(&header));
+        // A name that some programs read as From, and others do not, tells of no author.
+        let author = if disguised { Author::Unclear } else { Author::read(&header) };
+        let chain = Chain::read(&header);
         Self { header, signatures, chain, author }
     }
 
@@ -202,19 +207,32 @@ async fn policies(
         timeout_at(until, Walk::from(dns, domain)).await.unwrap_or(Err(Unknown))
     };
     let authors = join_all(domains.iter().map(|domain| walk(domain))).await;
-    let signers = claims.signatures.iter().flatten().map(|signature| signature.domain.as_str());
-    let others: BTreeSet<&str> = signers
-        .chain([sender_domain])
-        .filter(|domain| {
-            let known = |author: &Walk| dmarc::may_align(author, domain);
-            !domains.iter().any(|author| author == domain) && authors.iter().flatten().any(known)
+    let signers = claims.signatures.iter().flatten();
+    let proofs =
+        signers.map(|signature| Proven { domain: signature.domain.clone(), by_spf: false });
+    let sender = Proven { domain: sender_domain.to_owned(), by_spf: true };
+    let others: BTreeSet<String> = proofs
+        .chain([sender])
+        .filter(|proof| {
+            let known = |author: &Walk| dmarc::may_align(author, proof);
+            !domains.contains(&proof.domain) && authors.iter().flatten().any(known)
         })
+        .map(|proof| proof.domain)
         .collect();
     let found = join_all(others.into_iter().map(async |domain| {
-        let walk = walk(domain).await.ok()?;
-        Some((domain.to_owned(), walk.organisation().to_owned()))
+        let walk = walk(&domain).await.ok()?;
+        let organisation = walk.organisation().to_owned();
+        Some((domain, organisation))
     }));
-    (authors, found.await.into_iter().flatten().collect())
+    let mut organisations: HashMap<_, _> = found.await.into_iter().flatten().collect();
+    // One author may have signed for another.
+    organisations.extend(
+        authors
+            .iter()
+            .flatten()
+            .map(|author| (author.domain().to_owned(), author.organisation().to_owned())),
+    );
+    (authors, organisations)
 }
 
 /// A name as the DNS has it, in lower case; as it is where it cannot be one.

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use codec_mime::author::{Naming, naming};
 use codec_mime::header;
 
-/// Names that begin so are ours.
-const OWN_PREFIX: &[u8] = b"x-rialto-";
+/// Names that begin so are ours, or what others of an organisation's own servers have found.
+const OWN_PREFIXES: [&[u8]; 2] = [b"x-rialto-", b"x-ms-exchange-organization-"];
 
 /// A header without `Authentication-Results` of ours, and without fields of our own names. It is
 /// copied only if something is taken out. `own_names` are in lower case.
@@ -19,8 +19,8 @@ pub fn strip(raw: Bytes, own_names: &[String]) -> Bytes {
             Naming::Odd => true,
             Naming::Other => {
                 let seen = field.name.iter().filter(|byte| byte.is_ascii_graphic());
-                let seen = seen.take(OWN_PREFIX.len()).map(u8::to_ascii_lowercase);
-                seen.eq(OWN_PREFIX.iter().copied())
+                let seen = seen.map(u8::to_ascii_lowercase);
+                OWN_PREFIXES.iter().any(|own| seen.clone().take(own.len()).eq(own.iter().copied()))
             }
         };
         if is_forged {

@@ -95,6 +95,7 @@ impl Work {
                 self.state.head.ruled = true;
                 return Ok(None);
             }
+            Ok(Ruled::Untried) => return self.pass_rules_over().await,
             Ok(Ruled::Forked(forked)) => settle::fork(self, forked).await,
             Err(error) => Err(error),
         };
@@ -108,6 +109,19 @@ impl Work {
             }
         };
         Ok(Some(left))
+    }
+
+    /// Writes down that the rules count as tried: the next round might be able to try them, and
+    /// must not, since somebody may have the message by then.
+    async fn pass_rules_over(&mut self) -> Result<Option<Left>> {
+        self.state.head.ruled = true;
+        match self.settle(Report::new(self.state.clone()), Vec::new()).await? {
+            Left::More(state) => {
+                self.state = state;
+                Ok(None)
+            }
+            left => Ok(Some(left)),
+        }
     }
 
     async fn try_rules(&mut self, set: &RuleSet) -> Result<Ruled> {

@@ -214,7 +214,9 @@ impl WriteDown<'_> {
             let (queue, slot) =
                 (fork.message.queue, self.context.control.slot_of_queue(fork.message.queue));
             rows::write(tx, &*self.context.blobs, slot, &fork.message, self.entry.accepted).await?;
-            State::ruled(queue.0.max(1)).save(tx, slot, queue)?;
+            if fork.is_ruled {
+                State::ruled(queue.0.max(1)).save(tx, slot, queue)?;
+            }
         }
         if state.is_finished() {
             let (blobs, content) = (&*self.context.blobs, &self.entry.content);

@@ -117,7 +117,9 @@ pub(crate) async fn next_piece(
     let mut piece = Piece::default();
     let mut seen = Seen::default();
     while let Some(recipient) = entry.envelope.recipients.get(cursor.recipient) {
-        let room = PIECE.saturating_sub(piece.len());
+        // Groups may have the same members again and again.
+        let expanded: usize = piece.expanded.iter().map(|(_, members)| members.len()).sum();
+        let room = PIECE.saturating_sub(piece.len().max(expanded));
         if room == 0 {
             piece.next = Some(cursor);
             return Ok(piece);

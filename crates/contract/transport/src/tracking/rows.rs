@@ -114,7 +114,7 @@ fn tag(event: &Tracked) -> u64 {
     let first = event.recipients.first().map(|one| one.address.to_string()).unwrap_or_default();
     let related = event.related.unwrap_or_default().0.to_be_bytes();
     let kind = [event.event as u8, event.origin as u8];
-    fnv(b't', &[&kind[..], &related, first.as_bytes()].concat())
+    fnv(b't', &[&kind[..], &related, first.as_bytes(), b"|", event.reason.as_bytes()].concat())
 }
 
 /// The events of one message.

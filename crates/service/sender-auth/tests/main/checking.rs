@@ -51,7 +51,7 @@ async fn check_from(
 
 fn client(ip: IpAddr, sender: &str) -> Client {
     let sender = sender.split_once('@').map(|(local, domain)| Address::new(local, domain));
-    Client { ip, helo: "out.rialto.test".into(), sender }
+    Client { ip, helo: "out.rialto.test".into(), sender, is_trusted: false }
 }
 
 async fn check(config: Config, dns: &SimDns, ip: IpAddr, message: &str) -> Checked {

@@ -1,8 +1,10 @@
 //! Rules as they are tried: addresses parsed, words and patterns put together.
 
 use super::patterns::{Builder, Patterns, Place, Wanted};
-use base::{Address, Result};
-use contract_transport::rule::{Condition, Importance, MessageType, Scope, TransportRule};
+use base::{Address, Result, Timestamp};
+use contract_transport::rule::{
+    Condition, Importance, MessageType, Mode, OnError, Scope, TransportRule,
+};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -21,6 +23,16 @@ pub(super) struct Compiled {
     pub(super) rule: Arc<TransportRule>,
     pub(super) conditions: Vec<Check>,
     pub(super) exceptions: Vec<Check>,
+    /// The groups that it is about, folded.
+    pub(super) groups: BTreeSet<Address>,
+}
+
+impl Compiled {
+    /// Whether messages wait where it cannot be evaluated.
+    pub(super) fn waits_for_facts(&self, now: Timestamp) -> bool {
+        let acts = self.rule.mode == Mode::Enforce && self.rule.is_active(now);
+        acts && self.rule.on_error == OnError::Defer
+    }
 }
 
 /// A condition, ready to be looked at.
@@ -87,14 +99,15 @@ impl RuleSet {
         };
         let rules: Vec<_> = all
             .into_iter()
-            .map(|rule| Compiled {
-                conditions: compile(&rule.conditions),
-                exceptions: compile(&rule.exceptions),
-                rule,
+            .map(|rule| {
+                let conditions = compile(&rule.conditions);
+                let exceptions = compile(&rule.exceptions);
+                let groups = conditions.iter().chain(&exceptions).flat_map(groups).cloned();
+                Compiled { groups: groups.collect(), conditions, exceptions, rule }
             })
             .collect();
         let checks = || rules.iter().flat_map(|one| one.conditions.iter().chain(&one.exceptions));
-        let groups = checks().flat_map(groups).map(folded).collect();
+        let groups = rules.iter().flat_map(|one| one.groups.iter().cloned()).collect();
         let looks_into_attachments =
             checks().any(|check| matches!(check, Check::AttachmentIsExecutable));
         Ok(Self { patterns: builder.build()?, groups, looks_into_attachments, rules })

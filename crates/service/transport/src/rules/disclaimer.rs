@@ -51,7 +51,8 @@ impl Disclaimer<'_> {
         let mut replacements = Vec::new();
         for part in [found.plain, found.html].into_iter().flatten() {
             let body = content.slice(part.body.clone());
-            if body.size_bytes() > BODY_BYTES_MAX {
+            let header_bytes = part.header.end.saturating_sub(part.header.start);
+            if body.size_bytes().max(header_bytes) > BODY_BYTES_MAX {
                 return Ok(None);
             }
             let old = text::decoded(context, &body, part).await?;

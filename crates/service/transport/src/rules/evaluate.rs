@@ -11,8 +11,10 @@ use contract_transport::rule::{Action, Fallback, Mode, Place as End};
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Effects {
     pub(super) fate: Fate,
-    /// Who gets it, too.
+    /// Who gets it, too, and is named in it.
     pub(super) added: Vec<Address>,
+    /// Who gets it, too, and nobody sees that.
+    pub(super) blind: Vec<Address>,
     /// What is changed in it.
     pub(super) edits: Vec<Edit>,
     /// Who gets a report of it.
@@ -64,8 +66,15 @@ impl Effects {
     pub(super) fn is_nothing(&self) -> bool {
         self.fate == Fate::Gets
             && self.added.is_empty()
+            && self.blind.is_empty()
             && self.edits.is_empty()
             && self.reports.is_empty()
+    }
+
+    /// Whether two recipients get the same message, whichever rules say so.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        (&self.fate, &self.added, &self.blind) == (&other.fate, &other.added, &other.blind)
+            && (&self.edits, &self.reports) == (&other.edits, &other.reports)
     }
 
     /// Takes an action in; answers whether rules behind it are still tried.
@@ -84,14 +93,14 @@ impl Effects {
             }
             Action::RedirectTo(list) => self.fate = Fate::Redirected(addresses(list)),
             Action::AddTo(list) => {
-                self.add(&addresses(list));
+                add(&mut self.added, &addresses(list));
                 self.edits.push(Edit::NameInTo(addresses(list)));
             }
             Action::AddCc(list) => {
-                self.add(&addresses(list));
+                add(&mut self.added, &addresses(list));
                 self.edits.push(Edit::NameInCc(addresses(list)));
             }
-            Action::BlindCopyTo(list) => self.add(&addresses(list)),
+            Action::BlindCopyTo(list) => add(&mut self.blind, &addresses(list)),
             Action::PrependSubject(text) => self.edits.push(Edit::PrependSubject(text.clone())),
             Action::SetHeader { name, value } => {
                 self.edits.push(Edit::Set { name: name.clone(), value: value.clone() });
@@ -110,12 +119,12 @@ impl Effects {
         }
         true
     }
+}
 
-    fn add(&mut self, more: &[Address]) {
-        for address in more {
-            if !self.added.contains(address) {
-                self.added.push(address.clone());
-            }
+fn add(list: &mut Vec<Address>, more: &[Address]) {
+    for address in more {
+        if !list.contains(address) {
+            list.push(address.clone());
         }
     }
 }
@@ -125,6 +134,10 @@ pub(super) fn evaluate(rules: &RuleSet, facts: &Facts, now: Timestamp) -> Vec<Ef
     let mut effects = vec![Effects::default(); facts.recipients.len()];
     let mut open = vec![true; facts.recipients.len()];
     for compiled in rules.rules.iter().filter(|one| one.rule.is_active(now)) {
+        // Whoever wants to wait until it can be tried does not come here.
+        if !compiled.groups.is_disjoint(&facts.unknown_groups) {
+            continue;
+        }
         let Some(same) = Same::of(compiled, facts) else { continue };
         for (number, recipient) in facts.recipients.iter().enumerate() {
             if !open[number] || !same.applies_to(compiled, facts, recipient) {
@@ -238,7 +251,10 @@ pub(super) fn in_words(effects: &Effects) -> Vec<String> {
         Fate::Redirected(to) => words.push(format!("redirected to {}", list(to))),
     }
     if !effects.added.is_empty() {
-        words.push(format!("copied to {}", list(&effects.added)));
+        words.push(format!("sent to {}, too", list(&effects.added)));
+    }
+    if !effects.blind.is_empty() {
+        words.push(format!("copied to {}", list(&effects.blind)));
     }
     words.extend(effects.edits.iter().map(|edit| match edit {
         Edit::PrependSubject(text) => format!("the subject begins with \"{text}\""),

@@ -1,7 +1,7 @@
 //! What the rules may ask of a message: gathered once, and only what some rule asks for.
 
 use super::compile::{RuleSet, folded};
-use super::members::Members;
+use super::members::{Group, Members};
 use super::patterns::{Hits, Place};
 use super::text;
 use crate::context::Context;
@@ -11,10 +11,11 @@ use contract_blob::Content;
 use contract_directory::Resolved;
 use contract_transport::Envelope;
 use contract_transport::rule::{Importance, MessageType, Scope};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// How much of a header is read, in bytes; sessions take no longer ones.
-const HEADER_BYTES_MAX: u64 = 1 << 20;
+const HEADER_BYTES_MAX: u64 = 2 << 20;
 
 /// The fields by which others say how likely something is spam; the first that is there counts.
 const SCL_FIELDS: [&[u8]; 2] = [b"X-MS-Exchange-Organization-SCL", b"X-Rialto-SCL"];
@@ -34,6 +35,8 @@ pub(super) struct Facts {
     pub(super) importance: Importance,
     pub(super) types: Vec<MessageType>,
     pub(super) scl: Option<i8>,
+    /// The groups of which it cannot be told who is in them.
+    pub(super) unknown_groups: BTreeSet<Address>,
 }
 
 /// A sender or a recipient.
@@ -88,14 +91,15 @@ pub(super) async fn gather(
 ) -> Result<Facts> {
     let Message { envelope, content, parsed } = message;
     let is_own = envelope.authenticated.is_some() || envelope.source.ip.is_none();
-    let mut sender =
-        person(context, rules, members, envelope.sender.as_ref(), Place::Sender).await?;
+    let (groups, unknown_groups) = groups(context, rules, members).await?;
+    let sender = envelope.sender.as_ref();
+    let mut sender = person(context, rules, &groups, sender, Place::Sender).await?;
     // Whoever has not signed in is not the one whose address they use.
     sender.scope = if is_own { Scope::Inside } else { Scope::Outside };
     let mut recipients = Vec::with_capacity(envelope.recipients.len());
     for recipient in &envelope.recipients {
         let address = Some(&recipient.address);
-        recipients.push(person(context, rules, members, address, Place::Recipient).await?);
+        recipients.push(person(context, rules, &groups, address, Place::Recipient).await?);
     }
     let header = content.slice(0..parsed.header_end().min(HEADER_BYTES_MAX));
     let header = header.read_all(&context.blobs, HEADER_BYTES_MAX).await?;
@@ -120,15 +124,39 @@ pub(super) async fn gather(
         size_bytes: content.size_bytes(),
         importance: importance(&header),
         types: types(parsed, &header),
+        unknown_groups,
         scl: SCL_FIELDS.iter().find_map(|name| number(&header, name)),
         header,
     })
 }
 
-async fn person(
+/// The groups that rules ask about.
+type Groups = Vec<(Address, Arc<Group>)>;
+
+/// Who is in the groups that rules ask about, and the groups of which that cannot be told.
+async fn groups(
     context: &Context,
     rules: &RuleSet,
     members: &Members,
+) -> Result<(Groups, BTreeSet<Address>)> {
+    let (mut known, mut unknown) = (Groups::new(), BTreeSet::new());
+    for group in &rules.groups {
+        match members.of(context, group).await {
+            Ok(members) => known.push((group.clone(), members)),
+            Err(error) if error.is_temporary() => return Err(error),
+            Err(error) => {
+                tracing::warn!(%group, %error, "a group of the transport rules cannot be expanded");
+                unknown.insert(group.clone());
+            }
+        }
+    }
+    Ok((known, unknown))
+}
+
+async fn person(
+    context: &Context,
+    rules: &RuleSet,
+    groups: &Groups,
     address: Option<&Address>,
     place: Place,
 ) -> Result<Person> {
@@ -152,9 +180,8 @@ async fn person(
         Resolved::Group(group) => person.primary = Some(folded(&group.address)),
     }
     person.scope = Scope::Inside;
-    for group in &rules.groups {
-        let is_group = person.is_one_of(std::slice::from_ref(group));
-        if is_group || members.of(context, group).await?.has(&person) {
+    for (group, members) in groups {
+        if person.is_one_of(std::slice::from_ref(group)) || members.has(&person) {
             person.groups.push(group.clone());
         }
     }

@@ -12,13 +12,17 @@ use bytes::Bytes;
 use codec_mime::ParsedMessage;
 use codec_mime::build::HeaderWriter;
 use contract_blob::{Content, Segment, Staged};
+use contract_transport::authentication;
 use contract_transport::rule::Fallback;
-use contract_transport::{Envelope, QueueEntry, Recipient, Source, Submission};
+use contract_transport::{Envelope, Notify, QueueEntry, Recipient, Source, Submission};
 use std::collections::HashSet;
 use std::sync::Arc;
 
 /// The most bytes that stand in the rows of the queue; more of them become a blob.
 const INLINE_BYTES_MAX: usize = 8 * 1024;
+
+/// How many different messages are made of one at once: they are written in one transaction.
+const SETS_MAX: usize = 50;
 
 /// What the rules have made of a message.
 #[derive(Default)]
@@ -36,6 +40,8 @@ pub(crate) struct Successor {
     pub(crate) message: Submission,
     /// Which rules have made it, for people.
     pub(crate) rules: String,
+    /// Whether the rules have seen it; what was too much at once meets them anew.
+    pub(crate) is_ruled: bool,
 }
 
 /// Makes the messages.
@@ -51,25 +57,45 @@ pub(super) async fn fork(
 ) -> Result<Forked> {
     let mut sets: Vec<(&Effects, Vec<usize>)> = Vec::new();
     for (number, effects) in effects.iter().enumerate() {
-        match sets.iter_mut().find(|(known, _)| *known == effects) {
+        match sets.iter_mut().find(|(known, _)| known.is_like(effects)) {
             Some((_, recipients)) => recipients.push(number),
             None => sets.push((effects, vec![number])),
         }
     }
     let mut forked = Forked::default();
     // Whoever is added by several sets gets one copy.
-    let mut added = HashSet::new();
+    let mut copied = HashSet::new();
+    let rest = sets.split_off(sets.len().min(SETS_MAX));
     let mut reported = HashSet::new();
     for (effects, numbers) in sets {
         let fork = Fork { context, entry, parsed, facts, effects };
-        fork.run(&numbers, &mut added, &mut forked).await?;
+        fork.run(&numbers, &mut copied, &mut forked).await?;
         for to in &effects.reports {
             if reported.insert(to.clone()) {
                 forked.messages.push(fork.report(to).await?);
             }
         }
     }
+    if let Some((effects, _)) = rest.first() {
+        let all = &entry.envelope.recipients;
+        let numbers = rest.iter().flat_map(|(_, numbers)| numbers);
+        let recipients = numbers.filter_map(|number| all.get(*number)).cloned().collect();
+        let fork = Fork { context, entry, parsed, facts, effects };
+        let content = Rewritten { content: entry.content.clone(), staged: Vec::new() };
+        let rest = fork.successor(recipients, content);
+        forked.messages.push(Successor { is_ruled: false, ..rest });
+    }
     Ok(forked)
+}
+
+/// What a sender has asked to be told of any of some recipients.
+fn asked(recipients: impl Iterator<Item = Recipient>) -> Notify {
+    let none = Notify { success: false, failure: false, delay: false };
+    recipients.fold(none, |all, Recipient { notify, .. }| Notify {
+        success: false,
+        failure: all.failure || notify.failure,
+        delay: all.delay || notify.delay,
+    })
 }
 
 struct Fork<'a> {
@@ -84,7 +110,7 @@ impl Fork<'_> {
     async fn run(
         &self,
         numbers: &[usize],
-        added: &mut HashSet<Address>,
+        copied: &mut HashSet<Address>,
         forked: &mut Forked,
     ) -> Result<()> {
         let all = &self.entry.envelope.recipients;
@@ -102,26 +128,53 @@ impl Fork<'_> {
                 forked.deleted.extend(own().map(|one| (one.address, rules.clone())));
                 Vec::new()
             }
-            Fate::Redirected(to) => to.iter().cloned().map(Recipient::plain).collect(),
+            Fate::Redirected(to) => {
+                let notify = asked(own());
+                let one = |one: &Address| Recipient { notify, ..Recipient::plain(one.clone()) };
+                to.iter().map(one).collect()
+            }
             Fate::Refused { status, text } => {
                 forked.failures.extend(refuse(status, text));
                 Vec::new()
             }
         };
-        for address in &self.effects.added {
-            let is_there = recipients.iter().any(|one| one.address == *address);
-            if !is_there && added.insert(address.clone()) {
-                recipients.push(Recipient::plain(address.clone()));
-            }
-        }
+        let added = self.added(&recipients, asked(own()), copied);
+        recipients.extend(added);
         if recipients.is_empty() {
             return Ok(());
         }
         match self.rewritten().await? {
-            Some(rewritten) => forked.messages.push(self.successor(recipients, rewritten)),
-            None => forked.failures.extend(refuse("5.7.1", "A text could not be put into it")),
+            Some(rewritten) => {
+                copied.extend(recipients.iter().map(|one| one.address.clone()));
+                forked.messages.push(self.successor(recipients, rewritten));
+            }
+            None if self.effects.fate == Fate::Gets => {
+                forked.failures.extend(refuse("5.7.1", "A text could not be put into it"));
+            }
+            None => {}
         }
         Ok(())
+    }
+
+    /// Who gets it beside `recipients`, but for those who have a copy.
+    fn added(
+        &self,
+        recipients: &[Recipient],
+        notify: Notify,
+        copied: &HashSet<Address>,
+    ) -> Vec<Recipient> {
+        // The sender is not to hear of those whom nobody sees.
+        let silent = Notify { success: false, failure: false, delay: false };
+        let seen = self.effects.added.iter().map(|one| (one, notify));
+        let blind = self.effects.blind.iter().map(|one| (one, silent));
+        let mut added: Vec<Recipient> = Vec::new();
+        for (address, notify) in seen.chain(blind) {
+            let is_there = |list: &[Recipient]| list.iter().any(|one| one.address == *address);
+            if !copied.contains(address) && !is_there(recipients) && !is_there(&added) {
+                added.push(Recipient { notify, ..Recipient::plain(address.clone()) });
+            }
+        }
+        added
     }
 
     /// The message with all changes made; `None` where a disclaimer has refused it.
@@ -132,8 +185,14 @@ impl Fork<'_> {
             return Ok(Some(Rewritten { content: content.clone(), staged: Vec::new() }));
         }
         let mut header = edit::header(&self.facts.header, edits);
+        let verdict = authentication::verdict(content).map(<[u8]>::to_vec);
         let header_end = self.facts.header.len() as u64;
         let mut rewritten = Rewritten::default();
+        // What we have found stays in front, apart from what others have written.
+        edit::remove(&mut header, &[authentication::SPAM_FIELD]);
+        if let Some(field) = verdict {
+            rewritten.content.segments.push(Segment::Inline(field.into()));
+        }
         if !disclaimer::is_wanted(edits) {
             rewritten.push(self.context, &header).await?;
             rewritten.content.segments.extend(self.rest(header_end..content.size_bytes()));
@@ -278,7 +337,7 @@ impl Fork<'_> {
             // Nobody is handed this: the owner of the new message reads it anew.
             parsed: self.parsed.clone(),
         };
-        Successor { message, rules: self.effects.rules.join(", ") }
+        Successor { message, rules: self.effects.rules.join(", "), is_ruled: true }
     }
 }
 

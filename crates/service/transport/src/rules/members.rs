@@ -19,7 +19,7 @@ const KNOWN_FOR: Duration = Duration::from_secs(30);
 const GROUPS_MAX: usize = 128;
 
 /// How many members one question to the directory tells.
-const PAGE: usize = 1_000;
+const PAGE: usize = 100_000;
 
 /// The groups that are known.
 #[derive(Default)]

@@ -24,7 +24,7 @@ use base::{Error, Result};
 use codec_mime::ParsedMessage;
 pub(crate) use compile::RuleSet;
 use contract_blob::Content;
-use contract_transport::rule::{OnError, RULES_MAX, TransportRule, Trial, Verdict};
+use contract_transport::rule::{RULES_MAX, TransportRule, Trial, Verdict};
 use contract_transport::{Envelope, QueueEntry, Recipient, Source};
 use facts::Message;
 pub(crate) use fork::{Forked, Successor};
@@ -89,6 +89,8 @@ type OfTable = (Arc<Table<TransportRule>>, Arc<RuleSet>);
 pub(crate) enum Ruled {
     /// It goes on as it is.
     AsItIs,
+    /// So it does because the rules could not be tried, and are to be passed over.
+    Untried,
     /// Other messages take its place.
     Forked(Forked),
 }
@@ -128,17 +130,20 @@ impl Rules {
         parsed: &Arc<ParsedMessage>,
     ) -> Result<Ruled> {
         let message = Message { envelope: &entry.envelope, content: &entry.content, parsed };
+        let now = context.env.clock.now();
+        let mut waits = set.rules.iter().filter(|one| one.waits_for_facts(now));
         let facts = match facts::gather(context, set, &self.members, message).await {
-            Ok(facts) => facts,
-            Err(error) if set.rules.iter().any(|one| one.rule.on_error == OnError::Defer) => {
-                return Err(error);
+            Ok(facts) if waits.any(|one| !one.groups.is_disjoint(&facts.unknown_groups)) => {
+                return Err(Error::unavailable("A group of a transport rule cannot be expanded"));
             }
+            Ok(facts) => facts,
+            Err(error) if waits.next().is_some() => return Err(error),
             Err(error) => {
                 tracing::warn!(queue = %entry.queue, %error, "the rules cannot be tried");
-                return Ok(Ruled::AsItIs);
+                return Ok(Ruled::Untried);
             }
         };
-        let effects = evaluate::evaluate(set, &facts, context.env.clock.now());
+        let effects = evaluate::evaluate(set, &facts, now);
         for (effects, recipient) in effects.iter().zip(&entry.envelope.recipients) {
             if !effects.rules.is_empty() || !effects.tested.is_empty() {
                 tracing::info!(
@@ -149,7 +154,8 @@ impl Rules {
             }
         }
         if effects.iter().all(evaluate::Effects::is_nothing) {
-            return Ok(Ruled::AsItIs);
+            let all = facts.unknown_groups.is_empty();
+            return Ok(if all { Ruled::AsItIs } else { Ruled::Untried });
         }
         fork::fork(context, entry, parsed, &facts, &effects).await.map(Ruled::Forked)
     }

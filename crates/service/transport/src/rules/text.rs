@@ -74,9 +74,11 @@ pub(super) fn append_html(html: &str, into: &mut String) {
 
 /// Where the element that begins here is over.
 fn end_of(rest: &str, name: &str) -> Option<usize> {
-    let close = format!("</{name}");
-    // Letter case of ASCII only, so the places in both texts are the same.
-    let at = rest.to_ascii_lowercase().find(&close)?;
+    let closes = |(at, _): &(usize, &str)| {
+        let found = rest.get(at + 2..at + 2 + name.len());
+        found.is_some_and(|found| found.eq_ignore_ascii_case(name))
+    };
+    let (at, _) = rest.match_indices("</").find(closes)?;
     rest[at..].find('>').map(|end| at + end + 1)
 }
 
@@ -180,6 +182,7 @@ mod tests {
             "1 < 2 &amp; AB c &unknown; &#;",
         );
         check("<!-- > hidden -->shown", "shown");
+        check("<style>a</script></STYLE >b<script>c</style></scripts>d", "b d");
         check("cut <b", "cut");
         check("ü<span>ß</span>", "üß");
         check("<scr<script>x", "x");

@@ -148,7 +148,7 @@ pub(crate) fn deleted(
 /// A message has taken the place of another one, after the rules.
 pub(crate) fn forked(context: &Context, queue: QueueId, fork: &Successor) -> [Tracked; 2] {
     let place = here(context);
-    let Successor { message: fork, rules } = fork;
+    let Successor { message: fork, rules, .. } = fork;
     let to = fork.envelope.recipients.iter().map(|one| Involved::plain(one.address.clone()));
     let moved = Tracked::new(place, Event::Transfer, Origin::Agent, queue).about(to);
     let moved = moved.because(&format!("by the rules {rules}"));

@@ -357,3 +357,61 @@ fn each_message_meets_the_rules_once_whatever_fails() {
         });
     }
 }
+
+#[test]
+fn what_was_found_stays_found_after_a_rule() {
+    run(509, async |world| {
+        let long = Action::SetHeader { name: "X-Long".into(), value: "x".repeat(900) };
+        make(&world, rule("long", vec![], vec![long, Action::PrependSubject("[X] ".into())])).await;
+        // A sender's own field is no finding, however it is written.
+        let forged = "X-Rialto-Spam: junk (forged)\r\n";
+        for (is_found, padding) in [(true, 0), (true, 9_000), (false, 0), (false, 9_000)] {
+            let lines = format!("X-Pad: {}\r\n", "y".repeat(70)).repeat(padding / 70);
+            let message = format!("{forged}Subject: s\r\n{lines}\r\nb\r\n");
+            let mut submission = raw(&world, "x@peer.test", &["bob"], &message).await;
+            if is_found {
+                let field = contract_transport::authentication::junk_field("dmarc=fail");
+                submission.parsed =
+                    std::sync::Arc::new((*submission.parsed).clone().shifted(field.len() as u64));
+                submission.content = submission.content.with_prefix(field.into());
+            }
+            world.node.transport.accept(submission).await.unwrap();
+        }
+        world.settle().await;
+        assert_eq!(world.inbox("bob").await.len(), 2, "two of four are in Junk Email");
+    });
+}
+
+#[test]
+fn many_rules_about_recipients_are_done_in_parts() {
+    run(510, async |world| {
+        let names: Vec<String> = (0..130).map(|number| format!("p{number:03}")).collect();
+        let mut to = Vec::new();
+        for name in &names {
+            world.account(name, None).await;
+            to.push(name.as_str());
+            let conditions = vec![Condition::SentTo(own(&[name]))];
+            let action = Action::SetHeader { name: "X-For".into(), value: name.clone() };
+            make(&world, rule(name, conditions, vec![action])).await;
+        }
+        world.send("x@peer.test", &to, "each").await;
+        world.settle().await;
+        for name in &names {
+            let inbox = world.inbox(name).await;
+            assert_eq!(inbox.len(), 1, "{name}");
+            assert!(inbox[0].contains(&format!("X-For: {name}\r\n")), "{inbox:?}");
+        }
+    });
+}
+
+#[test]
+fn nobody_hears_of_a_blind_copy() {
+    run(511, async |world| {
+        let action = Action::BlindCopyTo(own(&["nowhere"]));
+        make(&world, rule("bcc", vec![Condition::SentTo(own(&["bob"]))], vec![action])).await;
+        world.send("alice", &["bob"], "copied").await;
+        world.settle().await;
+        assert_eq!(world.inbox("bob").await.len(), 1);
+        assert!(world.inbox("alice").await.is_empty(), "the sender was told of the copy");
+    });
+}
