@@ -156,7 +156,7 @@ async fn messages_arrive_encrypted_and_whole() {
         message.recipients[1].address = Address::new("nobody", "rialto.test");
         let transferred = conversation.transfer(&message).await.unwrap();
         let verdicts = verdicts(&transferred);
-        assert!(verdicts[0].starts_with("relayed 250 2.6.0 "), "{verdicts:?}");
+        assert!(verdicts[0].starts_with("relayed with DSN 250 2.6.0 "), "{verdicts:?}");
         assert!(verdicts[1].starts_with("failed 550 5.1.1"), "{verdicts:?}");
         assert!(transferred.may_go_on);
     }
