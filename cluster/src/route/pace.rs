@@ -14,8 +14,8 @@ use std::time::Duration;
 /// Fewer requests than this tell nothing of a node ...
 const REQUESTS_MIN: u32 = 10;
 
-/// ... nor do fewer slots: a few mailboxes may have work that is heavier than that of others.
-const SLOTS_MIN: usize = 16;
+/// ... nor do fewer slots.
+const SLOTS_MIN: usize = 2;
 
 /// Adds up what requests for slots took, one clock for what was served here and one for what
 /// others were asked for.
