@@ -8,6 +8,7 @@ import shutil
 import smtplib
 import socket
 import subprocess
+import sys
 import time
 
 import rialto
@@ -25,6 +26,32 @@ def exim_binary():
     """Where install.sh has put it: it cannot be installed beside Postfix."""
     root = pathlib.Path(__file__).resolve().parents[2]
     return root / "target" / "interop" / "exim" / "usr" / "sbin" / "exim4"
+
+
+def why_not(name):
+    """Why a peer cannot run here; `None` if it can. They change to users of their own."""
+    user = {"postfix": "postfix", "exim": "Debian-exim"}[name]
+    try:
+        pwd.getpwnam(user)
+    except KeyError:
+        return f"there is no user {user}"
+    if os.geteuid() != 0:
+        return "this is not root"
+    if name == "exim" and not exim_binary().exists():
+        return "interop/install.sh has not got Exim"
+    return None
+
+
+def run(peer, check=lambda _: None):
+    """Tries everything with a peer; `check` looks at it in the end."""
+    reason = why_not(peer.name)
+    if reason:
+        shutil.rmtree(peer.dir, ignore_errors=True)
+        print(reason)
+        sys.exit(77)
+    with peer:
+        through(peer)
+        check(peer)
 
 
 class Peer:
