@@ -1,159 +1,67 @@
-//! The receive connectors: rows, what every node knows of them, and their administration.
+//! The receive connectors: settings, and the table of them that sessions choose from.
 //!
-//! - `T/i/<name>` a connector; the default ones have a row once they were changed.
-//! - `T/w` changes with every change; each node watches it and reads all connectors again.
+//! - `T/i/<name>` a connector; the default ones have a row once they were changed. `T/w` is written
+//!   with every change.
 //!
 //! Sessions ask what the node knows and never the store: a node that cannot read it goes on with
 //! what it knew last.
 
-use crate::table::Followed;
+use crate::table::{Derived, Setting, Settings, Table};
 use async_trait::async_trait;
-use base::env::Env;
-use base::{Error, Kind, Result, wire};
-use bytes::Bytes;
-use contract_directory::{Actor, AuditRecord, audit};
-use contract_store::keys::KeyBuilder;
-use contract_store::{
-    BodyError, Isolation, KeyRange, RangeRead, Store, Transaction, body, transact,
-};
+use base::Result;
+use contract_directory::Actor;
 use contract_transport::receive::{
     RECEIVE_CONNECTORS_MAX, ReceiveChange, ReceiveConnector, ReceiveConnectors, ReceiveTable, Role,
 };
-use futures::FutureExt;
-use parking_lot::RwLock;
 use std::sync::Arc;
 
-const PREFIX: &[u8] = b"T/i/";
-const CHANGED: &[u8] = b"T/w";
-const VERSION: u8 = 1;
+impl Setting for ReceiveConnector {
+    const PREFIX: &'static [u8] = b"T/i/";
+    const CHANGED: &'static [u8] = b"T/w";
+    const COUNT_MAX: usize = RECEIVE_CONNECTORS_MAX;
+    const NOUN: &'static str = "receive connector";
+    const ACTION: &'static str = "connector.receive";
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn check(&self) -> Result<()> {
+        ReceiveConnector::check(self)
+    }
+
+    fn check_beside(&self, others: &Table<Self>) -> Result<()> {
+        whole(others).check_beside(self)
+    }
+
+    fn built_in(name: &str) -> Option<Self> {
+        Role::ALL.into_iter().map(Self::of_role).find(|connector| connector.name == name)
+    }
+
+    fn parameters(&self) -> String {
+        parameters(self)
+    }
+}
+
+/// All connectors, those that nobody has changed among them.
+fn whole(stored: &Table<ReceiveConnector>) -> ReceiveTable {
+    ReceiveTable::new(stored.values().map(|connector| (**connector).clone()))
+}
 
 /// The receive connectors as this node knows them.
 pub(crate) struct Receiving {
-    store: Arc<dyn Store>,
-    env: Env,
-    table: RwLock<Arc<ReceiveTable>>,
+    settings: Arc<Settings<ReceiveConnector>>,
+    table: Derived<ReceiveConnector, ReceiveTable>,
 }
 
 impl Receiving {
-    pub(crate) fn new(store: Arc<dyn Store>, env: Env) -> Self {
-        Self { store, env, table: RwLock::default() }
+    pub(crate) fn new(settings: Arc<Settings<ReceiveConnector>>) -> Self {
+        Self { settings, table: Derived::default() }
     }
 
-    /// Reads the connectors again. Sessions that begin go by the new ones; an unchanged table
-    /// stays the one that it was, so that nothing is made anew for it.
-    ///
-    /// # Errors
-    /// The store's.
-    pub(crate) async fn reload(&self) -> Result<Arc<ReceiveTable>> {
-        let table = transact(&self.store, body((), |(), tx, _| read_all(tx).boxed())).await?;
-        let mut known = self.table.write();
-        if **known != table {
-            *known = Arc::new(table);
-        }
-        Ok(known.clone())
+    fn of(&self, table: Arc<Table<ReceiveConnector>>) -> Result<Arc<ReceiveTable>> {
+        self.table.of(table, |table| Ok(whole(table)))
     }
-
-    /// Makes a change and reads what came of it.
-    async fn change(&self, actor: &Actor, change: Change<'_>) -> Result<Arc<ReceiveTable>> {
-        let token = self.env.random.u128();
-        let record = AuditRecord {
-            at: self.env.clock.now(),
-            actor: actor.clone(),
-            action: change.action().to_owned(),
-            target: change.name().to_owned(),
-            parameters: String::new(),
-        };
-        let apply = body((change, record, token), |(change, record, token), tx, attempt| {
-            async move {
-                let table = read_all(tx).await?;
-                // The token tells whether an earlier attempt was made after all.
-                let stored = tx.get(CHANGED, Isolation::Serializable).await?;
-                if attempt.maybe_committed && stored.as_deref() == Some(&token.to_be_bytes()[..]) {
-                    return Ok(());
-                }
-                record.parameters = change.apply(tx, &table)?;
-                tx.set(CHANGED, &token.to_be_bytes());
-                audit::write(tx, record)?;
-                Ok(())
-            }
-            .boxed()
-        });
-        transact(&self.store, apply).await?;
-        self.reload().await
-    }
-}
-
-impl Followed for Receiving {
-    const CHANGED: &'static [u8] = CHANGED;
-
-    fn place(&self) -> (&Arc<dyn Store>, &Env) {
-        (&self.store, &self.env)
-    }
-
-    async fn read_again(&self) -> Result<()> {
-        self.reload().await.map(|_| ())
-    }
-}
-
-/// What may be done to the connectors.
-enum Change<'a> {
-    Create(&'a ReceiveConnector),
-    Update(&'a str, &'a ReceiveChange),
-    Remove(&'a str),
-}
-
-impl Change<'_> {
-    fn action(&self) -> &'static str {
-        match self {
-            Self::Create(_) => "connector.receive.create",
-            Self::Update(..) => "connector.receive.update",
-            Self::Remove(_) => "connector.receive.remove",
-        }
-    }
-
-    fn name(&self) -> &str {
-        match self {
-            Self::Create(new) => &new.name,
-            Self::Update(name, _) | Self::Remove(name) => name,
-        }
-    }
-
-    /// Sets rows, and gives the parameters for the audit.
-    fn apply(&self, tx: &dyn Transaction, table: &ReceiveTable) -> Result<String> {
-        let name = self.name();
-        let old = table.get(name);
-        let new = match (self, old) {
-            (Self::Create(_), Some(_)) => {
-                let text = format!("the receive connector {name} exists already");
-                return Err(Error::new(Kind::AlreadyExists, text));
-            }
-            (Self::Create(_), None)
-                if table.connectors().count() >= RECEIVE_CONNECTORS_MAX + Role::ALL.len() =>
-            {
-                let text = format!("there are {RECEIVE_CONNECTORS_MAX} receive connectors already");
-                return Err(Error::new(Kind::Limit, text));
-            }
-            (Self::Create(new), None) => (*new).clone(),
-            (Self::Update(_, change), Some(old)) => change.applied(old),
-            (Self::Remove(_), Some(_)) if ReceiveConnector::is_default(name) => {
-                let text = format!("the receive connector {name} is always there; disable it");
-                return Err(Error::new(Kind::CannotChange, text));
-            }
-            (Self::Remove(_), Some(_)) => {
-                tx.clear(&key(name));
-                return Ok(String::new());
-            }
-            (Self::Update(..) | Self::Remove(_), None) => return Err(unknown(name)),
-        };
-        new.check()?;
-        table.check_beside(&new)?;
-        tx.set(&key(name), &wire::encode_row(VERSION, &new)?);
-        Ok(parameters(&new))
-    }
-}
-
-fn unknown(name: &str) -> Error {
-    Error::not_found(format!("The receive connector {name}"))
 }
 
 /// A connector in the audit record.
@@ -177,37 +85,14 @@ fn words(all: &[impl ToString]) -> String {
     all.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
-fn key(name: &str) -> Bytes {
-    KeyBuilder::new(PREFIX).raw(name.as_bytes()).build()
-}
-
-async fn read_all(tx: &dyn Transaction) -> Result<ReceiveTable, BodyError> {
-    let mut stored = Vec::new();
-    let mut next = Some(RangeRead::all(&KeyRange::prefix(PREFIX)));
-    while let Some(read) = next {
-        let page = tx.get_range(&read, Isolation::Serializable).await?;
-        next = read.after(&page);
-        for row in &page.rows {
-            match wire::decode_row::<ReceiveConnector>(VERSION, &row.value) {
-                Ok(connector) => stored.push(connector),
-                // The others must go on receiving.
-                Err(error) => {
-                    tracing::error!(key = %row.key.escape_ascii(), %error, "a damaged connector");
-                }
-            }
-        }
-    }
-    Ok(ReceiveTable::new(stored))
-}
-
 #[async_trait]
 impl ReceiveConnectors for Receiving {
     fn receive_table(&self) -> Arc<ReceiveTable> {
-        self.table.read().clone()
+        self.of(self.settings.table()).unwrap_or_default()
     }
 
     async fn receive_connectors(&self) -> Result<Arc<ReceiveTable>> {
-        self.reload().await
+        self.of(self.settings.reload().await?)
     }
 
     async fn create_receive_connector(
@@ -215,9 +100,7 @@ impl ReceiveConnectors for Receiving {
         actor: &Actor,
         new: ReceiveConnector,
     ) -> Result<Arc<ReceiveConnector>> {
-        new.check()?;
-        self.change(actor, Change::Create(&new)).await?;
-        Ok(Arc::new(new))
+        self.settings.create(actor, new).await
     }
 
     async fn update_receive_connector(
@@ -226,12 +109,11 @@ impl ReceiveConnectors for Receiving {
         name: &str,
         change: ReceiveChange,
     ) -> Result<Arc<ReceiveConnector>> {
-        let table = self.change(actor, Change::Update(name, &change)).await?;
-        table.get(name).cloned().ok_or_else(|| unknown(name))
+        self.settings.update(actor, name, &|old| change.applied(old)).await
     }
 
     async fn remove_receive_connector(&self, actor: &Actor, name: &str) -> Result<()> {
-        self.change(actor, Change::Remove(name)).await.map(|_| ())
+        self.settings.remove(actor, name).await
     }
 }
 
@@ -239,6 +121,7 @@ impl ReceiveConnectors for Receiving {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use base::wire;
     use contract_transport::receive::Limit;
 
     #[test]
@@ -246,8 +129,8 @@ mod tests {
         let mut one = ReceiveConnector::of_role(Role::Submission);
         one.bindings.push("192.0.2.1:587".parse().unwrap());
         one.limits.insert(Limit::TarpitMs, 7);
-        let row = wire::encode_row(VERSION, &one).unwrap();
-        assert_eq!(wire::decode_row::<ReceiveConnector>(VERSION, &row).unwrap(), one);
+        let row = wire::encode_row(1, &one).unwrap();
+        assert_eq!(wire::decode_row::<ReceiveConnector>(1, &row).unwrap(), one);
         assert_eq!(row.escape_ascii().to_string(), GOLDEN);
     }
 

@@ -107,10 +107,11 @@ async fn begin(
     let connections = Arc::new(Semaphore::new(config.connections_max.max(1)));
     let connectors = Arc::new(Connectors::new(store.clone(), env.clone()));
     tokio::spawn(table::follow(Arc::downgrade(&connectors)));
-    let receiving = Arc::new(Receiving::new(store.clone(), env.clone()));
+    let receiving = Arc::new(Settings::new(store.clone(), env.clone()));
     // Nobody is let in by anything but what was decided.
     receiving.reload().await?;
     tokio::spawn(table::follow(Arc::downgrade(&receiving)));
+    let receiving = Arc::new(Receiving::new(receiving));
     let rules = Arc::new(Settings::new(store.clone(), env.clone()));
     // No message may pass because they are not known yet.
     rules.reload().await?;

@@ -14,7 +14,7 @@ use contract_store::{
     BodyError, Isolation, KeyRange, RangeRead, Store, Transaction, Watch, body, transact,
 };
 use futures::FutureExt;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -57,6 +57,11 @@ pub(crate) trait Setting:
     /// [`Kind::Invalid`].
     fn check_beside(&self, _others: &Table<Self>) -> Result<()> {
         Ok(())
+    }
+
+    /// What stands for a setting of that name until it is changed; such a one cannot be removed.
+    fn built_in(_name: &str) -> Option<Self> {
+        None
     }
 
     /// What the audit record says of it; no secrets.
@@ -191,7 +196,8 @@ impl<S: Setting> Change<'_, S> {
     /// Sets rows, and gives the parameters for the audit.
     fn apply(&self, tx: &dyn Transaction, table: &Table<S>) -> Result<String> {
         let name = self.name();
-        let old = table.get(name);
+        let built_in = S::built_in(name);
+        let old = table.get(name).map(|stored| &**stored).or(built_in.as_ref());
         let new = match (self, old) {
             (Self::Create(_), Some(_)) => {
                 let text = format!("the {} {name} exists already", S::NOUN);
@@ -203,6 +209,10 @@ impl<S: Setting> Change<'_, S> {
             }
             (Self::Create(new), None) => (*new).clone(),
             (Self::Update(_, edit), Some(old)) => edit(old),
+            (Self::Remove(_), Some(_)) if built_in.is_some() => {
+                let text = format!("the {} {name} is always there; disable it", S::NOUN);
+                return Err(Error::new(Kind::CannotChange, text));
+            }
             (Self::Remove(_), Some(_)) => {
                 tx.clear(&key::<S>(name));
                 return Ok(String::new());
@@ -213,6 +223,39 @@ impl<S: Setting> Change<'_, S> {
         new.check_beside(table)?;
         tx.set(&key::<S>(name), &wire::encode_row(VERSION, &new)?);
         Ok(new.parameters())
+    }
+}
+
+/// What is made of all settings of a kind, made anew when they have changed.
+pub(crate) struct Derived<S, D>(Mutex<Option<Made<S, D>>>);
+
+type Made<S, D> = (Arc<Table<S>>, Arc<D>);
+
+impl<S, D> Default for Derived<S, D> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<S, D> Derived<S, D> {
+    /// What `make` makes, or has made, of a table.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub(crate) fn of(
+        &self,
+        table: Arc<Table<S>>,
+        make: impl FnOnce(&Table<S>) -> Result<D>,
+    ) -> Result<Arc<D>> {
+        let mut made = self.0.lock();
+        if let Some((of, derived)) = &*made
+            && Arc::ptr_eq(of, &table)
+        {
+            return Ok(derived.clone());
+        }
+        let derived = Arc::new(make(&table)?);
+        *made = Some((table, derived.clone()));
+        Ok(derived)
     }
 }
 
@@ -247,39 +290,12 @@ async fn read_all<S: Setting>(tx: &dyn Transaction) -> Result<Table<S>, BodyErro
     Ok(table)
 }
 
-impl<S: Setting> Followed for Settings<S> {
-    const CHANGED: &'static [u8] = S::CHANGED;
-
-    fn place(&self) -> (&Arc<dyn Store>, &Env) {
-        (&self.store, &self.env)
-    }
-
-    async fn read_again(&self) -> Result<()> {
-        self.reload().await.map(|_| ())
-    }
-}
-
-/// Settings of which each node knows what is stored.
-pub(crate) trait Followed: Send + Sync {
-    /// The row that is written with every change.
-    const CHANGED: &'static [u8];
-
-    /// Where it is stored.
-    fn place(&self) -> (&Arc<dyn Store>, &Env);
-
-    /// Reads all of them.
-    ///
-    /// # Errors
-    /// The store's.
-    fn read_again(&self) -> impl Future<Output = Result<()>> + Send;
-}
-
 /// Follows the changes that other nodes make, for as long as somebody uses the settings.
-pub(crate) async fn follow<F: Followed>(settings: Weak<F>) {
+pub(crate) async fn follow<S: Setting>(settings: Weak<Settings<S>>) {
     while let Some(strong) = settings.upgrade() {
-        let poll = strong.place().1.clock.sleep(POLL);
+        let poll = strong.env.clock.sleep(POLL);
         let watched = match watch(&*strong).await {
-            Ok(watch) => strong.read_again().await.map(|()| watch),
+            Ok(watch) => strong.reload().await.map(|_| watch),
             Err(error) => Err(error),
         };
         drop(strong);
@@ -294,7 +310,7 @@ pub(crate) async fn follow<F: Followed>(settings: Weak<F>) {
                 tokio::select! { () = woken => {}, () = poll => {} }
             }
             Err(error) => {
-                let row = F::CHANGED.escape_ascii();
+                let row = S::CHANGED.escape_ascii();
                 tracing::debug!(%error, %row, "settings cannot be read now");
                 poll.await;
             }
@@ -303,10 +319,10 @@ pub(crate) async fn follow<F: Followed>(settings: Weak<F>) {
 }
 
 /// Begins to watch before the rows are read, so that no change falls between.
-async fn watch<F: Followed>(settings: &F) -> Result<Watch> {
-    let tx = settings.place().0.begin();
-    tx.get(F::CHANGED, Isolation::Snapshot).await?;
-    let watch = tx.watch(F::CHANGED);
+async fn watch<S: Setting>(settings: &Settings<S>) -> Result<Watch> {
+    let tx = settings.store.begin();
+    tx.get(S::CHANGED, Isolation::Snapshot).await?;
+    let watch = tx.watch(S::CHANGED);
     tx.commit().await?;
     Ok(watch)
 }

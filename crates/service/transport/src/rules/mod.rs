@@ -19,7 +19,7 @@ mod patterns;
 mod text;
 
 use crate::context::Context;
-use crate::table::{Setting, Settings, Table};
+use crate::table::{Derived, Setting, Settings, Table};
 use base::{Error, Result};
 use codec_mime::ParsedMessage;
 pub(crate) use compile::RuleSet;
@@ -29,7 +29,6 @@ use contract_transport::{Envelope, QueueEntry, Recipient, Source};
 use facts::Message;
 pub(crate) use fork::{Forked, Successor};
 use members::Members;
-use parking_lot::Mutex;
 use std::sync::Arc;
 
 impl Setting for TransportRule {
@@ -78,12 +77,9 @@ const PARAMETERS_BYTES_MAX: usize = 8_000;
 /// The rules as this node knows them.
 pub(crate) struct Rules {
     pub(crate) settings: Arc<Settings<TransportRule>>,
-    compiled: Mutex<Option<OfTable>>,
+    compiled: Derived<TransportRule, RuleSet>,
     members: Members,
 }
-
-/// The rules of a table, compiled.
-type OfTable = (Arc<Table<TransportRule>>, Arc<RuleSet>);
 
 /// What the rules make of a message.
 pub(crate) enum Ruled {
@@ -97,7 +93,7 @@ pub(crate) enum Ruled {
 
 impl Rules {
     pub(crate) fn new(settings: Arc<Settings<TransportRule>>) -> Self {
-        Self { settings, compiled: Mutex::default(), members: Members::default() }
+        Self { settings, compiled: Derived::default(), members: Members::default() }
     }
 
     /// The rules, compiled; that is done when they have changed.
@@ -106,16 +102,7 @@ impl Rules {
     /// [`base::Kind::Invalid`] for rules of another version of this program that this one cannot
     /// compile.
     pub(crate) fn set(&self) -> Result<Arc<RuleSet>> {
-        let table = self.settings.table();
-        let mut compiled = self.compiled.lock();
-        if let Some((of, set)) = &*compiled
-            && Arc::ptr_eq(of, &table)
-        {
-            return Ok(set.clone());
-        }
-        let set = Arc::new(RuleSet::new(table.values())?);
-        *compiled = Some((table, set.clone()));
-        Ok(set)
+        self.compiled.of(self.settings.table(), |table| RuleSet::new(table.values()))
     }
 
     /// Tries the rules on a message.
