@@ -8,7 +8,7 @@ use crate::{NodeId, Slot};
 use async_trait::async_trait;
 use parking_lot::RwLock;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -52,6 +52,12 @@ impl LocalRouter {
     /// Takes a service's host away; its targets are unavailable afterwards.
     pub fn unregister(&self, service: ServiceId) {
         self.hosts.write().remove(&service);
+    }
+
+    /// The router for those whom it holds. A host that held the router itself would close a circle,
+    /// and what the node has open would stay open when the node is dropped.
+    pub fn for_hosts(self: &Arc<Self>) -> Arc<dyn Router> {
+        Arc::new(ForHosts(Arc::downgrade(self)))
     }
 
     /// Tells every host that slots are this node's, see [`Host::gained`].
@@ -143,6 +149,44 @@ impl Router for LocalRouter {
     }
 }
 
+/// See [`LocalRouter::for_hosts`].
+struct ForHosts(Weak<LocalRouter>);
+
+impl ForHosts {
+    fn router(&self) -> Result<Arc<LocalRouter>> {
+        self.0.upgrade().ok_or_else(|| Error::unavailable("the node has ended"))
+    }
+}
+
+#[async_trait]
+impl Router for ForHosts {
+    async fn call(&self, target: Target, request: Parcel, deadline: Deadline) -> Result<Parcel> {
+        self.router()?.call(target, request, deadline).await
+    }
+
+    fn hint(&self, target: Target, news: Parcel) {
+        if let Some(router) = self.0.upgrade() {
+            router.hint(target, news);
+        }
+    }
+
+    async fn call_node(
+        &self,
+        node: NodeId,
+        target: Target,
+        request: Parcel,
+        deadline: Deadline,
+    ) -> Result<Parcel> {
+        self.router()?.call_node(node, target, request, deadline).await
+    }
+
+    fn hint_node(&self, node: NodeId, target: Target, news: Parcel) {
+        if let Some(router) = self.0.upgrade() {
+            router.hint_node(node, target, news);
+        }
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -216,6 +260,33 @@ mod tests {
         router.hint(target(ServiceId::QUEUE), Parcel::typed(1u32));
         tokio::time::sleep(HINT_TIME).await;
         assert_eq!(host.handled.load(Ordering::SeqCst), HINTS_AT_ONCE + 1);
+    }
+
+    /// A host that asks its own router, as services do.
+    struct Asking(Arc<dyn Router>);
+
+    #[async_trait]
+    impl Host for Asking {
+        async fn handle(&self, at: Target, request: Parcel, deadline: Deadline) -> Result<Parcel> {
+            self.0.call(Target { service: ServiceId::MAILBOX, ..at }, request, deadline).await
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn hosts_that_hold_their_router_go_with_it() {
+        let local = Arc::new(LocalRouter::new(true));
+        let asking = Arc::new(Asking(local.for_hosts()));
+        local.register(ServiceId::MAILBOX, Arc::new(Successor::default()));
+        local.register(ServiceId::QUEUE, asking.clone());
+        let deadline = Deadline::after(Duration::from_secs(10));
+        let router: Arc<dyn Router> = local.clone();
+        assert_eq!(router.ask::<u32, u32>(target(ServiceId::QUEUE), 4, deadline).await, Ok(5));
+        let of_the_host = asking.0.clone();
+        let watched = Arc::downgrade(&asking);
+        drop((router, local, asking));
+        assert!(watched.upgrade().is_none(), "the host outlives its router");
+        let refused = of_the_host.ask::<u32, u32>(target(ServiceId::MAILBOX), 4, deadline).await;
+        assert_eq!(refused.unwrap_err().kind, Kind::Unavailable);
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! store.
 
 use base::env::Env;
-use base::router::{LocalRouter, Router};
+use base::router::LocalRouter;
 use base::universe::Universe;
 use base::{AccountId, Address, SessionId};
 use bytes::Bytes;
@@ -190,7 +190,7 @@ async fn start(
         blobs: blobs.clone(),
         control: control.clone(),
         directory: directory.clone() as Arc<dyn Directory>,
-        router: router.clone() as Arc<dyn Router>,
+        router: router.for_hosts(),
     };
     let mailboxes = service_mailbox::start(config, parts, &router);
     Node { control, router, mailboxes }

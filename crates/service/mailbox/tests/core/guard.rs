@@ -3,7 +3,7 @@
 use crate::support::World;
 use async_trait::async_trait;
 use base::Result;
-use base::router::{LocalRouter, Router};
+use base::router::LocalRouter;
 use contract_blob::{BlobId, Blobs, ByteStream, Collected, Holder, Staged, Upload};
 use contract_directory::Directory;
 use contract_store::{BodyError, Transaction};
@@ -33,9 +33,10 @@ pub(crate) fn guard_blobs(
         blobs: Arc::new(Guarded { inner: world.blobs.clone(), before_hold }),
         control: world.node.control.clone(),
         directory: world.directory.clone() as Arc<dyn Directory>,
-        router: router.clone() as Arc<dyn Router>,
+        router: router.for_hosts(),
     };
     world.node.mailboxes = service_mailbox::start(world.config, parts, &router);
+    world.node.router = router;
 }
 
 #[async_trait]

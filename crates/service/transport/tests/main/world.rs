@@ -4,7 +4,7 @@
 use crate::courier::Outside;
 use base::env::Env;
 use base::env::sim::Simulation;
-use base::router::{LocalRouter, Router};
+use base::router::LocalRouter;
 use base::universe::Universe;
 use base::{AccountId, Address, Deadline, Kind, QueueId, SessionId};
 use bytes::Bytes;
@@ -51,6 +51,8 @@ pub(crate) struct Node {
     pub(crate) control: Arc<dyn Control>,
     pub(crate) mailboxes: Arc<MailboxService>,
     pub(crate) transport: Arc<TransportService>,
+    /// What the services are found by; they do not hold it themselves.
+    pub(crate) local: Arc<LocalRouter>,
 }
 
 /// Runs a test in a world of its own, in simulated time, with the accounts `alice` and `bob`.
@@ -296,7 +298,7 @@ async fn start(
 ) -> Node {
     let control: Arc<dyn Control> = control(env, store).await;
     let local = Arc::new(LocalRouter::new(true));
-    let router: Arc<dyn Router> = local.clone();
+    let router = local.for_hosts();
     let parts = service_mailbox::Parts {
         env: env.clone(),
         store: store.clone(),
@@ -323,5 +325,5 @@ async fn start(
         }
         None => service_transport::start(config, parts, &local).await.unwrap(),
     };
-    Node { control, mailboxes, transport }
+    Node { control, mailboxes, transport, local }
 }
