@@ -17,8 +17,8 @@ use contract_store::{AtomicOp, Attempt, Body, BodyError, Isolation, Store, Trans
 use futures::future::BoxFuture;
 use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// How many slots are in use: few, so that all of them are moved often.
@@ -34,6 +34,8 @@ pub(crate) struct Placement {
     key: ClusterKey,
     owners: RwLock<BTreeMap<Slot, Ownership>>,
     nodes: RwLock<BTreeMap<NodeId, Arc<LocalRouter>>>,
+    /// The same with those that are cut off.
+    homes: RwLock<BTreeMap<NodeId, Arc<LocalRouter>>>,
     controls: RwLock<BTreeMap<NodeId, Arc<TestControl>>>,
     /// Of a thousand answers between nodes so many are lost.
     pub(crate) lost_answers: AtomicU64,
@@ -109,6 +111,7 @@ impl Placement {
             key: ClusterKey([7; 16]),
             owners: RwLock::new(slots().into_iter().map(|slot| (slot, first)).collect()),
             nodes: RwLock::default(),
+            homes: RwLock::default(),
             controls: RwLock::default(),
             lost_answers: AtomicU64::new(0),
             deaf: AtomicBool::new(false),
@@ -124,13 +127,13 @@ impl Placement {
     ) -> (Arc<TestControl>, Arc<dyn Router>, Arc<LocalRouter>) {
         let node = NodeId(node);
         let boot = BootId(self.env.random.u128());
-        let (placement, fences) = (self.clone(), Mutex::default());
+        let (placement, fences, key) = (Arc::downgrade(self), Mutex::default(), self.key.clone());
         let local = Arc::new(LocalRouter::new(true));
-        let control = TestControl { placement, node, boot, fences, local: local.clone() };
-        let control = Arc::new(control);
+        let control = Arc::new(TestControl { placement, node, boot, fences, key });
         self.nodes.write().insert(node, local.clone());
+        self.homes.write().insert(node, local.clone());
         self.controls.write().insert(node, control.clone());
-        let router = Arc::new(TestRouter { placement: self.clone(), node });
+        let router = Arc::new(TestRouter { placement: Arc::downgrade(self), node });
         (control, router, local)
     }
 
@@ -152,9 +155,8 @@ impl Placement {
 
     /// The way to a node that was cut off, and ran on, is there again.
     pub(crate) fn reconnect(&self, node: u64) {
-        let control = self.controls.read().get(&NodeId(node)).cloned();
-        let local = control.expect("a node that has joined").local.clone();
-        self.nodes.write().insert(NodeId(node), local);
+        let local = self.homes.read().get(&NodeId(node)).cloned();
+        self.nodes.write().insert(NodeId(node), local.expect("a node that has joined"));
     }
 
     /// A node's hosts.
@@ -216,13 +218,17 @@ impl Placement {
 
 /// A node's way to the others.
 struct TestRouter {
-    placement: Arc<Placement>,
+    placement: Weak<Placement>,
     node: NodeId,
 }
 
 impl TestRouter {
+    fn placement(&self) -> Arc<Placement> {
+        self.placement.upgrade().expect("the test holds its placement")
+    }
+
     fn is_connected(&self, to: NodeId) -> bool {
-        to == self.node || self.placement.reach(self.node).is_some()
+        to == self.node || self.placement().reach(self.node).is_some()
     }
 }
 
@@ -234,15 +240,15 @@ impl Router for TestRouter {
         loop {
             let (now, again) = request.twice()?;
             request = again;
-            let owner = self.placement.owner(target.slot).map(|owner| owner.node);
+            let owner = self.placement().owner(target.slot).map(|owner| owner.node);
             let way = owner.filter(|owner| self.is_connected(*owner));
-            let way = way.and_then(|owner| Some((owner, self.placement.reach(owner)?)));
+            let way = way.and_then(|owner| Some((owner, self.placement().reach(owner)?)));
             let result = match way {
                 None => Err(Error::unavailable("there is no way to the owner")),
                 Some((owner, router)) => {
-                    self.placement.asked.fetch_add(1, Ordering::Relaxed);
+                    self.placement().asked.fetch_add(1, Ordering::Relaxed);
                     let answer = router.call(target, now, deadline).await;
-                    match owner != self.node && self.placement.loses_an_answer() {
+                    match owner != self.node && self.placement().loses_an_answer() {
                         true => Err(Error::unavailable("the answer was lost")),
                         false => answer,
                     }
@@ -262,9 +268,9 @@ impl Router for TestRouter {
     }
 
     fn hint(&self, target: Target, news: Parcel) {
-        let owner = self.placement.owner(target.slot).map(|owner| owner.node);
+        let owner = self.placement().owner(target.slot).map(|owner| owner.node);
         let way = owner.filter(|owner| self.is_connected(*owner));
-        if let Some(router) = way.and_then(|owner| self.placement.reach(owner)) {
+        if let Some(router) = way.and_then(|owner| self.placement().reach(owner)) {
             router.hint(target, news);
         }
     }
@@ -276,16 +282,16 @@ impl Router for TestRouter {
         request: Parcel,
         deadline: Deadline,
     ) -> Result<Parcel> {
-        self.placement.told.fetch_add(1, Ordering::Relaxed);
-        let deaf = self.placement.deaf.load(Ordering::Relaxed);
-        match self.placement.reach(node).filter(|_| !deaf && self.is_connected(node)) {
+        self.placement().told.fetch_add(1, Ordering::Relaxed);
+        let deaf = self.placement().deaf.load(Ordering::Relaxed);
+        match self.placement().reach(node).filter(|_| !deaf && self.is_connected(node)) {
             Some(router) => router.call(target, request, deadline).await,
             None => Err(Error::unavailable(format!("there is no way to {node}"))),
         }
     }
 
     fn hint_node(&self, node: NodeId, target: Target, news: Parcel) {
-        if let Some(router) = self.placement.reach(node).filter(|_| self.is_connected(node)) {
+        if let Some(router) = self.placement().reach(node).filter(|_| self.is_connected(node)) {
             router.hint(target, news);
         }
     }
@@ -293,17 +299,21 @@ impl Router for TestRouter {
 
 /// What one life of a node knows.
 pub(crate) struct TestControl {
-    placement: Arc<Placement>,
+    /// Which holds the node's hosts, and they this.
+    placement: Weak<Placement>,
     node: NodeId,
     boot: BootId,
     fences: Mutex<HashMap<Slot, Fence>>,
-    /// Its hosts, for whoever finds a way to them again.
-    local: Arc<LocalRouter>,
+    key: ClusterKey,
 }
 
 impl TestControl {
+    fn placement(&self) -> Arc<Placement> {
+        self.placement.upgrade().expect("the test holds its placement")
+    }
+
     fn owned(&self, slot: Slot) -> Result<Epoch> {
-        match self.placement.owner(slot) {
+        match self.placement().owner(slot) {
             Some(owner) if owner.node == self.node => Ok(owner.epoch),
             other => Err(fenced(format!("{slot} is {other:?}'s"))),
         }
@@ -312,7 +322,7 @@ impl TestControl {
     async fn write(&self, slot: Slot, held: Option<Fence>) -> Result<Fence> {
         let epoch = self.owned(slot)?;
         let new = Fence { slot, epoch, renewal: 0, node: self.node, boot: self.boot };
-        let fence = transact(&self.placement.store, WriteFence { new, held }).await?;
+        let fence = transact(&self.placement().store, WriteFence { new, held }).await?;
         self.fences.lock().insert(slot, fence);
         Ok(fence)
     }
@@ -329,23 +339,23 @@ impl Control for TestControl {
     }
 
     fn cluster_key(&self) -> &ClusterKey {
-        &self.placement.key
+        &self.key
     }
 
     fn slot_of_account(&self, account: AccountId) -> Slot {
-        few(Slot::of_account(account, &self.placement.key))
+        few(Slot::of_account(account, &self.key))
     }
 
     fn slot_of_queue(&self, queue: QueueId) -> Slot {
-        few(Slot::of_queue(queue, &self.placement.key))
+        few(Slot::of_queue(queue, &self.key))
     }
 
     fn slot_of_hop(&self, hop: &[u8]) -> Slot {
-        few(Slot::of_hop(hop, &self.placement.key))
+        few(Slot::of_hop(hop, &self.key))
     }
 
     fn owner(&self, slot: Slot) -> Option<Ownership> {
-        self.placement.owner(slot)
+        self.placement().owner(slot)
     }
 
     async fn fence(&self, slot: Slot) -> Result<Fence> {
@@ -362,7 +372,7 @@ impl Control for TestControl {
     }
 
     async fn confirm_reads(&self, held: &Fence) -> Result<()> {
-        let stored = transact(&self.placement.store, ReadFence(held.slot)).await?;
+        let stored = transact(&self.placement().store, ReadFence(held.slot)).await?;
         let is_same = |stored: Fence| (stored.epoch, stored.boot) == (held.epoch, held.boot);
         match stored.is_some_and(is_same) {
             true => Ok(()),

@@ -74,11 +74,10 @@ async fn restart_slow(world: &mut World) -> Arc<Slow> {
         control: world.node.control.clone(),
         directory: directory.clone(),
         mailboxes: world.node.mailboxes.clone(),
-        router: local.for_hosts(),
+        router: local.clone(),
     };
     let config = Config::new("node.rialto.test");
     world.node.transport = service_transport::start(config, parts, &local).await.unwrap();
-    world.node.local = local;
     directory
 }
 

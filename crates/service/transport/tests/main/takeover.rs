@@ -91,7 +91,7 @@ pub(crate) async fn life(
             None => service_transport::start(config, parts, &local).await,
         };
         match started {
-            Ok(transport) => return Node { control, mailboxes, transport, local },
+            Ok(transport) => return Node { control, mailboxes, transport, _local: local },
             Err(error) => assert!(error.is_temporary(), "{error:?}"),
         }
     }

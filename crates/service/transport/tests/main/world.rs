@@ -52,7 +52,7 @@ pub(crate) struct Node {
     pub(crate) mailboxes: Arc<MailboxService>,
     pub(crate) transport: Arc<TransportService>,
     /// What the services are found by; they do not hold it themselves.
-    pub(crate) local: Arc<LocalRouter>,
+    pub(crate) _local: Arc<LocalRouter>,
 }
 
 /// Runs a test in a world of its own, in simulated time, with the accounts `alice` and `bob`.
@@ -237,6 +237,16 @@ impl World {
         MailboxHandle::new(mailboxes, account.id, Principal::System, session)
     }
 
+    /// The sizes of all messages in somebody's Inbox, in order, in bytes.
+    pub(crate) async fn inbox_sizes(&self, name: &str) -> Vec<u64> {
+        let handle = self.handle(name).await;
+        let inbox = SpecialUse::Inbox.folder_id();
+        let view = handle.view(inbox).await.unwrap();
+        let uids: Vec<_> = view.entries().map(|entry| entry.uid).collect();
+        let metas = handle.meta(inbox, uids).await.unwrap();
+        metas.iter().map(|(_, meta)| meta.content.size_bytes()).collect()
+    }
+
     /// The texts of all messages in somebody's Inbox, in order.
     pub(crate) async fn inbox(&self, name: &str) -> Vec<String> {
         let handle = self.handle(name).await;
@@ -321,9 +331,12 @@ async fn start(
     let transport = match outside {
         Some(outside) => {
             let courier = Arc::new(outside.clone());
-            service_transport::start_relaying(config, parts, courier, &local).await.unwrap()
+            let signatures = Arc::new(service_sender_auth::Dkim);
+            service_transport::start_signing(config, parts, courier, signatures, &local)
+                .await
+                .unwrap()
         }
         None => service_transport::start(config, parts, &local).await.unwrap(),
     };
-    Node { control, mailboxes, transport, local }
+    Node { control, mailboxes, transport, _local: local }
 }
