@@ -2,12 +2,14 @@
 
 mod cluster;
 mod connector;
+mod domain;
 mod rule;
 mod store;
 mod trace;
 
 pub(crate) use cluster::{ClusterVerb, DrillArguments, DrillVerb, NodeJoin, NodeVerb, Rebalance};
 pub(crate) use connector::{ConnectorVerb, ReceiveSettings, ReceiveVerb, SendSettings, SendVerb};
+pub(crate) use domain::{DkimKey, DkimVerb, Doctor, DomainVerb};
 pub(crate) use rule::{RuleTest, RuleVerb};
 pub(crate) use store::{CertificateVerb, StoreCopy, StoreVerb};
 pub(crate) use trace::{Trace, TraceVerb};
@@ -41,6 +43,8 @@ pub(crate) enum Command {
     /// Accepted domains
     #[command(subcommand)]
     Domain(DomainVerb),
+    /// Whether the world takes our mail and finds us: names, records, ports, the certificate
+    Doctor(Doctor),
     /// Distribution groups
     #[command(subcommand)]
     Group(GroupVerb),
@@ -268,32 +272,6 @@ pub(crate) struct MailboxSet {
     pub change: ChangeReach,
 }
 
-/// `rialto domain …`.
-#[derive(Subcommand, Debug)]
-pub(crate) enum DomainVerb {
-    /// Accepts mail for a domain
-    New {
-        /// Its name
-        name: String,
-        /// Whether a sign-in without a domain means this one
-        #[arg(long)]
-        default: bool,
-        #[command(flatten)]
-        #[allow(missing_docs)]
-        change: ChangeReach,
-    },
-    /// Shows the accepted domains
-    Get(Reach),
-    /// Accepts no more mail for a domain
-    Remove {
-        /// Its name
-        name: String,
-        #[command(flatten)]
-        #[allow(missing_docs)]
-        change: ChangeReach,
-    },
-}
-
 /// `rialto group …`.
 #[derive(Subcommand, Debug)]
 pub(crate) enum GroupVerb {
@@ -393,6 +371,25 @@ pub(crate) enum QueueVerb {
         #[allow(missing_docs)]
         change: ChangeReach,
     },
+    /// Routes a message anew that waits for another server, or all that wait for one
+    Resubmit {
+        /// Its id, or a queue's name as `queue hops` shows it
+        what: String,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        change: ChangeReach,
+    },
+    /// Writes a message to a file as it waits
+    Export {
+        /// Its id
+        id: String,
+        /// The file, which must not be there yet; - for the standard output
+        #[arg(long)]
+        output: PathBuf,
+        /// The node's data directory, where its socket is
+        #[arg(long, default_value = "rialto-data")]
+        data: PathBuf,
+    },
     /// Takes a message out of the queue
     Remove {
         /// Its id
@@ -419,6 +416,14 @@ pub(crate) enum HopVerb {
     },
     /// Sends nothing to it any more
     Suspend {
+        /// Its name, as `queue hops` shows it
+        hop: String,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        change: ChangeReach,
+    },
+    /// Routes anew all that waits for it
+    Resubmit {
         /// Its name, as `queue hops` shows it
         hop: String,
         #[command(flatten)]

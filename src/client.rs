@@ -4,10 +4,12 @@
 use base::{Error, Kind, Result};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::{Method, Request, StatusCode};
+use hyper::body::Incoming;
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 /// The longest answer, in bytes.
@@ -54,17 +56,83 @@ impl Client {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Value> {
-        let unreachable = |error: &dyn std::fmt::Display| {
-            let text = format!(
-                "No node answers on {} ({error}). Is it running, and is this its data directory?",
-                self.sockets.first().map(|path| path.display().to_string()).unwrap_or_default()
-            );
-            Error::new(Kind::Unavailable, text)
+        let response = self.send(method, path, body).await?;
+        let status = response.status();
+        understand(status, &self.whole(response).await?)
+    }
+
+    /// Asks for something that is no JSON, and writes it to a file that is not there yet, or to the
+    /// standard output for `-`, piece by piece.
+    ///
+    /// # Errors
+    /// As [`Client::call`]; [`Kind::Invalid`] where it cannot be written.
+    pub(crate) async fn save(&self, path: &str, file: &Path) -> Result<()> {
+        let wrong = |error: std::io::Error| Error::invalid(format!("{}: {error}", file.display()));
+        let (mut out, is_new) = match file == Path::new("-") {
+            true => {
+                let open = tokio::fs::OpenOptions::new().write(true).open("/dev/stdout").await;
+                (open.map_err(wrong)?, false)
+            }
+            false => (tokio::fs::File::create_new(file).await.map_err(wrong)?, true),
         };
-        let stream = self.connect().await.map_err(|error| unreachable(&error))?;
+        let poured = match self.send(Method::GET, path, None).await {
+            Ok(response) => self.pour(response, &mut out).await,
+            Err(error) => Err(error),
+        };
+        let saved = poured.and_then(|done| done.map_err(wrong));
+        if saved.is_err() && is_new {
+            // Half a message is worse than none.
+            tokio::fs::remove_file(file).await.map_err(wrong)?;
+        }
+        saved
+    }
+
+    /// Writes an answer out as it comes.
+    async fn pour(
+        &self,
+        response: Response<Incoming>,
+        to: &mut (dyn AsyncWrite + Unpin + Send),
+    ) -> Result<std::io::Result<()>> {
+        let status = response.status();
+        if !status.is_success() {
+            return understand(status, &self.whole(response).await?).map(|_| Ok(()));
+        }
+        let mut body = response.into_body();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| self.unreachable(&error))?;
+            if let Some(bytes) = frame.data_ref()
+                && let Err(error) = to.write_all(bytes).await
+            {
+                return Ok(Err(error));
+            }
+        }
+        Ok(to.flush().await)
+    }
+
+    /// All of an answer.
+    async fn whole(&self, response: Response<Incoming>) -> Result<Bytes> {
+        let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
+        Ok(body.map_err(|error| self.unreachable(&error))?.to_bytes())
+    }
+
+    fn unreachable(&self, error: &dyn std::fmt::Display) -> Error {
+        let text = format!(
+            "No node answers on {} ({error}). Is it running, and is this its data directory?",
+            self.sockets.first().map(|path| path.display().to_string()).unwrap_or_default()
+        );
+        Error::new(Kind::Unavailable, text)
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Response<Incoming>> {
+        let stream = self.connect().await.map_err(|error| self.unreachable(&error))?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
-            .map_err(|error| unreachable(&error))?;
+            .map_err(|error| self.unreachable(&error))?;
         tokio::spawn(connection);
         let bytes = body.map(ToString::to_string).unwrap_or_default();
         let request = Request::builder()
@@ -74,11 +142,7 @@ impl Client {
             .header("content-type", "application/json")
             .body(Full::new(Bytes::from(bytes)))
             .map_err(Error::internal)?;
-        let response = sender.send_request(request).await.map_err(|error| unreachable(&error))?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
-        let body = body.map_err(|error| unreachable(&error))?.to_bytes();
-        understand(status, &body)
+        sender.send_request(request).await.map_err(|error| self.unreachable(&error))
     }
 }
 

@@ -27,15 +27,30 @@ mod idle;
 mod ingest;
 mod large;
 mod mailboxes;
+mod queued;
+mod relay;
 mod restart;
+mod rules;
 mod select;
 mod support;
 
 use support::Bench;
 use tokio::signal::unix::{SignalKind, signal};
 
-const FIGURES: [&str; 9] =
-    ["ingest", "append", "fetch", "idle", "select", "activation", "large", "mailboxes", "restart"];
+const FIGURES: [&str; 12] = [
+    "ingest",
+    "relay",
+    "rules",
+    "queued",
+    "append",
+    "fetch",
+    "idle",
+    "select",
+    "activation",
+    "large",
+    "mailboxes",
+    "restart",
+];
 
 fn main() {
     let wanted: Vec<String> =
@@ -67,6 +82,9 @@ async fn run(bench: &mut Bench, wanted: &[String]) {
         bench.report.section(name);
         match name {
             "ingest" => ingest::run(bench).await,
+            "relay" => relay::run(bench).await,
+            "rules" => rules::run(bench).await,
+            "queued" => queued::run(bench).await,
             "append" => append::run(bench).await,
             "fetch" => fetch::run(bench).await,
             "idle" => idle::run(bench).await,

@@ -32,7 +32,7 @@ pub(crate) enum SendVerb {
     List(Reach),
     /// Changes one; what is not named stays
     Set(Box<SendSettings>),
-    /// Removes one; what waits for it goes on waiting until it expires
+    /// Removes one; what waits for it goes another way, or waits for one
     Remove {
         /// Its name
         name: String,

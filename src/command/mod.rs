@@ -34,6 +34,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         Command::Config(verb) => config::run(verb),
         Command::Mailbox(verb) => mailbox::run(verb).await,
         Command::Domain(verb) => domain::run(verb).await,
+        Command::Doctor(doctor) => domain::doctor(doctor).await,
         Command::Group(verb) => group::run(verb).await,
         Command::Queue(verb) => queue::run(verb).await,
         Command::Trace(trace) => trace::run(trace).await,

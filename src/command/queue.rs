@@ -2,8 +2,8 @@
 
 use super::{ask, ask_all, change};
 use crate::cli::{HopVerb, QueueVerb};
-use crate::client::escape;
-use base::Result;
+use crate::client::{Client, escape};
+use base::{QueueId, Result};
 use hyper::Method;
 
 const PATH: &str = "/api/v1/queue";
@@ -19,6 +19,7 @@ pub(super) async fn run(verb: QueueVerb) -> Result<()> {
                 HopVerb::Retry { hop, change } => ("retry", hop, change),
                 HopVerb::Suspend { hop, change } => ("suspend", hop, change),
                 HopVerb::Resume { hop, change } => ("resume", hop, change),
+                HopVerb::Resubmit { hop, change } => ("resubmit", hop, change),
             };
             let path = format!("/api/v1/hops/{}/{verb}", escape(&hop));
             change(&reach, Method::POST, &path, "", None).await
@@ -26,6 +27,17 @@ pub(super) async fn run(verb: QueueVerb) -> Result<()> {
         QueueVerb::Resume { id, change: reach } => {
             let path = format!("{PATH}/{}/resume", escape(&id));
             change(&reach, Method::POST, &path, "", None).await
+        }
+        QueueVerb::Resubmit { what, change: reach } => {
+            let path = match QueueId::parse(&what) {
+                Some(_) => format!("{PATH}/{}/resubmit", escape(&what)),
+                None => format!("/api/v1/hops/{}/resubmit", escape(&what)),
+            };
+            change(&reach, Method::POST, &path, "", None).await
+        }
+        QueueVerb::Export { id, output, data } => {
+            let path = format!("{PATH}/{}/message", escape(&id));
+            Client::new(&data).save(&path, &output).await
         }
         QueueVerb::Retry { id, change: reach } => {
             let path = format!("{PATH}/{}/retry", escape(&id));

@@ -2,7 +2,6 @@
 
 use super::NodeConfig;
 use base::env::Env;
-use contract_transport::authentication::SenderAuthentication;
 use serde::{Deserialize, Serialize};
 use service_sender_auth::{Action, Authentication, Config};
 use std::sync::Arc;
@@ -49,7 +48,7 @@ impl From<ActionWord> for Action {
 
 impl AuthenticationSection {
     /// Whoever checks mail from other servers.
-    pub(crate) fn checks(&self, node: &NodeConfig, env: &Env) -> Arc<dyn SenderAuthentication> {
+    pub(crate) fn checks(&self, node: &NodeConfig, env: &Env) -> Arc<Authentication> {
         let config = Config {
             own_names: node.outbound.own_names.clone(),
             dmarc: self.dmarc.into(),

@@ -101,9 +101,11 @@ impl Services {
             router,
         };
         let transport_config = service_transport::Config::new(config.node.host_name.clone());
+        let signatures = Arc::new(service_sender_auth::Dkim);
         let courier = config.outbound.courier(&config.node.host_name, env, blobs.clone())?;
         let transport =
-            service_transport::start_relaying(transport_config, parts, courier, &local).await?;
+            service_transport::start_signing(transport_config, parts, courier, signatures, &local)
+                .await?;
         Ok(Self { backend, gate, membership, blobs, directory, mailboxes, transport })
     }
 

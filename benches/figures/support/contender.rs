@@ -1,12 +1,13 @@
 //! Who is measured: Rialto, and the peer in two configurations.
 
 use super::peer::{self, Peer};
-use super::{ImapClient, Memory, Node, Scratch, SmtpClient, message, node, shown};
+use super::{ImapClient, Memory, Node, SINK, Scratch, SmtpClient, message, node, shown};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_rustls::TlsConnector;
 
 /// Who is measured.
@@ -90,6 +91,35 @@ impl Server {
             (None, Some(peer)) => peer.imap_memory(),
             (None, None) => Memory(Vec::new()),
         }
+    }
+
+    /// Where its data is.
+    pub fn path(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// A verb of the command line; only where it is Rialto.
+    pub async fn verb(&self, words: &[&str]) {
+        node::verb(self.data.path(), words).await;
+    }
+
+    /// Mail for all other domains goes to the sink. The peers' configurations say so already.
+    pub async fn relay_to_sink(&self) {
+        if self.node.is_none() {
+            return;
+        }
+        let host = format!("127.0.0.1:{SINK}");
+        self.verb(&["connector", "send", "new", "sink", "--space", "*", "--host", &host]).await;
+        self.lets_relay().await;
+    }
+
+    /// The clients of the benchmark may send to everybody; only where it is Rialto.
+    pub async fn lets_relay(&self) {
+        let receive = ["connector", "receive", "new", "bench", "--binding", "server"];
+        self.verb(&[&receive[..], &["--range", "127.0.0.1", "--permission", "relay"]].concat())
+            .await;
+        // Every node knows of it within a second.
+        tokio::time::sleep(Duration::from_secs(2)).await;
     }
 
     /// Ends it and removes its data.

@@ -75,3 +75,14 @@ fn parents() -> Vec<(u32, u32)> {
         })
         .collect()
 }
+
+/// Processor time of a process so far, its system calls with it, in seconds.
+pub fn cpu_s(pid: u32) -> f64 {
+    /// What the kernel counts in (`USER_HZ`), the same on all of Linux.
+    const TICKS_PER_S: f64 = 100.0;
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // Behind the name, which may contain spaces; user and system time are fields 14 and 15.
+    let fields = text.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let ticks = fields.split_whitespace().skip(11).take(2);
+    ticks.filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() / TICKS_PER_S
+}

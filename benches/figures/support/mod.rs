@@ -7,6 +7,7 @@ mod message;
 mod node;
 mod peer;
 mod report;
+mod sink;
 mod smtp;
 
 pub use contender::{Contender, Endpoint, Server};
@@ -15,6 +16,7 @@ pub use memory::Memory;
 pub use message::message;
 pub use node::Node;
 pub use report::{Bar, Report, ms};
+pub use sink::{SINK, Sink};
 pub use smtp::SmtpClient;
 
 use std::future::Future;

@@ -11,6 +11,19 @@ use tokio::process::{Child, Command};
 /// Every port is this plus the well-known one.
 pub const PORTS: u16 = 11_000;
 
+fn binary() -> String {
+    std::env::var("RIALTO_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_rialto").to_owned())
+}
+
+/// One verb of the command line, with which an administrator steers the node of a data directory.
+pub async fn verb(data: &Path, words: &[&str]) {
+    let mut command = Command::new(binary());
+    command.args(words).args(["--data", data.to_str().unwrap()]);
+    let output = command.output().await.expect("run rialto");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "rialto {}: {told}", words.join(" "));
+}
+
 /// A running node; killed when it is dropped.
 pub struct Node {
     child: Child,
@@ -22,10 +35,8 @@ pub struct Node {
 impl Node {
     /// Starts a node and waits until it is ready.
     pub async fn start(data: &Path, mailboxes: u64) -> Self {
-        let binary =
-            std::env::var("RIALTO_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_rialto").to_owned());
         let start = Instant::now();
-        let mut child = Command::new(binary)
+        let mut child = Command::new(binary())
             .args(["dev", "--data", data.to_str().unwrap(), "--ports", &PORTS.to_string()])
             .args(["--mailboxes", &mailboxes.to_string()])
             .stdout(Stdio::piped())
@@ -77,6 +88,11 @@ impl Node {
             .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{'])))
             .filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok())
             .sum()
+    }
+
+    /// Processor time so far, in seconds.
+    pub fn cpu_s(&self) -> f64 {
+        memory::cpu_s(self.pid)
     }
 
     /// Store transactions and syncs of the log so far.

@@ -18,13 +18,17 @@ pub fn ms(duration: Duration) -> f64 {
 pub enum Bar {
     AtLeast(f64),
     AtMost(f64),
+    /// So many times what the tuned peer reaches in the same run; not judged without it.
+    TimesTuned(f64),
 }
 
 impl Bar {
-    fn reached(self, value: f64) -> bool {
+    /// `None` where nothing is known to judge by.
+    fn reached(self, value: f64, tuned: Option<f64>) -> Option<bool> {
         match self {
-            Self::AtLeast(bar) => value >= bar,
-            Self::AtMost(bar) => value <= bar,
+            Self::AtLeast(bar) => Some(value >= bar),
+            Self::AtMost(bar) => Some(value <= bar),
+            Self::TimesTuned(times) => tuned.map(|tuned| value >= times * tuned),
         }
     }
 
@@ -32,6 +36,7 @@ impl Bar {
         match self {
             Self::AtLeast(bar) => json!({ "at_least": bar }),
             Self::AtMost(bar) => json!({ "at_most": bar }),
+            Self::TimesTuned(times) => json!({ "times_tuned": times }),
         }
     }
 }
@@ -104,7 +109,7 @@ impl Report {
         value: f64,
         (bar, applies): (Bar, bool),
     ) {
-        let more = matches!(bar, Bar::AtLeast(_));
+        let more = !matches!(bar, Bar::AtMost(_));
         self.put(Contender::Rialto, name, (unit, more), value, Some((bar, applies)));
     }
 
@@ -123,7 +128,9 @@ impl Report {
         });
         if let Some((bar, applies)) = bar {
             line["bar"] = bar.json();
-            line["reached"] = if applies { json!(bar.reached(value)) } else { Value::Null };
+            // Against the peer it is for the table, which knows both.
+            let reached = bar.reached(value, None).filter(|_| applies);
+            line["reached"] = json!(reached);
         }
         self.json(&line);
         let at = self.rows.iter().position(|row| row.name == name).unwrap_or_else(|| {
@@ -153,13 +160,15 @@ impl Report {
             let bar = match row.bar {
                 Some(Bar::AtLeast(bar)) => format!(">= {}", shown(bar)),
                 Some(Bar::AtMost(bar)) => format!("<= {}", shown(bar)),
+                Some(Bar::TimesTuned(times)) => format!(">= {times}x"),
                 None => String::new(),
             };
-            let reached = match (row.bar, rialto) {
-                (Some(_), Some(_)) if !row.applies => "(at full size)",
-                (Some(bar), Some(value)) if bar.reached(value) => "reached",
-                (Some(_), Some(_)) => "MISSED",
-                _ => "",
+            let judged = row.bar.zip(rialto).map(|(bar, value)| bar.reached(value, tuned));
+            let reached = match judged {
+                Some(_) if !row.applies => "(at full size)",
+                Some(Some(true)) => "reached",
+                Some(Some(false)) => "MISSED",
+                Some(None) | None => "",
             };
             let line = format!(
                 "{:name$}  {own:>12}  {:>17}  {:>17}  {bar:>10}  {reached}",

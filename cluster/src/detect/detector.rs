@@ -141,7 +141,7 @@ impl Detector {
 
     /// A node that rested has slots again: the next time it rests for longer.
     pub fn brought_back(&mut self, now: Duration, node: NodeId) {
-        self.paces.returned(now, node);
+        self.paces.returned(now, &self.settings, node);
     }
 
     fn forgive(&mut self, now: Duration) {

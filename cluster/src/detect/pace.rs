@@ -22,7 +22,7 @@ pub(super) struct Paces {
     slow_since: BTreeMap<NodeId, Duration>,
     /// Nodes without slots that no operator has drained: since when.
     resting_since: BTreeMap<NodeId, Duration>,
-    /// How often a node was brought back of late, and when it was last.
+    /// How often a node was brought back without calm in between, and when it was last.
     returns: BTreeMap<NodeId, (u32, Duration)>,
 }
 
@@ -89,16 +89,21 @@ impl Paces {
 
     /// How long a node must rest.
     pub(super) fn hold_down(&self, now: Duration, settings: &Settings, node: NodeId) -> Duration {
-        let of_late = |(_, at): &&(u32, Duration)| {
-            now.saturating_sub(*at) <= settings.slow_hold_max.max(settings.flaps_forgotten) * 2
-        };
-        let returns = self.returns.get(&node).filter(of_late).map_or(0, |(count, _)| *count);
+        let returns = self.returns_of_late(now, settings, node);
         settings.slow_hold_first.saturating_mul(1 << returns.min(16)).min(settings.slow_hold_max)
     }
 
+    /// How often a node was brought back, the last time not long ago: after calm nothing counts.
+    fn returns_of_late(&self, now: Duration, settings: &Settings, node: NodeId) -> u32 {
+        let of_late = |(_, at): &&(u32, Duration)| {
+            now.saturating_sub(*at) <= settings.slow_hold_max.max(settings.flaps_forgotten) * 2
+        };
+        self.returns.get(&node).filter(of_late).map_or(0, |(count, _)| *count)
+    }
+
     /// A node gets slots again.
-    pub(super) fn returned(&mut self, now: Duration, node: NodeId) {
-        let (count, at) = self.returns.entry(node).or_insert((0, now));
-        (*count, *at) = (count.saturating_add(1), now);
+    pub(super) fn returned(&mut self, now: Duration, settings: &Settings, node: NodeId) {
+        let count = self.returns_of_late(now, settings, node);
+        self.returns.insert(node, (count.saturating_add(1), now));
     }
 }

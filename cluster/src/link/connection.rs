@@ -126,7 +126,7 @@ impl Link {
         let (theirs, ours) = (peer.windows, settings.windows);
         let windows =
             Windows { control: theirs.control.min(ours.control), data: theirs.data.min(ours.data) };
-        let outgoing = Outgoing::new(&windows, settings.reply_bytes_max);
+        let outgoing = Outgoing::new(&windows, settings);
         let (from, waiting) = ((peer.node, peer.boot), settings.reply_bytes_max);
         let inbound = Inbound::new(own.windows, handler, outgoing.clone(), waiting, from);
         let link = Self {

@@ -12,9 +12,9 @@
 //! replies, failures, hints, cancellations, credits, pings.
 //!
 //! Everything is bounded. Each side grants the other a [`Window`] per [`Lane`]: so many requests
-//! and bytes may be unanswered. Who has no credit left waits until its deadline and is told
-//! [`Kind::Overloaded`](base::Kind::Overloaded); nothing is buffered for a peer that does not
-//! read. A peer that sends more than it was granted, or anything else that it must not, loses its
+//! and bytes may be unanswered. Who finds no credit waits for it until its deadline and is told
+//! [`Kind::Overloaded`](base::Kind::Overloaded) then, or at once if too many wait already; nothing
+//! is buffered for a peer that does not read. A peer that sends more than it was granted, or anything else that it must not, loses its
 //! link.
 //!
 //! When a link breaks, every call that was under way fails and says whether its request may have
@@ -34,6 +34,7 @@ mod pool;
 mod reading;
 mod security;
 mod settings;
+mod waiting;
 mod window;
 
 pub use connection::{Link, LinkStatus};

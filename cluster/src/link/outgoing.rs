@@ -1,12 +1,14 @@
 //! What one end of a link has to say: the calls that wait for answers, and the queue of frames.
 //!
-//! Bounded without a limit of its own: each request and hint holds a credit of the other end's
+//! Bounded without a limit of its own, but for those who wait for credit ([`Waiting`]): each request and hint holds a credit of the other end's
 //! window until it is answered, each answer belongs to a request within this end's window, and of
 //! everything else there is at most one (a newer ping or pong takes the place of the last).
 
 use super::error::{CallError, Executed, violation};
 use super::frame::{CREDITS_MAX, Frame, PAYLOAD_BYTES_MAX, RequestHead, too_large};
 use super::reading::broken;
+use super::settings::LinkSettings;
+use super::waiting::Waiting;
 use super::window::{Credit, Credits, Lane, Windows};
 use base::router::{HINT_TIME, Target};
 use base::{ByteBudget, ByteShare, Deadline, Epoch, Error, Kind, Result};
@@ -44,8 +46,12 @@ pub(super) struct Outgoing {
     state: Mutex<State>,
     wake: Notify,
     credits: [Credits; 2],
+    /// Who waits for credit, by lane.
+    waiting: [Waiting; 2],
     /// Bytes of answers that came and were not taken yet.
     arrived: ByteBudget,
+    /// Nothing new is asked any more: who waits for credit need not.
+    refuses: CancellationToken,
     pub(super) ended: CancellationToken,
 }
 
@@ -98,12 +104,15 @@ impl From<Frame> for Step {
 }
 
 impl Outgoing {
-    pub(super) fn new(windows: &Windows, reply_bytes_max: usize) -> Arc<Self> {
+    pub(super) fn new(windows: &Windows, settings: &LinkSettings) -> Arc<Self> {
+        let (calls, bytes) = (settings.waiting_max, settings.waiting_bytes_max);
         Arc::new(Self {
             state: Mutex::default(),
             wake: Notify::new(),
             credits: Lane::ALL.map(|lane| Credits::new(windows.of(lane))),
-            arrived: ByteBudget::new(reply_bytes_max),
+            waiting: Lane::ALL.map(|_| Waiting::new(calls, bytes)),
+            arrived: ByteBudget::new(settings.reply_bytes_max),
+            refuses: CancellationToken::new(),
             ended: CancellationToken::new(),
         })
     }
@@ -118,12 +127,7 @@ impl Outgoing {
         if bytes > PAYLOAD_BYTES_MAX {
             return Err(CallError::not_sent(too_large(bytes)));
         }
-        let credits = &self.credits[outbound.lane.index()];
-        let credit = tokio::select! {
-            biased;
-            () = self.ended.cancelled() => return Err(self.no_link()),
-            credit = credits.take(bytes, deadline) => credit.map_err(CallError::not_sent)?,
-        };
+        let credit = self.credit(outbound.lane, bytes, deadline).await?;
         let (waiter, answer) = oneshot::channel();
         let id = self.queue_ask(outbound, deadline, Some(waiter), credit)?;
         let call = Call { outgoing: self, id };
@@ -138,6 +142,26 @@ impl Outgoing {
                 let error = Error::new(Kind::Overloaded, "Too much work is waiting");
                 Err(CallError::not_sent(error.detail("it was not written in time")))
             }
+        }
+    }
+
+    /// Takes credit, or waits for it: no longer than the link takes requests.
+    async fn credit(
+        &self,
+        lane: Lane,
+        bytes: usize,
+        deadline: Deadline,
+    ) -> Result<Credit, CallError> {
+        let credits = &self.credits[lane.index()];
+        match credits.try_take(bytes) {
+            Err(none) if none.kind == Kind::Overloaded => {}
+            taken => return taken.map_err(CallError::not_sent),
+        }
+        let _place = self.waiting[lane.index()].enter(bytes, "for credit on the link")?;
+        tokio::select! {
+            biased;
+            () = self.refuses.cancelled() => Err(self.no_link()),
+            credit = credits.take(bytes, deadline) => credit.map_err(CallError::not_sent),
         }
     }
 
@@ -176,7 +200,8 @@ impl Outgoing {
 
     fn no_link(&self) -> CallError {
         let state = self.state.lock();
-        CallError::no_link(state.end.as_ref().map_or("the link was closed", |why| &why.detail))
+        let closing = "the link is being closed";
+        CallError::no_link(state.end.as_ref().map_or(closing, |why| &why.detail))
     }
 
     /// The caller does not wait any more. Gives whether the request may have been sent.
@@ -270,6 +295,7 @@ impl Outgoing {
             }
             state.is_retiring = true;
         });
+        self.refuses.cancel();
     }
 
     pub(super) fn is_usable(&self) -> bool {
@@ -313,6 +339,7 @@ impl Outgoing {
                 drop(waiter.send(Err(CallError { error, executed })));
             }
         }
+        self.refuses.cancel();
         self.ended.cancel();
         self.wake.notify_one();
     }

@@ -4,20 +4,24 @@ use super::connection::Link;
 use super::error::CallError;
 use super::outgoing::Outbound;
 use super::reading::broken;
+use super::settings::LinkSettings;
+use super::waiting::Waiting;
+use super::window::Lane;
 use base::{Deadline, Error, Kind, NodeId};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub(super) struct Peer {
     pub(super) node: NodeId,
     pub(super) address: SocketAddr,
     link: watch::Sender<Option<Arc<Link>>>,
-    waiting: Semaphore,
+    /// By lane.
+    waiting: [Waiting; 2],
     /// When the side that dials last had a link.
     pub(super) linked_at: Mutex<Option<Duration>>,
     /// Ends with the peer's membership, or its address.
@@ -28,10 +32,12 @@ impl Peer {
     pub(super) fn new(
         node: NodeId,
         address: SocketAddr,
-        waiting_max: usize,
+        settings: &LinkSettings,
         removed: CancellationToken,
     ) -> Arc<Self> {
-        let (link, waiting) = (watch::Sender::new(None), Semaphore::new(waiting_max));
+        let (calls, bytes) = (settings.waiting_max, settings.waiting_bytes_max);
+        let (link, waiting) =
+            (watch::Sender::new(None), Lane::ALL.map(|_| Waiting::new(calls, bytes)));
         let linked_at = Mutex::default();
         Arc::new(Self { node, address, link, waiting, linked_at, removed })
     }
@@ -90,7 +96,7 @@ impl Peer {
         loop {
             let link = match self.link() {
                 Some(link) => link,
-                None => self.wait_for_link(patience).await?,
+                None => self.wait_for_link(&outbound, patience).await?,
             };
             match link.call(outbound.clone(), deadline).await {
                 Err(failed)
@@ -103,11 +109,13 @@ impl Peer {
         }
     }
 
-    async fn wait_for_link(&self, patience: Deadline) -> Result<Arc<Link>, CallError> {
-        let Ok(_place) = self.waiting.try_acquire() else {
-            let error = Error::new(Kind::Overloaded, "Too much work is waiting");
-            return Err(CallError::not_sent(error.detail(format!("for a link to {}", self.node))));
-        };
+    async fn wait_for_link(
+        &self,
+        outbound: &Outbound,
+        patience: Deadline,
+    ) -> Result<Arc<Link>, CallError> {
+        let (waiting, bytes) = (&self.waiting[outbound.lane.index()], outbound.payload.len());
+        let _place = waiting.enter(bytes, format_args!("for a link to {}", self.node))?;
         let mut changes = self.link.subscribe();
         let up = changes.wait_for(|link| link.as_ref().is_some_and(|link| link.is_usable()));
         let none = || CallError::no_link(format!("no link to {}", self.node));

@@ -131,8 +131,8 @@ impl Links {
         });
         for (node, address) in members.iter().filter(|(node, _)| **node != inner.node) {
             if !peers.contains_key(node) && !inner.stopped.is_cancelled() {
-                let waiting_max = inner.setup.settings.waiting_max;
-                let peer = Peer::new(*node, *address, waiting_max, inner.stopped.child_token());
+                let (settings, stopped) = (&inner.setup.settings, inner.stopped.child_token());
+                let peer = Peer::new(*node, *address, settings, stopped);
                 peers.insert(*node, peer.clone());
                 if inner.dials(*node) {
                     tokio::spawn(inner.clone().keep_dialling(peer));

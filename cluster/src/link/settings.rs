@@ -25,8 +25,11 @@ pub struct LinkSettings {
     pub handshakes_max: usize,
     /// How long a call waits for a link to come up, if its deadline allows.
     pub link_wait: Duration,
-    /// How many calls may wait for the link to one peer; more are told that it is overloaded.
+    /// How many calls may wait for the link to one peer, and as many for credit on it, each lane by
+    /// itself; more are told that it is overloaded.
     pub waiting_max: usize,
+    /// The bytes of their requests, counted as a [`Window`]'s.
+    pub waiting_bytes_max: usize,
     /// The waits between attempts to connect.
     pub backoff: BackoffPolicy,
 }
@@ -47,7 +50,9 @@ impl Default for LinkSettings {
             handshake_time: Duration::from_secs(5),
             handshakes_max: 64,
             link_wait: Duration::from_secs(2),
-            waiting_max: 1000,
+            // All sessions of a full node at once, each with a short command.
+            waiting_max: 16_384,
+            waiting_bytes_max: 64 << 20,
             backoff: BackoffPolicy {
                 first: Duration::from_millis(50),
                 longest: Duration::from_secs(2),

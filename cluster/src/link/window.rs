@@ -114,6 +114,13 @@ impl Credits {
         Ok(Credit { _request: request, _hint: None, _bytes: bytes })
     }
 
+    /// Takes credit if there is some now; not while others wait for it.
+    pub(super) fn try_take(&self, payload_bytes: usize) -> Result<Credit> {
+        let bytes = self.bytes.try_take(cost_bytes(payload_bytes))?;
+        let request = self.requests.clone().try_acquire_owned().map_err(|_| overloaded())?;
+        Ok(Credit { _request: request, _hint: None, _bytes: bytes })
+    }
+
     /// Takes credit for a hint if there is some now.
     pub(super) fn try_take_for_hint(&self, payload_bytes: usize) -> Result<Credit> {
         let take = |permits: &Arc<Semaphore>| permits.clone().try_acquire_owned();

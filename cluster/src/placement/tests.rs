@@ -517,3 +517,41 @@ fn cost_is_flat_from_3_to_300_nodes() {
     let (few, many) = (time(3), time(300));
     assert!(many < few * 10 + std::time::Duration::from_micros(200), "{few:?} → {many:?}");
 }
+
+/// A drain moves what must go, once, however uneven the loads are meanwhile.
+#[test]
+fn a_drain_moves_nothing_else_before_it_is_done() {
+    let limits = Limits { per_pair: 64, total: 256, ..Limits::default() };
+    for hot in [0, 500] {
+        let mut world = World::even(3);
+        let node = world.state.nodes().last().unwrap().id;
+        let loads_of = |state: &ClusterState| {
+            let busy = Slot::all().step_by(4096 / hot.max(1)).take(hot);
+            let report = |slot: Slot| {
+                let load = f64::from(10 + slot.number() % 30);
+                Some((state.slot(slot).node()?, slot, load))
+            };
+            Loads::from_reports(state, busy.filter_map(report).collect::<Vec<_>>())
+        };
+        world.settle(&loads_of(&world.state));
+        let slots = usize::from(world.counts()[&node]);
+        world.apply(&Command::Drain { node }).unwrap();
+        let (mut moves, mut rounds, mut ongoing) = (0, 0, false);
+        while world.counts()[&node] > 0 {
+            let loads = loads_of(&world.state);
+            let plan = plan::rebalance(&world.state, &loads, &limits, ongoing, |_| true);
+            ongoing = plan.ongoing;
+            moves += plan.steps.len();
+            rounds += 1;
+            let of_it = |step: &MoveStep| world.state.slot(step.at.slot).node() == Some(node);
+            assert!(plan.steps.iter().all(of_it), "{hot} hot: round {rounds}, {moves} moves");
+            world.apply(&Command::Moves { steps: plan.steps }).unwrap();
+            world.finish_moves();
+            assert!(rounds < 100);
+        }
+        assert_eq!(moves, slots);
+        // What is uneven then is evened out, and that is little.
+        let after = world.settle(&loads_of(&world.state));
+        assert!(after < slots / 10, "{hot} hot: {after} after {moves}");
+    }
+}

@@ -6,4 +6,5 @@ mod codec;
 mod faults;
 mod links;
 mod tls;
+mod waiting;
 mod world;

@@ -1,4 +1,6 @@
-//! Planned moves: out of draining nodes first, then from the fullest to the emptiest.
+//! Planned moves: out of draining nodes first, and when these are empty from the fullest to the
+//! emptiest. Until then the others are all below their shares, and what is moved between them would
+//! have to be moved again.
 //!
 //! A plan is bounded, and made anew when some of its moves are done, from what is true then. It
 //! starts only when a node is off by more than [`Limits::start`] and then goes on until all are
@@ -53,7 +55,10 @@ pub fn rebalance(
 ) -> Plan {
     let mut planner = Planner::new(state, loads, limits);
     planner.evacuate();
-    let ongoing = planner.even_out(ongoing, rested);
+    let ongoing = match planner.is_evacuating() {
+        true => ongoing,
+        false => planner.even_out(ongoing, rested),
+    };
     Plan { steps: planner.steps, ongoing }
 }
 
@@ -109,6 +114,14 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Whether there is something left in draining nodes, and somebody who takes it.
+    fn is_evacuating(&self) -> bool {
+        let any = |state, slots_min| {
+            self.state.nodes().any(|node| node.state == state && node.slots >= slots_min)
+        };
+        any(NodeState::Active, 0) && any(NodeState::Draining, 1)
+    }
+
     /// Draining nodes give away what they have, the heaviest first.
     fn evacuate(&mut self) {
         let state = self.state;
@@ -123,9 +136,11 @@ impl<'a> Planner<'a> {
                 if self.full() {
                     return;
                 }
-                let to = self.ledger.place(slot, |to| self.pair_is_free(node.id, to));
-                let Some(to) = to else { break };
-                self.begin(slot, node.id, to);
+                let Some(to) = self.ledger.place(slot, |_| true) else { break };
+                // Given to another only because this one is busy now, it would have to move again.
+                if self.pair_is_free(node.id, to) {
+                    self.begin(slot, node.id, to);
+                }
             }
         }
     }

@@ -142,6 +142,42 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2))]
+
+    /// Whoever joins gets its share by weight and whoever leaves gives its own away; all end within
+    /// 5 % of what they should have, and hardly more moves than must.
+    #[test]
+    fn joins_and_leaves_leave_it_even(
+        weights in proptest::collection::vec(50u32..300, 2..5),
+        joining in 50u32..300,
+        leaving in 0usize..6,
+    ) {
+        let mut world = World::new();
+        let mut nodes = vec![NodeId(1)];
+        nodes.extend((1..weights.len()).map(|n| world.add(n as u128 + 100)));
+        for (node, weight) in nodes.iter().zip(&weights) {
+            world.apply(&Command::SetWeight { node: *node, weight: *weight }).unwrap();
+        }
+        world.settle(&Loads::unknown());
+        world.assert_even(0.05);
+        let new = world.add(999);
+        world.apply(&Command::SetWeight { node: new, weight: joining }).unwrap();
+        let moved = world.settle(&Loads::unknown());
+        world.assert_even(0.05);
+        let all: u32 = weights.iter().sum::<u32>() + joining;
+        let share = f64::from(joining) / f64::from(all) * 4096.0;
+        prop_assert!(moved as f64 <= share + 4096.0 * 0.08, "{moved} moves for {share}");
+        let node = nodes[leaving % nodes.len()];
+        let had = usize::from(world.counts()[&node]);
+        world.apply(&Command::Drain { node }).unwrap();
+        let moved = world.settle(&Loads::unknown());
+        prop_assert_eq!(world.counts()[&node], 0);
+        world.assert_even(0.05);
+        prop_assert!(moved <= had + 330, "{moved} moves for {had}");
+    }
+}
+
 impl World {
     /// Takes moves that stand at different phases to their end.
     fn finish_moves_tolerant(&mut self) {

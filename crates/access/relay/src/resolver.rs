@@ -6,7 +6,7 @@
 //! list is ever tried on a domain that came in with a message.
 
 use async_trait::async_trait;
-use base::env::{Dns, DnsError, Family, Found, MailExchanger};
+use base::env::{Dns, DnsError, Family, Found, MailExchanger, ServiceHost};
 use base::{Error, Result};
 use futures::future::join;
 use hickory_resolver::TokioResolver;
@@ -148,6 +148,20 @@ impl Dns for Resolver {
         Ok(Found { records, is_secure: false })
     }
 
+    async fn services(&self, name: &str) -> Result<Found<ServiceHost>, DnsError> {
+        let service = |data: &RData| match data {
+            RData::SRV(srv) => Some(ServiceHost {
+                priority: srv.priority,
+                weight: srv.weight,
+                port: srv.port,
+                host: srv.target.to_ascii().trim_end_matches('.').to_ascii_lowercase(),
+            }),
+            _ => None,
+        };
+        let records = self.find(name, RecordType::SRV, service).await?;
+        Ok(Found { records, is_secure: false })
+    }
+
     async fn names(&self, address: IpAddr) -> Result<Found<String>, DnsError> {
         let name = |data: &RData| match data {
             RData::PTR(name) => Some(name.to_ascii().trim_end_matches('.').to_ascii_lowercase()),
@@ -174,7 +188,7 @@ mod tests {
     use super::*;
     use hickory_resolver::proto::op::{Message, MessageType};
     use hickory_resolver::proto::rr::Record;
-    use hickory_resolver::proto::rr::rdata::{A, AAAA, CNAME, MX, PTR, TXT};
+    use hickory_resolver::proto::rr::rdata::{A, AAAA, CNAME, MX, PTR, SRV, TXT};
     use tokio::net::UdpSocket;
 
     fn name(text: &str) -> Name {
@@ -203,6 +217,12 @@ mod tests {
                     RData::TXT(TXT::new(vec!["v=spf1".to_owned(), " mx".to_owned()])),
                     RData::TXT(TXT::from_bytes(vec![b"\xff"])),
                 ],
+                ("_imaps._tcp.example.test.", RecordType::SRV) => {
+                    vec![RData::SRV(SRV::new(1, 2, 993, name("MX1.example.test.")))]
+                }
+                ("_pop3s._tcp.example.test.", RecordType::SRV) => {
+                    vec![RData::SRV(SRV::new(0, 0, 0, Name::root()))]
+                }
                 ("1.2.0.192.in-addr.arpa.", RecordType::PTR) => {
                     vec![RData::PTR(PTR(name("MX1.example.test.")))]
                 }
@@ -275,6 +295,12 @@ mod tests {
         texts.sort_unstable();
         assert_eq!(texts, [b"v=spf1 mx".to_vec(), b"\xff".to_vec()]);
         assert_eq!(resolver.texts("four.test").await, Err(DnsError::NoRecords));
+        let service = resolver.services("_imaps._tcp.example.test").await.unwrap().records;
+        let host = "mx1.example.test".to_owned();
+        assert_eq!(service, [ServiceHost { priority: 1, weight: 2, port: 993, host }]);
+        let none = resolver.services("_pop3s._tcp.example.test").await.unwrap().records;
+        assert_eq!((none[0].port, none[0].host.as_str()), (0, ""));
+        assert_eq!(resolver.services("four.test").await, Err(DnsError::NoRecords));
         let names = resolver.names("192.0.2.1".parse().unwrap()).await.unwrap();
         assert_eq!(names.records, ["mx1.example.test"]);
         assert_eq!(resolver.names("2001:db8::1".parse().unwrap()).await, Err(DnsError::NoDomain));

@@ -10,9 +10,11 @@ use crate::reply;
 use crate::session::{Draft, Login, Outcome, Pace, Session};
 use crate::trace;
 use base::{Deadline, Error, Kind, QueueId, Result};
+use bytes::Bytes;
 use codec_smtp::Reply;
 use contract_blob::{Content, Segment};
 use contract_mailbox::Outgoing;
+use contract_transport::authentication::INSIDE_FIELD;
 use contract_transport::{Envelope, Fate, Submission, Transport, commit_by};
 use std::sync::Arc;
 use std::time::Duration;
@@ -106,6 +108,12 @@ impl Session {
                 segments.insert(usize::from(!arrived.begins_blank), Segment::Inline(added));
             }
         }
+        // Devices and servers of ours have not signed in: what else would tell them from strangers?
+        let is_inside = self.login.is_none() && self.may_relay() && results.is_empty();
+        let results = match is_inside {
+            true => Bytes::from_static(INSIDE_FIELD.as_bytes()),
+            false => results,
+        };
         if !results.is_empty() {
             parsed = parsed.shifted(results.len() as u64);
             segments.insert(0, Segment::Inline(results));

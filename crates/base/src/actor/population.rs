@@ -15,6 +15,7 @@ use super::address::{Inbox, Refused, Reply};
 use super::spawn::{Actor, Attached, spawn_with};
 use crate::deadline::{Deadline, with_deadline};
 use crate::error::{Error, Kind, Result};
+use futures::future::join_all;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -106,6 +107,15 @@ enum Stage<M: Send + 'static> {
     Active(Inbox<M>),
 }
 
+/// What an actor that must end does with the messages that wait.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    /// Handles them.
+    Finish,
+    /// Drops them.
+    Leave,
+}
+
 /// What to wait for before looking again.
 enum News<M: Send + 'static> {
     Start(watch::Receiver<Option<Error>>),
@@ -184,6 +194,13 @@ impl<K: Key, A: Actor> Population<K, A> {
         inbox.try_cast(message).is_ok()
     }
 
+    /// The keys of such actors, not more than so many; those that are leaving are left out.
+    pub fn keys_where(&self, which: impl Fn(&K) -> bool, max: usize) -> Vec<K> {
+        let actors = self.0.actors.lock();
+        let stays = actors.by_key.iter().filter(|(key, entry)| !entry.leaving && which(key));
+        stays.map(|(key, _)| key.clone()).take(max).collect()
+    }
+
     /// How many actors there are, starting and stopping ones included.
     pub fn count(&self) -> usize {
         self.0.actors.lock().by_key.len()
@@ -207,13 +224,35 @@ impl<K: Key, A: Actor> Population<K, A> {
     /// # Errors
     /// [`Kind::Timeout`] if some take longer; they still stop when they can.
     pub async fn stop_where(&self, which: impl Fn(&K) -> bool, deadline: Deadline) -> Result<()> {
+        self.end_where(which, Wish::Finish, deadline).await
+    }
+
+    /// The same, but what waits in their inboxes is dropped: only the message that each is handling
+    /// is finished. Callers of the others get [`Kind::Unavailable`]; they must know somebody else to
+    /// ask, for here nobody may be for a while.
+    ///
+    /// # Errors
+    /// As [`Population::stop_where`].
+    pub async fn leave_where(&self, which: impl Fn(&K) -> bool, deadline: Deadline) -> Result<()> {
+        self.end_where(which, Wish::Leave, deadline).await
+    }
+
+    async fn end_where(
+        &self,
+        which: impl Fn(&K) -> bool,
+        wish: Wish,
+        deadline: Deadline,
+    ) -> Result<()> {
         let newest = self.0.actors.lock().last_serial;
         let all_stopped = async {
-            while let Some(news) = self.dismiss_some(&which, newest) {
-                // However the start ended, look again.
-                let _start_failed = news.wait().await;
+            loop {
+                let news = self.dismiss_some(&which, newest, wish);
+                if news.is_empty() {
+                    return Ok(());
+                }
+                // However a start ended, look again.
+                let _starts_failed = join_all(news.into_iter().map(News::wait)).await;
             }
-            Ok(())
         };
         with_deadline(deadline, all_stopped).await
     }
@@ -229,14 +268,23 @@ impl<K: Key, A: Actor> Population<K, A> {
         stopped.map_err(|e| e.detail(format!("{left} of the {} actors still run", A::NAME)))
     }
 
-    /// Asks all such actors, none newer than `newest`, to stop; what to wait for, if there is one.
-    fn dismiss_some(&self, which: impl Fn(&K) -> bool, newest: u64) -> Option<News<A::Message>> {
+    /// Asks all such actors, none newer than `newest`, to stop; what to wait for. One look through
+    /// all of them, however many they are: others wait meanwhile.
+    fn dismiss_some(
+        &self,
+        which: impl Fn(&K) -> bool,
+        newest: u64,
+        wish: Wish,
+    ) -> Vec<News<A::Message>> {
         let mut actors = self.0.actors.lock();
-        let (mut news, mut dismissed) = (None, 0);
+        let (mut news, mut dismissed) = (Vec::new(), 0);
         for (key, entry) in &mut actors.by_key {
             if entry.serial <= newest && which(key) {
                 dismissed += usize::from(entry.dismiss());
-                news.get_or_insert_with(|| entry.news());
+                if let (Wish::Leave, Stage::Active(inbox)) = (wish, &entry.stage) {
+                    inbox.stop();
+                }
+                news.push(entry.news());
             }
         }
         actors.leaving += dismissed;

@@ -43,6 +43,14 @@ pub trait Dns: Send + Sync + 'static {
         Err(DnsError::NoAnswer(format!("nobody here knows the texts of {name}")))
     }
 
+    /// The hosts of a service of a domain (SRV), `_imaps._tcp.example.org`, in no particular order.
+    ///
+    /// # Errors
+    /// [`DnsError`].
+    async fn services(&self, name: &str) -> Result<Found<ServiceHost>, DnsError> {
+        Err(DnsError::NoAnswer(format!("nobody here knows the services of {name}")))
+    }
+
     /// The names of an address (PTR), in lower case without a dot at their ends.
     ///
     /// # Errors
@@ -84,6 +92,20 @@ pub struct MailExchanger {
     pub preference: u16,
     /// The host, in lower case without a dot at its end; empty for the root, by which a domain says
     /// that it takes no mail (RFC 7505 §3).
+    pub host: String,
+}
+
+/// One SRV record (RFC 2782).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ServiceHost {
+    /// Lower is better.
+    pub priority: u16,
+    /// How often among equal priorities.
+    pub weight: u16,
+    /// The TCP or UDP port.
+    pub port: u16,
+    /// The host, in lower case without a dot at its end; empty for the root, by which a domain says
+    /// that it does not offer the service.
     pub host: String,
 }
 

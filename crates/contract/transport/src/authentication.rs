@@ -17,6 +17,29 @@ pub const SPAM_FIELD: &str = "X-Rialto-Spam";
 /// The field's value for a message that belongs into Junk Email, up to its reason.
 const JUNK: &str = "junk";
 
+/// The field, whole, by which what writes the trace headers tells that a message without a sign-in
+/// comes from whom the organisation trusts to write in its name: by a receive connector for its own
+/// servers or devices. Counts at the very front only.
+pub const INSIDE_FIELD: &str = "X-Rialto-Origin: inside\r\n";
+
+/// The name of [`INSIDE_FIELD`].
+pub const ORIGIN_FIELD: &str = "X-Rialto-Origin";
+
+/// Whether [`INSIDE_FIELD`] says that a message is from inside. Looks at what we have put in front
+/// only, never at what came from outside.
+pub fn is_from_inside(content: &Content) -> bool {
+    let Some(Segment::Inline(fields)) = content.segments.first() else { return false };
+    fields.starts_with(INSIDE_FIELD.as_bytes())
+}
+
+/// What domains say of the hosts that send their mail.
+#[async_trait]
+pub trait SenderPolicies: Send + Sync + 'static {
+    /// Whether a domain lets a host send mail in its name: the word of SPF's result (RFC 7208
+    /// §2.6). What nobody answers within some seconds is `temperror`.
+    async fn spf(&self, ip: IpAddr, helo: &str, domain: &str) -> &'static str;
+}
+
 /// Checks messages from other servers.
 pub trait SenderAuthentication: Send + Sync + 'static {
     /// Begins with a message whose sender and client are known.
@@ -103,5 +126,22 @@ mod tests {
         check(vec![blob(), inline(junk_field("dmarc=fail"))], false);
         check(vec![inline(format!("Subject: {}", junk_field("no"))), blob()], false);
         check(vec![inline(format!("{SPAM_FIELD}: none\r\n")), blob()], false);
+    }
+
+    #[test]
+    fn inside_is_what_our_own_field_says() {
+        let inline = |text: String| Segment::Inline(text.into());
+        let check = |segments: Vec<Segment>, expected: bool| {
+            let content = Content { segments };
+            assert_eq!(is_from_inside(&content), expected, "{content:?}");
+        };
+        let received = || "Received: by mx\r\n".to_owned();
+        assert_eq!(INSIDE_FIELD, format!("{ORIGIN_FIELD}: inside\r\n"));
+        check(vec![inline(INSIDE_FIELD.to_owned()), inline(received())], true);
+        check(vec![inline(INSIDE_FIELD.to_owned() + &received())], true);
+        check(vec![inline(received()), inline(INSIDE_FIELD.to_owned())], false);
+        check(vec![inline(received() + INSIDE_FIELD)], false);
+        check(vec![inline(format!("{ORIGIN_FIELD}: outside\r\n"))], false);
+        check(Vec::new(), false);
     }
 }

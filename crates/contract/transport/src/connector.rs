@@ -216,7 +216,8 @@ pub trait SendConnectors: Send + Sync + 'static {
         new: SendConnector,
     ) -> Result<Arc<SendConnector>>;
 
-    /// Changes one. What waits for it goes by the new settings at the next attempt.
+    /// Changes one. What waits for it goes by the new settings at the next attempt; where it is
+    /// disabled, as if it were removed.
     ///
     /// # Errors
     /// [`base::Kind::NotFound`], [`base::Kind::Invalid`].
@@ -227,8 +228,8 @@ pub trait SendConnectors: Send + Sync + 'static {
         change: ConnectorChange,
     ) -> Result<Arc<SendConnector>>;
 
-    /// Removes one. What waits for it goes on waiting until a connector of that name is there
-    /// again, or it expires.
+    /// Removes one. What waits for it is routed anew: it goes by another one, or waits until there
+    /// is one that takes it.
     ///
     /// # Errors
     /// [`base::Kind::NotFound`].

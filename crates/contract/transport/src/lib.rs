@@ -14,6 +14,7 @@ pub mod receive;
 pub mod relay;
 pub mod rows;
 pub mod rule;
+pub mod signing;
 pub mod suite;
 pub mod tracking;
 
@@ -21,7 +22,8 @@ use async_trait::async_trait;
 use base::deadline::with_deadline;
 use base::{AccountId, Address, Deadline, Error, QueueId, Result, Timestamp};
 use codec_mime::ParsedMessage;
-use contract_blob::{Content, Staged};
+use contract_blob::{ByteStream, Content, Staged};
+use contract_directory::Actor;
 use relay::{Hop, QueuedHop};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -174,8 +176,8 @@ pub trait Transport: Send + Sync + 'static {
         with_deadline(deadline, self.withdraw(queue)).await
     }
 
-    /// Whether mail for an address that is not ours would find a way out: a send connector covers
-    /// it. A "no" is confirmed from the store.
+    /// Whether mail for an address that is not ours is taken on: where no send connector covers it
+    /// now, it waits for one. "No" where there can never be one, or this node sends nothing.
     ///
     /// # Errors
     /// Temporary ones only.
@@ -287,6 +289,14 @@ pub struct QueuedMessage {
     pub next_hop: Option<relay::Hop>,
 }
 
+/// A queued message on its way to an administrator.
+pub struct Exported {
+    /// Its length in bytes.
+    pub size_bytes: u64,
+    /// All of it, in pieces; an error where it cannot be read any further.
+    pub bytes: ByteStream,
+}
+
 /// Seeing and steering the queue.
 #[async_trait]
 pub trait QueueAdmin: Send + Sync + 'static {
@@ -360,6 +370,30 @@ pub trait QueueAdmin: Send + Sync + 'static {
     /// # Errors
     /// As [`QueueAdmin::retry_hop`].
     async fn resume_hop(&self, hop: Hop) -> Result<()>;
+
+    /// Routes a message anew that waits for another server: its recipients are resolved again, and
+    /// go by the connectors as they are now. It keeps its time of arrival, and does not meet the
+    /// transport rules again. One transaction takes it out of the one queue and puts it into the
+    /// other, under a new name.
+    ///
+    /// # Errors
+    /// As [`QueueAdmin::retry`]; [`base::Kind::CannotChange`] for what waits for no other server.
+    async fn resubmit(&self, queue: QueueId) -> Result<()>;
+
+    /// The same for all messages of a next hop that are not held back, one after the other, by the
+    /// owner of the queue; gives how many there are. Those that it has not come to when it dies
+    /// stay where they are.
+    ///
+    /// # Errors
+    /// As [`QueueAdmin::retry_hop`].
+    async fn resubmit_hop(&self, hop: Hop) -> Result<u64>;
+
+    /// A message as it waits, byte for byte; that somebody has looked at it is in the audit before
+    /// the first of them.
+    ///
+    /// # Errors
+    /// [`base::Kind::NotFound`].
+    async fn export(&self, actor: &Actor, queue: QueueId) -> Result<Exported>;
 
     /// Takes a message out of the queue, with or without telling the sender.
     ///

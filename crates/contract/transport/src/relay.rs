@@ -19,7 +19,21 @@ pub struct Hop {
     pub shard: u8,
 }
 
+/// What stands for the connector of mail that no send connector takes; no connector can be called
+/// so. (Exchange: the Unreachable queue.)
+pub const UNREACHABLE: &str = "Unreachable";
+
 impl Hop {
+    /// Where mail for a domain waits while no send connector takes it.
+    pub fn unreachable(domain: &str, shard: u8) -> Self {
+        Self { connector: UNREACHABLE.to_owned(), domain: Some(domain.to_owned()), shard }
+    }
+
+    /// Whether what is here waits for a send connector.
+    pub fn is_unreachable(&self) -> bool {
+        self.connector == UNREACHABLE
+    }
+
     /// Its name in keys; what follows sorts below it.
     #[must_use]
     pub fn key(&self, key: KeyBuilder) -> KeyBuilder {
@@ -119,6 +133,8 @@ pub enum Verb {
         /// Whether the sender gets a bounce.
         tell_sender: bool,
     },
+    /// Route anew.
+    Resubmit,
 }
 
 /// What an administrator sees of a next hop's queue (Exchange: Get-Queue).
@@ -177,6 +193,7 @@ mod tests {
         check("out", Some(("out", None, 0)));
         check("out#2", Some(("out", None, 2)));
         check("out/example.org#255", Some(("out", Some("example.org"), 255)));
+        check("Unreachable/example.org", Some(("Unreachable", Some("example.org"), 0)));
         check("", None);
         check("/example.org", None);
         check("out/", None);

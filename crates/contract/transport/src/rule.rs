@@ -335,6 +335,13 @@ pub trait TransportRules: Send + Sync + 'static {
     /// Temporary ones only.
     async fn rules(&self) -> Result<Vec<Arc<TransportRule>>>;
 
+    /// Finds out whether a rule could be made, or put in the place of the one of its name: what it
+    /// says, its patterns, and whether all rules together are not too much. Nothing is written.
+    ///
+    /// # Errors
+    /// [`base::Kind::Invalid`].
+    async fn check_rule(&self, rule: &TransportRule) -> Result<()>;
+
     /// Makes one.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use crate::actor::{Args, MailboxActor, Message};
 use crate::context::{Config, Context};
+use crate::handover::Handover;
 use crate::news::{Ask, News, Subject};
 use crate::purge;
 use crate::resume::{self, Resume};
@@ -58,9 +59,20 @@ pub struct Parts {
 
 /// A request on its way to a mailbox's owner.
 #[derive(Serialize, Deserialize)]
-enum Request {
-    Read { who: Principal, request: Read },
-    Write { who: Principal, command: CommandId, request: Write },
+pub(crate) enum Request {
+    Read {
+        who: Principal,
+        request: Read,
+    },
+    Write {
+        who: Principal,
+        command: CommandId,
+        request: Write,
+    },
+    /// A hint: the slot's last owner had these active. From feature level 2 on.
+    Warm {
+        accounts: Vec<AccountId>,
+    },
 }
 
 /// An answer on its way back.
@@ -112,7 +124,11 @@ pub fn start(config: Config, parts: Parts, local: &LocalRouter) -> Arc<MailboxSe
     };
     let population = Population::new(options, args);
     let resume = resume::start(context.clone(), population.clone());
-    let host = MailboxHost { context: context.clone(), population: population.clone(), resume };
+    let handover = Handover::new(context.clone(), population.clone());
+    let host = {
+        let (context, population) = (context.clone(), population.clone());
+        MailboxHost { context, population, resume, handover }
+    };
     local.register(ServiceId::MAILBOX, Arc::new(host));
     let news = Arc::new(News::new(context.env.clock.clone()));
     Arc::new(MailboxService { context, news, population })
@@ -231,6 +247,7 @@ struct MailboxHost {
     population: Population<AccountId, MailboxActor>,
     /// Looks for jobs that were left behind.
     resume: Resume,
+    handover: Handover,
 }
 
 #[async_trait]
@@ -254,12 +271,17 @@ impl Host for MailboxHost {
                 let message = |reply| Message::Write { who, command, request, reply };
                 Answer::Write(self.population.call(&account, message, deadline).await?)
             }
+            Request::Warm { accounts } => {
+                self.handover.welcome(target.slot, &accounts);
+                Answer::Write(WriteReply::Done)
+            }
         };
         Ok(Parcel::typed(answer))
     }
 
     /// Jobs that were left behind go on, whether or not anybody asks for their mailboxes.
     fn gained(&self, slots: &[Slot]) {
+        self.handover.gained(slots);
         let slots: HashSet<Slot> = slots.iter().copied().collect();
         let slot = |account: &AccountId| self.context.control.slot_of_account(*account);
         self.population.welcome(|account| slots.contains(&slot(account)));
@@ -268,6 +290,7 @@ impl Host for MailboxHost {
 
     /// Whatever they would still do is refused by the store; they only take room.
     fn lost(&self, slots: &[Slot]) {
+        self.handover.lost(slots);
         let slots: HashSet<Slot> = slots.iter().copied().collect();
         let (control, population) = (self.context.control.clone(), self.population.clone());
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
@@ -282,8 +305,6 @@ impl Host for MailboxHost {
     /// A job that is under way stops between two of its transactions; its rows say how far it is,
     /// and whoever asks for it again joins it at the next owner.
     async fn release(&self, slot: Slot, deadline: Deadline) -> Result<()> {
-        let control = &self.context.control;
-        let which = |account: &AccountId| control.slot_of_account(*account) == slot;
-        self.population.stop_where(which, deadline).await
+        self.handover.release(slot, deadline).await
     }
 }

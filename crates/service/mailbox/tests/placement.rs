@@ -17,7 +17,7 @@ use contract_store::{AtomicOp, Attempt, Body, BodyError, Isolation, Store, Trans
 use futures::future::BoxFuture;
 use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -45,6 +45,8 @@ pub(crate) struct Placement {
     pub(crate) told: AtomicU64,
     /// How many requests came to the owner of a slot.
     pub(crate) asked: AtomicU64,
+    /// The feature level of all nodes.
+    pub(crate) level: AtomicU32,
 }
 
 /// All slots that are in use.
@@ -117,6 +119,7 @@ impl Placement {
             deaf: AtomicBool::new(false),
             told: AtomicU64::new(0),
             asked: AtomicU64::new(0),
+            level: AtomicU32::new(1),
         })
     }
 
@@ -381,7 +384,7 @@ impl Control for TestControl {
     }
 
     fn feature_level(&self) -> u32 {
-        1
+        self.placement().level.load(Ordering::Relaxed)
     }
 }
 

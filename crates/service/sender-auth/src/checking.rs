@@ -4,12 +4,16 @@ use crate::config::Config;
 use crate::dkim::{BodyHash, Canonical, Signature};
 use crate::findings::{Findings, Hashes};
 use crate::lookups::{self, Claims, ClaimsFound, ClientFound, ascii};
+use crate::spf::{self, SpfResult};
 use crate::strip;
 use async_trait::async_trait;
 use base::Deadline;
 use base::env::Env;
 use bytes::Bytes;
-use contract_transport::authentication::{Checked, Client, SenderAuthentication, SenderCheck};
+use contract_transport::authentication::{
+    Checked, Client, SenderAuthentication, SenderCheck, SenderPolicies,
+};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -58,6 +62,20 @@ impl SenderAuthentication for Authentication {
             })
         });
         Box::new(Check { shared, client, asking, read: None, hashes: Vec::new() })
+    }
+}
+
+#[async_trait]
+impl SenderPolicies for Authentication {
+    async fn spf(&self, ip: IpAddr, helo: &str, domain: &str) -> &'static str {
+        let Shared { config, env, .. } = &*self.shared;
+        let unix_s = env.clock.now().unix_s();
+        let client = spf::Client { ip, helo, receiver: &config.host_name, unix_s };
+        let until = Deadline::after(LOOKUP_TIME).instant();
+        let domain = ascii(domain);
+        let check = spf::check_host(&*env.dns, &client, "postmaster", &domain);
+        let found = tokio::time::timeout_at(until, check).await;
+        found.map_or(SpfResult::TempError, |spf| spf.result).word()
     }
 }
 

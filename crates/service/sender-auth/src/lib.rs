@@ -9,7 +9,7 @@
 //! Lookups run beside the arrival of the message, each bounded in number and all together in time;
 //! what nobody answers is `temperror`. [`Authentication`] puts the parts together behind the
 //! transport contract; the parts ([`spf`], [`dkim`], [`dmarc`], [`arc`], [`iprev`]) ask only
-//! [`base::env::Dns`], which remembers answers.
+//! [`base::env::Dns`], which remembers answers. [`Dkim`] signs mail of our own.
 
 pub mod arc;
 mod checking;
@@ -21,8 +21,10 @@ pub mod header;
 pub mod iprev;
 mod lookups;
 mod results;
+mod signing;
 pub mod spf;
 pub mod strip;
 
 pub use checking::Authentication;
 pub use config::{Action, Config};
+pub use signing::Dkim;

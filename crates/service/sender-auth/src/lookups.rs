@@ -94,17 +94,13 @@ pub(crate) enum Author {
 
 impl Claims {
     pub(crate) fn read(raw: Bytes) -> Self {
-        let odd =
-            |field: codec_mime::header::Field<'_>| naming(&field, &raw, b"From") == Naming::Odd;
-        let disguised = codec_mime::header::fields(&raw).any(odd);
-        let header = Header::new(raw);
+        let header = Header::new(raw.clone());
+        let author = author(&raw, &header);
         let signatures = header
             .named("dkim-signature")
             .take(SIGNATURES_MAX)
             .map(|field| Signature::parse(field.value, Kind::Dkim))
             .collect();
-        // A name that some programs read as From, and others do not, tells of no author.
-        let author = if disguised { Author::Unclear } else { Author::read(&header) };
         let chain = Chain::read(&header);
         Self { header, signatures, chain, author }
     }
@@ -118,6 +114,16 @@ impl Claims {
         };
         let input = crate::dkim::header_input(&self.header, signature, own);
         key.verifies(&input, &signature.signature)
+    }
+}
+
+/// Whose name a message with this header bears.
+pub(crate) fn author(raw: &[u8], header: &Header) -> Author {
+    let odd = |field: codec_mime::header::Field<'_>| naming(&field, raw, b"From") == Naming::Odd;
+    // A name that some programs read as From, and others do not, tells of no author.
+    match codec_mime::header::fields(raw).any(odd) {
+        true => Author::Unclear,
+        false => Author::read(header),
     }
 }
 

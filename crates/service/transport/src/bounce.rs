@@ -1,8 +1,15 @@
 //! Telling the sender: reports of failures, delays, and, where asked for, of mail that was
 //! delivered or passed on to a server that reports nothing (RFC 3464), as new messages of our own.
 //!
+//! A failure returns the message itself, unless its sender does not want that or it is large; any
+//! other report returns the header. The words are in the sender's language ([`Language`]).
+//!
 //! A report goes out under the null sender, so that nothing ever answers a report. A message that
 //! itself came from the null sender is not reported at all.
+
+mod language;
+
+pub use language::Language;
 
 use crate::context::Context;
 use crate::state::Waiting;
@@ -10,16 +17,22 @@ use crate::success::Success;
 use crate::targets::Failure;
 use base::{Address, Result, Timestamp};
 use bytes::Bytes;
-use codec_mime::SentAt;
 use codec_mime::build::{Mailbox, message_id};
 use codec_mime::report::{Action, Outcome, Report, Returned};
-use contract_blob::Content;
+use codec_mime::{Limits, ParsedMessage, Scanner, SentAt};
+use contract_blob::{Content, Segment, Staged};
 use contract_transport::courier::Answer;
 use contract_transport::{Envelope, QueueEntry, Recipient, Source, Submission};
+use futures::StreamExt;
+use language::About;
 use std::sync::Arc;
 
 /// How much of the original's header a report returns, in bytes.
 const HEADER_BYTES_MAX: u64 = 64 * 1024;
+
+/// The largest message that comes back as a whole, in bytes (Exchange:
+/// ExternalDsnMaxMessageAttachSize, 10 MB); of a larger one the header does.
+const RETURN_BYTES_MAX: u64 = 10 << 20;
 
 /// How many recipients one report names; of the others only the number is told.
 const NAMED_MAX: usize = 100;
@@ -50,8 +63,7 @@ pub(crate) async fn failed(
             retry_until: None,
         })
         .collect();
-    let intro = "Your message could not be delivered to the following recipients:";
-    report(context, entry, "Undeliverable", intro, &told).await
+    report(context, entry, About::Failure, &told).await
 }
 
 /// The report of a delay; `None` if the sender is not to be told.
@@ -80,9 +92,7 @@ pub(crate) async fn delayed(
             retry_until: Some(entry.accepted.plus_ms(context.config.expiry_ms)),
         })
         .collect();
-    let intro = "Your message has not been delivered to the following recipients yet. \
-                 Delivery is still being tried; you need not send it again.";
-    report(context, entry, "Delayed", intro, &told).await
+    report(context, entry, About::Delay, &told).await
 }
 
 /// A recipient whose server has the message now, and will not report on it.
@@ -115,14 +125,12 @@ pub(crate) async fn relayed(
             original: original(entry, one.recipient),
             action: Action::Relayed,
             status: "2.0.0",
-            text: "passed on to a server that does not confirm delivery".to_owned(),
+            text: String::new(),
             remote: Some(&one.answer),
             retry_until: None,
         })
         .collect();
-    let intro = "Your message has been sent on for the following recipients. \
-                 There will be no further report:";
-    report(context, entry, "Relayed", intro, &told).await
+    report(context, entry, About::Relay, &told).await
 }
 
 /// The report of what has arrived; `None` if there is nothing to tell.
@@ -144,17 +152,12 @@ pub(crate) async fn succeeded(
             original: original(entry, one.recipient),
             action: one.action,
             status: "2.0.0",
-            text: match one.action {
-                Action::Expanded => "delivered to a group; nothing is told of its members",
-                _ => "delivered to the mailbox",
-            }
-            .to_owned(),
+            text: String::new(),
             remote: None,
             retry_until: None,
         })
         .collect();
-    let intro = "Your message has been delivered to the following recipients:";
-    report(context, entry, "Delivered", intro, &told).await
+    report(context, entry, About::Delivery, &told).await
 }
 
 /// What the sender is told of one recipient.
@@ -186,8 +189,7 @@ fn original(entry: &QueueEntry, recipient: usize) -> Option<String> {
 async fn report(
     context: &Context,
     entry: &QueueEntry,
-    word: &str,
-    intro: &str,
+    about: About,
     told: &[Told<'_>],
 ) -> Result<Option<Submission>> {
     if told.is_empty() {
@@ -198,10 +200,9 @@ async fn report(
         return Ok(None);
     };
     let header = original_header(context, entry).await;
-    let message = render(context, entry, sender, word, intro, told, &header);
-    let mut upload = context.blobs.upload();
-    upload.write(message.clone()).await?;
-    let staged = upload.finish().await?;
+    let language = Language::of(&header).unwrap_or(context.config.report_language);
+    let rendering = Rendering { context, entry, sender, about, language, told, header: &header };
+    let Written { content, parsed, staged } = rendering.write().await?;
     let source =
         Source { ip: None, helo: context.config.host_name.clone(), protocol: "local".into() };
     let envelope = Envelope {
@@ -217,17 +218,11 @@ async fn report(
         target: "tracking", event = "DSN", source = "DSN",
         queue = %entry.queue, report = %queue, recipient = %sender,
     );
-    Ok(Some(Submission {
-        queue,
-        envelope,
-        content: Content::of(&staged),
-        parsed: Arc::new(codec_mime::parse(&message)),
-        staged: vec![staged],
-    }))
+    Ok(Some(Submission { queue, envelope, content, parsed, staged: vec![staged] }))
 }
 
 /// The original's header; empty where it cannot be read, for the sender must be told all the same.
-async fn original_header(context: &Context, entry: &QueueEntry) -> Bytes {
+pub(crate) async fn original_header(context: &Context, entry: &QueueEntry) -> Bytes {
     let start = entry.content.slice(0..HEADER_BYTES_MAX);
     let bytes = match start.read_all(&context.blobs, HEADER_BYTES_MAX).await {
         Ok(bytes) => bytes,
@@ -241,46 +236,110 @@ async fn original_header(context: &Context, entry: &QueueEntry) -> Bytes {
     bytes.slice(..end)
 }
 
-fn render(
-    context: &Context,
-    entry: &QueueEntry,
-    sender: &Address,
-    word: &str,
-    intro: &str,
-    told: &[Told<'_>],
-    header: &[u8],
-) -> Bytes {
-    let host = context.config.host_name.as_str();
-    let parsed = codec_mime::parse(header);
-    let subject = match &parsed.envelope.subject {
-        Some(subject) => format!("{word}: {}", codec_mime::encoded_word::decode(subject)),
-        None => word.to_owned(),
-    };
-    let original_id =
-        parsed.message_id.as_ref().map(|id| format!("<{}>", String::from_utf8_lossy(id)));
-    let unique = format!("{:032x}", context.env.random.u128());
-    let remotes: Vec<_> = told.iter().take(NAMED_MAX).map(Told::remote).collect();
-    let outcomes: Vec<Outcome<'_>> =
-        told.iter().zip(&remotes).map(|(told, remote)| told.outcome(remote)).collect();
-    let at = sent_at(context.env.clock.now());
-    let postmaster = format!("postmaster@{host}");
-    Report {
-        from: Mailbox { name: Some("Mail Delivery System"), email: &postmaster },
-        to: &sender.to_string(),
-        subject: &subject,
-        message_id: &message_id(&unique, host),
-        original_message_id: original_id.as_deref(),
-        at,
-        boundary: &format!("report-{unique}"),
-        text: &text(host, intro, told),
-        reporting_mta: host,
-        envelope_id: entry.envelope.envelope_id.as_deref(),
-        arrived_at: Some(sent_at(entry.accepted)),
-        recipients: &outcomes,
-        returned: Returned::Header,
+/// A report that is being written.
+struct Rendering<'a> {
+    context: &'a Context,
+    entry: &'a QueueEntry,
+    sender: &'a Address,
+    about: About,
+    language: Language,
+    told: &'a [Told<'a>],
+    header: &'a Bytes,
+}
+
+/// A report as it is stored.
+struct Written {
+    content: Content,
+    parsed: Arc<ParsedMessage>,
+    /// What of it is new.
+    staged: Staged,
+}
+
+impl Rendering<'_> {
+    async fn write(&self) -> Result<Written> {
+        let unique = format!("{:032x}", self.context.env.random.u128());
+        if self.returns_all() {
+            match self.write_all(&unique).await {
+                Ok(written) => return Ok(written),
+                // The sender must be told all the same.
+                Err(error) => {
+                    tracing::warn!(queue = %self.entry.queue, %error, "a bounce goes without the message");
+                }
+            }
+        }
+        let build = |report: Report<'_>| report.build(self.header);
+        let message = Bytes::from(self.with_report(Returned::Header, &unique, build));
+        let staged = self.upload(message.clone()).await?;
+        let parsed = Arc::new(codec_mime::parse(&message));
+        Ok(Written { content: Content::of(&staged), parsed, staged })
     }
-    .build(header)
-    .into()
+
+    /// Whether the message itself comes back: of failures only, unless the sender wants no more
+    /// than the header (RFC 3461 §4.3), and not of large messages.
+    fn returns_all(&self) -> bool {
+        let Self { about, entry, .. } = self;
+        let wanted = *about == About::Failure && !entry.envelope.return_headers_only;
+        wanted && entry.content.size_bytes() <= RETURN_BYTES_MAX
+    }
+
+    /// The report around the message, of which nothing is copied: only what is around it is new.
+    async fn write_all(&self, unique: &str) -> Result<Written> {
+        let build = |report: Report<'_>| (report.head(), report.tail());
+        let (head, tail) = self.with_report(Returned::Message, unique, build);
+        let (head, tail) = (Bytes::from(head), Bytes::from(tail));
+        let mut scanner = Scanner::new(Limits::default());
+        scanner.push(&head);
+        let mut original = self.entry.content.read(&self.context.blobs);
+        while let Some(piece) = original.next().await {
+            scanner.push(&piece?);
+        }
+        scanner.push(&tail);
+        let staged = self.upload(head).await?;
+        let mut content = Content::of(&staged);
+        content.segments.extend(self.entry.content.segments.iter().cloned());
+        content.segments.push(Segment::Inline(tail));
+        Ok(Written { content, parsed: Arc::new(scanner.finish()), staged })
+    }
+
+    async fn upload(&self, bytes: Bytes) -> Result<Staged> {
+        let mut upload = self.context.blobs.upload();
+        upload.write(bytes).await?;
+        upload.finish().await
+    }
+
+    fn with_report<T>(
+        &self,
+        returned: Returned,
+        unique: &str,
+        build: impl FnOnce(Report<'_>) -> T,
+    ) -> T {
+        let Self { context, entry, sender, about, language, told, header } = *self;
+        let host = context.config.host_name.as_str();
+        let parsed = codec_mime::parse(header);
+        let subject = parsed.envelope.subject.as_ref();
+        let subject = subject.map(|subject| codec_mime::encoded_word::decode(subject));
+        let original_id =
+            parsed.message_id.as_ref().map(|id| format!("<{}>", String::from_utf8_lossy(id)));
+        let remotes: Vec<_> = told.iter().take(NAMED_MAX).map(Told::remote).collect();
+        let outcomes: Vec<Outcome<'_>> =
+            told.iter().zip(&remotes).map(|(told, remote)| told.outcome(remote)).collect();
+        let postmaster = format!("postmaster@{host}");
+        build(Report {
+            from: Mailbox { name: Some("Mail Delivery System"), email: &postmaster },
+            to: &sender.to_string(),
+            subject: &language.subject(about, subject.as_deref()),
+            message_id: &message_id(unique, host),
+            original_message_id: original_id.as_deref(),
+            at: sent_at(context.env.clock.now()),
+            boundary: &format!("report-{unique}"),
+            text: &text(language, about, host, told),
+            reporting_mta: host,
+            envelope_id: entry.envelope.envelope_id.as_deref(),
+            arrived_at: Some(sent_at(entry.accepted)),
+            recipients: &outcomes,
+            returned,
+        })
+    }
 }
 
 /// The host that decided, and its reply, as report fields have them.
@@ -311,16 +370,18 @@ impl Told<'_> {
 }
 
 /// The explanation for people.
-fn text(host: &str, intro: &str, told: &[Told<'_>]) -> String {
-    let mut text = format!("This is the mail system at {host}.\n\n{intro}\n\n");
+fn text(language: Language, about: About, host: &str, told: &[Told<'_>]) -> String {
+    let mut text = language.opening(about, host);
     for one in told.iter().take(NAMED_MAX) {
-        text.push_str(&format!("  {}\n    {} ({})\n", one.address, one.text, one.status));
+        text.push_str(&format!("  {}\n", one.address));
+        let lines = language.outcome(one.action, one.status, &one.text);
+        lines.iter().for_each(|line| text.push_str(&format!("    {line}\n")));
         if let (Some(host), Some(reply)) = one.remote() {
-            text.push_str(&format!("    {host} said: {reply}\n"));
+            text.push_str(&format!("    {}\n", language.said(&host, &reply)));
         }
     }
     if told.len() > NAMED_MAX {
-        text.push_str(&format!("  and {} more\n", told.len() - NAMED_MAX));
+        text.push_str(&format!("  {}\n", language.more(told.len() - NAMED_MAX)));
     }
     text
 }

@@ -17,9 +17,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 
+use crate::bounce::Language;
 use crate::connectors::Connectors;
 use crate::due::Due;
 use crate::rules::Rules;
+use crate::signing::Signing;
 
 /// How the transport service works on a node.
 #[derive(Clone, Debug)]
@@ -44,6 +46,8 @@ pub struct Config {
     /// Over how many owners the mail for one next hop is spread. Each has its part of the
     /// connections.
     pub hop_shards: u8,
+    /// In which language a sender is told whose message does not tell its own.
+    pub report_language: Language,
 }
 
 impl Config {
@@ -59,6 +63,7 @@ impl Config {
             connections_max: 1_000,
             messages_per_connection: 20,
             hop_shards: 1,
+            report_language: Language::default(),
         }
     }
 }
@@ -80,6 +85,8 @@ pub(crate) struct Context {
     pub(crate) courier: Option<Arc<dyn Courier>>,
     pub(crate) connectors: Arc<Connectors>,
     pub(crate) rules: Arc<Rules>,
+    /// Who signs mail of our domains; without, nobody does.
+    pub(crate) signing: Option<Arc<Signing>>,
     /// One permit for each connection to another server.
     pub(crate) connections: Arc<Semaphore>,
     pub(crate) relay_due: Due,

@@ -7,7 +7,7 @@ use crate::settle::{self, Settled};
 use crate::state::{PutOff, State, Waiting, reason};
 use crate::success::{self, Success};
 use crate::targets::{self, Expanded, Failure, Found, Piece, Target};
-use crate::{admin, retry, survey};
+use crate::{admin, retry, signing, survey, tracking};
 use base::{Address, Error, Kind, Result, Slot, Timestamp};
 use codec_mime::{Limits, ParsedMessage, Scanner};
 use contract_control::Fence;
@@ -83,6 +83,7 @@ impl Work {
         // Reports of our own are for whoever is to read them.
         let is_report = envelope.sender.is_none() && envelope.source.ip.is_none();
         if self.state.head.ruled || is_report {
+            self.state.head.ruled = true;
             return Ok(None);
         }
         let ruled = match self.context.rules.set() {
@@ -152,15 +153,22 @@ impl Work {
         if remotes.is_empty() {
             return Vec::new();
         }
-        let error = match survey::survey(&self.context.blobs, &self.entry.content).await {
-            Ok(found) if found.received > survey::HOPS_MAX => {
+        let digesting = signing::begin(&self.context, &self.entry);
+        let content = &self.entry.content;
+        let error = match survey::survey(&self.context.blobs, content, digesting).await {
+            Ok((found, _)) if found.received > survey::HOPS_MAX => {
                 for Remote { address, recipient, .. } in remotes {
                     let text = "The message has been passed on too often";
                     report.failures.push(Failure::new(address, recipient, "5.4.6", text));
                 }
                 return Vec::new();
             }
-            Ok(found) => return hand_over::prepare(&self.context, &self.entry, found, &remotes),
+            Ok((found, digest)) => {
+                let signed = signing::sign(&self.context, digest);
+                let (entry, told) = (&self.entry, self.state.head.delay_told);
+                let found = (found, &signed);
+                return hand_over::prepare(&self.context, entry, found, &remotes, told);
+            }
             Err(error) => error,
         };
         tracing::warn!(queue = %self.entry.queue, %error, "a message cannot be read");
@@ -255,7 +263,8 @@ impl Work {
         let before = self.state.head.put_off.as_ref();
         let before = before.map(|old| retry::attempts_before(old.attempts, old.next_attempt, now));
         let attempts = before.unwrap_or_default() + 1;
-        tracing::info!(queue = %self.entry.queue, attempts, %error, "recipients cannot be resolved");
+        let what = tracking::put_off_at(&self.state);
+        tracing::info!(queue = %self.entry.queue, attempts, %error, "{what}");
         let expiry_ms = self.context.config.expiry_ms;
         let head = &mut report.state.head;
         match retry::next_attempt(self.entry.accepted, now, attempts, expiry_ms) {

@@ -19,13 +19,18 @@ pub(crate) enum Choice {
     Nowhere,
 }
 
+/// Whether there can be a connector for a domain.
+pub(crate) fn is_routable(domain: &str) -> bool {
+    domain.is_ascii() && !domain.starts_with('[')
+}
+
 /// Chooses among connectors for a domain in ASCII, lower case.
 pub(crate) fn choose<'c>(
     connectors: impl Iterator<Item = &'c Arc<SendConnector>>,
     domain: &str,
     size_bytes: u64,
 ) -> Choice {
-    if !domain.is_ascii() || domain.starts_with('[') {
+    if !is_routable(domain) {
         return Choice::Nowhere;
     }
     let (mut best, mut largest) = (None, None);

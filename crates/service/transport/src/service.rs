@@ -8,15 +8,14 @@ use crate::queues::{Accepted, Args, QueueHost, Queues, Relayed, ask, target};
 use crate::receive::Receiving;
 use crate::relay::actor::RelayActor;
 use crate::relay::{hops, record};
-use crate::routing::Choice;
 use crate::rules::Rules;
 use crate::table::Settings;
-use crate::{accept, forget, list, table, tracking, wake};
+use crate::{accept, export, forget, list, routing, signing, table, tracking, wake};
 use async_trait::async_trait;
 use base::actor::{Population, PopulationOptions};
 use base::env::Env;
 use base::router::{LocalRouter, Parcel, Router};
-use base::{Address, Deadline, Kind, QueueId, Result, SessionId, Slot};
+use base::{Address, Deadline, Error, Kind, QueueId, Result, SessionId, Slot};
 use contract_blob::Blobs;
 use contract_control::Control;
 use contract_directory::{Actor, Directory};
@@ -29,9 +28,10 @@ use contract_transport::receive::{
 };
 use contract_transport::relay::{self, Hop, QueuedHop, RelayCall, Verb};
 use contract_transport::rule::{TransportRule, TransportRules, Trial, Verdict};
+use contract_transport::signing::Signatures;
 use contract_transport::tracking::{Found, MessageTracking, Search, Tracked};
 use contract_transport::{
-    Fate, QueueAdmin, QueueCall, QueueHint, QueuedMessage, Submission, Transport,
+    Exported, Fate, QueueAdmin, QueueCall, QueueHint, QueuedMessage, Submission, Transport,
 };
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -77,7 +77,7 @@ pub async fn start(
     parts: Parts,
     local: &LocalRouter,
 ) -> Result<Arc<TransportService>> {
-    begin(config, parts, None, local).await
+    begin(config, parts, None, None, local).await
 }
 
 /// Starts serving this node's queues: registers their hosts with `local`, goes on with whatever
@@ -92,13 +92,28 @@ pub async fn start_relaying(
     courier: Arc<dyn Courier>,
     local: &LocalRouter,
 ) -> Result<Arc<TransportService>> {
-    begin(config, parts, Some(courier), local).await
+    begin(config, parts, Some(courier), None, local).await
+}
+
+/// As [`start_relaying`], for a node that signs mail of our domains.
+///
+/// # Errors
+/// As [`start_relaying`].
+pub async fn start_signing(
+    config: Config,
+    parts: Parts,
+    courier: Arc<dyn Courier>,
+    signatures: Arc<dyn Signatures>,
+    local: &LocalRouter,
+) -> Result<Arc<TransportService>> {
+    begin(config, parts, Some(courier), Some(signatures), local).await
 }
 
 async fn begin(
     config: Config,
     parts: Parts,
     courier: Option<Arc<dyn Courier>>,
+    signatures: Option<Arc<dyn Signatures>>,
     local: &LocalRouter,
 ) -> Result<Arc<TransportService>> {
     let Parts { env, store, blobs, control, directory, mailboxes, router } = parts;
@@ -106,6 +121,8 @@ async fn begin(
     let rounds = Arc::new(Semaphore::new(config.rounds_at_once));
     let connections = Arc::new(Semaphore::new(config.connections_max.max(1)));
     let connectors = Arc::new(Connectors::new(store.clone(), env.clone()));
+    // No queue may seem to be without a connector because they are not known yet.
+    connectors.reload().await?;
     tokio::spawn(table::follow(Arc::downgrade(&connectors)));
     let receiving = Arc::new(Settings::new(store.clone(), env.clone()));
     // Nobody is let in by anything but what was decided.
@@ -117,6 +134,10 @@ async fn begin(
     rules.reload().await?;
     tokio::spawn(table::follow(Arc::downgrade(&rules)));
     let rules = Arc::new(Rules::new(rules));
+    let signing = match signatures {
+        Some(signatures) => Some(signing::start(&store, &env, signatures).await?),
+        None => None,
+    };
     let idle = config.idle;
     let context = Arc::new(Context {
         config,
@@ -133,6 +154,7 @@ async fn begin(
         courier,
         connectors,
         rules,
+        signing,
         connections,
         relay_due: Due::default(),
         sending: Mutex::default(),
@@ -153,6 +175,7 @@ async fn begin(
     if service.context.courier.is_some() {
         wake::wake_waiting_slots::<Relayed>(&service.context).await?;
         tokio::spawn(wake::keep_waking::<Relayed>(Arc::downgrade(&service)));
+        tokio::spawn(wake::keep_rerouting(Arc::downgrade(&service)));
     }
     Ok(service)
 }
@@ -270,6 +293,10 @@ impl TransportRules for TransportService {
         self.context.rules.list().await
     }
 
+    async fn check_rule(&self, rule: &TransportRule) -> Result<()> {
+        self.context.rules.settings.try_out(rule).await
+    }
+
     async fn create_rule(&self, actor: &Actor, new: TransportRule) -> Result<Arc<TransportRule>> {
         self.context.rules.settings.create(actor, new).await
     }
@@ -320,8 +347,7 @@ impl Transport for TransportService {
         if self.context.courier.is_none() {
             return Ok(false);
         }
-        let choice = self.context.connectors.choose(&recipient.domain, 0).await?;
-        Ok(matches!(choice, Choice::Connector(_)))
+        Ok(routing::is_routable(&recipient.domain))
     }
 
     fn hint(&self, hint: QueueHint) {
@@ -371,5 +397,27 @@ impl QueueAdmin for TransportService {
 
     async fn resume_hop(&self, hop: Hop) -> Result<()> {
         self.steer_hop(hop, Verb::Resume).await
+    }
+
+    async fn resubmit(&self, queue: QueueId) -> Result<()> {
+        if let Some(slot) = relay::slot_of(queue)
+            && record::load(&self.context, slot, queue).await?.is_some()
+        {
+            let call = RelayCall::Message { queue, verb: Verb::Resubmit };
+            return ask::<Relayed>(&self.context, slot, call).await;
+        }
+        self.show(queue).await?;
+        let text = "The message waits for no other server; retry it instead";
+        Err(Error::new(Kind::CannotChange, text))
+    }
+
+    async fn export(&self, actor: &Actor, queue: QueueId) -> Result<Exported> {
+        export::export(&self.context, actor, queue).await
+    }
+
+    async fn resubmit_hop(&self, hop: Hop) -> Result<u64> {
+        let waiting = hops::count(&self.context, &hop).await?;
+        self.steer_hop(hop, Verb::Resubmit).await?;
+        Ok(waiting)
     }
 }

@@ -147,6 +147,13 @@ impl State {
         Self { head, waiting: Vec::new() }
     }
 
+    /// The state of a message that comes back from the queue of a next hop.
+    pub(crate) fn resubmitted(token: u128, delay_told: bool) -> Self {
+        let mut state = Self::ruled(token);
+        state.head.delay_told = delay_told;
+        state
+    }
+
     /// Whether it is set aside because it crashes us.
     pub(crate) fn is_poison(&self) -> bool {
         self.head.crashes >= CRASHES_MAX

@@ -1,8 +1,10 @@
 //! What has to be known of a message before it goes to another server: whether it needs 8BITMIME
-//! or SMTPUTF8, and how often it has been passed on. It is read once, when it is routed.
+//! or SMTPUTF8, and how often it has been passed on. It is read once, when it is routed; what is to
+//! be signed is hashed in the same reading.
 
 use base::Result;
 use contract_blob::{Blobs, Content};
+use contract_transport::signing::{Digest, Digesting};
 use futures::StreamExt;
 use std::sync::Arc;
 
@@ -23,17 +25,25 @@ pub(crate) struct Survey {
     pub(crate) received: usize,
 }
 
-/// Reads a message.
+/// Reads a message, for `digesting` as well.
 ///
 /// # Errors
 /// The blob store's.
-pub(crate) async fn survey(blobs: &Arc<dyn Blobs>, content: &Content) -> Result<Survey> {
+pub(crate) async fn survey(
+    blobs: &Arc<dyn Blobs>,
+    content: &Content,
+    mut digesting: Option<Box<dyn Digesting>>,
+) -> Result<(Survey, Option<Digest>)> {
     let mut reader = Reader::default();
     let mut bytes = content.read(blobs);
     while let Some(piece) = bytes.next().await {
-        reader.push(&piece?);
+        let piece = piece?;
+        reader.push(&piece);
+        if let Some(digesting) = &mut digesting {
+            digesting.push(&piece);
+        }
     }
-    Ok(reader.survey)
+    Ok((reader.survey, digesting.and_then(|digesting| digesting.finish())))
 }
 
 #[derive(Default)]

@@ -20,6 +20,7 @@ use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// The version byte of a row.
 const VERSION: u8 = 1;
@@ -59,6 +60,19 @@ pub(crate) trait Setting:
         Ok(())
     }
 
+    /// Which others change when this one is written, and to what: with the same commit.
+    fn displaced(&self, _others: &Table<Self>) -> Vec<Self> {
+        Vec::new()
+    }
+
+    /// Refuses to remove what must not go as it is.
+    ///
+    /// # Errors
+    /// [`Kind::CannotChange`].
+    fn check_removal(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// What stands for a setting of that name until it is changed; such a one cannot be removed.
     fn built_in(_name: &str) -> Option<Self> {
         None
@@ -76,6 +90,8 @@ pub(crate) struct Settings<S: Setting> {
     store: Arc<dyn Store>,
     env: Env,
     table: RwLock<Arc<Table<S>>>,
+    /// Tells that the table is another one.
+    news: watch::Sender<()>,
 }
 
 /// What is made of a setting.
@@ -91,7 +107,12 @@ enum Change<'a, S> {
 impl<S: Setting> Settings<S> {
     /// Knows none until it is [followed](follow) or reloaded.
     pub(crate) fn new(store: Arc<dyn Store>, env: Env) -> Self {
-        Self { store, env, table: RwLock::default() }
+        Self { store, env, table: RwLock::default(), news: watch::Sender::new(()) }
+    }
+
+    /// Hears of every change that this node learns of.
+    pub(crate) fn news(&self) -> watch::Receiver<()> {
+        self.news.subscribe()
     }
 
     /// What is known.
@@ -110,8 +131,18 @@ impl<S: Setting> Settings<S> {
         let mut known = self.table.write();
         if **known != table {
             *known = Arc::new(table);
+            self.news.send_replace(());
         }
         Ok(known.clone())
+    }
+
+    /// Refuses what could not be written, by itself or beside the others.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`].
+    pub(crate) async fn try_out(&self, new: &S) -> Result<()> {
+        new.check()?;
+        new.check_beside(&*self.reload().await?)
     }
 
     /// Makes one.
@@ -213,7 +244,8 @@ impl<S: Setting> Change<'_, S> {
                 let text = format!("the {} {name} is always there; disable it", S::NOUN);
                 return Err(Error::new(Kind::CannotChange, text));
             }
-            (Self::Remove(_), Some(_)) => {
+            (Self::Remove(_), Some(old)) => {
+                old.check_removal()?;
                 tx.clear(&key::<S>(name));
                 return Ok(String::new());
             }
@@ -221,6 +253,9 @@ impl<S: Setting> Change<'_, S> {
         };
         new.check()?;
         new.check_beside(table)?;
+        for other in new.displaced(table) {
+            tx.set(&key::<S>(other.name()), &wire::encode_row(VERSION, &other)?);
+        }
         tx.set(&key::<S>(name), &wire::encode_row(VERSION, &new)?);
         Ok(new.parameters())
     }
@@ -294,7 +329,7 @@ async fn read_all<S: Setting>(tx: &dyn Transaction) -> Result<Table<S>, BodyErro
 pub(crate) async fn follow<S: Setting>(settings: Weak<Settings<S>>) {
     while let Some(strong) = settings.upgrade() {
         let poll = strong.env.clock.sleep(POLL);
-        let watched = match watch(&*strong).await {
+        let watched = match begin_watch(&*strong).await {
             Ok(watch) => strong.reload().await.map(|_| watch),
             Err(error) => Err(error),
         };
@@ -319,7 +354,7 @@ pub(crate) async fn follow<S: Setting>(settings: Weak<Settings<S>>) {
 }
 
 /// Begins to watch before the rows are read, so that no change falls between.
-async fn watch<S: Setting>(settings: &Settings<S>) -> Result<Watch> {
+async fn begin_watch<S: Setting>(settings: &Settings<S>) -> Result<Watch> {
     let tx = settings.store.begin();
     tx.get(S::CHANGED, Isolation::Snapshot).await?;
     let watch = tx.watch(S::CHANGED);

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::relay::hand_over::Remote;
-use crate::routing::Choice;
+use crate::routing::{self, Choice};
 use crate::state::{Cursor, PIECE};
 use base::{AccountId, Address, Error, Result};
 use contract_directory::Resolved;
@@ -72,6 +72,12 @@ impl Failure {
         };
         let text = answer.text.clone();
         Self { address, recipient, status, text, remote: Some(answer.clone()) }
+    }
+
+    /// No connector was there for too long; `answer` says so.
+    pub(crate) fn unroutable(address: Address, recipient: usize, answer: &Answer) -> Self {
+        let text = format!("A way was looked for until the message expired: {}", answer.text);
+        Self::new(address, recipient, "5.4.4", text)
     }
 
     /// It has been tried for too long; `answer` is what came of it last.
@@ -269,24 +275,22 @@ async fn route(
         Some(_) => context.connectors.choose(&address.domain, entry.content.size_bytes()).await?,
         None => Choice::Nowhere,
     };
-    let failure = |status, text: String| {
-        Ok(Found::Nobody(Failure::new(address.clone(), recipient, status, text)))
-    };
-    let connector = match choice {
-        Choice::Connector(connector) => connector,
-        Choice::TooLarge(limit) => {
-            return failure("5.3.4", format!("No more than {limit} bytes are sent to that domain"));
-        }
-        Choice::Nowhere => {
-            return failure("5.4.4", "There is no route to that domain".to_owned());
-        }
-    };
-    let domain = match connector.route {
-        Route::MailExchangers => Some(address.domain.clone()),
-        Route::SmartHosts(_) => None,
-    };
+    if context.courier.is_none() || !routing::is_routable(&address.domain) {
+        // No connector will ever change that.
+        let text = "There is no route to that domain";
+        return Ok(Found::Nobody(Failure::new(address.clone(), recipient, "5.4.4", text)));
+    }
     // The last byte of a queue id is random.
     let shard = (entry.queue.0 & 0xff) as u8 % context.config.hop_shards.max(1);
-    let hop = Hop { connector: connector.name.clone(), domain, shard };
+    let hop = match choice {
+        Choice::Connector(connector) => {
+            let domain = match connector.route {
+                Route::MailExchangers => Some(address.domain.clone()),
+                Route::SmartHosts(_) => None,
+            };
+            Hop { connector: connector.name.clone(), domain, shard }
+        }
+        Choice::TooLarge(_) | Choice::Nowhere => Hop::unreachable(&address.domain, shard),
+    };
     Ok(Found::Remote(Remote { address: address.clone(), recipient, hop, attempts: 0 }))
 }

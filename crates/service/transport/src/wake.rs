@@ -3,7 +3,7 @@
 
 use crate::context::Context;
 use crate::list;
-use crate::queues::{Queues, ask};
+use crate::queues::{Queues, Relayed, ask};
 use crate::service::TransportService;
 use base::{Result, Slot, Timestamp};
 use std::collections::BTreeSet;
@@ -99,5 +99,22 @@ pub(crate) async fn wake_gained<Q: Queues>(context: Arc<Context>, mut gained: BT
             Err(error) => tracing::debug!(%error, "what waits in gained slots is not known yet"),
         }
         context.env.clock.sleep(Duration::from_millis(AGAIN_MS.unsigned_abs())).await;
+    }
+}
+
+/// Has the owners of what waits for other servers look at the send connectors whenever these have
+/// changed: what had no way may have one, what had one may have none.
+pub(crate) async fn keep_rerouting(service: Weak<TransportService>) {
+    let Some(mut news) = service.upgrade().map(|service| service.context.connectors.news()) else {
+        return;
+    };
+    while news.changed().await.is_ok() {
+        let Some(service) = service.upgrade() else { return };
+        let context = service.context.clone();
+        drop(service);
+        while let Err(error) = wake_waiting_slots::<Relayed>(&context).await {
+            tracing::debug!(%error, "what waits for other servers cannot be woken yet");
+            context.env.clock.sleep(Duration::from_millis(AGAIN_MS.unsigned_abs())).await;
+        }
     }
 }

@@ -118,10 +118,12 @@ fn make_dirs(disk: &dyn Disk, dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The directory that holds the name of another one; `None` for the root.
+/// The directory that holds the name of another one; `None` for the root, and for the working
+/// directory, whose own name is not ours to care for.
 fn parent(path: &Path) -> Option<&Path> {
-    let parent = path.parent()?;
-    Some(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
+    const HERE: &str = ".";
+    let parent = path.parent().filter(|_| path != Path::new(HERE))?;
+    Some(if parent.as_os_str().is_empty() { Path::new(HERE) } else { parent })
 }
 
 fn number(path: &Path) -> Option<u64> {

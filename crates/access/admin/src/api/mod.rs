@@ -2,6 +2,9 @@
 
 mod cluster;
 mod connectors;
+mod dkim;
+mod dns;
+mod doctor;
 mod domains;
 mod groups;
 mod mailboxes;
@@ -25,17 +28,21 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, patch, post};
+use base::env::Dns;
 use base::{AccountId, Address, Error, Kind, SessionId};
 use contract_control::{ClusterAdmin, Control};
 use contract_directory::{Account, Directory, DirectoryAdmin, Group, Resolved};
 use contract_mailbox::Mailboxes;
 use contract_transport::QueueAdmin;
+use contract_transport::authentication::SenderPolicies;
 use contract_transport::connector::SendConnectors;
 use contract_transport::receive::ReceiveConnectors;
 use contract_transport::rule::TransportRules;
+use contract_transport::signing::SigningAdmin;
 use contract_transport::tracking::MessageTracking;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// What the API administers.
@@ -54,6 +61,14 @@ pub struct Admin {
     pub receive: Arc<dyn ReceiveConnectors>,
     /// What is done to mail on its way.
     pub rules: Arc<dyn TransportRules>,
+    /// The keys that sign mail of our domains.
+    pub signing: Arc<dyn SigningAdmin>,
+    /// What domains say of the hosts that send their mail.
+    pub policies: Arc<dyn SenderPolicies>,
+    /// Who answers questions for names.
+    pub names: Arc<dyn Dns>,
+    /// Addresses of this installation, as the world sees it.
+    pub own_addresses: Vec<IpAddr>,
     /// Mailboxes, for their sizes.
     pub mailboxes: Arc<dyn Mailboxes>,
     /// How this node is.
@@ -76,8 +91,6 @@ pub fn router(admin: Arc<Admin>) -> Router {
             "/api/v1/mailboxes/{address}",
             get(mailboxes::show).patch(mailboxes::change).delete(mailboxes::remove),
         )
-        .route("/api/v1/domains", get(domains::list).post(domains::create))
-        .route("/api/v1/domains/{name}", axum::routing::delete(domains::remove))
         .route("/api/v1/groups", get(groups::list).post(groups::create))
         .route(
             "/api/v1/groups/{address}",
@@ -88,6 +101,8 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/queue/{id}/retry", post(queue::retry))
         .route("/api/v1/queue/{id}/suspend", post(queue::suspend))
         .route("/api/v1/queue/{id}/resume", post(queue::resume))
+        .route("/api/v1/queue/{id}/resubmit", post(queue::resubmit))
+        .route("/api/v1/queue/{id}/message", get(queue::export))
         .route("/api/v1/queue-count", get(queue::count))
         .route("/api/v1/trace", get(tracking::search))
         .route("/api/v1/trace/{id}", get(tracking::explain))
@@ -130,7 +145,21 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/store/verify", post(node::verify_store))
         .route("/api/v1/audit", get(audit))
         .route("/api/v1/health", get(health))
+        .merge(of_domains())
         .with_state(admin)
+}
+
+/// The routes of accepted domains and what the world is told of them.
+fn of_domains() -> Router<Arc<Admin>> {
+    Router::new()
+        .route("/api/v1/domains", get(domains::list).post(domains::create))
+        .route("/api/v1/domains/{name}", axum::routing::delete(domains::remove))
+        .route("/api/v1/domains/{name}/dns", get(dns::show))
+        .route("/api/v1/doctor", get(doctor::all))
+        .route("/api/v1/doctor/{domain}", get(doctor::one))
+        .route("/api/v1/domains/{name}/dkim", get(dkim::list).post(dkim::create))
+        .route("/api/v1/domains/{name}/dkim/{selector}", axum::routing::delete(dkim::remove))
+        .route("/api/v1/domains/{name}/dkim/{selector}/{verb}", post(dkim::steer))
 }
 
 async fn health(asked: Asked) -> impl IntoResponse {

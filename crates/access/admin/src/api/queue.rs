@@ -1,12 +1,16 @@
-//! `/api/v1/queue`: Get-, Suspend-, Resume-, Remove-Message; `/api/v1/hops`: Get-, Suspend-, Resume-,
-//! Retry-Queue.
+//! `/api/v1/queue`: Get-, Suspend-, Resume-, Remove-, Export-Message; `/api/v1/hops`: Get-, Suspend-,
+//! Resume-, Retry-Queue.
 
-use super::{Answer, Asked, would};
+use super::{Answer, Asked, Refusal, would};
 use axum::Json;
+use axum::body::Body;
 use axum::extract::Path;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
 use base::{Error, QueueId};
+use contract_directory::Actor;
 use contract_transport::relay::{Hop, HopStatus, QueuedHop};
-use contract_transport::{QUEUE_COUNT_MAX, QueuedMessage, RecipientState};
+use contract_transport::{Exported, QUEUE_COUNT_MAX, QueuedMessage, RecipientState};
 use serde_json::{Value, json};
 
 fn parse(text: &str) -> Result<QueueId, Error> {
@@ -101,6 +105,27 @@ pub(super) async fn resume(asked: Asked, Path(id): Path<String>) -> Answer {
     Ok(Json(json!({ "resumed": queue.to_string() })))
 }
 
+pub(super) async fn resubmit(asked: Asked, Path(id): Path<String>) -> Answer {
+    let queue = parse(&id)?;
+    if asked.what_if() {
+        return would_with(&asked, queue, format!("route {queue} anew")).await;
+    }
+    asked.admin.queue.resubmit(queue).await?;
+    Ok(Json(json!({ "resubmitted": queue.to_string() })))
+}
+
+/// The message itself. One that cannot be read to its end is cut off with the connection, which the
+/// client sees by its length.
+pub(super) async fn export(asked: Asked, Path(id): Path<String>) -> Result<Response, Refusal> {
+    let queue = parse(&id)?;
+    let Exported { size_bytes, bytes } = asked.admin.queue.export(&Actor::Operator, queue).await?;
+    let headers = [
+        (header::CONTENT_TYPE, "message/rfc822".to_owned()),
+        (header::CONTENT_LENGTH, size_bytes.to_string()),
+    ];
+    Ok((headers, Body::from_stream(bytes)).into_response())
+}
+
 pub(super) async fn show(asked: Asked, Path(id): Path<String>) -> Answer {
     Ok(Json(view(&asked.admin.queue.show(parse(&id)?).await?)))
 }
@@ -121,6 +146,7 @@ pub(super) async fn steer_hop(asked: Asked, Path((hop, verb)): Path<(String, Str
         "retry" => ("try to reach", "retried"),
         "suspend" => ("send nothing to", "suspended"),
         "resume" => ("send again to", "resumed"),
+        "resubmit" => ("route anew what waits for", "resubmitting"),
         _ => return Err(Error::not_found("Such a verb").into()),
     };
     if asked.what_if() {
@@ -133,6 +159,10 @@ pub(super) async fn steer_hop(asked: Asked, Path((hop, verb)): Path<(String, Str
     match verb.as_str() {
         "retry" => queue.retry_hop(hop).await?,
         "suspend" => queue.suspend_hop(hop).await?,
+        "resubmit" => {
+            let messages = queue.resubmit_hop(hop).await?;
+            return Ok(Json(json!({ done: name, "messages": messages })));
+        }
         _ => queue.resume_hop(hop).await?,
     }
     Ok(Json(json!({ done: name })))

@@ -50,6 +50,7 @@ pub(super) async fn create(asked: Asked, Json(new): Json<Value>) -> Answer {
             let text = format!("the transport rule {} exists already", new.name);
             return Err(Error::new(Kind::AlreadyExists, text).into());
         }
+        asked.admin.rules.check_rule(&new).await?;
         return would(json!({ "make the rule": view(&new)? }));
     }
     Ok(Json(view(&*asked.admin.rules.create_rule(&Actor::Operator, new).await?)?))
@@ -95,6 +96,7 @@ pub(super) async fn change(
 
 async fn put(asked: Asked, old: &TransportRule, new: TransportRule) -> Answer {
     if asked.what_if() {
+        asked.admin.rules.check_rule(&new).await?;
         return would(json!({ "from": view(old)?, "to": view(&new)? }));
     }
     Ok(Json(view(&*asked.admin.rules.replace_rule(&Actor::Operator, new).await?)?))

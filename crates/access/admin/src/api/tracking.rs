@@ -175,9 +175,10 @@ fn status(story: &[Tracked]) -> &'static str {
     }
 }
 
-/// Whether rules have put another message in its place, whose story tells the rest.
+/// Whether another message has taken its place, whose story tells the rest: after the rules, or
+/// because it was routed anew.
 fn is_replacement(event: &Tracked) -> bool {
-    event.event == Event::Transfer && event.origin == Origin::Agent
+    event.event == Event::Transfer && event.connector.is_none()
 }
 
 /// An event with all that is known of it.
@@ -243,6 +244,9 @@ fn sentence(event: &Tracked) -> String {
         Event::Receive if event.origin == Origin::Agent => {
             format!("It took the place of {related}, after the transport rules, on {node}.")
         }
+        Event::Receive if event.origin == Origin::Queue => {
+            format!("It took the place of {related}, which was routed anew, on {node}.")
+        }
         Event::Receive => format!(
             "Accepted on {node} from {} by {reason}, {} bytes.",
             by(&event.client),
@@ -253,10 +257,14 @@ fn sentence(event: &Tracked) -> String {
         Event::Transfer if event.origin == Origin::Agent => {
             format!("The transport rules made {related} of it, for {to}.")
         }
-        Event::Transfer => format!(
-            "Put into the queue for {} as {related}, for {to}{after}.",
-            by(&event.connector)
-        ),
+        Event::Transfer if event.connector.is_none() => {
+            format!("Routed anew as {related}, for {to}: {reason}.")
+        }
+        Event::Transfer => {
+            let signed = if reason.is_empty() { String::new() } else { format!(", {reason}") };
+            let hop = by(&event.connector);
+            format!("Put into the queue for {hop} as {related}, for {to}{after}{signed}.")
+        }
         Event::Deliver => format!("Delivered to the mailbox of {to} on {node}{after}."),
         Event::DuplicateDeliver => {
             format!("The mailbox of {to} had it already; it was not delivered again.")
@@ -315,6 +323,19 @@ mod tests {
 
     fn address(name: &str) -> Address {
         Address::new(name, "x.test")
+    }
+
+    #[test]
+    fn what_was_routed_anew_is_told_in_both_stories() {
+        let related = Some(base::QueueId(7));
+        let to = || [Involved::plain(address("b"))];
+        let moved = Tracked { related, ..event(3, Event::Transfer, Origin::Routing) };
+        let moved = moved.about(to()).because("its send connector is gone");
+        let begun = Tracked { related, ..event(3, Event::Receive, Origin::Queue) }.about(to());
+        assert!(sentence(&moved).starts_with("Routed anew as q"), "{}", sentence(&moved));
+        assert!(sentence(&moved).ends_with(": its send connector is gone."));
+        assert!(sentence(&begun).contains("which was routed anew"), "{}", sentence(&begun));
+        assert_eq!(status(&[begun, moved]), "Replaced");
     }
 
     #[test]

@@ -12,5 +12,6 @@ mod own_server;
 mod properties;
 mod reuse;
 mod script;
+mod signed;
 mod tls;
 mod world;

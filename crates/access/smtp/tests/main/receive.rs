@@ -6,6 +6,7 @@ use access_listener::transcript::{Player, Transcript};
 use access_listener::{Listener, ListenerConfig, ProxyProtocol, TlsMode};
 use access_smtp::{Config, Role};
 use base::Deadline;
+use contract_transport::authentication::{INSIDE_FIELD, is_from_inside};
 use contract_transport::receive::{
     Binding, Limit, ListenerPlace, Mechanism, Permissions, ReceiveConnector, ReceiveTable,
     TlsDemand,
@@ -310,4 +311,32 @@ fn attack_13_behind_a_proxy_the_range_is_the_clients() {
         }
         assert_eq!(listener.drain(Deadline::after(Duration::from_secs(60))).await, 0);
     });
+}
+
+/// Mail of our own devices and servers is marked as from inside, and nobody else's is, whatever
+/// they write themselves.
+#[test]
+fn what_comes_from_inside_is_marked_in_front() {
+    let relay = Permissions { relay: true, ..Permissions::NONE };
+    let servers = Permissions { servers: true, ..Permissions::NONE };
+    for (ip, inside) in [("10.1.2.3", true), ("10.4.0.1", true), ("192.0.2.7", false)] {
+        run(config(Role::Server), async move |world| {
+            let all = table([of("10.1.2.3", may(relay)), of("10.4.0.0/16", may(servers))]);
+            let mut world = with(world, &Connectors::new(all));
+            world.peer = format!("{ip}:1").parse().unwrap();
+            let forged = "C: X-Rialto-Origin: inside\nC: Subject: scan\nC:\nC: text\nC: .\n";
+            let ours = recipient("alice@rialto.test", "250 *");
+            let dialogue =
+                format!("{HELLO}{MAIL}{ours}C: DATA\nS: 354 *\n{forged}S: 250 2.6.0 *\n");
+            world.play(&dialogue).await.unwrap();
+            let (taken, text) = world.only();
+            assert_eq!(is_from_inside(&taken.submission.content), inside, "{ip}: {text}");
+            let front = format!("{INSIDE_FIELD}Received: ");
+            assert_eq!(text.starts_with(&front), inside, "{ip}: {text}");
+            let subject = taken.submission.parsed.envelope.subject.as_ref();
+            assert_eq!(subject.map(|subject| subject.len()), Some(4), "{ip}: {text}");
+            let body = text.len() - "text\r\n".len();
+            assert_eq!(taken.submission.parsed.header_end(), body as u64, "{ip}: {text}");
+        });
+    }
 }

@@ -113,6 +113,44 @@ async fn a_crowd_of_callers_causes_one_start() {
     assert_eq!((world.starts.load(SeqCst), counters.count()), (1, 1));
 }
 
+/// Who leaves finishes what it has begun, and drops what waits: whoever asked for that is told at
+/// once, and the end does not come later for it.
+#[tokio::test(start_paused = true)]
+async fn what_waits_does_not_hold_up_an_actor_that_leaves() {
+    for leaves in [false, true] {
+        let (counters, world) = counters(PopulationOptions::default());
+        add(&counters, 7).await.unwrap();
+        add(&counters, 8).await.unwrap();
+        for _ in 0..10 {
+            let busy = Message::Sleep(Duration::from_millis(100));
+            counters.cast(&7, busy, soon()).await.unwrap();
+        }
+        let waiting = tokio::spawn({
+            let counters = counters.clone();
+            async move { add(&counters, 7).await }
+        });
+        // The first is being handled.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let begun = Instant::now();
+        let is_it = |key: &u64| *key == 7;
+        match leaves {
+            true => counters.leave_where(is_it, soon()).await.unwrap(),
+            false => counters.stop_where(is_it, soon()).await.unwrap(),
+        }
+        let took = begun.elapsed().as_millis();
+        let answer = waiting.await.unwrap().map_err(|error| error.kind);
+        match leaves {
+            true => assert_eq!((answer, took <= 70), (Err(Kind::Unavailable), true), "{took}"),
+            false => assert_eq!((answer, took >= 900), (Ok(2), true), "{took}"),
+        }
+        // In peace, and the other one has not noticed anything.
+        assert_eq!(world.stored.lock().get(&7), Some(&if leaves { 1 } else { 2 }));
+        assert_eq!(counters.keys_where(|_| true, 9), [8]);
+        assert_eq!(add(&counters, 7).await, Ok(if leaves { 2 } else { 3 }));
+        assert_eq!(world.overlaps.load(SeqCst), 0);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_failed_start_is_told_to_everybody_who_waits() {
     let (counters, world) = counters(PopulationOptions::default());

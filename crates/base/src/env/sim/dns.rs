@@ -1,6 +1,6 @@
 //! Host names and mail exchangers from a table that a test sets up.
 
-use crate::env::{Dns, DnsError, Found, MailExchanger};
+use crate::env::{Dns, DnsError, Found, MailExchanger, ServiceHost};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -22,6 +22,7 @@ struct Entry {
     addresses: Vec<IpAddr>,
     exchangers: Vec<MailExchanger>,
     texts: Vec<Vec<u8>>,
+    services: Vec<ServiceHost>,
     alias: Option<String>,
     is_broken: bool,
     is_secure: bool,
@@ -46,6 +47,17 @@ impl SimDns {
     pub fn set_texts(&self, name: &str, texts: &[&str]) {
         let texts = texts.iter().map(|text| text.as_bytes().to_vec()).collect();
         self.change(name, |entry| entry.texts = texts);
+    }
+
+    /// Gives a name its SRV records: port and host, `.` for the root.
+    pub fn set_services(&self, name: &str, hosts: &[(u16, &str)]) {
+        let record = |(port, host): &(u16, &str)| ServiceHost {
+            priority: 0,
+            weight: 1,
+            port: *port,
+            host: folded(host),
+        };
+        self.change(name, |entry| entry.services = hosts.iter().map(record).collect());
     }
 
     /// Gives an address its names.
@@ -124,6 +136,10 @@ impl Dns for SimDns {
         self.find(name, |entry| entry.texts.clone())
     }
 
+    async fn services(&self, name: &str) -> Result<Found<ServiceHost>, DnsError> {
+        self.find(name, |entry| entry.services.clone())
+    }
+
     async fn names(&self, address: IpAddr) -> Result<Found<String>, DnsError> {
         match self.names.lock().get(&address) {
             Some(names) if !names.is_empty() => {
@@ -153,6 +169,7 @@ mod tests {
         dns.set_secure("mx.rialto.test");
         dns.set_texts("Rialto.test", &["v=spf1 mx -all", "other"]);
         dns.set_names(address, &["MX.rialto.test."]);
+        dns.set_services("_imaps._tcp.rialto.test", &[(993, "MX.rialto.test.")]);
 
         let found = dns.addresses("mx.rialto.test.").await.unwrap();
         assert_eq!(found, Found { records: vec![address], is_secure: true });
@@ -168,6 +185,8 @@ mod tests {
         assert_eq!(dns.texts("www.rialto.test").await.unwrap().records[1], b"other");
         assert_eq!(dns.texts("mx.rialto.test").await, Err(DnsError::NoRecords));
         assert_eq!(dns.names(address).await.unwrap().records, ["mx.rialto.test"]);
+        let services = dns.services("_IMAPS._tcp.rialto.test").await.unwrap().records;
+        assert_eq!((services[0].port, services[0].host.as_str()), (993, "mx.rialto.test"));
         let other = "10.0.0.2".parse().unwrap();
         assert_eq!(dns.names(other).await, Err(DnsError::NoDomain));
         let six = dns.addresses_of("mx.rialto.test", crate::env::Family::V6).await;

@@ -344,6 +344,41 @@ fn a_slot_that_is_released_has_no_actors() {
     });
 }
 
+/// The last owner tells the next what was active, once all nodes understand that.
+#[test]
+fn what_was_active_comes_up_at_the_next_owner_unasked() {
+    run(6, async |world| {
+        let cluster = Cluster::new(world, 2).await;
+        let world = &cluster.world;
+        let mut given = Vec::new();
+        for level in [1, 2] {
+            cluster.placement.level.store(level, Ordering::Relaxed);
+            let mut number = 0;
+            let (account, slot) = loop {
+                let account = world.account(&format!("user{level}-{number}")).await;
+                let slot = world.node.control.slot_of_account(account);
+                if !given.contains(&slot) {
+                    break (account, slot);
+                }
+                number += 1;
+            };
+            world.fill(&world.handle(account), inbox(), 3).await;
+            assert_eq!(world.node.mailboxes.active(), 1);
+            cluster.placement.hand_over(slot, 2).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            assert_eq!(world.node.mailboxes.active(), 0);
+            let active = cluster.node(2).mailboxes.active();
+            assert_eq!(active, usize::from(level == 2), "at level {level}");
+            let view = world.handle(account).view(inbox()).await.unwrap();
+            assert_eq!(view.entries().count(), 3);
+            world.sound(account).await;
+            given.push(slot);
+            cluster.node(2).router.lost(&slots());
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    });
+}
+
 #[test]
 fn a_purge_is_its_owners_business() {
     run(5, async |world| {

@@ -6,7 +6,7 @@ use base::env::sim::SimDns;
 use base::env::{Dns, DnsError, Env, Found, MailExchanger};
 use base::{Address, Deadline};
 use bytes::Bytes;
-use contract_transport::authentication::{Checked, Client, SenderAuthentication};
+use contract_transport::authentication::{Checked, Client, SenderAuthentication, SenderPolicies};
 use service_sender_auth::{Action, Authentication, Config};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -289,4 +289,19 @@ async fn a_name_server_that_hangs_holds_nobody_for_long() {
     let env = Env { dns: Arc::new(Silent), ..Env::real() };
     let authentication = Authentication::new(config(), env);
     drop(authentication.begin(client(elsewhere(), "a@rialto.test")));
+}
+
+#[tokio::test]
+async fn a_host_can_be_asked_about_by_itself() {
+    let dns = zone();
+    let check = async |ip: IpAddr, domain: &str, expect: &str| {
+        let env = Env { dns: Arc::new(dns.clone()), ..Env::real() };
+        let checks = Authentication::new(config(), env);
+        assert_eq!(checks.spf(ip, "out.rialto.test", domain).await, expect, "{ip} {domain}");
+    };
+    check(ip(), "Rialto.test", "pass").await;
+    check(elsewhere(), "rialto.test", "fail").await;
+    check(ip(), "nobody.test", "none").await;
+    dns.break_host("rialto.test");
+    check(ip(), "rialto.test", "temperror").await;
 }

@@ -6,4 +6,5 @@ mod checking;
 mod dkim;
 mod dmarc;
 mod second_opinion;
+mod signing;
 mod spf_suite;

@@ -7,13 +7,16 @@
 use super::admin;
 use super::lane::Steering;
 use super::rows::{self, HopRow};
-use super::run::{self, Rest, Start};
+use super::run::{self, Rest, Start, Task};
 use crate::context::Context;
 use crate::queues::{Args, answer};
+use crate::routing::{self, Choice};
+use crate::table::Table;
 use base::actor::{Actor, Context as ActorContext, Inbox, Next, Reply};
 use base::{Deadline, Error, Kind, Result, Slot, Timestamp};
 use contract_control::Fence;
 use contract_store::{BodyError, Isolation, KeyRange, RangeRead, Transaction, body, transact};
+use contract_transport::connector::SendConnector;
 use contract_transport::courier::Courier;
 use contract_transport::relay::{Hop, RelayCall};
 use futures::FutureExt;
@@ -60,6 +63,8 @@ pub(crate) struct RelayActor {
     next_later: Option<Timestamp>,
     /// How often in a row something went wrong.
     errors: u32,
+    /// The send connectors by which the hops have been looked at.
+    seen: Arc<Table<SendConnector>>,
 }
 
 /// What is known of a hop.
@@ -69,13 +74,36 @@ struct Known {
     /// Whether messages may be ready.
     ready: bool,
     run: Option<Arc<Steering>>,
+    /// Whether a connector may take now what had none.
+    reroutes: bool,
+    /// Whether all messages are to be routed anew; an administrator may want that of what is held
+    /// back, too.
+    resubmits: bool,
+    /// Whether to begin at once, whatever comes of the run that is under way.
+    hurries: bool,
+    /// What that run does.
+    task: Option<Task>,
 }
 
 impl Known {
     /// When there is something to begin.
     fn due(&self) -> Option<Timestamp> {
-        let is_free = self.ready && self.run.is_none() && !self.row.suspended;
+        let is_held = self.row.suspended && !self.resubmits;
+        let is_free = self.ready && self.run.is_none() && !is_held;
         is_free.then_some(self.row.next_attempt)
+    }
+
+    fn hurry(&mut self) {
+        self.hurries = true;
+        self.row.next_attempt = Timestamp::default();
+    }
+
+    fn next_task(&self) -> Task {
+        match self {
+            Self { resubmits: true, .. } => Task::Resubmit,
+            Self { reroutes: true, .. } => Task::Reroute,
+            _ => Task::Send,
+        }
     }
 }
 
@@ -91,10 +119,12 @@ impl Actor for RelayActor {
         };
         let fence = context.control.fence(slot).await?;
         let (inbox, hops) = (actor.inbox(), BTreeMap::new());
+        let seen = context.connectors.table();
         let mut relay =
-            Self { context, courier, slot, fence, inbox, hops, next_later: None, errors: 0 };
+            Self { context, courier, slot, fence, inbox, hops, next_later: None, errors: 0, seen };
         relay.read_hops().await?;
         relay.look().await?;
+        relay.note_ways();
         relay.start_due();
         Ok(relay)
     }
@@ -132,7 +162,10 @@ impl RelayActor {
                 self.wake_in(TIDY_MS);
                 Ok(())
             }
-            RelayCall::Wake => self.look().await,
+            RelayCall::Wake => {
+                self.reroute().await?;
+                self.look().await
+            }
             RelayCall::Message { queue, verb } => admin::message(self, queue, verb).await,
             RelayCall::Hop { hop, verb } => admin::hop(self, hop, verb).await,
         }
@@ -140,10 +173,52 @@ impl RelayActor {
 
     /// Messages of a hop may be ready.
     pub(crate) fn note_ready(&mut self, hop: Hop) {
+        let is_unreachable = hop.is_unreachable();
         let known = self.hops.entry(hop).or_default();
         known.ready = true;
+        // A connector may have come between the decision and the commit that brought it here.
+        known.reroutes |= is_unreachable;
         if let Some(run) = &known.run {
             run.tell_more();
+        }
+    }
+
+    /// Routes all messages of a hop anew, once what is being sent has come to its end.
+    pub(crate) fn resubmit(&mut self, hop: Hop) {
+        let known = self.hops.entry(hop).or_default();
+        (known.ready, known.resubmits) = (true, true);
+        known.hurry();
+        if let Some(run) = &known.run {
+            run.tell_stop();
+        }
+    }
+
+    /// Looks at the hops once more if the send connectors have changed.
+    async fn reroute(&mut self) -> Result<()> {
+        let table = self.context.connectors.table();
+        if Arc::ptr_eq(&table, &self.seen) {
+            return Ok(());
+        }
+        let lost = |hop: &Hop| !hop.is_unreachable() && !has_way(&table, hop);
+        let freed = admin::let_go(self, &lost, true).await?;
+        freed.into_iter().for_each(|hop| self.note_ready(hop));
+        self.seen = table;
+        self.note_ways();
+        Ok(())
+    }
+
+    /// Has runs look at once at hops that have lost their connector, and at those that may have got
+    /// one.
+    fn note_ways(&mut self) {
+        for (hop, known) in &mut self.hops {
+            let changes = match hop.is_unreachable() {
+                true => has_way(&self.seen, hop),
+                false => !has_way(&self.seen, hop),
+            };
+            if changes {
+                known.reroutes |= hop.is_unreachable();
+                known.hurry();
+            }
         }
     }
 
@@ -171,7 +246,10 @@ impl RelayActor {
             let read = body(range, |range, tx, _| read_rows(tx, range).boxed());
             let (found, next) = transact(&self.context.store, read).await?;
             for (hop, row) in found {
-                self.hops.entry(hop).or_default().row = row;
+                let known = self.hops.entry(hop).or_default();
+                // Where nothing waits any more, a run forgets the row.
+                known.ready |= !row.suspended;
+                known.row = row;
             }
             rest = next;
         }
@@ -232,6 +310,8 @@ impl RelayActor {
         };
         let steering = Arc::new(Steering::default());
         (known.run, known.ready) = (Some(steering.clone()), false);
+        let task = known.next_task();
+        (known.reroutes, known.hurries, known.task) = (false, false, Some(task));
         let start = Start {
             context: self.context.clone(),
             courier: self.courier.clone(),
@@ -240,6 +320,7 @@ impl RelayActor {
             hop: hop.clone(),
             row: known.row.clone(),
             steering,
+            task,
         };
         let (inbox, context, slot) = (self.inbox.clone(), self.context.clone(), self.slot);
         tokio::spawn(async move {
@@ -266,22 +347,30 @@ impl RelayActor {
     }
 
     fn ended(&mut self, hop: Hop, rest: Result<Rest>) -> Result<()> {
-        let soon = self.context.env.clock.now().plus_ms(self.again_ms());
+        let now = self.context.env.clock.now();
+        let soon = now.plus_ms(self.again_ms());
         let Some(known) = self.hops.get_mut(&hop) else { return Ok(()) };
         let told = known.run.take().is_some_and(|run| run.take_more());
+        let was_resubmitting = known.task.take() == Some(Task::Resubmit);
         match rest {
             Ok(Rest { row, more }) => {
                 self.errors = 0;
+                known.resubmits &= more || !was_resubmitting;
                 // An administrator may have held it back since.
                 known.row = HopRow { suspended: known.row.suspended, ..row };
-                known.ready |= more || told;
-                if !known.ready && known.row.is_plain() {
+                known.ready |= more || told || known.resubmits;
+                if known.hurries {
+                    known.row.next_attempt = Timestamp::default();
+                }
+                let is_over = known.row.next_attempt <= now;
+                if !known.ready && known.row.is_plain() && is_over {
                     self.hops.remove(&hop);
                 }
                 Ok(())
             }
             Err(error) => {
                 known.ready = true;
+                known.reroutes |= hop.is_unreachable();
                 known.row.next_attempt = known.row.next_attempt.max(soon);
                 Err(error)
             }
@@ -309,6 +398,16 @@ impl Drop for RelayActor {
     fn drop(&mut self) {
         self.hops.values().flat_map(|known| &known.run).for_each(|run| run.tell_stop());
     }
+}
+
+/// Whether a connector takes what is in a hop, or, of what waits for one, small messages at least.
+fn has_way(table: &Table<SendConnector>, hop: &Hop) -> bool {
+    if hop.is_unreachable() {
+        let domain = hop.domain.as_deref().unwrap_or_default();
+        return matches!(routing::choose(table.values(), domain, 0), Choice::Connector(_));
+    }
+    let connector = table.get(&hop.connector).filter(|connector| connector.enabled);
+    connector.is_some_and(|connector| run::next_hop(hop, connector).is_some())
 }
 
 /// What a look at the slot found.

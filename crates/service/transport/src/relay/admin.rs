@@ -2,6 +2,7 @@
 
 use super::actor::RelayActor;
 use super::record::{self, Relay};
+use super::resubmit::{self, Why};
 use super::rows::{self, HopRow};
 use super::run;
 use super::settle::{Change, Place};
@@ -14,6 +15,7 @@ use contract_transport::relay::{Hop, Verb};
 use contract_transport::tracking::Event;
 use futures::FutureExt;
 use parking_lot::Mutex;
+use std::collections::BTreeSet;
 
 /// How many messages that wait on their own one transaction lets go.
 const PAGE: usize = 200;
@@ -27,15 +29,19 @@ pub(super) async fn message(actor: &mut RelayActor, queue: QueueId, verb: Verb) 
     let relay = relay.ok_or_else(|| record::unknown(queue))?;
     let mut change = match verb {
         Verb::Remove { tell_sender } => removed(&relay, tell_sender),
+        Verb::Resubmit => resubmit::change(&actor.context, &relay, Why::Asked).await,
         _ => Change { left: Some(changed(&relay, verb)), ..Change::default() },
     };
     let event = match verb {
-        Verb::Retry => Event::Retry,
-        Verb::Resume => Event::Resume,
-        Verb::Suspend => Event::Suspend,
-        Verb::Remove { .. } => Event::Remove,
+        Verb::Retry => Some(Event::Retry),
+        Verb::Resume => Some(Event::Resume),
+        Verb::Suspend => Some(Event::Suspend),
+        Verb::Remove { .. } => Some(Event::Remove),
+        // Told with where it goes.
+        Verb::Resubmit => None,
     };
-    change.events.push(tracking::steered(&actor.context, relay.origin, event));
+    let event = event.map(|event| tracking::steered(&actor.context, relay.origin, event));
+    change.events.extend(event);
     let fence = Mutex::new(actor.fence);
     let place = Place { context: &actor.context, slot: actor.slot, fence: &fence };
     if !place.write(&relay, change).await? {
@@ -62,7 +68,7 @@ fn changed(relay: &Relay, verb: Verb) -> Relay {
             (state.suspended, state.crashes, state.next_attempt) = (false, 0, None);
         }
         Verb::Resume => state.suspended = false,
-        Verb::Suspend | Verb::Remove { .. } => state.suspended = true,
+        Verb::Suspend | Verb::Remove { .. } | Verb::Resubmit => state.suspended = true,
     }
     left
 }
@@ -76,20 +82,25 @@ fn removed(relay: &Relay, tell_sender: bool) -> Change {
 
 /// Does something to a whole queue.
 pub(super) async fn hop(actor: &mut RelayActor, hop: Hop, verb: Verb) -> Result<()> {
-    let waits_alone = let_go(actor, &hop, false).await?;
+    let waits_alone = !let_go(actor, &|known| *known == hop, false).await?.is_empty();
     if !actor.knows(&hop) && !waits_alone {
         return Err(Error::not_found(format!("A queue for {hop}")));
     }
     let (slot, fence) = (actor.slot, actor.fence);
     let row = match verb {
         Verb::Retry => {
-            let_go(actor, &hop, true).await?;
+            let_go(actor, &|known| *known == hop, true).await?;
             at_once(actor, &hop).await?
         }
         Verb::Suspend | Verb::Resume => {
             let suspended = verb == Verb::Suspend;
             let change = |row| HopRow { suspended, ..row };
             run::save(&actor.context, slot, fence, &hop, change).await?
+        }
+        Verb::Resubmit => {
+            let_go(actor, &|known| *known == hop, true).await?;
+            actor.resubmit(hop);
+            return Ok(());
         }
         Verb::Remove { .. } => {
             return Err(Error::invalid("Messages are removed one by one"));
@@ -106,38 +117,44 @@ async fn at_once(actor: &RelayActor, hop: &Hop) -> Result<HopRow> {
     run::save(&actor.context, actor.slot, actor.fence, hop, change).await
 }
 
-/// Whether messages of a hop wait on their own; `frees` lets them go with it.
-async fn let_go(actor: &RelayActor, hop: &Hop, frees: bool) -> Result<bool> {
+/// Which of the wanted hops have messages that wait on their own; `frees` lets these go with their
+/// hops.
+pub(super) async fn let_go(
+    actor: &RelayActor,
+    wanted: &(dyn Fn(&Hop) -> bool + Sync),
+    frees: bool,
+) -> Result<BTreeSet<Hop>> {
     let (slot, fence) = (actor.slot, actor.fence);
-    let (mut rest, mut any) = (Some(rows::all_later(slot)), false);
+    let (mut rest, mut all) = (Some(rows::all_later(slot)), BTreeSet::new());
     while let Some(range) = rest {
-        let step = body((range, hop.clone()), move |(range, hop), tx, _| {
+        let step = body((range, wanted), move |(range, wanted), tx, _| {
             async move {
                 fence.check(tx).await?;
                 let read = RangeRead::all(range).limit(PAGE);
                 let page = tx.get_range(&read, Isolation::Snapshot).await?;
-                let mut any = false;
+                let mut found = BTreeSet::new();
                 for row in &page.rows {
                     let Some((_, queue)) = rows::parse_later(&row.key) else { continue };
-                    if rows::decode_hop(&row.value)? != *hop {
+                    let hop = rows::decode_hop(&row.value)?;
+                    if !wanted(&hop) {
                         continue;
                     }
-                    any = true;
                     if frees {
                         tx.add_read_conflict(&KeyRange::single(&row.key))?;
                         tx.clear(&row.key);
-                        tx.set(&rows::ready(slot, hop, queue), b"");
+                        tx.set(&rows::ready(slot, &hop, queue), b"");
                     }
+                    found.insert(hop);
                 }
                 let last = page.rows.last().map(|row| KeyRange::single(&row.key).end);
                 let begin = last.unwrap_or_else(|| range.begin.clone());
-                Ok((any, page.more.then(|| KeyRange::new(begin, range.end.clone()))))
+                Ok((found, page.more.then(|| KeyRange::new(begin, range.end.clone()))))
             }
             .boxed()
         });
         let (found, next) = transact(&actor.context.store, step).await?;
-        any |= found;
-        rest = next.filter(|_| frees || !any);
+        all.extend(found);
+        rest = next.filter(|_| frees || all.is_empty());
     }
-    Ok(any)
+    Ok(all)
 }

@@ -71,7 +71,7 @@ async fn each(hop: &Finish<'_>, from: QueueId, until: QueueId, what: Do<'_>) -> 
 }
 
 async fn one(hop: &Finish<'_>, queue: QueueId, what: Do<'_>) -> Result<()> {
-    let Finish { context, slot, fence, .. } = *hop;
+    let Finish { context, slot, fence, hop: name } = *hop;
     // Whatever an administrator does to it meanwhile is as good.
     let Some(_claim) = Claim::take_in(context, queue, slot) else { return Ok(()) };
     let Some(relay) = record::load(context, slot, queue).await? else { return Ok(()) };
@@ -81,9 +81,12 @@ async fn one(hop: &Finish<'_>, queue: QueueId, what: Do<'_>) -> Result<()> {
     let recipients = relay.entry.envelope.recipients.iter().enumerate();
     let change = match what {
         Do::Expire(answer) => {
-            let expired = |(place, one): (usize, &contract_transport::Recipient)| {
-                Failure::expired(one.address.clone(), place, answer)
-            };
+            let is_unreachable = name.is_unreachable();
+            let expired =
+                |(place, one): (usize, &contract_transport::Recipient)| match is_unreachable {
+                    true => Failure::unroutable(one.address.clone(), place, answer),
+                    false => Failure::expired(one.address.clone(), place, answer),
+                };
             Change { failures: recipients.map(expired).collect(), ..Change::default() }
         }
         Do::Fail(answer) => {

@@ -5,6 +5,7 @@ use super::record::{Relay, RelayState};
 use super::rows;
 use crate::context::Context;
 use crate::queues::{Relayed, target};
+use crate::signing::Signed;
 use crate::survey::Survey;
 use crate::tracking;
 use base::router::Parcel;
@@ -38,14 +39,18 @@ pub(crate) struct HandOver {
     relay: Relay,
     /// Its recipients, and through which of the envelope's.
     recipients: Vec<(Address, usize)>,
+    /// For people: who has signed it.
+    signed: String,
 }
 
-/// Makes a message of each next hop's recipients, or several where there are many.
+/// Makes a message of each next hop's recipients, or several where there are many. `delay_told`
+/// says whether the sender has been told of a delay.
 pub(crate) fn prepare(
     context: &Context,
     entry: &QueueEntry,
-    survey: Survey,
+    (survey, signed): (Survey, &Signed),
     remotes: &[Remote],
+    delay_told: bool,
 ) -> Vec<HandOver> {
     let mut hops: BTreeMap<&Hop, Vec<(Recipient, usize)>> = BTreeMap::new();
     for Remote { address, recipient, hop, .. } in remotes {
@@ -73,7 +78,7 @@ pub(crate) fn prepare(
             let is_ascii =
                 |address: &Address| address.local.is_ascii() && address.domain.is_ascii();
             let is_plain = addresses.chain(&envelope.sender).all(is_ascii);
-            let state = RelayState { token: context.token(), ..RelayState::default() };
+            let state = RelayState { token: context.token(), delay_told, ..RelayState::default() };
             let relay = Relay {
                 hop: hop.clone(),
                 origin: entry.queue,
@@ -82,12 +87,13 @@ pub(crate) fn prepare(
                 entry: QueueEntry {
                     queue,
                     envelope,
-                    content: entry.content.clone(),
+                    content: entry.content.clone().with_prefix(signed.fields.clone()),
                     accepted: entry.accepted,
                 },
                 state,
             };
-            prepared.push(HandOver { slot, relay, recipients: places });
+            let signed = signed.by.clone();
+            prepared.push(HandOver { slot, relay, recipients: places, signed });
         }
     }
     prepared
@@ -139,7 +145,7 @@ impl HandOver {
         tx: &dyn Transaction,
         context: &Context,
     ) -> Result<(), BodyError> {
-        let Self { slot, relay, .. } = self;
+        let Self { slot, relay, signed, .. } = self;
         let queue = relay.entry.queue;
         let holder = entries::holder(queue);
         for id in relay.entry.content.blobs() {
@@ -147,7 +153,7 @@ impl HandOver {
         }
         relay.save(tx, *slot)?;
         tx.set(&rows::news(*slot, queue), &rows::encode_hop(&relay.hop)?);
-        record(tx, &tracking::transferred(context, relay))?;
+        record(tx, &tracking::transferred(context, relay, signed))?;
         Ok(())
     }
 }

@@ -38,6 +38,19 @@ pub(crate) async fn hops(context: &Context) -> Result<Vec<QueuedHop>> {
     Ok(hops.into_iter().map(|(hop, found)| found.seen(hop, now)).collect())
 }
 
+/// How many messages of one queue wait, counted up to [`HOP_COUNT_MAX`].
+///
+/// # Errors
+/// The store's.
+pub(crate) async fn count(context: &Context, hop: &Hop) -> Result<u64> {
+    let slot = hop.slot(&*context.control);
+    let mut hops = BTreeMap::new();
+    read(context, &mut hops, rows::ready_of(slot, hop), Kind::Ready).await?;
+    read(context, &mut hops, rows::all_later(slot), Kind::Later).await?;
+    let found = hops.remove(hop).unwrap_or_default();
+    Ok((found.ready + found.later).min(HOP_COUNT_MAX))
+}
+
 #[derive(Clone, Copy)]
 enum Kind {
     Hop,

@@ -195,7 +195,8 @@ async fn send(
         return Ok(true);
     };
     let Some(relay) = record::load(context, *slot, queue).await? else {
-        super::run::forget(shared, queue).await?;
+        let fence = *shared.fence.lock();
+        super::run::forget(context, (*slot, fence), &shared.hop, queue).await?;
         return Ok(true);
     };
     // Its own time does not matter here: whoever let it go with its hop has seen to that.

@@ -5,10 +5,12 @@
 
 use super::aging;
 use super::lane::{Ended, Shared, Steering, lane, own};
+use super::resubmit::{self, Why};
 use super::rows::{self, HopRow};
 use super::schedule;
 use super::settle::describe;
 use crate::context::Context;
+use crate::routing::{self, Choice};
 use base::{Error, QueueId, Result, Slot};
 use contract_control::Fence;
 use contract_store::{Isolation, KeyRange, RangeRead, body, transact};
@@ -24,6 +26,9 @@ use tokio::task::JoinSet;
 /// How many waiting messages are looked up at once.
 pub(crate) const PAGE: usize = 100;
 
+/// How long a hop waits whose messages have gone back, in milliseconds.
+const RESUBMITTED_WAIT_MS: i64 = 2_000;
+
 /// For how many waiting messages there is one connection.
 const MESSAGES_PER_LANE: usize = 4;
 
@@ -36,6 +41,18 @@ pub(crate) struct Start {
     pub(crate) hop: Hop,
     pub(crate) row: HopRow,
     pub(crate) steering: Arc<Steering>,
+    pub(crate) task: Task,
+}
+
+/// What a run is to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Task {
+    /// Send what waits.
+    Send,
+    /// For what waits for a connector: look whether there is one by now.
+    Reroute,
+    /// Route everything anew.
+    Resubmit,
 }
 
 /// What a run leaves.
@@ -58,16 +75,19 @@ enum Trouble {
 /// # Errors
 /// As [`lane`].
 pub(crate) async fn run(start: Start) -> Result<Rest> {
-    let Start { context, courier, slot, fence, hop, row, steering } = start;
+    let Start { context, courier, slot, fence, hop, row, steering, task } = start;
+    let end = Finish { context: &context, slot, fence: &Mutex::new(fence), hop: &hop };
+    if task == Task::Resubmit {
+        return end.resubmitted(&row, Why::Asked, &steering).await;
+    }
+    if hop.is_unreachable() {
+        return end.unreachable(&row, task, &steering).await;
+    }
     let connector = context.connectors.enabled(&hop.connector).await?;
-    let (next_hop, connector) = match connector {
-        Some(connector) => (next_hop(&hop, &connector), Some(connector)),
-        None => (None, None),
-    };
-    let (Some(next_hop), Some(connector)) = (next_hop, connector) else {
-        let text = format!("There is no send connector {} that is enabled", hop.connector);
-        let end = Finish { context: &context, slot, fence: &Mutex::new(fence), hop: &hop };
-        return end.failed(&row, &own("4.4.4", text)).await;
+    let Some((next_hop, connector)) =
+        connector.and_then(|connector| Some((next_hop(&hop, &connector)?, connector)))
+    else {
+        return end.resubmitted(&row, Why::NoConnector, &steering).await;
     };
     let shared = Arc::new(Shared {
         context,
@@ -89,13 +109,21 @@ pub(crate) async fn run(start: Start) -> Result<Rest> {
     match trouble {
         Some(Trouble::Later(answer)) => end.failed(&run.row, &answer).await,
         Some(Trouble::Never(answer)) => end.given_up(run.row, &answer).await,
-        None => Ok(Rest { row: run.row, more: shared.steering.is_stopping() }),
+        None => {
+            let more = shared.steering.is_stopping();
+            let was_open = shared.was_open.load(Ordering::Acquire);
+            if more || was_open || run.row.attempts == 0 {
+                return Ok(Rest { row: run.row, more });
+            }
+            // Nothing waits any more, so nothing is remembered.
+            Ok(Rest { row: end.save(HopRow::default()).await?, more })
+        }
     }
 }
 
 /// The hosts that the connector names at this time; `None` where it has changed its kind, and
 /// nobody knows any more which domain was meant.
-fn next_hop(hop: &Hop, connector: &SendConnector) -> Option<NextHop> {
+pub(crate) fn next_hop(hop: &Hop, connector: &SendConnector) -> Option<NextHop> {
     let destination = match (&connector.route, &hop.domain) {
         (Route::SmartHosts(hosts), _) => Destination::SmartHosts(hosts.clone()),
         (Route::MailExchangers, Some(domain)) => Destination::Domain(domain.clone()),
@@ -251,6 +279,39 @@ impl Finish<'_> {
         Ok(Rest { row, more: false })
     }
 
+    /// Everything that waits with the hop goes back to be routed anew.
+    async fn resubmitted(&self, row: &HopRow, why: Why<'_>, steering: &Steering) -> Result<Rest> {
+        let is_done = resubmit::all(self, why, steering).await?;
+        let row = self.save(HopRow { told: row.told, ..HopRow::default() }).await?;
+        // A node that has not heard of the change yet may send messages here again: not faster
+        // than it hears of it.
+        let next_attempt = self.context.env.clock.now().plus_ms(RESUBMITTED_WAIT_MS);
+        Ok(Rest { row: HopRow { next_attempt, ..row }, more: !is_done })
+    }
+
+    /// No connector takes the hop's messages: those that one takes by now go back to be routed, the
+    /// others wait.
+    async fn unreachable(&self, row: &HopRow, task: Task, steering: &Steering) -> Result<Rest> {
+        let domain = self.hop.domain.as_deref().unwrap_or_default();
+        if task == Task::Reroute {
+            // What is known here may be out of date, and what comes back would come again.
+            let table = self.context.connectors.reload().await?;
+            let choice = routing::choose(table.values(), domain, 0);
+            if matches!(choice, Choice::Connector(_))
+                && !resubmit::all(self, Why::Found(&table), steering).await?
+            {
+                return Ok(Rest { row: row.clone(), more: true });
+            }
+        }
+        let (waiting, _) = ready(self.context, &rows::ready_of(self.slot, self.hop), 1).await?;
+        if waiting.is_empty() {
+            let row = self.save(HopRow { told: row.told, ..HopRow::default() }).await?;
+            return Ok(Rest { row, more: false });
+        }
+        let text = format!("There is no send connector that takes this for {domain}");
+        self.failed(row, &own("4.4.4", text)).await
+    }
+
     /// Stores what is known of the hop, but for whether it is suspended; gives what is stored.
     ///
     /// # Errors
@@ -321,9 +382,13 @@ pub(crate) async fn ready(
 ///
 /// # Errors
 /// [`base::Kind::Fenced`]; the store's.
-pub(crate) async fn forget(shared: &Shared, queue: QueueId) -> Result<()> {
-    let (slot, fence) = (shared.slot, *shared.fence.lock());
-    let key = rows::ready(slot, &shared.hop, queue);
+pub(crate) async fn forget(
+    context: &Context,
+    (slot, fence): (Slot, Fence),
+    hop: &Hop,
+    queue: QueueId,
+) -> Result<()> {
+    let key = rows::ready(slot, hop, queue);
     let write = body(key, |key, tx, _| {
         async move {
             fence.check(tx).await?;
@@ -332,5 +397,5 @@ pub(crate) async fn forget(shared: &Shared, queue: QueueId) -> Result<()> {
         }
         .boxed()
     });
-    transact(&shared.context.store, write).await
+    transact(&context.store, write).await
 }

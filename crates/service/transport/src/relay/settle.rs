@@ -2,20 +2,23 @@
 //! writing that down, with what the sender is told, in one transaction.
 
 use super::record::{self, Relay};
+use super::resubmit::Resubmission;
 use super::rows;
 use super::schedule;
 use crate::bounce::{self, Relayed};
 use crate::context::{Config, Context};
+use crate::queues::{Accepted, target};
 use crate::settle::send_hint;
 use crate::state::{Waiting, reason};
 use crate::targets::Failure;
 use crate::tracking;
+use base::router::Parcel;
 use base::{Kind, Result, Slot, Timestamp};
 use contract_control::Fence;
 use contract_store::{Attempt, Body, BodyError, Isolation, Transaction, transact};
 use contract_transport::courier::{Answer, Verdict};
 use contract_transport::tracking::Tracked;
-use contract_transport::{Submission, rows as entries};
+use contract_transport::{QueueCall, Submission, rows as entries};
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use std::time::Duration;
@@ -39,6 +42,8 @@ pub(crate) struct Change {
     pub(crate) tells_delay: bool,
     /// What is tracked of it, beside what follows from the rest.
     pub(crate) events: Vec<Tracked>,
+    /// What takes its place, where it is routed anew; then nothing is left.
+    pub(crate) resubmission: Option<Resubmission>,
 }
 
 /// Decides what becomes of a message whose recipients got these verdicts, in order.
@@ -126,7 +131,8 @@ impl Place<'_> {
         if let Some(left) = &mut left {
             left.state.token = self.context.token();
         }
-        self.commit(relay, left.as_ref(), &reports, &events).await
+        let after = After { left: left.as_ref(), resubmission: change.resubmission.as_ref() };
+        self.commit(relay, after, &reports, &events).await
     }
 
     /// As [`Place::write`], for what has happened and can not be taken back: it goes on through
@@ -147,7 +153,9 @@ impl Place<'_> {
                     reports = Some(self.reports(relay, &change).await?);
                 }
                 let reports = reports.as_deref().unwrap_or_default();
-                self.commit(relay, left.as_ref(), reports, &events).await
+                let resubmission = change.resubmission.as_ref();
+                let after = After { left: left.as_ref(), resubmission };
+                self.commit(relay, after, reports, &events).await
             };
             let error = match written.await {
                 Err(error) if tries < TRIES_MAX && error.is_temporary() => error,
@@ -196,7 +204,7 @@ impl Place<'_> {
     async fn commit(
         &self,
         base: &Relay,
-        left: Option<&Relay>,
+        after: After<'_>,
         reports: &[Submission],
         events: &[Tracked],
     ) -> Result<bool> {
@@ -205,11 +213,16 @@ impl Place<'_> {
         let reported =
             reports.iter().flat_map(|report| tracking::reported(context, base.origin, report));
         let events = events.iter().cloned().chain(reported).collect();
-        let body = WriteDown { context, slot, fence, base, left, reports, now, events };
+        let body = WriteDown { context, slot, fence, base, after, reports, now, events };
         let is_written = transact(&self.context.store, body).await?;
         if is_written {
             reports.iter().for_each(|report| send_hint(context, report.clone(), now));
-            let due = left.filter(|left| !left.is_set_aside());
+            if let Some(Resubmission { message, .. }) = after.resubmission {
+                // A hint would tell of a message that the rules have not seen.
+                let slot = context.control.slot_of_queue(message.queue);
+                context.router.hint(target::<Accepted>(slot), Parcel::typed(QueueCall::Wake));
+            }
+            let due = after.left.filter(|left| !left.is_set_aside());
             if let Some(due) = due.and_then(|left| left.state.next_attempt) {
                 context.relay_due.wake_at(slot, due);
             }
@@ -231,12 +244,19 @@ fn waiting(left: &Relay) -> Vec<Waiting> {
     recipients.map(one).collect()
 }
 
+/// What comes after a message as it was: either, or nothing.
+#[derive(Clone, Copy)]
+struct After<'a> {
+    left: Option<&'a Relay>,
+    resubmission: Option<&'a Resubmission>,
+}
+
 struct WriteDown<'a> {
     context: &'a Context,
     slot: Slot,
     fence: Fence,
     base: &'a Relay,
-    left: Option<&'a Relay>,
+    after: After<'a>,
     reports: &'a [Submission],
     now: Timestamp,
     events: Vec<Tracked>,
@@ -254,7 +274,7 @@ impl Body<bool> for WriteDown<'_> {
 
 impl WriteDown<'_> {
     async fn write(&self, tx: &dyn Transaction, attempt: Attempt) -> Result<bool, BodyError> {
-        let Self { context, slot, base, left, .. } = *self;
+        let Self { context, slot, base, after: After { left, resubmission }, .. } = *self;
         let queue = base.entry.queue;
         self.fence.check(tx).await?;
         let Some(stored) = record::read(tx, slot, queue, Isolation::Serializable).await? else {
@@ -270,6 +290,9 @@ impl WriteDown<'_> {
         for report in self.reports {
             let slot = context.control.slot_of_queue(report.queue);
             entries::write(tx, &*context.blobs, slot, report, self.now).await?;
+        }
+        if let Some(resubmission) = resubmission {
+            resubmission.write(tx, context, base).await?;
         }
         tracking::record_all(tx, &self.events)?;
         // Where it waits may have changed without a change of the message: its time has come.

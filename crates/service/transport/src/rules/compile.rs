@@ -5,6 +5,7 @@ use base::{Address, Result, Timestamp};
 use contract_transport::rule::{
     Condition, Importance, MessageType, Mode, OnError, Scope, TransportRule,
 };
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -130,7 +131,16 @@ fn groups(check: &Check) -> Vec<&Address> {
 
 /// An address in the form in which two are compared.
 pub(super) fn folded(address: &Address) -> Address {
-    Address::new(address.local.to_lowercase(), &address.domain)
+    Address::new(address.local.to_lowercase(), ascii(&address.domain))
+}
+
+/// A domain as the DNS has it (RFC 5890 §2.3.2.1), so that `münchen.de` and `xn--mnchen-3ya.de` are
+/// one; what cannot be written so stays as it is.
+fn ascii(domain: &str) -> Cow<'_, str> {
+    match domain.is_ascii() {
+        true => Cow::Borrowed(domain),
+        false => idna::domain_to_ascii(domain).map_or(Cow::Borrowed(domain), Cow::Owned),
+    }
 }
 
 /// What `check` of a rule has let through is an address.
@@ -142,6 +152,10 @@ fn lower(list: &[String]) -> Vec<String> {
     list.iter().map(|text| text.trim().trim_start_matches('.').to_lowercase()).collect()
 }
 
+fn domains(list: &[String]) -> Vec<String> {
+    lower(list).iter().map(|domain| ascii(domain).into_owned()).collect()
+}
+
 fn compile(condition: &Condition, builder: &mut Builder) -> Check {
     use Condition as C;
     let header = |name: &str| Place::Header(name.to_lowercase());
@@ -151,13 +165,13 @@ fn compile(condition: &Condition, builder: &mut Builder) -> Check {
         C::FromMemberOf(list) => Check::SenderIn(addresses(list)),
         C::FromAddressWords(list) => Check::Found(builder.words(Place::Sender, list)),
         C::FromAddressMatches(list) => Check::Found(builder.regexes(Place::Sender, list)),
-        C::SenderDomainIs(list) => Check::SenderDomain(lower(list)),
+        C::SenderDomainIs(list) => Check::SenderDomain(domains(list)),
         C::SentTo(list) => Check::RecipientIs(addresses(list)),
         C::SentToScope(scope) => Check::RecipientScope(*scope),
         C::SentToMemberOf(list) => Check::RecipientIn(addresses(list)),
         C::RecipientAddressWords(list) => Check::Found(builder.words(Place::Recipient, list)),
         C::RecipientAddressMatches(list) => Check::Found(builder.regexes(Place::Recipient, list)),
-        C::RecipientDomainIs(list) => Check::RecipientDomain(lower(list)),
+        C::RecipientDomainIs(list) => Check::RecipientDomain(domains(list)),
         C::AnyRecipientAddressWords(list) => {
             Check::FoundInAny(builder.words(Place::Recipient, list))
         }

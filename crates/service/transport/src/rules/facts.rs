@@ -43,8 +43,8 @@ pub(super) struct Facts {
 pub(super) struct Person {
     /// As in the envelope, folded; `None` for the null sender.
     pub(super) address: Option<Address>,
-    /// The primary address of whoever has it here, folded.
-    pub(super) primary: Option<Address>,
+    /// All addresses of whoever has it here, folded, the primary one first.
+    pub(super) own: Vec<Address>,
     /// How people call them.
     pub(super) display_name: String,
     pub(super) scope: Scope,
@@ -66,8 +66,12 @@ pub(super) struct Attachment {
 impl Person {
     /// Whether they are one of these, by any address of theirs.
     pub(super) fn is_one_of(&self, list: &[Address]) -> bool {
-        let own = |one: &&Address| list.contains(one);
-        self.address.as_ref().filter(own).or(self.primary.as_ref().filter(own)).is_some()
+        self.addresses().any(|one| list.contains(one))
+    }
+
+    /// By what they may be named: as they are here, and then all of their own.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = &Address> {
+        self.address.iter().chain(&self.own)
     }
 }
 
@@ -162,7 +166,7 @@ async fn person(
 ) -> Result<Person> {
     let mut person = Person {
         address: address.map(folded),
-        primary: None,
+        own: Vec::new(),
         display_name: String::new(),
         scope: Scope::Outside,
         groups: Vec::new(),
@@ -174,10 +178,11 @@ async fn person(
         Resolved::Elsewhere => return Ok(person),
         Resolved::Unknown => {}
         Resolved::Account(account) => {
-            person.primary = Some(folded(&account.address));
+            let all = std::iter::once(&account.address).chain(&account.aliases);
+            person.own = all.map(folded).collect();
             person.display_name = account.display_name.clone();
         }
-        Resolved::Group(group) => person.primary = Some(folded(&group.address)),
+        Resolved::Group(group) => person.own = vec![folded(&group.address)],
     }
     person.scope = Scope::Inside;
     for (group, members) in groups {

@@ -186,10 +186,15 @@ impl Fork<'_> {
         }
         let mut header = edit::header(&self.facts.header, edits);
         let verdict = authentication::verdict(content).map(<[u8]>::to_vec);
+        let is_from_inside = authentication::is_from_inside(content);
         let header_end = self.facts.header.len() as u64;
         let mut rewritten = Rewritten::default();
         // What we have found stays in front, apart from what others have written.
-        edit::remove(&mut header, &[authentication::SPAM_FIELD]);
+        edit::remove(&mut header, &[authentication::SPAM_FIELD, authentication::ORIGIN_FIELD]);
+        if is_from_inside {
+            let field = Bytes::from_static(authentication::INSIDE_FIELD.as_bytes());
+            rewritten.content.segments.push(Segment::Inline(field));
+        }
         if let Some(field) = verdict {
             rewritten.content.segments.push(Segment::Inline(field.into()));
         }

@@ -34,10 +34,7 @@ pub(super) struct Group(HashSet<Address>);
 impl Group {
     /// Whether somebody is in it, by the address they are written to or by their own.
     pub(super) fn has(&self, person: &Person) -> bool {
-        let own = |address: &Option<Address>| {
-            address.as_ref().is_some_and(|address| self.0.contains(address))
-        };
-        own(&person.primary) || own(&person.address)
+        person.addresses().any(|address| self.0.contains(address))
     }
 }
 

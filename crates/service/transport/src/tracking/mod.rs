@@ -73,11 +73,20 @@ pub(crate) fn round(
         && after.head.put_off != before.head.put_off
     {
         let why = again(put_off.attempts, put_off.next_attempt, place.0);
-        let why = format!("recipients cannot be resolved: {}; {why}", put_off.last_error);
-        events.push(new(Event::Defer, Origin::Resolver).because(&why));
+        let why = format!("{}: {}; {why}", put_off_at(after), put_off.last_error);
+        let origin = if after.head.ruled { Origin::Resolver } else { Origin::Agent };
+        events.push(new(Event::Defer, origin).because(&why));
     }
     events.extend(failed(context, (queue, entry.accepted), failures));
     events
+}
+
+/// What could not be done with a message that is put off.
+pub(crate) fn put_off_at(state: &State) -> &'static str {
+    match state.head.ruled {
+        true => "recipients cannot be resolved",
+        false => "the transport rules cannot be evaluated",
+    }
 }
 
 fn again(attempts: u32, next: Timestamp, now: Timestamp) -> String {
@@ -156,14 +165,31 @@ pub(crate) fn forked(context: &Context, queue: QueueId, fork: &Successor) -> [Tr
     [Tracked { related: Some(fork.queue), ..moved }, Tracked { related: Some(queue), ..begun }]
 }
 
-/// A message goes on to the queue of a next hop.
-pub(crate) fn transferred(context: &Context, relay: &Relay) -> Tracked {
+/// A message comes back from the queue of a next hop, to be routed anew.
+pub(crate) fn resubmitted(
+    context: &Context,
+    queue: QueueId,
+    again: &Submission,
+    origin: Origin,
+    why: &str,
+) -> [Tracked; 2] {
+    let place = here(context);
+    let to = again.envelope.recipients.iter().map(|one| Involved::plain(one.address.clone()));
+    let moved = Tracked::new(place, Event::Transfer, origin, queue).about(to).because(why);
+    let begun = Tracked::begun(place, (Event::Receive, Origin::Queue), again);
+    let begun = Tracked { at: place.0, latency_ms: None, ..begun };
+    [Tracked { related: Some(again.queue), ..moved }, Tracked { related: Some(queue), ..begun }]
+}
+
+/// A message goes on to the queue of a next hop; `signed` says by whom it was signed.
+pub(crate) fn transferred(context: &Context, relay: &Relay, signed: &str) -> Tracked {
     let entry = &relay.entry;
     let to = entry.envelope.recipients.iter().map(|one| Involved::plain(one.address.clone()));
     let event = Tracked::new(here(context), Event::Transfer, Origin::Routing, relay.origin);
     Tracked {
         connector: Some(relay.hop.to_string()),
         related: Some(entry.queue),
+        reason: signed.to_owned(),
         ..event.about(to).since(entry.accepted)
     }
 }
@@ -221,4 +247,15 @@ pub(crate) fn put_off(context: &Context, base: &Relay, left: &Relay) -> Option<T
 /// An administrator has done something with a message.
 pub(crate) fn steered(context: &Context, queue: QueueId, event: Event) -> Tracked {
     Tracked::new(here(context), event, Origin::Admin, queue)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_for_the_rules_is_told_so() {
+        assert!(put_off_at(&State::default()).contains("rules"));
+        assert!(put_off_at(&State::ruled(1)).contains("recipients"));
+    }
 }

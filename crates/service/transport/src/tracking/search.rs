@@ -17,7 +17,7 @@ const ROWS: usize = 1_000;
 /// How many stories one transaction reads.
 const STORIES: usize = 50;
 
-/// How many messages without a mark a search looks at.
+/// How many messages a search looks at, marked ones or not.
 const LOOKED_AT_MAX: usize = 20_000;
 
 /// See [`contract_transport::tracking::MessageTracking::story`].
@@ -63,7 +63,7 @@ pub(crate) async fn search(context: &Context, search: &Search) -> Result<Found> 
     for day in (rows::day(since)..=rows::day(until)).rev() {
         let more = match marks.is_empty() {
             true => looking.through(day, &mut found, &mut looked_at).await?,
-            false => looking.among(day, &marks, &mut found).await?,
+            false => looking.among(day, &marks, &mut found, &mut looked_at).await?,
         };
         if more {
             break;
@@ -102,7 +102,13 @@ impl Looking<'_> {
     }
 
     /// Looks at the marked messages of a day; answers whether that is enough.
-    async fn among(&self, day: u32, marks: &[Mark<'_>], found: &mut Found) -> Result<bool> {
+    async fn among(
+        &self,
+        day: u32,
+        marks: &[Mark<'_>],
+        found: &mut Found,
+        looked_at: &mut usize,
+    ) -> Result<bool> {
         let mut queues = BTreeSet::new();
         for mark in marks {
             queues.extend(marked(self.context, rows::marked(day, *mark)).await?);
@@ -110,6 +116,11 @@ impl Looking<'_> {
         queues.retain(|queue| self.is_in_time(*queue));
         let queues: Vec<QueueId> = queues.into_iter().rev().collect();
         for some in queues.chunks(STORIES) {
+            *looked_at += some.len();
+            if *looked_at > LOOKED_AT_MAX {
+                found.more_before = some.first().map(|queue| queue.accepted_at().plus_ms(1));
+                return Ok(true);
+            }
             for story in stories(self.context, some).await? {
                 if self.take(story, found) {
                     return Ok(true);

@@ -2,15 +2,15 @@
 
 use crate::courier::Outside;
 use crate::outgoing::{is_empty, outside};
-use crate::placement::Placement;
+use crate::placement::{Placement, slots};
 use crate::takeover::life;
-use crate::world::{address, connector, run_simulated};
+use crate::world::{connector, run_simulated};
 use base::Kind;
 use contract_directory::{Actor, DirectoryAdmin};
 use contract_store::Store;
-use contract_transport::Transport;
 use contract_transport::connector::{ConnectorChange, SendConnector, SendConnectors};
 use contract_transport::courier::{Manner, TlsLevel};
+use contract_transport::{QueueAdmin, Transport};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,20 +55,35 @@ fn changes_are_made_once_and_audited_without_the_password() {
 
 #[test]
 fn all_nodes_know_of_a_change_within_a_second() {
-    run_simulated(112, async |world| {
+    run_simulated(112, async |mut world| {
         let store: Arc<dyn Store> = Arc::new(world.memory().clone());
         let placement = Placement::new(&world.env, &store);
         let outside = Outside::default();
-        let one = life(&world, &store, &placement, 1, Some(&outside)).await;
+        world.node = life(&world, &store, &placement, 1, Some(&outside)).await;
         let two = life(&world, &store, &placement, 2, Some(&outside)).await;
-        let far = address("a@far.test");
-        assert!(!two.transport.can_relay(&far).await.unwrap());
+        placement.give(&slots(), 2).await;
+        let one = &world.node;
+        let send = async |to: &str| {
+            let submission = world.submission("alice", &[to], to).await;
+            two.transport.accept(submission).await.unwrap();
+        };
+        send("early@far.test").await;
+        world.env.clock.sleep(Duration::from_secs(5)).await;
+        assert_eq!(outside.opened_in_all(), 0);
         one.transport.create_connector(&Actor::System, connector("out", "*")).await.unwrap();
-        // A "no" is confirmed, so this one is known at once.
-        assert!(two.transport.can_relay(&far).await.unwrap());
+        // That there is none is confirmed, so this one is known at once.
+        send("now@far.test").await;
+        world.env.clock.sleep(Duration::from_secs(1)).await;
+        assert_eq!(outside.copies("now@far.test"), 1);
+        world.env.clock.sleep(Duration::from_secs(1)).await;
+        assert_eq!(outside.copies("early@far.test"), 1, "it has waited for a connector");
         let off = ConnectorChange { enabled: Some(false), ..ConnectorChange::default() };
         one.transport.update_connector(&Actor::System, "out", off).await.unwrap();
         world.env.clock.sleep(Duration::from_secs(1)).await;
-        assert!(!two.transport.can_relay(&far).await.unwrap());
+        send("late@far.test").await;
+        world.env.clock.sleep(Duration::from_secs(5)).await;
+        assert_eq!(outside.copies("late@far.test"), 0);
+        let hops = two.transport.hops().await.unwrap();
+        assert_eq!(hops[0].hop.to_string(), "Unreachable/far.test");
     });
 }

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use base::{Deadline, Error, Result};
+use contract_blob::Segment;
 use contract_transport::courier::{
     Answer, Conversation, Courier, Destination, Manner, NextHop, Outgoing, Transferred,
     Unreachable, Verdict,
@@ -39,6 +40,8 @@ pub(crate) struct Taken {
     pub(crate) needs_smtputf8: bool,
     pub(crate) is_8bit: bool,
     pub(crate) envelope_id: Option<String>,
+    /// What stands in front of the message; empty where that is a blob.
+    pub(crate) front: String,
 }
 
 #[derive(Default)]
@@ -211,6 +214,10 @@ impl Conversation for Talk {
                 needs_smtputf8: outgoing.needs_smtputf8,
                 is_8bit: outgoing.is_8bit,
                 envelope_id: outgoing.envelope_id.clone(),
+                front: match outgoing.content.segments.first() {
+                    Some(Segment::Inline(front)) => String::from_utf8_lossy(front).into_owned(),
+                    _ => String::new(),
+                },
             });
         }
         Ok(Transferred { verdicts, may_go_on: does != Does::Break })

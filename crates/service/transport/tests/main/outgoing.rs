@@ -1,7 +1,7 @@
 //! Mail for other servers: who gets it, who is told, and that nothing is left behind.
 
 use crate::courier::{Does, Outside};
-use crate::world::{World, address, connector, run};
+use crate::world::{World, address, run};
 use contract_directory::Actor;
 use contract_transport::connector::{ConnectorChange, Route, SendConnectors};
 use contract_transport::courier::Host;
@@ -129,26 +129,6 @@ fn a_domain_that_takes_no_mail_fails_at_once() {
         assert_eq!(told.len(), 3, "{told:?}");
         assert!(told.iter().all(|one| one.contains("Status: 5.1.2")), "{told:?}");
         assert!(!told[0].contains("Remote-MTA"), "nobody there said so: {}", told[0]);
-    });
-}
-
-#[test]
-fn without_a_way_the_sender_is_told() {
-    outside(86, async |world, outside| {
-        let transport = &world.node.transport;
-        let small = contract_transport::connector::SendConnector {
-            size_bytes_max: Some(10),
-            ..connector("small", "*.small.test")
-        };
-        transport.create_connector(&Actor::System, small).await.unwrap();
-        transport.remove_connector(&Actor::System, "out").await.unwrap();
-        assert!(!transport.can_relay(&address("a@far.test")).await.unwrap());
-        assert!(transport.can_relay(&address("a@b.small.test")).await.unwrap());
-        world.send("alice", &["a@far.test", "a@b.small.test"], "nowhere").await;
-        is_empty(&world).await;
-        let told = world.inbox("alice").await.join("\n");
-        assert!(told.contains("Status: 5.4.4") && told.contains("Status: 5.3.4"), "{told}");
-        assert_eq!(outside.opened_in_all(), 0);
     });
 }
 

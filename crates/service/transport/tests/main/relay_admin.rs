@@ -3,8 +3,11 @@
 use crate::courier::Does;
 use crate::outgoing::{is_empty, outside};
 use base::{Kind, QueueId};
+use contract_directory::{Actor, DirectoryAdmin};
 use contract_transport::QueueAdmin;
+use contract_transport::Transport;
 use contract_transport::relay::{Hop, HopStatus};
+use futures::TryStreamExt;
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -104,5 +107,43 @@ fn a_message_is_tried_at_once() {
         world.env.clock.sleep(Duration::from_secs(2)).await;
         assert_eq!(outside.copies("a@x.test"), 1);
         is_empty(&world).await;
+    });
+}
+
+/// Byte for byte, of either kind of queue, and never without a record.
+#[test]
+fn a_message_is_exported_as_it_waits() {
+    outside(105, async |world, outside| {
+        outside.set("x.test", Does::Away);
+        let submission = world.submission("alice", &["a@x.test"], "export").await;
+        let content = submission.content.clone().with_prefix("X-Trace: b\u{fc}\r\n".into());
+        let submission = contract_transport::Submission { content: content.clone(), ..submission };
+        world.node.transport.accept(submission).await.unwrap();
+        world.env.clock.sleep(MINUTE / 2).await;
+        let queue = world.node.transport.list(None, 1).await.unwrap()[0].queue;
+        let exported = world.node.transport.export(&Actor::Operator, queue).await.unwrap();
+        let pieces: Vec<_> = exported.bytes.try_collect().await.unwrap();
+        let bytes = pieces.concat();
+        assert_eq!(bytes, content.read_all(&world.blobs, 1 << 20).await.unwrap());
+        assert_eq!(exported.size_bytes, bytes.len() as u64);
+        let parsed = codec_mime::parse(&bytes);
+        assert_eq!(parsed.message_id.as_deref(), Some(&b"export@test"[..]));
+        let records = world.directory.audit(10).await.unwrap();
+        let record = records.iter().find(|one| one.action == "queue.export").unwrap();
+        assert_eq!((&record.target, &record.actor), (&queue.to_string(), &Actor::Operator));
+        let never = QueueId::new(world.env.clock.now(), 7);
+        let unknown = world.node.transport.export(&Actor::Operator, never).await;
+        assert_eq!(unknown.err().unwrap().kind, Kind::NotFound);
+        assert_eq!(
+            world
+                .directory
+                .audit(50)
+                .await
+                .unwrap()
+                .iter()
+                .filter(|one| one.action == "queue.export")
+                .count(),
+            1
+        );
     });
 }

@@ -4,7 +4,7 @@ use crate::outgoing::outside;
 use crate::world::{World, address, run, run_simulated};
 use base::Kind;
 use base::env::sim::test_seed;
-use contract_directory::Actor;
+use contract_directory::{AccountChange, Actor, DirectoryAdmin};
 use contract_transport::rule::{
     Action, Condition, Mode, Place, Scope, TransportRule, TransportRules, Trial,
 };
@@ -12,7 +12,7 @@ use contract_transport::{Submission, Transport};
 use std::time::Duration;
 use store_memory::Faults;
 
-fn rule(name: &str, conditions: Vec<Condition>, actions: Vec<Action>) -> TransportRule {
+pub(crate) fn rule(name: &str, conditions: Vec<Condition>, actions: Vec<Action>) -> TransportRule {
     TransportRule {
         name: name.into(),
         priority: 0,
@@ -41,7 +41,7 @@ fn words(list: &[&str]) -> Vec<String> {
     list.iter().map(|&one| one.to_owned()).collect()
 }
 
-async fn make(world: &World, rule: TransportRule) {
+pub(crate) async fn make(world: &World, rule: TransportRule) {
     world.node.transport.create_rule(&Actor::System, rule).await.unwrap();
 }
 
@@ -413,5 +413,82 @@ fn nobody_hears_of_a_blind_copy() {
         world.settle().await;
         assert_eq!(world.inbox("bob").await.len(), 1);
         assert!(world.inbox("alice").await.is_empty(), "the sender was told of the copy");
+    });
+}
+
+/// However a domain is written, in a rule or in a message, it is the same domain.
+#[test]
+fn domains_beyond_ascii_are_found_as_the_dns_has_them() {
+    outside(531, async |world, _outside| {
+        let written = "m\u{fc}nchen.de";
+        let names = ["by domain", "by address"];
+        let conditions = [
+            Condition::RecipientDomainIs(words(&[written])),
+            Condition::SentTo(words(&[&format!("a@{written}")])),
+        ];
+        for (name, condition) in names.into_iter().zip(conditions) {
+            let action = Action::PrependSubject(name.to_owned());
+            make(&world, rule(name, vec![condition], vec![action])).await;
+        }
+        for (to, expect) in
+            [("a@xn--mnchen-3ya.de", &names[..]), ("a@mail.xn--mnchen-3ya.de", &names[..1])]
+        {
+            let trial = Trial {
+                sender: Some(address("alice")),
+                is_authenticated: true,
+                recipients: vec![address(to)],
+                message: "Subject: x\r\n\r\n".into(),
+            };
+            let verdicts = world.node.transport.try_rules(trial).await.unwrap();
+            let mut found = verdicts[0].rules.clone();
+            found.sort_by_key(|one| std::cmp::Reverse(one.clone()));
+            assert_eq!(found, expect, "{to}");
+        }
+    });
+}
+
+/// What could not be made is refused before, and nothing is written.
+#[test]
+fn a_rule_is_tried_out_before_it_is_made() {
+    run(532, async |world| {
+        let check = async |pattern: &str, is_fine: bool| {
+            let new =
+                rule("x", vec![Condition::SubjectMatches(words(&[pattern]))], vec![Action::Delete]);
+            let found = world.node.transport.check_rule(&new).await;
+            assert_eq!(found.is_ok(), is_fine, "{pattern}");
+        };
+        check("a+", true).await;
+        check("a(", false).await;
+        assert!(world.node.transport.rules().await.unwrap().is_empty());
+    });
+}
+
+/// A rule may name people by any address that they have, whichever the message names.
+#[test]
+fn an_alias_in_a_rule_stands_for_the_person() {
+    run(533, async |world| {
+        let carol = world.account("carol", None).await;
+        let add_aliases = vec![address("boss")];
+        let change = AccountChange { add_aliases, ..AccountChange::default() };
+        world.directory.update_account(&Actor::System, carol, change).await.unwrap();
+        let to_boss = vec![Condition::SentTo(own(&["boss"]))];
+        make(&world, rule("to the boss", to_boss, vec![Action::Delete])).await;
+        let from_boss = vec![Condition::From(own(&["boss"]))];
+        make(&world, rule("from the boss", from_boss, vec![Action::Delete])).await;
+        for (from, to, expect) in [
+            ("alice", "carol", &["to the boss"][..]),
+            ("alice", "boss", &["to the boss"]),
+            ("carol", "bob", &["from the boss"]),
+            ("alice", "bob", &[]),
+        ] {
+            let trial = Trial {
+                sender: Some(address(from)),
+                is_authenticated: true,
+                recipients: vec![address(to)],
+                message: "Subject: x\r\n\r\n".into(),
+            };
+            let verdicts = world.node.transport.try_rules(trial).await.unwrap();
+            assert_eq!(verdicts[0].rules, expect, "{from} to {to}");
+        }
     });
 }

@@ -6,6 +6,7 @@ use crate::{EmbeddedStore, Error, Options, Sizes};
 use base::env::sim::{DiskEvent, SimDisk, Simulation};
 use base::env::{Disk, Env};
 use contract_store::{AtomicOp, Isolation, KeyRange, RangeRead, Retry, Store, StoreError};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -266,4 +267,15 @@ async fn used_up_segments_call_for_a_checkpoint() {
         set.await.expect("writers must not wait for the hour").unwrap();
     }
     assert!(store.stats().checkpoints > 5, "{:?}", store.stats());
+}
+
+/// `rialto dev` as it comes keeps its data below the working directory.
+#[test]
+fn a_directory_may_be_named_from_where_we_are() {
+    for name in ["rialto-data/store", "store", "./store", "../store"] {
+        let env = Simulation::new(1).env();
+        env.disk.create_dir_all(Path::new(".")).unwrap();
+        let store = EmbeddedStore::open(Options::new(name, env)).unwrap();
+        drop(store);
+    }
 }

@@ -1,0 +1,120 @@
+//! What is to be published, and what is made of what was.
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use base::Timestamp;
+use base::env::sim::SimDns;
+use contract_transport::signing::KeyAlgorithm;
+
+fn key(selector: &str, state: KeyState) -> ShownKey {
+    ShownKey {
+        domain: "rialto.test".into(),
+        selector: selector.into(),
+        algorithm: KeyAlgorithm::Ed25519,
+        record: "v=DKIM1; k=ed25519; p=AAAA".into(),
+        state,
+        created: Timestamp { unix_ms: 0 },
+    }
+}
+
+fn node() -> NodeAbout {
+    let listener = |protocol: &str, tls: &str, port: u16| ListenerView {
+        name: format!("{protocol}-{tls}"),
+        address: format!("0.0.0.0:{port}"),
+        protocol: protocol.to_owned(),
+        tls: tls.to_owned(),
+    };
+    NodeAbout {
+        name: "one".into(),
+        host_name: "MX.rialto.test".into(),
+        version: "0".into(),
+        listeners: vec![
+            listener("smtp", "starttls", 25),
+            listener("imap", "implicit", 10_993),
+            listener("imap", "implicit", 993),
+            listener("submission", "starttls", 10_587),
+        ],
+    }
+}
+
+fn own() -> Vec<IpAddr> {
+    vec!["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()]
+}
+
+/// Each record as a line of a zone file.
+fn lines(own: &[IpAddr], keys: &[ShownKey]) -> Vec<String> {
+    let line = |one: &Record| format!("{} {} {}", one.name, one.kind, one.value);
+    records("rialto.test", &node(), own, keys).iter().map(line).collect()
+}
+
+#[test]
+fn everything_that_is_to_be_published_is_told() {
+    let keys = [key("old", KeyState::Retired), key("now", KeyState::Active)];
+    let expect = [
+        "rialto.test MX 10 mx.rialto.test.",
+        "mx.rialto.test A/AAAA 192.0.2.1 2001:db8::1",
+        "rialto.test TXT \"v=spf1 mx ip4:192.0.2.1 ip6:2001:db8::1 -all\"",
+        "old._domainkey.rialto.test TXT \"v=DKIM1; k=ed25519; p=AAAA\"",
+        "now._domainkey.rialto.test TXT \"v=DKIM1; k=ed25519; p=AAAA\"",
+        "_dmarc.rialto.test TXT \"v=DMARC1; p=none; rua=mailto:postmaster@rialto.test\"",
+        "_imaps._tcp.rialto.test SRV 0 1 993 mx.rialto.test.",
+        "_submission._tcp.rialto.test SRV 0 1 10587 mx.rialto.test.",
+        "_pop3s._tcp.rialto.test SRV 0 0 0 .",
+    ];
+    assert_eq!(lines(&own(), &keys), expect);
+    let without = lines(&[], &[key("next", KeyState::Prepared)]);
+    assert_eq!(without[2], "rialto.test TXT \"v=spf1 mx -all\"");
+    assert_eq!(without[4], "rialto.test DKIM ", "nothing signs yet: {without:?}");
+}
+
+/// The status of the record at a place of the list above, with one key.
+async fn check(dns: &SimDns, place: usize, expect: Status) {
+    let records = records("rialto.test", &node(), &own(), &[key("s1", KeyState::Active)]);
+    let (status, found) = look(dns, &records[place]).await;
+    assert_eq!(status, expect, "{:?}: {found:?}", records[place]);
+}
+
+#[tokio::test]
+async fn what_is_there_is_told_from_what_is_not() {
+    let dns = SimDns::default();
+    for place in 0..8 {
+        check(&dns, place, Status::Missing).await;
+    }
+    let name = "rialto.test";
+    dns.set_exchangers(name, &[(5, "other.test")]);
+    check(&dns, 0, Status::Differs).await;
+    dns.set_exchangers(name, &[(5, "other.test"), (20, "mx.Rialto.test.")]);
+    check(&dns, 0, Status::Ok).await;
+    dns.set("mx.rialto.test", &own()[..1]);
+    check(&dns, 1, Status::Differs).await;
+    dns.set("mx.rialto.test", &own());
+    check(&dns, 1, Status::Ok).await;
+    let spf = "v=spf1 mx ip4:192.0.2.1 ip6:2001:db8::1 -all";
+    for (texts, expect) in [
+        (&["something else"][..], Status::Missing),
+        (&["v=spf1 -all"], Status::Differs),
+        (&[spf, "v=spf1 -all"], Status::Differs),
+        (&["x", spf], Status::Ok),
+    ] {
+        dns.set_texts(name, texts);
+        check(&dns, 2, expect).await;
+    }
+    for (text, expect) in [
+        ("v=DKIM1; k=ed25519; p=BBBB", Status::Differs),
+        ("v=DKIM1;k=ed25519;p=AA AA;", Status::Ok),
+    ] {
+        dns.set_texts("s1._domainkey.rialto.test", &[text]);
+        check(&dns, 3, expect).await;
+    }
+    dns.set_texts("_dmarc.rialto.test", &["v=DMARC1; p=reject"]);
+    check(&dns, 4, Status::Ok).await;
+    dns.set_services("_imaps._tcp.rialto.test", &[(993, "other.test")]);
+    check(&dns, 5, Status::Differs).await;
+    dns.set_services("_imaps._tcp.rialto.test", &[(993, "mx.rialto.test")]);
+    check(&dns, 5, Status::Ok).await;
+    dns.set_services("_pop3s._tcp.rialto.test", &[(0, ".")]);
+    check(&dns, 7, Status::Ok).await;
+    dns.break_host(name);
+    check(&dns, 0, Status::Unknown).await;
+    check(&dns, 2, Status::Unknown).await;
+}

@@ -1,0 +1,98 @@
+//! `rialto domain …`.
+
+use super::{ChangeReach, Reach};
+use clap::{Args, Subcommand};
+
+/// `rialto domain …`.
+#[derive(Subcommand, Debug)]
+pub(crate) enum DomainVerb {
+    /// Accepts mail for a domain
+    New {
+        /// Its name
+        name: String,
+        /// Whether a sign-in without a domain means this one
+        #[arg(long)]
+        default: bool,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        change: ChangeReach,
+    },
+    /// Shows the accepted domains
+    Get(Reach),
+    /// Accepts no more mail for a domain
+    Remove {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        change: ChangeReach,
+    },
+    /// Shows what is to be published in the DNS for a domain, and what of it is found there now
+    Dns {
+        /// An accepted domain
+        name: String,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        reach: Reach,
+    },
+    /// The keys that sign a domain's mail for other servers
+    #[command(subcommand)]
+    Dkim(DkimVerb),
+}
+
+/// `rialto doctor`.
+#[derive(Args, Debug)]
+pub(crate) struct Doctor {
+    /// Only this accepted domain; all where absent
+    #[arg(long)]
+    pub domain: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub reach: Reach,
+}
+
+/// `rialto domain dkim …`.
+#[derive(Subcommand, Debug)]
+pub(crate) enum DkimVerb {
+    /// Shows a domain's keys
+    List {
+        /// The domain
+        domain: String,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        reach: Reach,
+    },
+    /// Makes a key and shows the record to publish; it signs once it is activated
+    New {
+        /// An accepted domain
+        domain: String,
+        /// rsa, which everybody can check, or ed25519, to sign beside it
+        #[arg(long, default_value = "rsa")]
+        algorithm: String,
+        /// What the key is called in the DNS; made of the day and the algorithm where absent
+        #[arg(long)]
+        selector: Option<String>,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        change: ChangeReach,
+    },
+    /// Signs with a key whose record is published; another one of its algorithm signs no more
+    Activate(DkimKey),
+    /// Signs with a key no more; leave its record published for some days
+    Retire(DkimKey),
+    /// Destroys a key that does not sign
+    Remove(DkimKey),
+}
+
+/// A key of a domain, to be changed.
+#[derive(Args, Debug)]
+pub(crate) struct DkimKey {
+    /// The domain
+    pub domain: String,
+    /// What the key is called in the DNS
+    #[arg(long)]
+    pub selector: String,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub change: ChangeReach,
+}
