@@ -56,6 +56,7 @@ pub(crate) fn open(options: &Options) -> Result<Opened> {
     let health = Arc::new(Health::default());
     let (mut file, meta) = open_table(env, dir, &wal_dir, sizes.cache_bytes, &health)?;
 
+    sync_names(disk, dir, &wal_dir)?;
     let found = find(disk, &wal_dir, meta.store)?;
     let count = found.len() as u64;
     let names = found.iter().filter_map(|segment| number(&segment.path));
@@ -194,7 +195,16 @@ fn make_table(
     file.initialise(env.random.u128())?;
     drop(file);
     disk.rename(&unfinished, path).map_err(Error::io(path, "rename"))?;
-    disk.sync_dir(dir).map_err(Error::io(dir, "sync"))?;
+    Ok(())
+}
+
+/// Makes the names of our files durable before anything is acknowledged. A program that was killed
+/// between making a file and syncing its directory leaves a name that is seen and that a power cut
+/// takes away, with all that was written under it since.
+fn sync_names(disk: &dyn Disk, dir: &Path, wal_dir: &Path) -> Result<()> {
+    for ours in [wal_dir, dir] {
+        disk.sync_dir(ours).map_err(Error::io(ours, "sync"))?;
+    }
     // Directories that somebody made for us a moment ago may not be durable either. Those that we
     // may not even open are not ours to care for.
     for above in std::iter::successors(parent(dir), |dir| parent(dir)) {

@@ -24,6 +24,8 @@ struct State {
     alive: AtomicBool,
     /// Syncs of files until the program is killed in one.
     syncs_left: AtomicI64,
+    /// The same of directories.
+    dir_syncs_left: AtomicI64,
     /// The file whose sync was not made because of that.
     killed_in: Mutex<Option<PathBuf>>,
     quota: AtomicBool,
@@ -37,6 +39,7 @@ impl Machine {
         let state = State {
             alive: AtomicBool::new(true),
             syncs_left: AtomicI64::new(i64::MAX),
+            dir_syncs_left: AtomicI64::new(i64::MAX),
             killed_in: Mutex::new(None),
             quota: AtomicBool::new(false),
             refusals: AtomicI64::new(0),
@@ -54,6 +57,16 @@ impl Machine {
     /// Kills the program in its `nth` sync from now, before anything is synced.
     pub(super) fn kill_in_sync(&self, nth: i64) {
         self.state.syncs_left.store(nth, Ordering::SeqCst);
+    }
+
+    /// Kills the program in its `nth` sync of a directory from now.
+    pub(super) fn kill_in_dir_sync(&self, nth: i64) {
+        self.state.dir_syncs_left.store(nth, Ordering::SeqCst);
+    }
+
+    /// Whether the program runs.
+    pub(super) fn is_alive(&self) -> bool {
+        self.state.alive.load(Ordering::SeqCst)
     }
 
     /// The file in whose sync the program was killed.
@@ -132,6 +145,10 @@ impl Disk for Machine {
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.state.check()?;
+        if self.state.dir_syncs_left.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.state.alive.store(false, Ordering::SeqCst);
+        }
         self.state.check()?;
         self.disk.sync_dir(path)
     }

@@ -149,6 +149,42 @@ async fn kills_between_write_and_sync_lose_nothing_even_after_a_power_cut() {
     assert!(between_roll_and_sync > 0, "no kill came after a roll record");
 }
 
+/// The program is killed before the names of files and directories that it made are durable: the
+/// next start finds them in the kernel's memory. A power cut after that must not take the files
+/// that hold what was acknowledged since.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_that_a_killed_program_made_outlive_a_power_cut() {
+    for (nth, seed) in (1..=6).flat_map(|nth| (0..8).map(move |seed| (nth, seed))) {
+        let told = format!("directory sync {nth}, seed {seed}");
+        let disk = SimDisk::default();
+        let ledger = Arc::new(Ledger::default());
+        let machine = Machine::new(disk.clone());
+        machine.kill_in_dir_sync(nth);
+        if let Ok(store) = open_on(&machine, 1, Sizes::small(), None) {
+            write_until_the_end(store, &ledger, &disk).await;
+        }
+        assert!(!machine.is_alive(), "{told}: it never came");
+
+        let machine = Machine::new(disk.clone());
+        let store = open_on(&machine, 2, Sizes::small(), None);
+        let store = store.unwrap_or_else(|error| panic!("{told}: {error}"));
+        verify(&*store, &ledger).await.unwrap_or_else(|text| panic!("{told}: {text}"));
+        // Enough for what was made before to be used.
+        for _ in 0..40 {
+            let next = ledger.next.lock()[0];
+            let version = commit(&*store, 0, next).await.unwrap();
+            ledger.next.lock()[0] += 1;
+            let ack = Ack { version, index: next, durability: Durability::OnCommit };
+            ledger.acks.lock()[0].push(ack);
+        }
+        machine.power_cut(seed);
+        drop(store);
+        let store = open_on(&Machine::new(disk), 3, Sizes::small(), None);
+        let store = store.unwrap_or_else(|error| panic!("{told}, then a cut: {error}"));
+        verify(&*store, &ledger).await.unwrap_or_else(|text| panic!("{told}, cut: {text}"));
+    }
+}
+
 async fn write_until_the_end(store: Arc<EmbeddedStore>, ledger: &Arc<Ledger>, disk: &SimDisk) {
     let writers: Vec<_> = (0..WRITERS)
         .map(|writer| {
