@@ -8,7 +8,9 @@ use hyper::body::Incoming;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use tokio::fs::{File, OpenOptions};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::net::UnixStream;
 
@@ -69,11 +71,8 @@ impl Client {
     pub(crate) async fn save(&self, path: &str, file: &Path) -> Result<()> {
         let wrong = |error: std::io::Error| Error::invalid(format!("{}: {error}", file.display()));
         let (mut out, is_new) = match file == Path::new("-") {
-            true => {
-                let open = tokio::fs::OpenOptions::new().write(true).open("/dev/stdout").await;
-                (open.map_err(wrong)?, false)
-            }
-            false => (tokio::fs::File::create_new(file).await.map_err(wrong)?, true),
+            true => (stdout().map_err(wrong)?, false),
+            false => (create(file).await.map_err(wrong)?, true),
         };
         let poured = match self.send(Method::GET, path, None).await {
             Ok(response) => self.pour(response, &mut out).await,
@@ -99,7 +98,10 @@ impl Client {
         }
         let mut body = response.into_body();
         while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| self.unreachable(&error))?;
+            let frame = frame.map_err(|error| {
+                let text = format!("The message could not be read to its end ({error})");
+                Error::new(Kind::Unavailable, text)
+            })?;
             if let Some(bytes) = frame.data_ref()
                 && let Err(error) = to.write_all(bytes).await
             {
@@ -146,6 +148,18 @@ impl Client {
     }
 }
 
+/// The standard output as it was handed to us: opened anew, a file that is appended to would be
+/// written over from its beginning.
+fn stdout() -> std::io::Result<File> {
+    let own = std::io::stdout().as_fd().try_clone_to_owned()?;
+    Ok(File::from_std(own.into()))
+}
+
+/// A new file, which nobody else may read: it may hold somebody's mail.
+async fn create(file: &Path) -> std::io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).await
+}
+
 /// What a value of the API says, as the type that it was made from.
 ///
 /// # Errors
@@ -180,4 +194,49 @@ pub(crate) fn escape(text: &str) -> String {
             other => format!("%{other:02X}"),
         })
         .collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+    use tokio::io::AsyncReadExt;
+    use tokio::net::UnixListener;
+
+    /// Saves what a node answers to a new file; gives what came of it, and the file's mode and
+    /// bytes if there is one.
+    async fn save(answer: &'static [u8]) -> (Result<()>, Option<(u32, Vec<u8>)>) {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(dir.path().join(crate::node::SOCKET)).unwrap();
+        let node = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut asked = Vec::new();
+            while !asked.ends_with(b"\r\n\r\n") {
+                asked.push(stream.read_u8().await.unwrap());
+            }
+            stream.write_all(answer).await.unwrap();
+        });
+        let file = dir.path().join("m.eml");
+        let saved = Client::new(dir.path()).save("/m", &file).await;
+        node.await.unwrap();
+        let found = std::fs::metadata(&file).ok();
+        let found = found.map(|found| found.permissions().mode() & 0o777);
+        (saved, found.map(|mode| (mode, std::fs::read(&file).unwrap())))
+    }
+
+    #[tokio::test]
+    async fn a_message_is_saved_for_its_reader_only() {
+        let (saved, file) = save(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nmail").await;
+        saved.unwrap();
+        assert_eq!(file, Some((0o600, b"mail".to_vec())));
+    }
+
+    #[tokio::test]
+    async fn half_a_message_is_not_saved_and_says_so() {
+        let (saved, file) = save(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nmail").await;
+        let error = saved.unwrap_err();
+        assert!(error.text.contains("could not be read to its end"), "{error:?}");
+        assert_eq!(file, None);
+    }
 }

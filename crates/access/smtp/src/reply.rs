@@ -58,6 +58,11 @@ pub(crate) fn no_route() -> Reply {
     reply(550, 4, 4, "there is no route to that domain")
 }
 
+/// 451: the domain is relayed, but no send connector covers it now (RFC 3463 §3.5).
+pub(crate) fn no_route_now() -> Reply {
+    reply(451, 4, 4, "there is no route to that domain now, try again later")
+}
+
 /// 550: the sender is not one of the client's own addresses (Exchange's code).
 pub(crate) fn cannot_send_as() -> Reply {
     reply(550, 7, 60, "client does not have permissions to send as this sender")

@@ -26,6 +26,7 @@ pub mod limits;
 pub mod message;
 pub mod message_id;
 pub mod params;
+mod quoted_printable;
 pub mod report;
 mod scanner;
 mod section;

@@ -1,13 +1,21 @@
 //! Delivery status notifications: multipart/report (RFC 3462, RFC 6522) with a text for people, a
 //! message/delivery-status for programs (RFC 3464), and the original message or its header.
+//!
+//! A report is never reported on, so that one that a server refuses is lost: what is ours of it has
+//! seven bits, but for addresses that cannot be written so.
 
 use crate::build::{HeaderWriter, Mailbox, bare_address};
 use crate::encoded_word::neutral;
 use crate::header;
 use crate::message::SentAt;
+use crate::quoted_printable;
 
 /// Lines of the text for people are broken here; RFC 5322 §2.1.1 ends at 998.
 const TEXT_LINE_BYTES: usize = 900;
+
+const SEVEN_BITS: &str = "7bit";
+
+const EIGHT_BITS: &str = "8bit";
 
 /// One notification.
 #[derive(Clone, Debug)]
@@ -109,8 +117,9 @@ impl Report<'_> {
         let mut out = header.finish();
 
         delimiter(&mut out, &boundary);
-        out.extend(part_header("text/plain; charset=utf-8", "Notification"));
-        people_text(&mut out, self.text);
+        let (encoding, text) = people_text(self.text);
+        out.extend(part_header("text/plain; charset=utf-8", "Notification", encoding));
+        out.extend(text);
 
         delimiter(&mut out, &boundary);
         let kind = if international {
@@ -118,11 +127,17 @@ impl Report<'_> {
         } else {
             "message/delivery-status"
         };
-        out.extend(part_header(kind, "Delivery report"));
-        out.extend(self.message_fields());
+        let mut fields = self.message_fields();
         for outcome in self.recipients {
-            out.extend(outcome.fields());
+            fields.extend(outcome.fields());
         }
+        let encoding = if international { EIGHT_BITS } else { SEVEN_BITS };
+        if !international {
+            // What other servers said may have any bytes, the type may not (RFC 3464 §2.1).
+            fields.iter_mut().filter(|byte| !byte.is_ascii()).for_each(|byte| *byte = b'?');
+        }
+        out.extend(part_header(kind, "Delivery report", encoding));
+        out.extend(fields);
 
         delimiter(&mut out, &boundary);
         let kind = match (self.returned, international) {
@@ -131,7 +146,7 @@ impl Report<'_> {
             (Returned::Header, false) => "text/rfc822-headers",
             (Returned::Header, true) => "message/global-headers",
         };
-        out.extend(part_header(kind, "Undelivered message"));
+        out.extend(part_header(kind, "Undelivered message", EIGHT_BITS));
         out
     }
 
@@ -227,16 +242,23 @@ fn delimiter(out: &mut Vec<u8>, boundary: &str) {
     out.extend_from_slice(format!("\r\n--{boundary}\r\n").as_bytes());
 }
 
-fn part_header(kind: &str, description: &str) -> Vec<u8> {
+fn part_header(kind: &str, description: &str, encoding: &str) -> Vec<u8> {
     let mut header = HeaderWriter::new();
     header
         .structured("Content-Type", kind)
         .structured("Content-Description", description)
-        .structured("Content-Transfer-Encoding", "8bit");
+        .structured("Content-Transfer-Encoding", encoding);
     header.finish()
 }
 
-fn people_text(out: &mut Vec<u8>, text: &str) {
+/// The text for people as it is written, after the name of how.
+fn people_text(text: &str) -> (&'static str, Vec<u8>) {
+    let mut out = Vec::new();
+    if !text.is_ascii() {
+        let lines: Vec<String> = text.lines().map(neutral).collect();
+        quoted_printable::write(&mut out, &lines.join("\n"));
+        return ("quoted-printable", out);
+    }
     for line in text.lines() {
         let line = neutral(line);
         let mut rest = line.as_str();
@@ -250,6 +272,7 @@ fn people_text(out: &mut Vec<u8>, text: &str) {
             }
         }
     }
+    (SEVEN_BITS, out)
 }
 
 /// Appends `text` with every CR, LF and CR LF as CR LF.

@@ -149,6 +149,45 @@ fn reports() {
     assert_eq!(kind(&[3]), "message/global");
 }
 
+/// Not every server takes eight bits, and nobody hears of a report that is refused.
+#[test]
+fn reports_in_other_languages_have_seven_bits() {
+    let outcome = Outcome {
+        original_recipient: None,
+        final_recipient: "user@example.org",
+        action: Action::Failed,
+        status: "5.1.1",
+        remote_mta: Some("mx.other"),
+        diagnostic: Some("550 5.1.1 unbekannter Empf\u{e4}nger"),
+        last_attempt_at: None,
+        will_retry_until: None,
+    };
+    let recipients = [outcome];
+    let long = "\u{e9}=".repeat(300);
+    for (text, encoding) in [
+        ("Ihre Nachricht\nging an keinen Empf\u{e4}nger. \r\n\u{fc}\n", "quoted-printable"),
+        (&long, "quoted-printable"),
+        ("Your message is lost.\n", "7bit"),
+    ] {
+        let bytes = Report { text, ..report(&recipients, Returned::Header) }
+            .build(b"Subject: o\r\nFrom: a@b\r\n\r\nbody\r\n");
+        assert!(bytes.is_ascii(), "{}", bytes.escape_ascii());
+        assert!(bytes.split(|byte| *byte == b'\n').all(|line| line.len() <= 79));
+        let message = parse(&bytes);
+        let part = message.part(&[1]).unwrap();
+        let range = message.section(&[1], SectionKind::Whole).unwrap();
+        let raw = &bytes[range.start as usize..range.end as usize];
+        let whole = String::from_utf8(bytes.clone()).unwrap();
+        assert!(whole.contains(&format!("Content-Transfer-Encoding: {encoding}\r\n")), "{whole}");
+        let decoded = codec_mime::decode::whole(part.transfer_encoding(), raw);
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(
+            String::from_utf8(decoded).unwrap().trim_end_matches("\r\n"),
+            lines.join("\r\n")
+        );
+    }
+}
+
 const SHAPES: [Shape; 14] = [
     Shape::Plain,
     Shape::EightBit,

@@ -185,6 +185,15 @@ pub trait Transport: Send + Sync + 'static {
         Ok(false)
     }
 
+    /// Whether a send connector takes mail for an address that is not ours now, so that it need not
+    /// wait for one.
+    ///
+    /// # Errors
+    /// Temporary ones only.
+    async fn has_route(&self, recipient: &Address) -> Result<bool> {
+        self.can_relay(recipient).await
+    }
+
     /// Tells the slot's owner that a submission row was committed. Never blocks; may be lost.
     fn hint(&self, hint: QueueHint);
 }

@@ -1,8 +1,9 @@
 //! Telling the sender: reports of failures, delays, and, where asked for, of mail that was
 //! delivered or passed on to a server that reports nothing (RFC 3464), as new messages of our own.
 //!
-//! A failure returns the message itself, unless its sender does not want that or it is large; any
-//! other report returns the header. The words are in the sender's language ([`Language`]).
+//! A failure returns the message itself to people of ours, unless they do not want that or it is
+//! large; any other report returns the header. Whoever has forged the sender of a message must not
+//! make us send its text to a stranger, and the servers of strangers may not take all of it. The words are in the sender's language ([`Language`]).
 //!
 //! A report goes out under the null sender, so that nothing ever answers a report. A message that
 //! itself came from the null sender is not reported at all.
@@ -12,6 +13,8 @@ mod language;
 pub use language::Language;
 
 use crate::context::Context;
+use crate::routing::Choice;
+use crate::signing;
 use crate::state::Waiting;
 use crate::success::Success;
 use crate::targets::Failure;
@@ -21,6 +24,7 @@ use codec_mime::build::{Mailbox, message_id};
 use codec_mime::report::{Action, Outcome, Report, Returned};
 use codec_mime::{Limits, ParsedMessage, Scanner, SentAt};
 use contract_blob::{Content, Segment, Staged};
+use contract_directory::Resolved;
 use contract_transport::courier::Answer;
 use contract_transport::{Envelope, QueueEntry, Recipient, Source, Submission};
 use futures::StreamExt;
@@ -33,6 +37,9 @@ const HEADER_BYTES_MAX: u64 = 64 * 1024;
 /// The largest message that comes back as a whole, in bytes (Exchange:
 /// ExternalDsnMaxMessageAttachSize, 10 MB); of a larger one the header does.
 const RETURN_BYTES_MAX: u64 = 10 << 20;
+
+/// What a report may add to the message that it returns, in bytes.
+const AROUND_BYTES: u64 = 128 * 1024;
 
 /// How many recipients one report names; of the others only the number is told.
 const NAMED_MAX: usize = 100;
@@ -258,7 +265,7 @@ struct Written {
 impl Rendering<'_> {
     async fn write(&self) -> Result<Written> {
         let unique = format!("{:032x}", self.context.env.random.u128());
-        if self.returns_all() {
+        if self.returns_all().await {
             match self.write_all(&unique).await {
                 Ok(written) => return Ok(written),
                 // The sender must be told all the same.
@@ -275,11 +282,22 @@ impl Rendering<'_> {
     }
 
     /// Whether the message itself comes back: of failures only, unless the sender wants no more
-    /// than the header (RFC 3461 §4.3), and not of large messages.
-    fn returns_all(&self) -> bool {
-        let Self { about, entry, .. } = self;
+    /// than the header (RFC 3461 §4.3), not of large messages, and to people of ours only.
+    async fn returns_all(&self) -> bool {
+        let Self { context, about, entry, sender, .. } = self;
+        let size_bytes = entry.content.size_bytes();
         let wanted = *about == About::Failure && !entry.envelope.return_headers_only;
-        wanted && entry.content.size_bytes() <= RETURN_BYTES_MAX
+        if !wanted || size_bytes > RETURN_BYTES_MAX {
+            return false;
+        }
+        match context.directory.resolve(sender).await {
+            Ok(Resolved::Account(_) | Resolved::Group(_)) => true,
+            Ok(Resolved::Elsewhere) if signing::is_ours(entry) => {
+                let choice = context.connectors.choose(&sender.domain, size_bytes + AROUND_BYTES);
+                matches!(choice.await, Ok(Choice::Connector(_)))
+            }
+            Ok(Resolved::Elsewhere | Resolved::Unknown) | Err(_) => false,
+        }
     }
 
     /// The report around the message, of which nothing is copied: only what is around it is new.

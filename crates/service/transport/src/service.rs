@@ -350,6 +350,14 @@ impl Transport for TransportService {
         Ok(routing::is_routable(&recipient.domain))
     }
 
+    async fn has_route(&self, recipient: &Address) -> Result<bool> {
+        if self.context.courier.is_none() {
+            return Ok(false);
+        }
+        let choice = self.context.connectors.choose(&recipient.domain, 0).await?;
+        Ok(matches!(choice, routing::Choice::Connector(_)))
+    }
+
     fn hint(&self, hint: QueueHint) {
         let slot = self.context.control.slot_of_queue(hint.queue);
         self.context.router.hint(target::<Accepted>(slot), Parcel::typed(QueueCall::Hint(hint)));

@@ -107,7 +107,7 @@ pub(crate) struct Signing {
 pub(crate) struct Signed {
     /// Whole fields to put in front; may be empty.
     pub(crate) fields: Bytes,
-    /// For people: who has signed; may be empty.
+    /// For people: who has signed, and who could not and why; may be empty.
     pub(crate) by: String,
 }
 
@@ -141,7 +141,7 @@ impl Signing {
     /// goes on without: mail that flows is worth more than a signature.
     pub(crate) fn sign(&self, digest: &Digest, at: Timestamp) -> Signed {
         let ring = self.ring();
-        let (mut fields, mut by) = (String::new(), String::new());
+        let (mut fields, mut by, mut without) = (String::new(), String::new(), String::new());
         for ready in ring.0.get(&digest.domain).map(Vec::as_slice).unwrap_or_default() {
             let key = &ready.key;
             let (domain, selector) = (key.domain(), key.selector());
@@ -159,6 +159,8 @@ impl Signing {
                 }
                 Err(error) => {
                     tracing::warn!(domain, selector, %error, "a message is not signed");
+                    let between = if without.is_empty() { "" } else { "; " };
+                    let _ = write!(without, "{between}not signed by {selector}: {}", error.text);
                     "failed"
                 }
             };
@@ -168,7 +170,10 @@ impl Signing {
             )
             .increment(1);
         }
-        Signed { fields: fields.into(), by }
+        if !by.is_empty() && !without.is_empty() {
+            by.push_str("; ");
+        }
+        Signed { fields: fields.into(), by: by + &without }
     }
 
     /// The name of a domain as the DNS has it.
@@ -337,6 +342,12 @@ fn is_of_us(entry: &QueueEntry) -> bool {
     let envelope = &entry.envelope;
     let is_own = envelope.source.ip.is_none();
     envelope.authenticated.is_some() || is_own || authentication::is_from_inside(&entry.content)
+}
+
+/// Whether a message is from somebody who may write in our name, as far as can be told at any time.
+pub(crate) fn is_ours(entry: &QueueEntry) -> bool {
+    // A signature stands before the mark of those who need no sign-in.
+    is_of_us(entry) || is_signed(&entry.content)
 }
 
 /// Whether we have signed a message when it was handed over before.

@@ -275,10 +275,12 @@ async fn route(
         Some(_) => context.connectors.choose(&address.domain, entry.content.size_bytes()).await?,
         None => Choice::Nowhere,
     };
+    let failure = |status, text: String| {
+        Ok(Found::Nobody(Failure::new(address.clone(), recipient, status, text)))
+    };
     if context.courier.is_none() || !routing::is_routable(&address.domain) {
         // No connector will ever change that.
-        let text = "There is no route to that domain";
-        return Ok(Found::Nobody(Failure::new(address.clone(), recipient, "5.4.4", text)));
+        return failure("5.4.4", "There is no route to that domain".to_owned());
     }
     // The last byte of a queue id is random.
     let shard = (entry.queue.0 & 0xff) as u8 % context.config.hop_shards.max(1);
@@ -290,7 +292,11 @@ async fn route(
             };
             Hop { connector: connector.name.clone(), domain, shard }
         }
-        Choice::TooLarge(_) | Choice::Nowhere => Hop::unreachable(&address.domain, shard),
+        // Its sender can do something about it at once; waiting does nothing.
+        Choice::TooLarge(limit) => {
+            return failure("5.3.4", format!("No more than {limit} bytes are sent to that domain"));
+        }
+        Choice::Nowhere => Hop::unreachable(&address.domain, shard),
     };
     Ok(Found::Remote(Remote { address: address.clone(), recipient, hop, attempts: 0 }))
 }

@@ -83,12 +83,23 @@ async fn refusal(session: &Session, to: &Address) -> Result<Option<Reply>> {
         }
         Resolved::Group(_) => None,
         Resolved::Unknown => Some(Reply::no_such_user()),
-        Resolved::Elsewhere if !session.may_relay() && !is_relayed(session, to).await? => {
-            Some(reply::unable_to_relay())
-        }
-        Resolved::Elsewhere if session.shared.transport.can_relay(to).await? => None,
-        Resolved::Elsewhere => Some(reply::no_route()),
+        Resolved::Elsewhere => refusal_elsewhere(session, to).await?,
     })
+}
+
+/// Why a recipient that is not here is not taken. What has no way out now waits for one only if
+/// its sender may relay: strangers could fill the queues with it.
+async fn refusal_elsewhere(session: &Session, to: &Address) -> Result<Option<Reply>> {
+    let transport = &session.shared.transport;
+    let may_relay = session.may_relay();
+    if !may_relay && !is_relayed(session, to).await? {
+        return Ok(Some(reply::unable_to_relay()));
+    }
+    if !transport.can_relay(to).await? {
+        return Ok(Some(reply::no_route()));
+    }
+    let takes = may_relay || transport.has_route(to).await?;
+    Ok((!takes).then(reply::no_route_now))
 }
 
 /// Whether the domain is one of ours whose recipients are, at least in part, elsewhere: then

@@ -122,7 +122,12 @@ impl Transport for Backend {
     }
 
     async fn can_relay(&self, recipient: &Address) -> Result<bool> {
-        Ok(recipient.domain == "routed.example" || recipient.domain == "partner.example")
+        let known = ["routed.example", "partner.example", "waiting.example"];
+        Ok(known.contains(&recipient.domain.as_str()))
+    }
+
+    async fn has_route(&self, recipient: &Address) -> Result<bool> {
+        Ok(recipient.domain != "waiting.example" && self.can_relay(recipient).await?)
     }
 
     fn hint(&self, _: QueueHint) {}

@@ -98,6 +98,19 @@ fn attack_12_a_printer_may_relay_and_others_may_not() {
     );
 }
 
+/// What waits for a connector waits for people of ours, not for strangers.
+#[test]
+fn attack_12_strangers_cannot_fill_the_queue_of_a_relayed_domain() {
+    let relay = Permissions { relay: true, ..Permissions::NONE };
+    let routed = recipient("a@partner.example", "250 *");
+    let taken = recipient("a@waiting.example", "250 *");
+    let put_off = recipient("a@waiting.example", "451 4.4.4 there is no route *");
+    let printer = format!("{HELLO}{MAIL}{routed}{taken}");
+    let stranger = format!("{HELLO}{MAIL}{put_off}{routed}");
+    let connectors = vec![of("10.1.2.3", may(relay))];
+    check(connectors, &[("10.1.2.3", &printer), ("192.0.2.7", &stranger)]);
+}
+
 #[test]
 fn each_permission_group_is_what_it_says() {
     let relayed = recipient("a@routed.example", "250 *");

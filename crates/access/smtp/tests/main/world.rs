@@ -184,9 +184,11 @@ async fn people(directory: &DirectoryService) {
     let domain =
         Domain { name: "rialto.test".into(), kind: DomainKind::Authoritative, default: true };
     directory.create_domain(&system, domain).await.unwrap();
-    let kind = DomainKind::ExternalRelay;
-    let domain = Domain { name: "partner.example".into(), kind, default: false };
-    directory.create_domain(&system, domain).await.unwrap();
+    for name in ["partner.example", "waiting.example"] {
+        let kind = DomainKind::ExternalRelay;
+        let domain = Domain { name: name.into(), kind, default: false };
+        directory.create_domain(&system, domain).await.unwrap();
+    }
     for local in ["alice", "bob", "postmaster"] {
         let new = NewAccount {
             address: address(local),

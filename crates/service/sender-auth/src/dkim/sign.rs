@@ -29,6 +29,13 @@ pub const SIGNED_FIELDS: &[&str] = &[
     "content-transfer-encoding",
 ];
 
+/// How often one of them may occur in a message that is signed: each occurrence is named, and
+/// the signature is kept in a row of the queue.
+const OCCURRENCES_MAX: usize = 50;
+
+/// The longest signature that is written, in bytes, with its name and line ends.
+const FIELD_BYTES_MAX: usize = 8 * 1024;
+
 /// The longest line of a field that is written, in bytes.
 const LINE_BYTES: usize = 76;
 
@@ -151,10 +158,14 @@ impl Signer {
     /// relaxed form.
     ///
     /// # Errors
-    /// [`base::Kind::Internal`].
+    /// [`base::Kind::Invalid`] for a header with so many fields that the signature would be too
+    /// long; [`base::Kind::Internal`].
     pub fn field(&self, header: &Header, body_hash: &[u8; 32], signed_s: i64) -> Result<String> {
         let mut names: Vec<&str> = Vec::new();
         for name in SIGNED_FIELDS {
+            if header.count(name) > OCCURRENCES_MAX {
+                return Err(Error::invalid(format!("There are too many {name} fields to sign")));
+            }
             names.extend(std::iter::repeat_n(*name, header.count(name) + 1));
         }
         let mut field = String::from("DKIM-Signature: v=1;");
@@ -198,6 +209,9 @@ impl Signer {
             rest = later;
         }
         field.push_str("\r\n");
+        if field.len() > FIELD_BYTES_MAX {
+            return Err(Error::invalid("There are too many fields to sign"));
+        }
         Ok(field)
     }
 }

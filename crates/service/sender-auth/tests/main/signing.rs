@@ -9,7 +9,7 @@ use contract_transport::signing::{
 };
 use proptest::prelude::*;
 use service_sender_auth::Dkim;
-use service_sender_auth::dkim::PublicKey;
+use service_sender_auth::dkim::{PublicKey, SIGNED_FIELDS};
 use std::sync::{Arc, LazyLock};
 
 /// A key of each algorithm, and how it is checked.
@@ -66,6 +66,34 @@ fn both_algorithms_sign_whatever_the_pieces_are() {
     }
     let bare = "From: a@rialto.test\r\n";
     check_signed(bare, &format!("{bare}\r\n"), 4);
+}
+
+/// A signature names every occurrence of what it signs, and must fit a row of the queue.
+#[test]
+fn attack_many_fields_make_no_endless_signature() {
+    let check = |names: &[&str], occurrences: usize, is_signed: bool| {
+        let mut message = "From: a@rialto.test\r\n".to_owned();
+        for name in names {
+            message.push_str(&format!("{name}: x\r\n").repeat(occurrences));
+        }
+        message.push_str("\r\nhello\r\n");
+        let digest = digest(message.as_bytes(), 1 << 16).unwrap();
+        for (key, _) in KEYS.iter() {
+            let field = key.sign(&digest, at());
+            assert_eq!(field.is_ok(), is_signed, "{names:?} {occurrences}: {field:?}");
+            assert!(field.is_err() || field.unwrap().len() <= 8192);
+        }
+        if is_signed {
+            check_signed(&message, &message, 1 << 16);
+        }
+    };
+    let all = &SIGNED_FIELDS[1..];
+    check(&["Cc"], 50, true);
+    check(&["Cc"], 51, false);
+    check(&["Subject"], 25_000, false);
+    check(all, 40, true);
+    check(all, 50, true);
+    check(all, 51, false);
 }
 
 /// What is stored with other line ends leaves with the right ones, and those are signed.

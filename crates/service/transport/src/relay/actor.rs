@@ -208,16 +208,18 @@ impl RelayActor {
     }
 
     /// Has runs look at once at hops that have lost their connector, and at those that may have got
-    /// one.
+    /// one. What is being transferred by a lost one comes to its end, and nothing more is begun.
     fn note_ways(&mut self) {
         for (hop, known) in &mut self.hops {
-            let changes = match hop.is_unreachable() {
-                true => has_way(&self.seen, hop),
-                false => !has_way(&self.seen, hop),
-            };
-            if changes {
-                known.reroutes |= hop.is_unreachable();
-                known.hurry();
+            let is_unreachable = hop.is_unreachable();
+            if has_way(&self.seen, hop) != is_unreachable {
+                continue;
+            }
+            known.reroutes |= is_unreachable;
+            known.hurry();
+            if let Some(run) = known.run.as_ref().filter(|_| !is_unreachable) {
+                known.ready = true;
+                run.tell_stop();
             }
         }
     }
@@ -351,11 +353,12 @@ impl RelayActor {
         let soon = now.plus_ms(self.again_ms());
         let Some(known) = self.hops.get_mut(&hop) else { return Ok(()) };
         let told = known.run.take().is_some_and(|run| run.take_more());
-        let was_resubmitting = known.task.take() == Some(Task::Resubmit);
+        let task = known.task.take();
         match rest {
-            Ok(Rest { row, more }) => {
+            Ok(Rest { row, more, undone }) => {
                 self.errors = 0;
-                known.resubmits &= more || !was_resubmitting;
+                known.resubmits &= undone || task != Some(Task::Resubmit);
+                known.reroutes |= undone && task == Some(Task::Reroute);
                 // An administrator may have held it back since.
                 known.row = HopRow { suspended: known.row.suspended, ..row };
                 known.ready |= more || told || known.resubmits;

@@ -5,6 +5,7 @@
 //! senders have been told is remembered with the hop. Nothing else is read.
 
 use super::record;
+use super::resubmit::concerns_all;
 use super::rows;
 use super::run::{Finish, PAGE, ready};
 use super::settle::{self, Change, Place};
@@ -60,7 +61,13 @@ async fn each(hop: &Finish<'_>, from: QueueId, until: QueueId, what: Do<'_>) -> 
         let (found, more) = ready(context, &KeyRange::new(begin, end.clone()), PAGE).await?;
         let last = found.last().copied();
         for queue in found {
-            one(hop, queue, what).await?;
+            match one(hop, queue, what).await {
+                // A damaged one must not keep the others.
+                Err(error) if !concerns_all(error.kind) => {
+                    tracing::error!(%queue, hop = %name, %error, "a message cannot be aged");
+                }
+                done => done?,
+            }
         }
         match last.filter(|_| more) {
             Some(last) => begin = KeyRange::single(&rows::ready(slot, name, last)).end,

@@ -16,7 +16,7 @@ use crate::routing::{self, Choice};
 use crate::state::State;
 use crate::table::Table;
 use crate::tracking;
-use base::{QueueId, Result};
+use base::{Kind, Permanence, QueueId, Result};
 use contract_store::{BodyError, KeyRange, Transaction};
 use contract_transport::connector::SendConnector;
 use contract_transport::tracking::Origin;
@@ -107,43 +107,96 @@ pub(super) async fn change(context: &Context, relay: &Relay, why: Why<'_>) -> Ch
     Change { resubmission, events, ..Change::default() }
 }
 
-/// Sends all messages of a hop back that wait with it, or those that `why` includes; answers
-/// whether it came to the end of them before it was told to stop.
+/// What came of sending messages back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Outcome {
+    /// All that were meant have gone.
+    Done,
+    /// Some cannot be read or moved, and stay where they are.
+    SomeStay,
+    /// It was told to stop, or somebody else was at a message: it has to be begun once more.
+    Undone,
+}
+
+/// What came of sending one back.
+enum Moved {
+    Yes,
+    /// It has gone, or was not meant.
+    No,
+    /// An administrator is at it.
+    PassedOver,
+    /// It is damaged.
+    Stays,
+}
+
+/// Sends all messages of a hop back that wait with it, or those that `why` includes.
 ///
 /// # Errors
-/// [`base::Kind::Fenced`]; the store's.
-pub(super) async fn all(hop: &Finish<'_>, why: Why<'_>, steering: &Steering) -> Result<bool> {
+/// [`base::Kind::Fenced`]; the store's, where trying again can help.
+pub(super) async fn all(hop: &Finish<'_>, why: Why<'_>, steering: &Steering) -> Result<Outcome> {
     let mut range = rows::ready_of(hop.slot, hop.hop);
-    let mut moved = 0_u64;
+    let (mut moved, mut stay, mut passed_over) = (0_u64, 0_u64, 0_u64);
     while !steering.is_stopping() {
         let (found, more) = ready(hop.context, &range, PAGE).await?;
         let last = found.last().copied();
-        let moves = futures::stream::iter(found).map(|queue| one(hop, queue, why));
-        let done: Vec<bool> = moves.buffer_unordered(AT_ONCE).try_collect().await?;
-        moved += done.into_iter().map(u64::from).sum::<u64>();
+        let moves = futures::stream::iter(found).map(|queue| one_or_stay(hop, queue, why));
+        let done: Vec<Moved> = moves.buffer_unordered(AT_ONCE).try_collect().await?;
+        for one in done {
+            match one {
+                Moved::Yes => moved += 1,
+                Moved::No => {}
+                Moved::PassedOver => passed_over += 1,
+                Moved::Stays => stay += 1,
+            }
+        }
         let Some(last) = last.filter(|_| more) else {
-            tracing::info!(hop = %hop.hop, moved, reason = why.text(), "messages are routed anew");
-            return Ok(true);
+            let reason = why.text();
+            tracing::info!(hop = %hop.hop, moved, stay, passed_over, reason, "messages are routed anew");
+            return Ok(match (passed_over, stay) {
+                (0, 0) => Outcome::Done,
+                (0, _) => Outcome::SomeStay,
+                _ => Outcome::Undone,
+            });
         };
         tracing::debug!(hop = %hop.hop, moved, "messages are being routed anew");
         range.begin = KeyRange::single(&rows::ready(hop.slot, hop.hop, last)).end;
     }
-    Ok(false)
+    Ok(Outcome::Undone)
 }
 
-/// Sends one back; answers whether it has left.
-async fn one(hop: &Finish<'_>, queue: QueueId, why: Why<'_>) -> Result<bool> {
+/// Sends one back, unless it is damaged: that must not keep the others.
+async fn one_or_stay(hop: &Finish<'_>, queue: QueueId, why: Why<'_>) -> Result<Moved> {
+    match one(hop, queue, why).await {
+        Err(error) if !concerns_all(error.kind) => {
+            tracing::error!(%queue, hop = %hop.hop, %error, "a message cannot be routed anew");
+            Ok(Moved::Stays)
+        }
+        moved => moved,
+    }
+}
+
+/// Whether an error is of the node, its store or its rights to the slot, rather than of a message.
+pub(super) fn concerns_all(kind: Kind) -> bool {
+    match kind {
+        // These are called temporary for a client's sake; they stay with the message.
+        Kind::Corrupt | Kind::Internal | Kind::OverQuota => false,
+        kind => kind.permanence() == Permanence::Temporary,
+    }
+}
+
+/// Sends one back.
+async fn one(hop: &Finish<'_>, queue: QueueId, why: Why<'_>) -> Result<Moved> {
     let Finish { context, slot, fence, hop: name } = *hop;
-    // An administrator is at it, and tells when that is over.
-    let Some(_claim) = Claim::take_in(context, queue, slot) else { return Ok(false) };
+    let Some(_claim) = Claim::take_in(context, queue, slot) else { return Ok(Moved::PassedOver) };
     let Some(relay) = record::load(context, slot, queue).await? else {
         let fence = *fence.lock();
         forget(context, (slot, fence), name, queue).await?;
-        return Ok(false);
+        return Ok(Moved::No);
     };
     if relay.is_set_aside() || !why.includes(&relay) {
-        return Ok(false);
+        return Ok(Moved::No);
     }
     let change = change(context, &relay, why).await;
-    Place { context, slot, fence }.write(&relay, change).await
+    let is_moved = Place { context, slot, fence }.write(&relay, change).await?;
+    Ok(if is_moved { Moved::Yes } else { Moved::No })
 }

@@ -5,7 +5,7 @@
 
 use super::aging;
 use super::lane::{Ended, Shared, Steering, lane, own};
-use super::resubmit::{self, Why};
+use super::resubmit::{self, Outcome, Why};
 use super::rows::{self, HopRow};
 use super::schedule;
 use super::settle::describe;
@@ -62,6 +62,8 @@ pub(crate) struct Rest {
     pub(crate) row: HopRow,
     /// Whether there may be more to send, now or at its time.
     pub(crate) more: bool,
+    /// Whether the task was not brought to its end, and is to be begun once more.
+    pub(crate) undone: bool,
 }
 
 /// Why a run could not go on.
@@ -113,10 +115,11 @@ pub(crate) async fn run(start: Start) -> Result<Rest> {
             let more = shared.steering.is_stopping();
             let was_open = shared.was_open.load(Ordering::Acquire);
             if more || was_open || run.row.attempts == 0 {
-                return Ok(Rest { row: run.row, more });
+                return Ok(Rest { row: run.row, more, undone: false });
             }
             // Nothing waits any more, so nothing is remembered.
-            Ok(Rest { row: end.save(HopRow::default()).await?, more })
+            let row = end.save(HopRow::default()).await?;
+            Ok(Rest { row, more, undone: false })
         }
     }
 }
@@ -268,7 +271,7 @@ impl Finish<'_> {
             last_error: describe(answer),
             told,
         };
-        Ok(Rest { row: self.save(row).await?, more: true })
+        Ok(Rest { row: self.save(row).await?, more: true, undone: false })
     }
 
     /// The hop will never take anything: all its messages fail.
@@ -276,17 +279,28 @@ impl Finish<'_> {
         tracing::info!(hop = %self.hop, answer = describe(answer), "never to be reached");
         aging::fail_all(self, answer).await?;
         let row = self.save(HopRow { told: row.told, ..HopRow::default() }).await?;
-        Ok(Rest { row, more: false })
+        Ok(Rest { row, more: false, undone: false })
     }
 
     /// Everything that waits with the hop goes back to be routed anew.
     async fn resubmitted(&self, row: &HopRow, why: Why<'_>, steering: &Steering) -> Result<Rest> {
-        let is_done = resubmit::all(self, why, steering).await?;
+        let outcome = resubmit::all(self, why, steering).await?;
+        if outcome == Outcome::SomeStay && matches!(why, Why::NoConnector) {
+            // They cannot be moved, but they are tried again, and expire.
+            let text = "The send connector is gone, and the message could not be routed anew";
+            return self.failed(row, &own("4.4.4", text)).await;
+        }
         let row = self.save(HopRow { told: row.told, ..HopRow::default() }).await?;
         // A node that has not heard of the change yet may send messages here again: not faster
         // than it hears of it.
+        let (more, undone) = (outcome != Outcome::Done, outcome == Outcome::Undone);
+        Ok(Rest { row: self.soon(row), more, undone })
+    }
+
+    /// A hop whose messages go back waits a little.
+    fn soon(&self, row: HopRow) -> HopRow {
         let next_attempt = self.context.env.clock.now().plus_ms(RESUBMITTED_WAIT_MS);
-        Ok(Rest { row: HopRow { next_attempt, ..row }, more: !is_done })
+        HopRow { next_attempt, ..row }
     }
 
     /// No connector takes the hop's messages: those that one takes by now go back to be routed, the
@@ -298,15 +312,16 @@ impl Finish<'_> {
             let table = self.context.connectors.reload().await?;
             let choice = routing::choose(table.values(), domain, 0);
             if matches!(choice, Choice::Connector(_))
-                && !resubmit::all(self, Why::Found(&table), steering).await?
+                && let found = resubmit::all(self, Why::Found(&table), steering).await?
+                && found == Outcome::Undone
             {
-                return Ok(Rest { row: row.clone(), more: true });
+                return Ok(Rest { row: self.soon(row.clone()), more: true, undone: true });
             }
         }
         let (waiting, _) = ready(self.context, &rows::ready_of(self.slot, self.hop), 1).await?;
         if waiting.is_empty() {
             let row = self.save(HopRow { told: row.told, ..HopRow::default() }).await?;
-            return Ok(Rest { row, more: false });
+            return Ok(Rest { row, more: false, undone: false });
         }
         let text = format!("There is no send connector that takes this for {domain}");
         self.failed(row, &own("4.4.4", text)).await

@@ -189,18 +189,21 @@ impl Fork<'_> {
         let is_from_inside = authentication::is_from_inside(content);
         let header_end = self.facts.header.len() as u64;
         let mut rewritten = Rewritten::default();
-        // What we have found stays in front, apart from what others have written.
+        // What we have found stays in front, apart from what others have written, and of what is
+        // around the message.
         edit::remove(&mut header, &[authentication::SPAM_FIELD, authentication::ORIGIN_FIELD]);
+        let mut front = Vec::new();
         if is_from_inside {
             let field = Bytes::from_static(authentication::INSIDE_FIELD.as_bytes());
-            rewritten.content.segments.push(Segment::Inline(field));
+            front.push(Segment::Inline(field));
         }
         if let Some(field) = verdict {
-            rewritten.content.segments.push(Segment::Inline(field.into()));
+            front.push(Segment::Inline(field.into()));
         }
         if !disclaimer::is_wanted(edits) {
             rewritten.push(self.context, &header).await?;
             rewritten.content.segments.extend(self.rest(header_end..content.size_bytes()));
+            rewritten.content.segments.splice(0..0, front);
             return Ok(Some(rewritten));
         }
         let mut wraps = Vec::new();
@@ -234,6 +237,7 @@ impl Fork<'_> {
         for html in wraps {
             rewritten = self.wrapped(rewritten, &header, &html).await?;
         }
+        rewritten.content.segments.splice(0..0, front);
         Ok(Some(rewritten))
     }
 

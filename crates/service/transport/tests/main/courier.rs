@@ -42,6 +42,8 @@ pub(crate) struct Taken {
     pub(crate) envelope_id: Option<String>,
     /// What stands in front of the message; empty where that is a blob.
     pub(crate) front: String,
+    /// How many segments it consists of.
+    pub(crate) segments: usize,
 }
 
 #[derive(Default)]
@@ -214,6 +216,7 @@ impl Conversation for Talk {
                 needs_smtputf8: outgoing.needs_smtputf8,
                 is_8bit: outgoing.is_8bit,
                 envelope_id: outgoing.envelope_id.clone(),
+                segments: outgoing.content.segments.len(),
                 front: match outgoing.content.segments.first() {
                     Some(Segment::Inline(front)) => String::from_utf8_lossy(front).into_owned(),
                     _ => String::new(),

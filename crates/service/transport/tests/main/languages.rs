@@ -1,8 +1,13 @@
 //! What reports say: in the sender's language, with the message itself where it is wanted, and
 //! with the types of RFC 6533 where an address needs them.
 
+use crate::courier::{Does, Outside};
+use crate::outgoing::{is_empty, outside};
 use crate::world::{World, run};
-use base::Address;
+use base::{AccountId, Address};
+use contract_directory::Actor;
+use contract_transport::authentication::INSIDE_FIELD;
+use contract_transport::connector::{ConnectorChange, SendConnectors};
 use contract_transport::{Submission, Transport};
 
 /// Sends a message with more header fields to somebody who is not there; gives the report.
@@ -81,6 +86,49 @@ fn the_message_comes_back_where_it_is_wanted() {
         let parsed = codec_mime::parse(whole.as_bytes());
         assert!(format!("{:?}", parsed.envelope.subject).contains("Undeliverable"));
     });
+}
+
+/// Whoever forges a sender must not make us send a text to a stranger; and what leaves must fit the
+/// connector.
+#[test]
+fn attack_strangers_get_the_header_only() {
+    outside(35, async |world, outside| {
+        outside.set("far.test", Does::Judge);
+        let check = async |number: u32, expect: bool, change: &dyn Fn(&mut Submission)| {
+            let sender = format!("s{number}@x.test");
+            let to = if number.is_multiple_of(2) { "nobody" } else { "fails@far.test" };
+            let mut submission = world.submission(&sender, &[to], "payload").await;
+            submission.envelope.source.ip = Some("192.0.2.9".parse().unwrap());
+            change(&mut submission);
+            world.node.transport.accept(submission).await.unwrap();
+            is_empty(&world).await;
+            assert_eq!(returned_whole(&outside, &sender), expect, "{number}");
+        };
+        let inside = |one: &mut Submission| {
+            one.content = one.content.clone().with_prefix(INSIDE_FIELD.into());
+        };
+        for place in [0, 1] {
+            check(10 + place, false, &|_| {}).await;
+            check(20 + place, true, &|one| one.envelope.authenticated = Some(AccountId(7))).await;
+            check(30 + place, true, &inside).await;
+        }
+        let limit = ConnectorChange {
+            size_bytes_max: Some(Some(100 * 1024)),
+            ..ConnectorChange::default()
+        };
+        world.node.transport.update_connector(&Actor::System, "out", limit).await.unwrap();
+        check(40, false, &inside).await;
+    });
+}
+
+/// Whether the only report that an address outside got has the message in it.
+fn returned_whole(outside: &Outside, to: &str) -> bool {
+    let taken = outside.taken();
+    let mut reports = taken.iter().filter(|one| one.recipients.contains(&to.to_owned()));
+    let report = reports.next().unwrap();
+    assert!(reports.next().is_none(), "{taken:?}");
+    // The head, the message's own, the tail; or one blob.
+    report.segments >= 3
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod groups;
 mod languages;
 mod late;
 mod listing;
+mod lost_ways;
 mod outgoing;
 mod owners;
 #[path = "../../../mailbox/tests/placement.rs"]

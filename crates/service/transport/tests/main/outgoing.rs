@@ -1,7 +1,7 @@
 //! Mail for other servers: who gets it, who is told, and that nothing is left behind.
 
 use crate::courier::{Does, Outside};
-use crate::world::{World, address, run};
+use crate::world::{World, address, connector, run};
 use contract_directory::Actor;
 use contract_transport::connector::{ConnectorChange, Route, SendConnectors};
 use contract_transport::courier::Host;
@@ -129,6 +129,28 @@ fn a_domain_that_takes_no_mail_fails_at_once() {
         assert_eq!(told.len(), 3, "{told:?}");
         assert!(told.iter().all(|one| one.contains("Status: 5.1.2")), "{told:?}");
         assert!(!told[0].contains("Remote-MTA"), "nobody there said so: {}", told[0]);
+    });
+}
+
+/// Nothing that is waited for makes it smaller.
+#[test]
+fn what_is_too_large_for_every_connector_fails_at_once() {
+    outside(86, async |world, outside| {
+        let transport = &world.node.transport;
+        let small = contract_transport::connector::SendConnector {
+            size_bytes_max: Some(10),
+            ..connector("small", "*.small.test")
+        };
+        transport.create_connector(&Actor::System, small).await.unwrap();
+        transport.remove_connector(&Actor::System, "out").await.unwrap();
+        world.send("alice", &["a@b.small.test"], "large").await;
+        is_empty(&world).await;
+        let told = world.inbox("alice").await;
+        assert_eq!(told.len(), 1, "{told:?}");
+        for part in ["Status: 5.3.4", "No more than 10 bytes are sent to that domain"] {
+            assert!(told[0].contains(part), "{part:?} is not in {}", told[0]);
+        }
+        assert_eq!(outside.opened_in_all(), 0);
     });
 }
 

@@ -139,9 +139,8 @@ fn a_hop_goes_another_way_as_a_whole() {
 fn what_no_connector_takes_waits_for_one() {
     outside(134, async |mut world, outside| {
         remove(&world, "out").await;
-        let small =
-            SendConnector { size_bytes_max: Some(10), ..connector("small", "*.small.test") };
-        create(&world, small).await;
+        let off = SendConnector { enabled: false, ..connector("small", "*.small.test") };
+        create(&world, off).await;
         assert!(world.node.transport.can_relay(&address("a@far.test")).await.unwrap());
         world.send("alice", &["a@far.test", "b@far.test", "a@b.small.test"], "nowhere").await;
         world.env.clock.sleep(MINUTE).await;
@@ -159,7 +158,7 @@ fn what_no_connector_takes_waits_for_one() {
         world.env.clock.sleep(10 * SECOND).await;
         assert_eq!((outside.copies("a@far.test"), outside.copies("b@far.test")), (1, 1));
         assert_eq!(hops(&world).await, unreachable[..1]);
-        let change = ConnectorChange { size_bytes_max: Some(None), ..ConnectorChange::default() };
+        let change = ConnectorChange { enabled: Some(true), ..ConnectorChange::default() };
         let transport = &world.node.transport;
         transport.update_connector(&Actor::System, "small", change).await.unwrap();
         world.env.clock.sleep(10 * SECOND).await;

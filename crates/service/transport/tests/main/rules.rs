@@ -46,7 +46,7 @@ pub(crate) async fn make(world: &World, rule: TransportRule) {
 }
 
 /// A whole message instead of the one that the world writes.
-async fn raw(world: &World, sender: &str, to: &[&str], message: &str) -> Submission {
+pub(crate) async fn raw(world: &World, sender: &str, to: &[&str], message: &str) -> Submission {
     let mut submission = world.submission(sender, to, "raw").await;
     let mut upload = world.blobs.upload();
     upload.write(message.to_owned().into()).await.unwrap();

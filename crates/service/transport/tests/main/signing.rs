@@ -2,7 +2,7 @@
 
 use crate::courier::{Does, Outside};
 use crate::outgoing::{is_empty, outside};
-use crate::rules::rule;
+use crate::rules::{raw, rule};
 use crate::world::{DOMAIN, World};
 use base::{AccountId, Kind, wire};
 use bytes::Bytes;
@@ -260,5 +260,59 @@ fn what_rules_have_changed_is_signed_all_the_same() {
             let taken = taken.iter().find(|one| one.recipients.contains(&to.to_owned())).unwrap();
             assert_eq!(taken.front.starts_with("DKIM-Signature: "), expect, "{to}: {taken:?}");
         }
+    });
+}
+
+/// A disclaimer goes around what is sealed; what we know of the message stays in front of all.
+#[test]
+fn what_is_wrapped_keeps_its_origin_and_its_verdict() {
+    outside(407, async |world, outside| {
+        let key = made(&world, KeyAlgorithm::Ed25519, 1).await;
+        activate(&world, &key).await;
+        let html = "<p>x</p>".to_owned();
+        let place = contract_transport::rule::Place::Append;
+        let action = Action::Disclaimer { html, place, fallback: Default::default() };
+        let wraps = rule("d", vec![], vec![action]);
+        world.node.transport.create_rule(&Actor::System, wraps).await.unwrap();
+        let junk = junk_field("x");
+        for (to, field, expect) in [
+            ("printer@x.test", INSIDE_FIELD, "DKIM-Signature: "),
+            ("junk@x.test", junk.as_str(), junk.as_str()),
+        ] {
+            let sealed = "From: alice@rialto.test\r\nSubject: s\r\nMIME-Version: 1.0\r\n\
+                 Content-Type: multipart/signed; boundary=b; protocol=\"x/y\"\r\n\r\n--b\r\n\r\n\
+                 plain\r\n--b\r\nContent-Type: x/y\r\n\r\nsig\r\n--b--\r\n";
+            let mut submission = raw(&world, "alice@rialto.test", &[to], sealed).await;
+            submission.envelope.source.ip = Some("192.0.2.9".parse().unwrap());
+            submission.content = submission.content.with_prefix(Bytes::from(field.to_owned()));
+            submission.parsed = Arc::new(codec_mime::parse(format!("{field}{sealed}").as_bytes()));
+            world.node.transport.accept(submission).await.unwrap();
+            is_empty(&world).await;
+            let taken = outside.taken();
+            let taken = taken.iter().find(|one| one.recipients.contains(&to.to_owned())).unwrap();
+            assert!(taken.front.starts_with(expect), "{to}: {taken:?}");
+            assert!(taken.segments > 3, "it is wrapped: {taken:?}");
+        }
+    });
+}
+
+/// Mail that flows is worth more than a signature; who looks what happened sees why.
+#[test]
+fn attack_what_cannot_be_signed_goes_without() {
+    outside(408, async |world, outside| {
+        let key = made(&world, KeyAlgorithm::Rsa, 1).await;
+        activate(&world, &key).await;
+        let to = "a@x.test";
+        let flood = "Cc: b@x.test\r\n".repeat(10_000);
+        let message = format!("From: alice@rialto.test\r\n{flood}\r\nhello\r\n");
+        let submission = raw(&world, "alice@rialto.test", &[to], &message).await;
+        let queue = submission.queue;
+        world.node.transport.accept(submission).await.unwrap();
+        is_empty(&world).await;
+        assert_eq!(outside.copies(to), 1);
+        assert_eq!(outside.taken()[0].front, "", "nothing is in front");
+        let story = world.node.transport.story(queue).await.unwrap();
+        let transfer = story.iter().find(|one| one.event == Event::Transfer).unwrap();
+        assert_eq!(transfer.reason, "not signed by rsa1: There are too many cc fields to sign");
     });
 }
