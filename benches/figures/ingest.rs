@@ -10,9 +10,7 @@ const BYTES: usize = 5_000;
 
 pub async fn run(bench: &mut Bench) {
     for connections in [1, 10, 100] {
-        let small = if connections == 1 { 500 } else { 2_000 };
-        let full = if connections == 1 { 4_000 } else { 20_000 };
-        let total = bench.size(small, full);
+        let total = bench.messages(connections);
         for contender in bench.contenders.clone() {
             measure(bench, contender, connections, total).await;
         }

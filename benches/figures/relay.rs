@@ -11,9 +11,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub async fn run(bench: &mut Bench) {
     for connections in [1, 10, 100] {
-        let small = if connections == 1 { 500 } else { 2_000 };
-        let full = if connections == 1 { 4_000 } else { 20_000 };
-        let total = bench.size(small, full);
+        let total = bench.messages(connections);
         for contender in bench.contenders.clone() {
             through(bench, contender, connections, total).await;
             accept(bench, contender, connections, total).await;

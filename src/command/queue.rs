@@ -3,7 +3,7 @@
 use super::{ask, ask_all, change};
 use crate::cli::{HopVerb, QueueVerb};
 use crate::client::{Client, escape};
-use base::{QueueId, Result};
+use base::Result;
 use hyper::Method;
 
 const PATH: &str = "/api/v1/queue";
@@ -28,11 +28,8 @@ pub(super) async fn run(verb: QueueVerb) -> Result<()> {
             let path = format!("{PATH}/{}/resume", escape(&id));
             change(&reach, Method::POST, &path, "", None).await
         }
-        QueueVerb::Resubmit { what, change: reach } => {
-            let path = match QueueId::parse(&what) {
-                Some(_) => format!("{PATH}/{}/resubmit", escape(&what)),
-                None => format!("/api/v1/hops/{}/resubmit", escape(&what)),
-            };
+        QueueVerb::Resubmit { id, change: reach } => {
+            let path = format!("{PATH}/{}/resubmit", escape(&id));
             change(&reach, Method::POST, &path, "", None).await
         }
         QueueVerb::Export { id, output, data } => {

@@ -49,6 +49,14 @@ impl Bench {
         Self { report, full, contenders }
     }
 
+    /// How many messages are sent over so many connections.
+    pub fn messages(&self, connections: u64) -> u64 {
+        match connections {
+            1 => self.size(500, 4_000),
+            _ => self.size(2_000, 20_000),
+        }
+    }
+
     /// A size: a small one, or the one that the bars are about.
     pub fn size(&self, small: u64, full: u64) -> u64 {
         if self.full { full } else { small }

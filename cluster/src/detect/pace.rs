@@ -95,8 +95,10 @@ impl Paces {
 
     /// How often a node was brought back, the last time not long ago: after calm nothing counts.
     fn returns_of_late(&self, now: Duration, settings: &Settings, node: NodeId) -> u32 {
+        // A rest is no calm.
+        let until = self.resting_since.get(&node).copied().unwrap_or(now);
         let of_late = |(_, at): &&(u32, Duration)| {
-            now.saturating_sub(*at) <= settings.slow_hold_max.max(settings.flaps_forgotten) * 2
+            until.saturating_sub(*at) <= settings.slow_hold_max.max(settings.flaps_forgotten) * 2
         };
         self.returns.get(&node).filter(of_late).map_or(0, |(count, _)| *count)
     }

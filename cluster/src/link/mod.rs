@@ -14,8 +14,8 @@
 //! Everything is bounded. Each side grants the other a [`Window`] per [`Lane`]: so many requests
 //! and bytes may be unanswered. Who finds no credit waits for it until its deadline and is told
 //! [`Kind::Overloaded`](base::Kind::Overloaded) then, or at once if too many wait already; nothing
-//! is buffered for a peer that does not read. A peer that sends more than it was granted, or anything else that it must not, loses its
-//! link.
+//! is buffered for a peer that does not read. A peer that sends more than it was granted, or
+//! anything else that it must not, loses its link.
 //!
 //! When a link breaks, every call that was under way fails and says whether its request may have
 //! been executed ([`CallError::executed`]): the caller repeats what certainly was not, and asks

@@ -1,8 +1,9 @@
 //! What one end of a link has to say: the calls that wait for answers, and the queue of frames.
 //!
-//! Bounded without a limit of its own, but for those who wait for credit ([`Waiting`]): each request and hint holds a credit of the other end's
-//! window until it is answered, each answer belongs to a request within this end's window, and of
-//! everything else there is at most one (a newer ping or pong takes the place of the last).
+//! Bounded without a limit of its own, but for those who wait for credit ([`Waiting`]): each
+//! request and hint holds a credit of the other end's window until it is answered, each answer
+//! belongs to a request within this end's window, and of everything else there is at most one (a
+//! newer ping or pong takes the place of the last).
 
 use super::error::{CallError, Executed, violation};
 use super::frame::{CREDITS_MAX, Frame, PAYLOAD_BYTES_MAX, RequestHead, too_large};

@@ -14,8 +14,8 @@
 //! of Raft, one rest and one transaction of the store, whatever the number of slots in the round.
 //! Only so many are in that state between two nodes ([`Limits::per_pair`]); routers hold what is
 //! meant for them meanwhile. Nothing is warmed at the target before it owns the slot, so no time is
-//! spent in the phase before the Seal: what was read then would have to be read again to be believed.
-//! The source's services tell the target's what was active when the slot is gone.
+//! spent in the phase before the Seal: what was read then would have to be read again to be
+//! believed. The source's services tell the target's what was active when the slot is gone.
 //!
 //! Every step may be lost or come twice: what is proposed is derived from the state again and
 //! again, and a step that no longer fits is refused alone.

@@ -86,6 +86,10 @@ fn a_node_that_was_slow_is_taken_back_and_rests_for_longer_the_next_time() {
     world.drains = true;
     let mut rested = Vec::new();
     for round in 0..8 {
+        if round == 5 {
+            // Well for a while, but not for long enough to be forgiven while it rests.
+            world.run(1_000_000);
+        }
         if round == 6 {
             // Calm for longer than any of it counts.
             world.run(2_000_000);

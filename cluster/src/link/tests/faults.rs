@@ -124,13 +124,7 @@ fn calls_wait_for_a_link_and_not_too_many_of_them() {
         let one = start(&world, 1, settings).await;
         one.knows(&[(2, (host(2), 7000).into())]);
         let calls = join_all((0..8).map(|n| one.ask(2, Ask::Echo(n), secs(10))));
-        let starting = async {
-            tokio::time::sleep(Duration::from_millis(500)).await;
-            let two = start(&world, 2, settings).await;
-            two.knows(&[(1, (host(1), 7000).into())]);
-            two
-        };
-        let (calls, _two) = futures::join!(calls, starting);
+        let (calls, _two) = futures::join!(calls, comes_up_late(&world, settings));
         assert_eq!(calls.iter().filter(|call| call.is_ok()).count(), 5, "{calls:?}");
         let refused = calls.iter().filter_map(|call| call.as_ref().err());
         assert!(

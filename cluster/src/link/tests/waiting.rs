@@ -20,13 +20,7 @@ fn a_thousand_sessions_that_come_at_once_are_all_served() {
         let one = start(&world, 1, settings).await;
         one.knows(&[(2, (host(2), 7000).into())]);
         let calls = join_all((0..3000).map(|n| one.echo(2, n)));
-        let starting = async {
-            tokio::time::sleep(Duration::from_millis(500)).await;
-            let two = start(&world, 2, settings).await;
-            two.knows(&[(1, (host(1), 7000).into())]);
-            two
-        };
-        let (calls, _two) = futures::join!(calls, starting);
+        let (calls, _two) = futures::join!(calls, comes_up_late(&world, settings));
         let refused: Vec<_> = calls.iter().filter_map(|call| call.as_ref().err()).collect();
         assert!(refused.is_empty(), "{} refused, as {:?}", refused.len(), refused[0]);
     });

@@ -165,6 +165,14 @@ pub(super) async fn start(world: &Simulation, node: u64, settings: LinkSettings)
     start_at(setup, desk, (host(node), 7000).into()).await
 }
 
+/// Node 2, which is started half a second from now.
+pub(super) async fn comes_up_late(world: &Simulation, settings: LinkSettings) -> Node {
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let two = start(world, 2, settings).await;
+    two.knows(&[(1, (host(1), 7000).into())]);
+    two
+}
+
 /// Nodes 1 and 2, with a switch between them.
 pub(super) async fn pair(world: &Simulation, settings: LinkSettings) -> (Node, Node, Switch) {
     let (one, two) = (start(world, 1, settings).await, start(world, 2, settings).await);

@@ -3,11 +3,9 @@
 
 use crate::session::{Draft, Session};
 use bytes::{Bytes, BytesMut};
+use codec_mime::header;
 use contract_transport::authentication::{Checked, Client, SenderCheck};
 use parking_lot::Mutex;
-
-/// The end of a header.
-const BLANK_LINE: &[u8] = b"\r\n\r\n";
 
 /// A message that is being checked.
 pub(crate) struct Screen {
@@ -40,14 +38,14 @@ impl Screen {
         let (mut header, mut body) = (Bytes::new(), Bytes::new());
         if held.is_empty() {
             // Nearly always all of the header comes at once, and is not copied.
-            match header_bytes(&piece, 0) {
+            match header::length(&piece, 0) {
                 Some(length) => (header, body) = (piece.slice(..length), piece.slice(length..)),
                 None => held.extend_from_slice(&piece),
             }
         } else {
             let before = held.len();
             held.extend_from_slice(&piece);
-            if let Some(length) = header_bytes(held, before) {
+            if let Some(length) = header::length(held, before) {
                 header = held.split_to(length).freeze();
                 body = piece.slice(length - before..);
             }
@@ -79,17 +77,6 @@ impl Screen {
     pub(crate) async fn finish(self) -> Checked {
         self.check.into_inner().finish().await
     }
-}
-
-/// How long the header is, with its blank line; `None` while that has not come. The bytes before
-/// `known` have been looked at.
-fn header_bytes(bytes: &[u8], known: usize) -> Option<usize> {
-    if bytes.starts_with(b"\r\n") {
-        return Some(2);
-    }
-    let from = known.saturating_sub(BLANK_LINE.len() - 1);
-    let found = bytes[from..].windows(BLANK_LINE.len()).position(|window| window == BLANK_LINE);
-    found.map(|at| from + at + BLANK_LINE.len())
 }
 
 #[cfg(test)]

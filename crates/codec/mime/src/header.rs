@@ -64,6 +64,20 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
+/// What ends a header block behind its last field.
+const BLANK_LINE: &[u8] = b"\r\n\r\n";
+
+/// How long the header block of a message is that is still coming, with its blank line, in bytes;
+/// `None` while that has not come. What stands before `known` has been looked at.
+pub fn length(bytes: &[u8], known: usize) -> Option<usize> {
+    if bytes.starts_with(b"\r\n") {
+        return Some(2);
+    }
+    let from = known.saturating_sub(BLANK_LINE.len() - 1);
+    let found = bytes.get(from..)?.windows(BLANK_LINE.len()).position(|four| four == BLANK_LINE);
+    found.map(|at| from + at + BLANK_LINE.len())
+}
+
 /// The first field called `name`.
 pub fn find<'a>(header: &'a [u8], name: &[u8]) -> Option<Field<'a>> {
     fields(header).find(|field| field.is(name))

@@ -248,3 +248,22 @@ fn header_fields() {
     assert!(header::filter(b"A: 1\r\n", &["b"], Keep::Listed).is_empty());
     assert_eq!(&*header::unfold(b" a\r\n\tb\rc\0\r\n"), b"a\tb c");
 }
+
+#[test]
+fn a_header_that_is_still_coming_has_no_length() {
+    let check = |text: &str, expect: Option<usize>| {
+        for known in 0..=text.len() {
+            // What was looked at before had no end.
+            if header::length(&text.as_bytes()[..known], 0).is_none() {
+                assert_eq!(header::length(text.as_bytes(), known), expect, "{text:?} {known}");
+            }
+        }
+    };
+    check("", None);
+    check("\r\n", Some(2));
+    check("\r\nbody\r\n\r\n", Some(2));
+    check("A: b\r\n", None);
+    check("A: b\r\n\r", None);
+    check("A: b\r\n\r\n", Some(8));
+    check("A: b\r\nC: d\r\n\r\nbody\r\n\r\n", Some(14));
+}

@@ -10,6 +10,7 @@
 
 use crate::actor::{MailboxActor, Message};
 use crate::context::Context;
+use crate::resume::is_here;
 use crate::service::Request;
 use base::actor::Population;
 use base::router::{Parcel, ServiceId, Target};
@@ -120,8 +121,10 @@ async fn warm(
     });
     accounts
         .for_each_concurrent(AT_ONCE, async |account| {
-            // A quarter of the places is for those that somebody asks for.
-            if population.count() >= context.config.active_max / 4 * 3 {
+            // A quarter of the places is for those that somebody asks for. Some of those that had
+            // to wait may have moved on.
+            if population.count() >= context.config.active_max / 4 * 3 || !is_here(context, account)
+            {
                 return;
             }
             let deadline = Deadline::after(ACTIVATION_TIME);

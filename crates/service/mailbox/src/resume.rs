@@ -94,7 +94,8 @@ fn deadline() -> Deadline {
     Deadline::after(ACTIVATION_TIME)
 }
 
-fn is_here(context: &Context, account: AccountId) -> bool {
+/// Whether this node owns a mailbox, as far as it knows.
+pub(crate) fn is_here(context: &Context, account: AccountId) -> bool {
     let control = &context.control;
     let owner = control.owner(control.slot_of_account(account));
     owner.is_some_and(|owner| owner.node == control.node())

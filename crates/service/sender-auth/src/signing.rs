@@ -10,6 +10,7 @@ use crate::lookups::{self, Author};
 use base::{Error, Result, Timestamp};
 use bytes::{Bytes, BytesMut};
 use codec_mime::author::authors;
+use codec_mime::header;
 use codec_smtp::CrlfNormaliser;
 use contract_transport::signing::{
     Digest, Digesting, DomainKey, KeyAlgorithm, PrivateKey, ReadKey, Signatures, Wanted,
@@ -18,8 +19,6 @@ use std::sync::Arc;
 
 /// The longest header of a message that is signed, in bytes; sessions take less.
 const HEADER_BYTES_MAX: usize = 1 << 20;
-
-const BLANK_LINE: &[u8] = b"\r\n\r\n";
 
 /// Makes DKIM keys and signatures.
 #[derive(Clone, Copy, Debug, Default)]
@@ -97,7 +96,7 @@ impl Reading {
             Part::Header(held) => {
                 let before = held.len();
                 held.extend_from_slice(piece);
-                match header_bytes(held, before) {
+                match header::length(held, before) {
                     Some(length) => {
                         let body = held.split_off(length);
                         let header = std::mem::take(held).freeze();
@@ -153,17 +152,6 @@ impl Digesting for Reading {
             Part::Header(_) | Part::Nowhere => None,
         }
     }
-}
-
-/// How long the header is, with its blank line; `None` while that has not come. The bytes before
-/// `known` have been looked at.
-fn header_bytes(bytes: &[u8], known: usize) -> Option<usize> {
-    if bytes.starts_with(b"\r\n") {
-        return Some(2);
-    }
-    let from = known.saturating_sub(BLANK_LINE.len() - 1);
-    let found = bytes[from..].windows(BLANK_LINE.len()).position(|window| window == BLANK_LINE);
-    found.map(|at| from + at + BLANK_LINE.len())
 }
 
 /// Whose name a message bears, beyond doubt: the domain of all of its authors, else that of its

@@ -3,7 +3,8 @@
 //!
 //! A failure returns the message itself to people of ours, unless they do not want that or it is
 //! large; any other report returns the header. Whoever has forged the sender of a message must not
-//! make us send its text to a stranger, and the servers of strangers may not take all of it. The words are in the sender's language ([`Language`]).
+//! make us send its text to a stranger, and the servers of strangers may not take all of it. The
+//! words are in the sender's language ([`Language`]).
 //!
 //! A report goes out under the null sender, so that nothing ever answers a report. A message that
 //! itself came from the null sender is not reported at all.
@@ -270,7 +271,8 @@ impl Rendering<'_> {
                 Ok(written) => return Ok(written),
                 // The sender must be told all the same.
                 Err(error) => {
-                    tracing::warn!(queue = %self.entry.queue, %error, "a bounce goes without the message");
+                    let queue = self.entry.queue;
+                    tracing::warn!(%queue, %error, "a bounce goes without the message");
                 }
             }
         }

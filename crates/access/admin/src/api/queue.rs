@@ -1,5 +1,5 @@
-//! `/api/v1/queue`: Get-, Suspend-, Resume-, Remove-, Export-Message; `/api/v1/hops`: Get-, Suspend-,
-//! Resume-, Retry-Queue.
+//! `/api/v1/queue`: Get-, Suspend-, Resume-, Remove-, Export-Message; `/api/v1/hops`: Get-,
+//! Suspend-, Resume-, Retry-Queue.
 
 use super::{Answer, Asked, Refusal, would};
 use axum::Json;

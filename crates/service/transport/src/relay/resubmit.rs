@@ -58,7 +58,8 @@ impl Why<'_> {
         let Self::Found(table) = self else { return true };
         let domain = relay.hop.domain.as_deref().unwrap_or_default();
         let size_bytes = relay.entry.content.size_bytes();
-        matches!(routing::choose(table.values(), domain, size_bytes), Choice::Connector(_))
+        // One that is too large for all of them is told to its sender on the way.
+        !matches!(routing::choose(table.values(), domain, size_bytes), Choice::Nowhere)
     }
 }
 
@@ -150,8 +151,8 @@ pub(super) async fn all(hop: &Finish<'_>, why: Why<'_>, steering: &Steering) -> 
             }
         }
         let Some(last) = last.filter(|_| more) else {
-            let reason = why.text();
-            tracing::info!(hop = %hop.hop, moved, stay, passed_over, reason, "messages are routed anew");
+            let (hop, reason) = (hop.hop, why.text());
+            tracing::info!(%hop, moved, stay, passed_over, reason, "messages are routed anew");
             return Ok(match (passed_over, stay) {
                 (0, 0) => Outcome::Done,
                 (0, _) => Outcome::SomeStay,

@@ -169,6 +169,26 @@ fn what_no_connector_takes_waits_for_one() {
 }
 
 #[test]
+fn what_is_too_large_for_the_connector_that_comes_is_told_at_once() {
+    outside(137, async |world, outside| {
+        remove(&world, "out").await;
+        let large = "x".repeat(4000);
+        world.send("alice", &["large@far.test"], &large).await;
+        world.send("alice", &["small@far.test"], "small").await;
+        world.env.clock.sleep(MINUTE).await;
+        assert_eq!(hops(&world).await, ["Unreachable/far.test 2"]);
+        let far = SendConnector { size_bytes_max: Some(2000), ..connector("far", "far.test") };
+        create(&world, far).await;
+        world.env.clock.sleep(10 * SECOND).await;
+        is_empty(&world).await;
+        assert_eq!((outside.copies("large@far.test"), outside.copies("small@far.test")), (0, 1));
+        let told = world.inbox("alice").await;
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].contains("Status: 5.3.4"), "{}", told[0]);
+    });
+}
+
+#[test]
 fn what_waits_for_a_connector_too_long_comes_back() {
     outside(135, async |world, outside| {
         remove(&world, "out").await;

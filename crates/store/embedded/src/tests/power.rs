@@ -133,13 +133,7 @@ async fn kills_between_write_and_sync_lose_nothing_even_after_a_power_cut() {
         let store = open_on(&machine, nth, Sizes::small(), None);
         let store = store.unwrap_or_else(|error| panic!("sync {nth}: {error}"));
         verify(&*store, &ledger).await.unwrap_or_else(|text| panic!("sync {nth}: {text}"));
-        for _ in 0..3 {
-            let next = ledger.next.lock()[0];
-            let version = commit(&*store, 0, next).await.unwrap();
-            ledger.next.lock()[0] += 1;
-            let ack = Ack { version, index: next, durability: Durability::OnCommit };
-            ledger.acks.lock()[0].push(ack);
-        }
+        acknowledge(&store, &ledger, 3).await;
         machine.power_cut(nth);
         drop(store);
         let store = open_on(&Machine::new(disk), nth, Sizes::small(), None);
@@ -170,18 +164,23 @@ async fn names_that_a_killed_program_made_outlive_a_power_cut() {
         let store = store.unwrap_or_else(|error| panic!("{told}: {error}"));
         verify(&*store, &ledger).await.unwrap_or_else(|text| panic!("{told}: {text}"));
         // Enough for what was made before to be used.
-        for _ in 0..40 {
-            let next = ledger.next.lock()[0];
-            let version = commit(&*store, 0, next).await.unwrap();
-            ledger.next.lock()[0] += 1;
-            let ack = Ack { version, index: next, durability: Durability::OnCommit };
-            ledger.acks.lock()[0].push(ack);
-        }
+        acknowledge(&store, &ledger, 40).await;
         machine.power_cut(seed);
         drop(store);
         let store = open_on(&Machine::new(disk), 3, Sizes::small(), None);
         let store = store.unwrap_or_else(|error| panic!("{told}, then a cut: {error}"));
         verify(&*store, &ledger).await.unwrap_or_else(|text| panic!("{told}, cut: {text}"));
+    }
+}
+
+/// Commits so many changes of the first writer, each of which must be there from then on.
+async fn acknowledge(store: &Arc<EmbeddedStore>, ledger: &Ledger, commits: usize) {
+    for _ in 0..commits {
+        let next = ledger.next.lock()[0];
+        let version = commit(&**store, 0, next).await.unwrap();
+        ledger.next.lock()[0] += 1;
+        let ack = Ack { version, index: next, durability: Durability::OnCommit };
+        ledger.acks.lock()[0].push(ack);
     }
 }
 
