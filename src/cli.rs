@@ -2,17 +2,21 @@
 
 mod cluster;
 mod connector;
+mod contact;
 mod domain;
 mod queue;
 mod rule;
+mod scanner;
 mod store;
 mod trace;
 
 pub(crate) use cluster::{ClusterVerb, DrillArguments, DrillVerb, NodeJoin, NodeVerb, Rebalance};
 pub(crate) use connector::{ConnectorVerb, ReceiveSettings, ReceiveVerb, SendSettings, SendVerb};
-pub(crate) use domain::{DkimKey, DkimVerb, Doctor, DomainVerb};
+pub(crate) use contact::{ContactVerb, Restrict};
+pub(crate) use domain::{DkimKey, DkimVerb, Doctor, DomainVerb, RemoteEntry, RemoteVerb};
 pub(crate) use queue::{HopVerb, QueueVerb};
 pub(crate) use rule::{RuleTest, RuleVerb};
+pub(crate) use scanner::{ScannerSettings, ScannerVerb};
 pub(crate) use store::{CertificateVerb, StoreCopy, StoreVerb};
 pub(crate) use trace::{Trace, TraceVerb};
 
@@ -47,6 +51,9 @@ pub(crate) enum Command {
     Domain(DomainVerb),
     /// Whether the world takes our mail and finds us: names, records, ports, the certificate
     Doctor(Doctor),
+    /// Contacts: people elsewhere who are in the directory (New-, Get-, Set-, Remove-MailContact)
+    #[command(subcommand)]
+    Contact(ContactVerb),
     /// Distribution groups
     #[command(subcommand)]
     Group(GroupVerb),
@@ -61,6 +68,9 @@ pub(crate) enum Command {
     /// Transport rules: what is done to mail on its way
     #[command(subcommand)]
     Rule(RuleVerb),
+    /// Scanners: programs that look at mail before it is accepted
+    #[command(subcommand)]
+    Scanner(ScannerVerb),
     /// The certificate that clients are shown
     #[command(subcommand)]
     Certificate(CertificateVerb),
@@ -263,6 +273,21 @@ pub(crate) struct MailboxSet {
     /// File a copy of what is sent over SMTP in Sent Items
     #[arg(long)]
     pub smtp_sent_copy: Option<bool>,
+    /// Forward its mail to this address, whoever's; "" forwards no more
+    #[arg(long)]
+    pub forward_to: Option<String>,
+    /// Whether the mailbox gets forwarded mail too; kept as it is where absent, at first no
+    #[arg(long)]
+    pub keep_copy: Option<bool>,
+    /// The largest message that it may send, in megabytes; 0 for no limit of its own
+    #[arg(long)]
+    pub send_mb_max: Option<u64>,
+    /// The most recipients of a message that it sends; 0 for no limit of its own
+    #[arg(long)]
+    pub recipients_max: Option<u32>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub restrict: Restrict,
     /// Keep everything, whatever is removed
     #[arg(long)]
     pub litigation_hold: Option<bool>,
@@ -315,6 +340,9 @@ pub(crate) enum GroupVerb {
         /// A new name for people
         #[arg(long)]
         name: Option<String>,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        restrict: Restrict,
         #[command(flatten)]
         #[allow(missing_docs)]
         change: ChangeReach,

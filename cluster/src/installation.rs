@@ -16,8 +16,10 @@ pub(crate) const FORMAT_VERSION: u32 = 1;
 /// The version of rows and messages that a new installation starts with, and the greatest that this
 /// binary understands. 2: chains of folders in one request
 /// (`contract_mailbox::Write::CreateFolders`), hints that warm a mailbox at its next owner; nothing
-/// that was given out has the one without the other.
-pub(crate) const FEATURE_LEVEL: u32 = 2;
+/// that was given out has the one without the other. 3: contacts and what happens to mail for
+/// somebody, in rows of the directory, and the tracking events that tell of it
+/// (`contract_directory::RECIPIENTS_LEVEL`).
+pub(crate) const FEATURE_LEVEL: u32 = 3;
 
 /// The node of an installation that was founded on one machine.
 pub(crate) const FIRST_NODE: NodeId = NodeId(1);

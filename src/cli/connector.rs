@@ -65,7 +65,7 @@ pub(crate) struct SendSettings {
     /// The port of mail exchangers, and of smart hosts that name none
     #[arg(long)]
     pub port: Option<u16>,
-    /// opportunistic, encryption, certificate or domain
+    /// opportunistic, encryption, certificate, domain or dane
     #[arg(long)]
     pub tls: Option<String>,
     /// The name that certificates must have under --tls domain; empty for the host's

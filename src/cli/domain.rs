@@ -35,9 +35,50 @@ pub(crate) enum DomainVerb {
         #[allow(missing_docs)]
         reach: Reach,
     },
+    /// What Rialto sends by itself to domains that are not ours
+    #[command(subcommand)]
+    Remote(RemoteVerb),
     /// The keys that sign a domain's mail for other servers
     #[command(subcommand)]
     Dkim(DkimVerb),
+}
+
+/// `rialto domain remote …`.
+#[derive(Subcommand, Debug)]
+pub(crate) enum RemoteVerb {
+    /// Shows what may go where
+    Get(Reach),
+    /// Makes an entry for a domain
+    New(RemoteEntry),
+    /// Changes an entry
+    Set(RemoteEntry),
+    /// Removes an entry; that for everywhere stays
+    Remove {
+        /// The domain or pattern
+        pattern: String,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        change: ChangeReach,
+    },
+}
+
+/// What may go to a remote domain.
+#[derive(Args, Debug)]
+pub(crate) struct RemoteEntry {
+    /// example.org, *.example.org for what is below it, or * for all that no other entry fits
+    pub pattern: String,
+    /// What mailboxes forward
+    #[arg(long)]
+    pub forwards: Option<bool>,
+    /// Reports of failure
+    #[arg(long)]
+    pub failures: Option<bool>,
+    /// Reports of success and delay
+    #[arg(long)]
+    pub reports: Option<bool>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub change: ChangeReach,
 }
 
 /// `rialto doctor`.

@@ -1,7 +1,7 @@
 //! `rialto domain` and `rialto doctor`.
 
 use super::{ask, change};
-use crate::cli::{DkimKey, DkimVerb, Doctor, DomainVerb, Reach};
+use crate::cli::{DkimKey, DkimVerb, Doctor, DomainVerb, Reach, RemoteEntry, RemoteVerb};
 use crate::client::{Client, escape};
 use crate::output::{self, Format, say};
 use base::{Error, Result};
@@ -21,6 +21,7 @@ pub(super) async fn run(verb: DomainVerb) -> Result<()> {
             change(&reach, Method::DELETE, &format!("{PATH}/{}", escape(&name)), "", None).await
         }
         DomainVerb::Dns { name, reach } => dns(&name, &reach).await,
+        DomainVerb::Remote(verb) => remote(verb).await,
         DomainVerb::Dkim(verb) => dkim(verb).await,
     }
 }
@@ -68,6 +69,12 @@ fn zone_lines(row: &Value) -> Vec<String> {
     }
     let name = text("name");
     match kind.as_str() {
+        // No record, but what a web server has to have.
+        "POLICY" => {
+            lines.push(format!("; {name}:"));
+            let policy = row["value"].as_str().unwrap_or_default();
+            lines.extend(policy.lines().map(|line| format!(";   {}", line.escape_debug())));
+        }
         // An address is said by one record each.
         "A/AAAA" => lines.extend(value.split_whitespace().map(|address| {
             let kind = if address.contains(':') { "AAAA" } else { "A" };
@@ -89,6 +96,30 @@ async fn dkim(verb: DkimVerb) -> Result<()> {
         DkimVerb::Activate(key) => steer(key, Method::POST, "/activate").await,
         DkimVerb::Retire(key) => steer(key, Method::POST, "/retire").await,
         DkimVerb::Remove(key) => steer(key, Method::DELETE, "").await,
+    }
+}
+
+async fn remote(verb: RemoteVerb) -> Result<()> {
+    const REMOTE: &str = "/api/v1/remote-domains";
+    let body = |entry: &RemoteEntry| {
+        let RemoteEntry { forwards, failures, reports, .. } = entry;
+        json!({ "forwards": forwards, "failures": failures, "reports": reports })
+    };
+    match verb {
+        RemoteVerb::Get(reach) => ask(&reach, REMOTE).await,
+        RemoteVerb::New(entry) => {
+            let mut body = body(&entry);
+            body["pattern"] = json!(entry.pattern);
+            change(&entry.change, Method::POST, REMOTE, "", Some(&body)).await
+        }
+        RemoteVerb::Set(entry) => {
+            let path = format!("{REMOTE}/{}", escape(&entry.pattern));
+            change(&entry.change, Method::PATCH, &path, "", Some(&body(&entry))).await
+        }
+        RemoteVerb::Remove { pattern, change: reach } => {
+            let path = format!("{REMOTE}/{}", escape(&pattern));
+            change(&reach, Method::DELETE, &path, "", None).await
+        }
     }
 }
 
@@ -122,5 +153,8 @@ mod tests {
         let expect = ["; missing: do it", "a.test. IN A 192.0.2.1", "a.test. IN AAAA 2001:db8::1"];
         check(both, &expect);
         check(row("missing", "DKIM", "", &[]), &["; missing: do it"]);
+        let policy = row("missing", "POLICY", "version: STSv1\nmode: testing\n", &[]);
+        let expect = ["; missing: do it", "; a.test:", ";   version: STSv1", ";   mode: testing"];
+        check(policy, &expect);
     }
 }

@@ -1,5 +1,6 @@
 //! `rialto group`.
 
+use super::contact::restrictions;
 use super::{ask, ask_all, change};
 use crate::cli::GroupVerb;
 use crate::client::escape;
@@ -24,9 +25,15 @@ pub(super) async fn run(verb: GroupVerb) -> Result<()> {
             ask(&reach, &format!("{PATH}/{}", escape(&address))).await
         }
         GroupVerb::Get { address: None, reach } => ask_all(&reach, PATH, "address").await,
-        GroupVerb::Set { address, add, remove, name, change: reach } => {
+        GroupVerb::Set { address, add, remove, name, restrict, change: reach } => {
             let path = format!("{PATH}/{}", escape(&address));
-            let body = json!({ "add": add, "remove": remove, "display_name": name });
+            let body = json!({
+                "add": add,
+                "remove": remove,
+                "display_name": name,
+                "authenticated_only": restrict.authenticated_only,
+                "restrictions": restrictions(&restrict),
+            });
             change(&reach, Method::PATCH, &path, "", Some(&body)).await
         }
         GroupVerb::Remove { address, change: reach } => {

@@ -1,5 +1,6 @@
 //! `rialto mailbox`.
 
+use super::contact::restrictions;
 use super::{ask, ask_all, change};
 use crate::cli::{MailboxSet, MailboxVerb};
 use crate::client::escape;
@@ -53,6 +54,13 @@ fn changes(set: &MailboxSet) -> Value {
     put("send_as", set.send_as.as_ref().map(|accounts| json!(accounts)));
     put("full_access", set.full_access.as_ref().map(|accounts| json!(accounts)));
     put("smtp_sent_copy", set.smtp_sent_copy.map(Value::from));
+    put("forward_to", set.forward_to.as_ref().map(|to| json!(to)));
+    put("keep_copy", set.keep_copy.map(Value::from));
+    let bytes = |mb: u64| mb.saturating_mul(1 << 20);
+    put("send_bytes_max", set.send_mb_max.map(bytes).map(Value::from));
+    put("recipients_max", set.recipients_max.map(Value::from));
+    put("authenticated_only", set.restrict.authenticated_only.map(Value::from));
+    put("restrictions", Some(restrictions(&set.restrict)));
     put("litigation_hold", set.litigation_hold.map(Value::from));
     put("administrator", set.administrator.map(Value::from));
     Value::Object(body)

@@ -4,6 +4,7 @@ mod certificate;
 mod cluster;
 mod config;
 mod connector;
+mod contact;
 mod dev;
 mod domain;
 mod drill;
@@ -12,6 +13,7 @@ mod mailbox;
 mod node;
 mod queue;
 mod rule;
+mod scanner;
 mod serve;
 mod store;
 mod trace;
@@ -35,11 +37,13 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         Command::Mailbox(verb) => mailbox::run(verb).await,
         Command::Domain(verb) => domain::run(verb).await,
         Command::Doctor(doctor) => domain::doctor(doctor).await,
+        Command::Contact(verb) => contact::run(verb).await,
         Command::Group(verb) => group::run(verb).await,
         Command::Queue(verb) => queue::run(verb).await,
         Command::Trace(trace) => trace::run(trace).await,
         Command::Connector(verb) => connector::run(verb).await,
         Command::Rule(verb) => rule::run(verb).await,
+        Command::Scanner(verb) => scanner::run(verb).await,
         Command::Certificate(verb) => certificate::run(verb).await,
         Command::Store(verb) => store::run(verb).await,
         Command::Node(verb) => node::run(verb).await,

@@ -1,6 +1,5 @@
 //! `rialto trace`.
 
-use super::ask;
 use crate::cli::{Reach, Trace, TraceVerb};
 use crate::client::{Client, escape};
 use crate::output::{self, Format};
@@ -26,7 +25,16 @@ pub(super) async fn run(trace: Trace) -> Result<()> {
             path.push_str(&format!("&{name}={}", escape(value)));
         }
     }
-    ask(&trace.reach, &path).await
+    let answer = Client::new(&trace.reach.data).call(Method::GET, &path, None).await?;
+    if trace.reach.output != Format::Table {
+        output::show(trace.reach.output, &answer);
+        return Ok(());
+    }
+    output::show(Format::Table, &answer["messages"]);
+    if let Some(before) = answer["more_before"].as_str() {
+        output::say(format!("There may be more: --until {before}"));
+    }
+    Ok(())
 }
 
 /// Sentences for people, everything for programs.

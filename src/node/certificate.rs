@@ -8,6 +8,7 @@
 use super::config::{TlsFiles, read};
 use access_admin::CertificateView;
 use access_listener::{CancellationToken, TlsSettings};
+use aws_lc_rs::digest::{SHA256, digest};
 use base::env::{Clock, Env};
 use base::{Error, Result, Timestamp};
 use rustls::pki_types::pem::PemObject;
@@ -35,6 +36,8 @@ pub(crate) struct Certificate {
     names: Vec<String>,
     not_before: ASN1Time,
     not_after: ASN1Time,
+    /// SHA-256 of the public key, in hexadecimal.
+    key_digest: String,
 }
 
 /// Something wrong with the files: the key of `[tls]` that names the file, and what.
@@ -110,6 +113,7 @@ impl Certificate {
             not_before: self.not_before.to_string(),
             not_after: self.not_after.to_string(),
             days_left: (self.not_after.timestamp() - now.unix_s()).div_euclid(DAY_S),
+            public_key_sha256: self.key_digest.clone(),
         }
     }
 }
@@ -141,7 +145,10 @@ fn parse(der: &[u8]) -> Result<Certificate, String> {
     });
     let names = names.collect();
     let validity = found.validity();
-    Ok(Certificate { names, not_before: validity.not_before, not_after: validity.not_after })
+    let digest = digest(&SHA256, found.tbs_certificate.subject_pki.raw);
+    let key_digest = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let (not_before, not_after) = (validity.not_before, validity.not_after);
+    Ok(Certificate { names, not_before, not_after, key_digest })
 }
 
 /// What tells one state of a file from another.

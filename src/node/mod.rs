@@ -84,7 +84,11 @@ impl Node {
             config.cluster.is_some().then(|| PidFile::write(&config.node.data)).transpose()?;
         let metrics = Metrics::install()?;
         let services = Services::start(&config, &env).await?;
-        let probes = [Some(services.store_probe()), services.membership.probe()];
+        let probes = [
+            Some(services.store_probe()),
+            services.membership.probe(),
+            Some(services.scanner_probe()),
+        ];
         let probes = probes.into_iter().flatten().collect();
         let health = access_admin::Health::new(probes, move || metrics.render());
         let stopping = CancellationToken::new();
@@ -132,11 +136,14 @@ impl Node {
             tracking: services.transport.clone(),
             connectors: services.transport.clone(),
             rules: services.transport.clone(),
+            scanner_settings: services.transport.clone(),
+            scanners: Arc::new(services.scanners.clone()),
             signing: services.transport.clone(),
-            names: config.outbound.names(env),
+            names: config.outbound.checked_names(env)?,
             policies: config.authentication.checks(config, env),
             own_addresses: config.outbound.own_addresses.clone(),
             receive: services.transport.clone(),
+            remote_domains: services.transport.clone(),
             mailboxes: services.mailboxes.clone(),
             health: health.clone(),
             node: control,

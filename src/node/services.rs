@@ -6,6 +6,8 @@ use super::{ListenerSection, NodeConfig, Protocol};
 use access_admin::Probe;
 use access_imap::ImapService;
 use access_listener::SessionFactory;
+use access_relay::Relay;
+use access_scanners::Clients;
 use access_smtp::SmtpService;
 use base::env::Env;
 use base::router::LocalRouter;
@@ -13,9 +15,11 @@ use base::{Deadline, Result};
 use contract_blob::Blobs;
 use contract_store::Store;
 use contract_transport::receive::{ListenerPlace, Role};
+use contract_transport::scanner::ScannerSettings;
+use contract_transport::scanner::scanning::Scanners;
 use service_directory::{DirectoryConfig, DirectoryService};
 use service_mailbox::MailboxService;
-use service_transport::TransportService;
+use service_transport::{StoredPolicies, TransportService};
 use std::sync::Arc;
 use std::time::Duration;
 use store_blobs::StoreBlobs;
@@ -40,6 +44,8 @@ pub(super) struct Services {
     pub(super) directory: Arc<DirectoryService>,
     pub(super) mailboxes: Arc<MailboxService>,
     pub(super) transport: Arc<TransportService>,
+    pub(super) scanners: Clients,
+    pub(super) courier: Arc<Relay>,
 }
 
 /// Who speaks the protocols with clients. What bounds all sessions of a protocol together is one
@@ -91,6 +97,7 @@ impl Services {
             config.mutant.map_or(mailbox_config, crate::mutant::Mutant::of_mailboxes);
         let mailboxes = service_mailbox::start(mailbox_config, parts, &local);
         directory.start_purging(mailboxes.clone());
+        let policies = Arc::new(StoredPolicies::new(store.clone()));
         let parts = service_transport::Parts {
             env: env.clone(),
             store,
@@ -102,11 +109,28 @@ impl Services {
         };
         let transport_config = service_transport::Config::new(config.node.host_name.clone());
         let signatures = Arc::new(service_sender_auth::Dkim);
-        let courier = config.outbound.courier(&config.node.host_name, env, blobs.clone())?;
-        let transport =
-            service_transport::start_signing(transport_config, parts, courier, signatures, &local)
-                .await?;
-        Ok(Self { backend, gate, membership, blobs, directory, mailboxes, transport })
+        let host = &config.node.host_name;
+        let courier = config.outbound.courier(host, env, blobs.clone(), policies)?;
+        let transport = service_transport::start_signing(
+            transport_config,
+            parts,
+            courier.clone(),
+            signatures,
+            &local,
+        )
+        .await?;
+        let scanners = Clients::new(env.clone(), transport.clone(), blobs.clone());
+        Ok(Self {
+            backend,
+            gate,
+            membership,
+            blobs,
+            directory,
+            mailboxes,
+            transport,
+            scanners,
+            courier,
+        })
     }
 
     /// Who speaks the protocols with clients.
@@ -134,7 +158,8 @@ impl Services {
         );
         let smtp = smtp
             .with_connectors(self.transport.clone())
-            .with_authentication(config.authentication.checks(config, env));
+            .with_authentication(config.authentication.checks(config, env))
+            .with_scanners(Arc::new(self.scanners.clone()));
         Sessions { smtp, imap: Arc::new(imap) }
     }
 
@@ -156,6 +181,25 @@ impl Services {
                     None => backend.answers().await,
                 }
             }
+        })
+    }
+
+    /// How the scanners are. One that is passed over is told, and no reason to send clients to
+    /// another node, for which it is the same one.
+    pub(super) fn scanner_probe(&self) -> Probe {
+        let (settings, scanners) = (self.transport.clone(), self.scanners.clone());
+        Probe::new("scanners", move || {
+            let table = settings.scanner_table();
+            let rests = |name: &str| scanners.standing(name).rests_ms.is_some();
+            let enabled = table.iter().filter(|scanner| scanner.enabled);
+            let names: Vec<_> = enabled.clone().map(|one| one.name.as_str()).collect();
+            let away: Vec<_> = names.iter().copied().filter(|name| rests(name)).collect();
+            let text = match (names.len(), away.as_slice()) {
+                (0, _) => "none".to_owned(),
+                (count, []) => format!("{count} asked"),
+                (_, away) => format!("passed over, as they do not answer: {}", away.join(", ")),
+            };
+            async move { Ok(text) }
         })
     }
 

@@ -29,7 +29,13 @@ pub struct Detector {
     pub(super) paces: Paces,
     /// Since when this node is as well as one must be that comes back, see [`Peer::sound_since`].
     pub(super) sound_since: Option<Duration>,
+    /// When this node's own timers were late last, see [`Peer::late_at`].
+    late_at: Option<Duration>,
 }
+
+/// For how long a node lacks a processor after its timers were late: what it says is the worst of a
+/// second, and what it says may be late, too.
+const STARVED_FOR: Duration = Duration::from_secs(3);
 
 /// What is known of another node.
 #[derive(Debug)]
@@ -56,6 +62,8 @@ pub(super) struct Peer {
     /// Since when all of its beats say that it has lost the store, and not because its own timers
     /// were late.
     pub(super) cut_since: Option<Duration>,
+    /// When it said last that its timers were as late as those of a node without a processor.
+    late_at: Option<Duration>,
 }
 
 impl Peer {
@@ -74,6 +82,7 @@ impl Peer {
             disputed_since: None,
             sound_since: None,
             cut_since: None,
+            late_at: None,
         }
     }
 }
@@ -98,6 +107,7 @@ impl Detector {
             quorum_silence_ms: 0,
             paces: Paces::default(),
             sound_since: None,
+            late_at: None,
         }
     }
 
@@ -114,6 +124,9 @@ impl Detector {
         }
         if lag > self.settings.own_lag_max {
             self.forgive(now);
+        }
+        if self.lag.0 >= ms(self.settings.starved_lag) {
+            self.late_at = Some(now);
         }
         let is_sound = self.settings.is_sound(self.lag.0, self.store_silence_ms);
         self.sound_since = is_sound.then(|| self.sound_since.unwrap_or(now));
@@ -173,6 +186,7 @@ impl Detector {
         let lag_max = ms(self.settings.own_lag_max);
         let gap_max = self.settings.silence;
         let vitals = beat.vitals;
+        let is_late = vitals.tick_lag_ms >= ms(self.settings.starved_lag);
         let is_sound = self.settings.is_sound(vitals.tick_lag_ms, vitals.store_silence_ms);
         let peer = self.peers.entry(beat.node).or_insert_with(|| Peer::new(now, beat.boot));
         let gap = now.saturating_sub(peer.at);
@@ -187,6 +201,7 @@ impl Detector {
         peer.cut_since = is_cut.then(|| peer.cut_since.filter(|_| unbroken).unwrap_or(now));
         let sound_since = peer.sound_since.filter(|_| unbroken).unwrap_or(now);
         peer.sound_since = is_sound.then_some(sound_since);
+        peer.late_at = if is_late { Some(now) } else { peer.late_at };
         (peer.boot, peer.at, peer.refused) = (beat.boot, now, false);
         (peer.vitals, peer.hears, peer.has_spoken) = (beat.vitals, beat.hears, true);
     }
@@ -214,6 +229,15 @@ impl Detector {
     pub fn last_heard(&self, now: Duration) -> Duration {
         let spoken = self.peers.values().filter(|peer| peer.has_spoken);
         spoken.map(|peer| now.saturating_sub(peer.at)).min().unwrap_or(Duration::MAX)
+    }
+
+    /// Whether a node's timers are late all the time: it lacks a processor.
+    pub(super) fn is_starved(&self, now: Duration, node: NodeId) -> bool {
+        let late_at = match self.peers.get(&node) {
+            None if node == self.me => self.late_at,
+            peer => peer.and_then(|peer| peer.late_at),
+        };
+        late_at.is_some_and(|at| now.saturating_sub(at) <= STARVED_FOR)
     }
 
     /// Forgets nodes that are not in the cluster any more.

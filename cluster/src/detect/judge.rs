@@ -4,6 +4,7 @@ use super::beat::recipients;
 use super::detector::{Detector, Peer, ms};
 use crate::placement::{ClusterState, Node, NodeState};
 use base::{BootId, NodeId};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// What the leader should propose, or tell.
@@ -267,7 +268,9 @@ impl Detector {
             self.paces.begin_anew();
             return None;
         }
-        self.paces.note(now, &self.settings, &active);
+        let starved: BTreeSet<NodeId> =
+            active.iter().copied().filter(|node| self.is_starved(now, *node)).collect();
+        self.paces.note(now, &self.settings, &active, |node| starved.contains(&node));
         if active.len().saturating_sub(1) < (2 * all).div_ceil(3) {
             return None;
         }

@@ -22,7 +22,8 @@
 //! - **Hold-down.** A node that was declared dead must be well for half a second before it is
 //!   taken back, and for twice as long each time it happens again, up to 32 s.
 //! - **Slow nodes.** A node whose pace is five times that of the node in the middle for ten seconds
-//!   gives its slots away, as long as two thirds of the nodes stay; see `pace`.
+//!   gives its slots away, as long as two thirds of the nodes stay; see `pace`. One that lacks a
+//!   processor is told by less than one that is only far away.
 //!
 //! All of it is pure: time is handed in ([`base::env::Clock::monotonic`]). What only the leader
 //! knows (hold-downs, since when a node is slow) is lost with the leader; the next one begins anew.

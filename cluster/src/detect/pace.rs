@@ -6,6 +6,15 @@
 //! long, is slow in everybody's eyes. Then it is compared with the node in the middle: where all
 //! have become slow, nobody is to blame.
 //!
+//! **A node that lacks a processor** is told by less. Under a quota of a tenth each request waits for
+//! its turn, some tens of milliseconds. A client's command is two or three of them, and only short
+//! ones are timed: a STORE has the deadline of a COPY. Where commands took 66 ms instead of 3
+//! (`cluster-slow` of chaos-tests) that makes a pace of about the 30 ms that a long way to the store
+//! must cost to be worth a move, now above and now below, never for ten seconds. Such a node knows
+//! it itself, though: its timers are late all the time. Those of a node far away are not, so it may
+//! be as slow as it is. How fast it is, it does not know: its clock for a request starts when it gets
+//! to it.
+//!
 //! A node that was drained has nothing to be slow with. It gets slots again when it has looked well
 //! for a minute, and for twice as long each time it happens again.
 
@@ -44,33 +53,60 @@ impl Paces {
     }
 
     /// What is said of a node, if it says something itself.
-    fn pace(&self, now: Duration, settings: &Settings, node: NodeId) -> Option<u32> {
+    fn pace(
+        &self,
+        now: Duration,
+        settings: &Settings,
+        (node, is_starved): (NodeId, bool),
+    ) -> Option<u32> {
         let says = |from: &NodeId| {
             let (at, paces) = self.told.get(from)?;
             let pace = paces.iter().find(|(of, _)| *of == node).map(|(_, pace)| *pace);
             pace.filter(|_| now.saturating_sub(*at) <= settings.pace_age_max)
         };
-        says(&node)?;
-        let mut said: Vec<u32> = self.told.keys().filter_map(says).collect();
+        let own = says(&node)?;
+        let others = self.told.keys().filter(|from| **from != node);
+        let mut said: Vec<u32> = others.filter_map(says).collect();
+        if !is_starved || said.is_empty() {
+            said.push(own);
+        }
         said.sort_unstable();
         // Of two the better one: with two there is no telling which of them is wrong.
         said.get((said.len() - 1) / 2).copied()
     }
 
-    /// Looks which of these nodes are slow now.
-    pub(super) fn note(&mut self, now: Duration, settings: &Settings, active: &[NodeId]) {
-        let pace = |node: &NodeId| Some((*node, self.pace(now, settings, *node)?));
+    /// Looks which of these nodes are slow now; `starved` says which of them lack a processor.
+    pub(super) fn note(
+        &mut self,
+        now: Duration,
+        settings: &Settings,
+        active: &[NodeId],
+        starved: impl Fn(NodeId) -> bool,
+    ) {
+        let pace =
+            |node: &NodeId| Some((*node, self.pace(now, settings, (*node, starved(*node)))?));
         let paces: Vec<(NodeId, u32)> = active.iter().filter_map(pace).collect();
         let mut sorted: Vec<u32> = paces.iter().map(|(_, pace)| *pace).collect();
         sorted.sort_unstable();
         let middle = sorted.get(sorted.len() / 2).copied().filter(|_| sorted.len() >= 3);
         let limit = middle.map(|middle| middle.saturating_mul(settings.slow_factor));
-        let least = u32::try_from(settings.slow_min.as_micros()).unwrap_or(u32::MAX);
-        let is_slow = |pace: u32| limit.is_some_and(|limit| pace > limit.max(least));
-        let slow = paces.into_iter().filter(|(_, pace)| is_slow(*pace));
+        let micros = |least: Duration| u32::try_from(least.as_micros()).unwrap_or(u32::MAX);
+        let is_slow = |(node, pace): &(NodeId, u32)| {
+            let least = if starved(*node) { settings.starved_min } else { settings.slow_min };
+            limit.is_some_and(|limit| *pace > limit.max(micros(least)))
+        };
+        let slow: Vec<(NodeId, u32)> = paces.into_iter().filter(is_slow).collect();
         let before = std::mem::take(&mut self.slow_since);
-        let since = |node: NodeId| before.get(&node).copied().unwrap_or(now);
-        self.slow_since = slow.map(|(node, _)| (node, since(node))).collect();
+        for (node, pace_us) in &slow {
+            let since = before.get(node).copied().unwrap_or_else(|| {
+                let (middle_us, starved) = (middle.unwrap_or_default(), starved(*node));
+                tracing::info!(%node, pace_us, middle_us, starved, "a node has become slow");
+                now
+            });
+            self.slow_since.insert(*node, since);
+        }
+        let well = before.keys().filter(|node| !self.slow_since.contains_key(node));
+        well.for_each(|node| tracing::info!(%node, "a node is not slow any more"));
     }
 
     /// Since when a node is slow.
@@ -107,5 +143,33 @@ impl Paces {
     pub(super) fn returned(&mut self, now: Duration, settings: &Settings, node: NodeId) {
         let count = self.returns_of_late(now, settings, node);
         self.returns.insert(node, (count.saturating_add(1), now));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One of two others has asked it enough to tell.
+    #[test]
+    fn a_node_without_a_processor_does_not_speak_for_itself() {
+        let (settings, at) = (Settings::default(), Duration::from_secs(1));
+        let [well, slow, other] = [1, 3, 4].map(NodeId);
+        for is_starved in [false, true] {
+            let mut paces = Paces::default();
+            paces.tell(at, well, vec![(well, 2_000), (slow, 20_000), (other, 2_000)]);
+            paces.tell(at, slow, vec![(slow, 4_000)]);
+            paces.tell(at, other, vec![(other, 2_000)]);
+            paces.note(at, &settings, &[well, slow, other], |node| is_starved && node == slow);
+            assert_eq!(paces.slow_since(slow), is_starved.then_some(at));
+            assert_eq!((paces.slow_since(well), paces.slow_since(other)), (None, None));
+        }
+        // Where nobody else says anything its own word is all there is.
+        let mut paces = Paces::default();
+        for (node, pace_us) in [(well, 2_000), (slow, 20_000), (other, 2_000)] {
+            paces.tell(at, node, vec![(node, pace_us)]);
+        }
+        paces.note(at, &settings, &[well, slow, other], |node| node == slow);
+        assert_eq!(paces.slow_since(slow), Some(at));
     }
 }

@@ -29,8 +29,12 @@ pub struct Settings {
     pub persistent: Duration,
     /// Slow is so many times the pace of the node in the middle ...
     pub slow_factor: u32,
-    /// ... and at least this for a command.
+    /// ... and at least this for a request.
     pub slow_min: Duration,
+    /// The same for a node that lacks a processor by what it says of itself.
+    pub starved_min: Duration,
+    /// So late are the timers of a node that lacks a processor.
+    pub starved_lag: Duration,
     /// What was told of paces longer ago is not true any more.
     pub pace_age_max: Duration,
     /// How long a node that was drained for being slow keeps out the first time. Longer than a
@@ -67,6 +71,8 @@ impl Default for Settings {
             persistent: ms(10_000),
             slow_factor: 5,
             slow_min: ms(30),
+            starved_min: ms(10),
+            starved_lag: ms(25),
             pace_age_max: ms(12_000),
             slow_hold_first: ms(60_000),
             slow_hold_max: ms(960_000),

@@ -47,6 +47,9 @@ struct World {
     far: Option<NodeId>,
     /// Who does not tell.
     mute: BTreeSet<NodeId>,
+    /// Whose processes run in a tenth of the time: their timers and what they say come late, what
+    /// they say in bursts.
+    starved: BTreeSet<NodeId>,
     /// Whether slow nodes are drained indeed.
     drains: bool,
     verdicts: Vec<(Duration, Verdict)>,
@@ -70,6 +73,7 @@ impl World {
             pace: BTreeMap::new(),
             far: None,
             mute: BTreeSet::new(),
+            starved: BTreeSet::new(),
             drains: false,
             verdicts: Vec::new(),
             ticks: 0,
@@ -88,7 +92,9 @@ impl World {
             self.now += ms(50);
             self.ticks += 1;
             for id in self.ids() {
-                if self.stopped.contains(&id) {
+                // Under a quota of each tenth of a second the process sleeps through every other tick.
+                let sleeps = self.starved.contains(&id) && !self.ticks.is_multiple_of(2);
+                if self.stopped.contains(&id) || sleeps {
                     continue;
                 }
                 let silence = ms(self.store_silence.get(&id).copied().unwrap_or(1));
@@ -108,7 +114,8 @@ impl World {
 
     fn beats(&mut self) {
         for from in self.ids() {
-            if self.stopped.contains(&from) {
+            let waits = self.starved.contains(&from) && !self.ticks.is_multiple_of(6);
+            if self.stopped.contains(&from) || waits {
                 continue;
             }
             let detector = &self.detectors[&from];
@@ -137,7 +144,10 @@ impl World {
         for from in serving.iter().filter(|from| !self.mute.contains(from)) {
             let pace = |of: &NodeId| {
                 let is_far = from != of && [Some(*from), Some(*of)].contains(&self.far);
-                let ms = self.pace.get(of).copied().unwrap_or(2) + if is_far { 400 } else { 0 };
+                // Who lacks a processor notices a part of it.
+                let is_blind = from == of && self.starved.contains(of);
+                let own = self.pace.get(of).copied().filter(|_| !is_blind).unwrap_or(2);
+                let ms = own + if is_far { 400 } else { 0 };
                 (*of, ms * 1000)
             };
             let told = serving.iter().map(pace).collect();

@@ -2,16 +2,19 @@
 //!
 //! ```text
 //!             leader                     source                      target
-//!    drive: Begin + Seal ──▶ applied ──▶ give: seals the slot,
-//!      (one entry for all               lets its services rest
-//!       slots of a round)               report: Bump ──▶ applied ──▶ fences: takes it in the store,
+//!    drive: Begin + Seal ──▶ applied ──▶ give: lets long work end,
+//!      (one entry for all               seals the slot,
+//!       slots of a round)               lets its services rest
+//!                                       report: Bump ──▶ applied ──▶ fences: takes it in the store,
 //!                                                                    services begin
 //!                            applied ◀──────────────────────────── finish: Finish
 //!    drive: Abort, where a source stays in Seal for too long
 //! ```
 //!
-//! A slot serves nobody from its Seal at the source until its fence is the target's: two entries
-//! of Raft, one rest and one transaction of the store, whatever the number of slots in the round.
+//! A slot serves nobody from its seal at the source until its fence is the target's: one entry of
+//! Raft, one rest and one transaction of the store, whatever the number of slots in the round. What
+//! may take longer than clients should wait (a transfer to another server) is let come to its end
+//! before the seal: a mailbox is served while the queue of its slot is not.
 //! Only so many are in that state between two nodes ([`Limits::per_pair`]); routers hold what is
 //! meant for them meanwhile. Nothing is warmed at the target before it owns the slot, so no time is
 //! spent in the phase before the Seal: what was read then would have to be read again to be
@@ -27,6 +30,7 @@ use base::{Deadline, Epoch, NodeId, Result, Slot};
 use contract_control::PlannedMoves;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -36,6 +40,12 @@ use tokio::sync::mpsc;
 /// How often the leader plans while something moves, and otherwise.
 const PLAN_EVERY: Duration = Duration::from_millis(20);
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// How long a sealed slot has to come to rest: several transactions of a store that is well.
+const REST_TIME: Duration = Duration::from_millis(150);
+
+/// What services may take beyond their time before nobody waits for them any more.
+const LATE_MAX: Duration = Duration::from_millis(100);
 
 /// A source that has not come to rest after this long is told to serve on.
 const SEAL_MAX: Duration = Duration::from_secs(5);
@@ -188,32 +198,53 @@ impl Driver {
     }
 }
 
+/// A slot that this node gives away.
+struct Leaving {
+    epoch: Epoch,
+    sealed_at: Option<Duration>,
+}
+
+/// All of them. Under its lock it is decided whether a slot is still to be sealed: one whose move was
+/// called off must not be.
+type AllLeaving = Arc<Mutex<BTreeMap<Slot, Leaving>>>;
+
 /// At the source: lets slots come to rest and hands each on when it has.
 pub(super) async fn give(core: Arc<Core>, rested: mpsc::Sender<SlotAt>) {
     let mut applied = core.raft.applied();
-    let mut sealed: BTreeMap<Slot, (Epoch, Duration)> = BTreeMap::new();
+    let leaving = AllLeaving::default();
     loop {
         let state = applied.borrow_and_update().state.clone();
         let wanted = to_seal(&state, core.me);
-        sealed.retain(|slot, (epoch, since)| {
-            let stays = wanted.get(slot) == Some(epoch);
-            if !stays {
-                core.fences.unseal(*slot, *epoch);
-                let now = state.slot(*slot);
-                // Called off: what waits in it goes on.
-                if (now.node(), now.epoch) == (Some(core.me), *epoch) {
-                    core.local.gained(&[*slot]);
-                } else {
-                    note_pause("hand_over", *slot, core.now().saturating_sub(*since));
+        let (mut stay, mut begin) = (Vec::new(), Vec::new());
+        {
+            let mut leaving = leaving.lock();
+            leaving.retain(|slot, one| {
+                let leaves = wanted.get(slot) == Some(&one.epoch);
+                if !leaves {
+                    core.fences.unseal(*slot, one.epoch);
+                    let now = state.slot(*slot);
+                    let stays = (now.node(), now.epoch) == (Some(core.me), one.epoch);
+                    if stays {
+                        stay.push(*slot);
+                    } else if let Some(since) = one.sealed_at {
+                        note_pause("hand_over", *slot, core.now().saturating_sub(since));
+                    }
                 }
+                leaves
+            });
+            for (slot, epoch) in wanted {
+                leaving.entry(slot).or_insert_with(|| {
+                    begin.push(SlotAt { slot, epoch });
+                    Leaving { epoch, sealed_at: None }
+                });
             }
-            stays
-        });
-        for (slot, epoch) in wanted {
-            if sealed.insert(slot, (epoch, core.now())).is_none() {
-                core.fences.seal(slot, epoch);
-                tokio::spawn(release(core.clone(), SlotAt { slot, epoch }, rested.clone()));
-            }
+        }
+        // Called off: what waits in them goes on.
+        if !stay.is_empty() {
+            core.local.gained(&stay);
+        }
+        for at in begin {
+            tokio::spawn(release(core.clone(), at, leaving.clone(), rested.clone()));
         }
         if applied.changed().await.is_err() {
             return;
@@ -226,20 +257,31 @@ fn to_seal(state: &ClusterState, me: NodeId) -> BTreeMap<Slot, Epoch> {
     mine.map(|(slot, _)| (slot, state.slot(slot).epoch)).collect()
 }
 
-async fn release(core: Arc<Core>, at: SlotAt, rested: mpsc::Sender<SlotAt>) {
-    let (begun, deadline) = (core.now(), Deadline::after(core.options.release_time));
-    let released = tokio::time::timeout_at(
-        deadline.instant() + core.options.release_time / 5,
-        core.local.release(at.slot, deadline),
-    );
-    match released.await {
-        Ok(Ok(())) => {}
-        // The fence takes care of what still runs.
-        Ok(Err(error)) => tracing::info!(slot = %at.slot, %error, "not at rest in time"),
-        Err(_) => tracing::info!(slot = %at.slot, "not at rest in time"),
+async fn release(core: Arc<Core>, at: SlotAt, leaving: AllLeaving, rested: mpsc::Sender<SlotAt>) {
+    let deadline = Deadline::after(core.options.release_time);
+    rest(at.slot, deadline, core.local.prepare(at.slot, deadline)).await;
+    let begun = core.now();
+    {
+        let mut leaving = leaving.lock();
+        let still = leaving.get_mut(&at.slot).filter(|one| one.epoch == at.epoch);
+        let Some(one) = still else { return };
+        one.sealed_at = Some(begun);
+        core.fences.seal(at.slot, at.epoch);
     }
+    let deadline = Deadline::after(REST_TIME);
+    rest(at.slot, deadline, core.local.release(at.slot, deadline)).await;
     note_pause("rest", at.slot, core.now().saturating_sub(begun));
     let _stopped = rested.send(at).await;
+}
+
+/// Waits for services, but not much longer than they were told to take.
+async fn rest(slot: Slot, deadline: Deadline, resting: impl Future<Output = Result<()>>) {
+    match tokio::time::timeout_at(deadline.instant() + LATE_MAX, resting).await {
+        Ok(Ok(())) => {}
+        // The fence takes care of what still runs.
+        Ok(Err(error)) => tracing::info!(%slot, %error, "not at rest in time"),
+        Err(_) => tracing::info!(%slot, "not at rest in time"),
+    }
 }
 
 /// At the source: proposes the hand-over of slots that have come to rest, all that have at a time.

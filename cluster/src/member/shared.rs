@@ -116,6 +116,7 @@ impl Core {
     /// A node tells how fast it serves, and others answer it.
     pub(super) fn hear_paces(&self, from: NodeId, paces: Vec<(NodeId, u32)>) {
         if self.raft.leadership().borrow().is_me && self.state().node(from).is_some() {
+            tracing::debug!(%from, ?paces, "microseconds for a request");
             self.detector.lock().paces(self.now(), from, paces);
         }
     }

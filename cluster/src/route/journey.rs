@@ -144,10 +144,12 @@ impl<'r> Journey<'r> {
             Executed::Answered if error.kind == Kind::Fenced => Attempt::Again(error),
             Executed::Unknown if error.kind == Kind::Timeout => Attempt::Again(error),
             Executed::Unknown => Attempt::Unreachable(error),
-            // Too many wait for the link already, or it can never be sent.
-            Executed::No if error.is_temporary() && error.kind != Kind::Overloaded => {
-                Attempt::Unreachable(error)
-            }
+            // Too many wait for the link at this moment: when it breaks, all who have asked there
+            // come back at once. Those who find no place come again, as far as there is room for
+            // them to wait here.
+            Executed::No if error.kind == Kind::Overloaded => Attempt::Again(error),
+            Executed::No if error.is_temporary() => Attempt::Unreachable(error),
+            // It can never be sent.
             Executed::Answered | Executed::No => Attempt::Answered(Err(error)),
         }
     }

@@ -2,10 +2,12 @@
 //!
 //! Whether a node is slow is a question about the node, not about its mailboxes: one in which
 //! somebody searches for seconds tells nothing of the others. So times are averaged by slot, and a
-//! node's pace is that of the slot in the middle. What others see of a node counts, too: a node
+//! node's pace is that of the slot in the middle. A slot that has just come to a node tells what it
+//! costs to begin with it, which a node that has just started does all the time: it is left out of
+//! the reading. What others see of a node counts, too: a node
 //! with a bad link does not notice anything itself (differential observability).
 
-use crate::placement::ClusterState;
+use crate::placement::{ClusterState, SlotOwner};
 use base::{NodeId, Slot};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -61,20 +63,30 @@ pub(crate) struct Readings {
     /// The reading before, for nodes that are asked little.
     here: Seen,
     there: Seen,
+    /// Whose the slots were then.
+    owners: Vec<SlotOwner>,
 }
 
 impl Readings {
     /// Takes what was added up since the last reading. Gives the paces of the nodes that were asked
-    /// enough, in microseconds: what a request takes on average in the slot in the middle. A slot
-    /// that has changed hands since counts for whoever has it now, which a reading later is past.
+    /// enough, in microseconds: what a request takes on average in the slot in the middle. Only slots
+    /// that have not changed hands since count.
     pub(crate) fn read(
         &mut self,
         watch: &Stopwatch,
         state: &ClusterState,
         me: NodeId,
     ) -> Vec<(NodeId, u32)> {
-        let here = taken(&watch.here, |slot| state.slot(slot).node() == Some(me));
-        let there = taken(&watch.there, |slot| state.slot(slot).node() != Some(me));
+        let owners: Vec<SlotOwner> = Slot::all().map(|slot| state.slot(slot)).collect();
+        let before = std::mem::replace(&mut self.owners, owners);
+        let stays = |slot: Slot| before.get(usize::from(slot.number())) == Some(&state.slot(slot));
+        for seen in [&mut self.here, &mut self.there] {
+            let gone = Slot::all().zip(seen).filter(|(slot, _)| !stays(*slot));
+            gone.for_each(|(_, sum)| *sum = (0, 0));
+        }
+        let is_mine = |slot: Slot| state.slot(slot).node() == Some(me);
+        let here = taken(&watch.here, |slot| stays(slot) && is_mine(slot));
+        let there = taken(&watch.there, |slot| stays(slot) && !is_mine(slot));
         let mut paces = paces(&here, &self.here, state);
         paces.extend(self::paces(&there, &self.there, state));
         (self.here, self.there) = (here, there);
@@ -167,6 +179,7 @@ mod tests {
         assert_eq!(state.slot(slot(2000)).node(), Some(OTHER));
         let check = |noted: &[(bool, u16, u32, u64)], expected: &[(NodeId, u32)]| {
             let (watch, mut readings) = (Stopwatch::default(), Readings::default());
+            readings.read(&watch, &state, ME);
             for (is_here, number, requests, ms) in noted {
                 for _ in 0..*requests {
                     watch.note(*is_here, slot(*number), Duration::from_millis(*ms));
@@ -188,10 +201,34 @@ mod tests {
         check(&[(false, 1, 50, 900), (false, 2, 50, 900), (true, 2000, 50, 900)], &[]);
     }
 
+    /// A node that has just started gets slots all the time, one that has just taken over has many
+    /// at once: none of them is slow for what it costs to begin.
+    #[test]
+    fn slots_that_have_just_come_tell_nothing() {
+        let mut state = two();
+        let (watch, mut readings) = (Stopwatch::default(), Readings::default());
+        let mut read = |state: &ClusterState, noted: &[(u16, u64)]| {
+            for (number, ms) in noted.iter().flat_map(|one| [one; 10]) {
+                watch.note(true, slot(*number), Duration::from_millis(*ms));
+            }
+            readings.read(&watch, state, ME)
+        };
+        assert_eq!(read(&state, &[(1, 2), (2, 2)]), [], "whose they were before is not known");
+        let at = |number| SlotAt { slot: slot(number), epoch: state.slot(slot(number)).epoch };
+        let spread = vec![Share { to: ME, slots: (2000..2010).map(at).collect() }];
+        state.apply(8, &Command::Dead { node: OTHER, boot: boot(3), spread }).unwrap();
+        assert_eq!(state.slot(slot(2009)).node(), Some(ME));
+        let begin = (2000..2010).map(|number| (number, 800)).chain([(1, 2), (2, 2)]);
+        assert_eq!(read(&state, &begin.collect::<Vec<_>>()), [(ME, 2000)], "they have just come");
+        let slow = [(2000, 900), (2001, 900), (1, 900)];
+        assert_eq!(read(&state, &slow), [(ME, 900_000)], "from then on they count");
+    }
+
     #[test]
     fn of_a_node_that_is_asked_little_two_readings_count() {
         let state = two();
         let (watch, mut readings) = (Stopwatch::default(), Readings::default());
+        readings.read(&watch, &state, ME);
         let mut paces = Vec::new();
         for requests in [6, 6, 0, 6, 20, 0, 0] {
             for number in 0..requests {

@@ -3,8 +3,10 @@
 use base::{Error, Kind, Result, Slot};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// For one slot: what its owner can take in within a second of its takeover.
-pub(super) const PER_SLOT_MAX: u32 = 1000;
+/// For one slot: all sessions of a busy shared mailbox on this node, which an owner serves within a
+/// few seconds, and no more than a part of what may wait altogether, so that one slot that nobody
+/// takes does not turn away those of others.
+pub(super) const PER_SLOT_MAX: u32 = 5_000;
 
 /// For all of them: each holds its request and a task, some kilobytes.
 pub(super) const TOTAL_MAX: u32 = 20_000;

@@ -68,6 +68,44 @@ fn a_slow_node_is_drained_if_the_rest_can_bear_it() {
     check_slow(6, "another is being drained", begun, None);
 }
 
+/// With a tenth of a processor the requests that are timed take some 20 ms, which a way to the store
+/// may take as well; what tells them apart is that timers are late.
+#[test]
+fn a_node_without_a_processor_is_drained_by_less() {
+    let starved = |nodes: &'static [u64], ms: u32| {
+        move |world: &mut World| {
+            world.starved.extend(nodes.iter().map(|node| NodeId(*node)));
+            world.pace.extend(nodes.iter().map(|node| (NodeId(*node), ms)));
+        }
+    };
+    for count in [3, 4, 6] {
+        for ms in [12, 20, 29, 66] {
+            check_slow(count, "no processor", starved(&[3], ms), Some(3));
+            check_slow(count, "a leader without", starved(&[1], ms), Some(1));
+        }
+        check_slow(count, "hardly slower", starved(&[3], 9), None);
+        check_slow(count, "far away", |world| world.pace.extend([(NodeId(3), 20)]), None);
+        check_slow(count, "late timers alone", |world| world.starved.extend([NodeId(3)]), None);
+        // Others have the processor that this one lacks, or nobody has one.
+        let others = |world: &mut World| {
+            world.starved.insert(NodeId(4));
+            world.pace.insert(NodeId(3), 20);
+        };
+        check_slow(count, "another's timers are late", others, None);
+        check_slow(count, "nobody has one", starved(&[1, 3, 4, 5, 6, 7], 20), None);
+    }
+    // A burst of work takes the processor for a while, again and again.
+    let mut world = World::new(3);
+    for _ in 0..5 {
+        starved(&[3], 20)(&mut world);
+        world.run(10_000);
+        world.starved.clear();
+        world.pace.clear();
+        world.run(8000);
+    }
+    assert_eq!(world.since(), vec![]);
+}
+
 #[test]
 fn a_moment_of_slowness_is_none() {
     let mut world = World::new(3);

@@ -38,6 +38,29 @@ fn a_drain_empties_a_node_under_load_and_outlives_its_restart() {
     });
 }
 
+/// A transfer to another server runs in each slot: clients of its mailboxes do not wait for that.
+#[test]
+fn what_takes_long_ends_before_a_slot_is_sealed() {
+    Universe::simulate(test_seed(), async |sim| {
+        let world = World::of(&sim, 3).await;
+        let load = world.load(&[1, 2, 3]);
+        tokio::time::sleep(secs(2)).await;
+        *world.process(3).toy.long_work.lock() = Duration::from_millis(450);
+        *world.ledger.longest.lock() = Duration::ZERO;
+        let node = world.id(3);
+        world.admin(2).drain(node).await.unwrap();
+        let is = |wanted| move |status: &ClusterStatus| standing(status, node) == Some(wanted);
+        world.until("drained", secs(120), is(Standing::Drained)).await;
+        load.end().await;
+        assert_eq!(*world.ledger.errors.lock(), Vec::<String>::new());
+        let longest = *world.ledger.longest.lock();
+        eprintln!("the longest pause: {longest:?}");
+        assert!(longest < Duration::from_millis(100), "{longest:?}");
+        assert!(*world.process(3).toy.released.lock() > 1000);
+        world.audit().await;
+    });
+}
+
 #[test]
 fn a_node_leaves_before_it_stops_and_serves_again_afterwards() {
     Universe::simulate(test_seed(), async |sim| {

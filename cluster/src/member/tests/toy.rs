@@ -31,6 +31,29 @@ pub(super) struct Toy {
     pub(super) ledger: Arc<Ledger>,
     pub(super) owned: RwLock<BTreeSet<Slot>>,
     pub(super) released: Mutex<usize>,
+    /// How long work takes in each slot that is not to be cut off, and where it has ended.
+    pub(super) long_work: Mutex<Duration>,
+    ended: Mutex<BTreeSet<Slot>>,
+}
+
+impl Toy {
+    pub(super) fn new(
+        store: Arc<dyn Store>,
+        control: Arc<dyn Control>,
+        ledger: Arc<Ledger>,
+    ) -> Self {
+        let (owned, released) = Default::default();
+        let (long_work, ended) = Default::default();
+        Self { store, control, ledger, owned, released, long_work, ended }
+    }
+
+    async fn end_work(&self, slot: Slot) {
+        let took = *self.long_work.lock();
+        if !self.ended.lock().contains(&slot) {
+            tokio::time::sleep(took).await;
+            self.ended.lock().insert(slot);
+        }
+    }
 }
 
 fn value_key(slot: Slot, value: u64) -> Bytes {
@@ -86,7 +109,16 @@ impl Host for Toy {
         }
     }
 
-    async fn release(&self, _slot: Slot, _deadline: Deadline) -> Result<()> {
+    async fn prepare(&self, slot: Slot, deadline: Deadline) -> Result<()> {
+        base::with_deadline(deadline, async {
+            self.end_work(slot).await;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn release(&self, slot: Slot, _deadline: Deadline) -> Result<()> {
+        self.end_work(slot).await;
         *self.released.lock() += 1;
         Ok(())
     }

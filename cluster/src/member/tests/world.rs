@@ -128,13 +128,7 @@ impl World {
             options: self.options(number, &died),
         };
         let node = ClusterNode::start(setup).await?;
-        let toy = Arc::new(Toy {
-            store,
-            control: node.control(),
-            ledger: self.ledger.clone(),
-            owned: Default::default(),
-            released: Mutex::default(),
-        });
+        let toy = Arc::new(Toy::new(store, node.control(), self.ledger.clone()));
         local.register(ServiceId::MAILBOX, toy.clone());
         self.ids.lock().insert(number, node.control().node());
         let process = Arc::new(Process { node, toy, died, stores, ears });

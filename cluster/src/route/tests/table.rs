@@ -204,7 +204,8 @@ async fn what_is_final_and_what_is_sent_again() {
     check(2, &[Do::Fail(No, Unavailable), ok()], Ok(3), 2).await;
     check(2, &[Do::Fail(Unknown, Unavailable), Do::Fail(Unknown, Timeout), ok()], Ok(3), 3).await;
     check(2, &[Do::Fail(No, Limit)], Err(Limit), 1).await;
-    check(2, &[Do::Fail(No, Overloaded)], Err(Overloaded), 1).await;
+    let crowded = || Do::Fail(No, Overloaded);
+    check(2, &[crowded(), crowded(), crowded(), ok()], Ok(3), 4).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -227,6 +228,9 @@ async fn trouble_ends_after_eight_seconds_and_in_the_deadline() {
     assert_eq!(timed(&node, 2, 60).await, (Kind::Unavailable, 8));
     let sent = node.carrier.sent.lock().len();
     assert!((50..200).contains(&sent), "sent {sent} times");
+    // Too many wait for the link all the time: nothing was done, and it may be tried again.
+    *node.carrier.script.lock() = always(Executed::No, Kind::Overloaded);
+    assert_eq!(timed(&node, 2, 60).await, (Kind::Unavailable, 8));
     *node.carrier.script.lock() = always(Executed::Unknown, Kind::Unavailable);
     assert_eq!(timed(&node, 2, 3).await, (Kind::Timeout, 3));
     node.carrier.script.lock().clear();
@@ -322,10 +326,26 @@ async fn a_local_owner_that_was_overtaken_is_not_asked_again() {
     assert_eq!(node.carrier.sent.lock()[0].0, OTHER);
 }
 
+/// A mailbox that two thousand sessions of a node have open moves, and all of them ask: they wait,
+/// and nobody is told that there are too many.
+#[tokio::test(start_paused = true)]
+async fn a_crowd_at_one_mailbox_waits_for_its_move() {
+    let mut node = node().await;
+    node.fences.seal(slot(1), Epoch(1));
+    let calls: Vec<_> = (0..2000).map(|_| tokio::spawn(node.ask(1, 60))).collect();
+    sleep(Duration::from_millis(300)).await;
+    assert_eq!(node.router.waiting.count(), 2000);
+    node.give(1, OTHER);
+    for call in calls {
+        assert_eq!(call.await.unwrap(), Ok(7));
+    }
+    assert_eq!((node.carrier.sent.lock().len(), node.router.waiting.count()), (2000, 0));
+}
+
 #[tokio::test(start_paused = true)]
 async fn too_many_who_wait_are_turned_away() {
     let node = node().await;
-    let calls: Vec<_> = (0..1010).map(|_| tokio::spawn(node.ask(3, 60))).collect();
+    let calls: Vec<_> = (0..5010).map(|_| tokio::spawn(node.ask(3, 60))).collect();
     let mut turned_away = 0;
     for call in calls {
         turned_away += usize::from(call.await.unwrap().unwrap_err().kind == Kind::Overloaded);

@@ -78,6 +78,9 @@ pub struct CertificateView {
     pub not_after: String,
     /// How many whole days are left; negative when it has run out.
     pub days_left: i64,
+    /// SHA-256 of its public key (SubjectPublicKeyInfo) in hexadecimal, as a TLSA record `3 1 1`
+    /// has it (RFC 6698 §2.1).
+    pub public_key_sha256: String,
 }
 
 /// What is to be copied where.

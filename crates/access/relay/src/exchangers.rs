@@ -7,7 +7,7 @@
 use crate::Config;
 use crate::answer::judged;
 use crate::limits::{ADDRESSES_MAX, DNS_TIME, EXCHANGERS_MAX};
-use base::env::{DnsError, Env, MailExchanger, Random};
+use base::env::{DnsError, Env, Located, MailExchanger, Random};
 use contract_transport::courier::{Answer, Destination, Unreachable};
 use std::net::{IpAddr, SocketAddr};
 
@@ -17,6 +17,25 @@ pub(crate) struct Exchanger {
     /// Its name, or an address as text.
     pub(crate) name: String,
     pub(crate) port: u16,
+}
+
+/// The hosts that take mail for a next hop.
+pub(crate) struct Exchangers {
+    /// In groups of equal preference, best first.
+    pub(crate) groups: Vec<Vec<Exchanger>>,
+    /// Whether the hosts' names can be relied on: DNSSEC vouches for them, or our operator has
+    /// named them.
+    pub(crate) is_secure: bool,
+}
+
+/// Where a host is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Place {
+    /// Where to try, in this order.
+    pub(crate) addresses: Vec<SocketAddr>,
+    /// The names at which its TLSA records may be (RFC 7672 §2.2.3), none where DNSSEC vouches for
+    /// nothing.
+    pub(crate) bases: Vec<String>,
 }
 
 /// Why a host has no address to try.
@@ -43,30 +62,36 @@ impl<'a> Finder<'a> {
         Self { config, env, is_domain: matches!(destination, Destination::Domain(_)) }
     }
 
-    /// The hosts, in groups of equal preference, best first.
+    /// The hosts.
     pub(crate) async fn exchangers(
         &self,
         destination: &Destination,
         port: u16,
-    ) -> Result<Vec<Vec<Exchanger>>, Unreachable> {
+    ) -> Result<Exchangers, Unreachable> {
         let domain = match destination {
             Destination::SmartHosts(hosts) => {
                 let host = |host: &contract_transport::courier::Host| {
                     vec![Exchanger { name: folded(&host.name), port: host.port }]
                 };
-                return Ok(hosts.iter().map(host).collect());
+                return Ok(Exchangers {
+                    groups: hosts.iter().map(host).collect(),
+                    is_secure: true,
+                });
             }
             Destination::Domain(domain) => domain,
         };
         if let Some(address) = literal(domain) {
-            return Ok(vec![vec![Exchanger { name: address.to_string(), port }]]);
+            let groups = vec![vec![Exchanger { name: address.to_string(), port }]];
+            return Ok(Exchangers { groups, is_secure: false });
         }
         let found = tokio::time::timeout(DNS_TIME, self.env.dns.exchangers(domain)).await;
-        let records = match found.unwrap_or_else(|_| Err(too_slow())) {
-            Ok(found) => usable(found.records, domain)?,
-            // The domain itself is the host where it names none (RFC 5321 §5.1).
+        let (records, is_secure) = match found.unwrap_or_else(|_| Err(too_slow())) {
+            Ok(found) => (usable(found.records, domain)?, found.is_secure),
+            // The domain itself is the host where it names none (RFC 5321 §5.1). Its addresses are
+            // of the zone that would have the exchangers: where DNSSEC vouches for them, it would
+            // not have let anybody hide those.
             Err(DnsError::NoRecords) => {
-                vec![MailExchanger { preference: 0, host: folded(domain) }]
+                (vec![MailExchanger { preference: 0, host: folded(domain) }], true)
             }
             Err(DnsError::NoDomain) => {
                 let text = format!("the domain {domain} does not exist");
@@ -77,7 +102,7 @@ impl<'a> Finder<'a> {
                 return Err(Unreachable::Later(judged(0, "4.4.3", text)));
             }
         };
-        Ok(self.in_groups(records, port))
+        Ok(Exchangers { groups: self.in_groups(records, port), is_secure })
     }
 
     fn in_groups(&self, mut records: Vec<MailExchanger>, port: u16) -> Vec<Vec<Exchanger>> {
@@ -95,17 +120,17 @@ impl<'a> Finder<'a> {
     }
 
     /// Where a host is: both families by turns, IPv6 first, each shuffled.
-    pub(crate) async fn addresses(
-        &self,
-        exchanger: &Exchanger,
-    ) -> Result<Vec<SocketAddr>, NoAddress> {
+    pub(crate) async fn addresses(&self, exchanger: &Exchanger) -> Result<Place, NoAddress> {
         let name = &exchanger.name;
         if self.is_domain && self.is_own_name(name) {
             return Err(NoAddress::Ours);
         }
-        let found = tokio::time::timeout(DNS_TIME, self.env.dns.addresses(name)).await;
-        let found = match found.unwrap_or_else(|_| Err(too_slow())) {
-            Ok(found) => self.permitted(name, found.records)?,
+        let found = tokio::time::timeout(DNS_TIME, self.env.dns.locate(name)).await;
+        let (found, bases) = match found.unwrap_or_else(|_| Err(too_slow())) {
+            Ok(located) => {
+                let bases = bases(name, &located);
+                (self.permitted(name, located.addresses)?, bases)
+            }
             Err(error @ (DnsError::NoDomain | DnsError::NoRecords)) => {
                 let text = format!("the host {name} has no address: {error}");
                 return Err(NoAddress::Nowhere(judged(550, "5.4.4", text)));
@@ -122,7 +147,8 @@ impl<'a> Finder<'a> {
         let turns = six.len().max(four.len());
         let by_turns = (0..turns).flat_map(|n| [six.get(n), four.get(n)]).flatten();
         let at_port = |address: &IpAddr| SocketAddr::new(*address, exchanger.port);
-        Ok(by_turns.take(ADDRESSES_MAX).map(at_port).collect())
+        let addresses = by_turns.take(ADDRESSES_MAX).map(at_port).collect();
+        Ok(Place { addresses, bases })
     }
 
     /// Leaves out addresses at which no stranger's exchanger can be.
@@ -153,6 +179,20 @@ impl<'a> Finder<'a> {
     }
 }
 
+/// The names at which a host's TLSA records may be: what it is really called before what it was
+/// called, as far as DNSSEC vouches for the way there (RFC 7672 §2.2.2, §2.2.3).
+fn bases(asked: &str, located: &Located) -> Vec<String> {
+    let is_alias = located.name != asked;
+    let mut bases = Vec::new();
+    if located.is_secure {
+        bases.push(located.name.clone());
+    }
+    if is_alias && located.is_name_secure {
+        bases.push(asked.to_owned());
+    }
+    bases
+}
+
 /// The records without those that name no host. A domain that has no others takes no mail
 /// (RFC 7505 §3).
 fn usable(records: Vec<MailExchanger>, domain: &str) -> Result<Vec<MailExchanger>, Unreachable> {
@@ -176,7 +216,7 @@ fn folded(name: &str) -> String {
     name.trim_end_matches('.').to_ascii_lowercase()
 }
 
-fn too_slow() -> DnsError {
+pub(crate) fn too_slow() -> DnsError {
     DnsError::NoAnswer("no name server answered in time".to_owned())
 }
 
@@ -187,7 +227,7 @@ fn shuffle<T>(items: &mut [T], random: &dyn Random) {
 }
 
 /// Whether an address lies in a closed network, or is none of a host at all.
-fn is_local(address: IpAddr) -> bool {
+pub(crate) fn is_local(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(ip) => {
             let [first, second, ..] = ip.octets();
@@ -239,6 +279,20 @@ mod tests {
         ] {
             assert_eq!(text.parse().map(is_local), Ok(expected), "{text}");
         }
+    }
+
+    #[test]
+    fn names_for_tlsa_records() {
+        let check = |name: &str, is_secure, is_name_secure, expected: &[&str]| {
+            let name = name.to_owned();
+            let located = Located { addresses: vec![], name, is_secure, is_name_secure };
+            assert_eq!(bases("mx.test", &located), expected, "{located:?}");
+        };
+        check("mx.test", true, true, &["mx.test"]);
+        check("mx.test", false, false, &[]);
+        check("real.test", true, true, &["real.test", "mx.test"]);
+        check("real.test", false, true, &["mx.test"]);
+        check("real.test", false, false, &[]);
     }
 
     #[test]

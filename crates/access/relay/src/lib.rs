@@ -13,6 +13,10 @@
 //! [`Wire`](wire) alone reads and writes. It knows whether the host said more than it was asked, so
 //! an answer that came too early, whoever put it there, is never taken for a later one.
 //!
+//! What a domain publishes about its hosts raises what a connection needs: `secure` looks for TLSA
+//! records that DNSSEC vouches for, and `dane` judges certificates by them; `sts` knows the policies
+//! that other domains publish over HTTPS.
+//!
 //! [`Resolver`] is the DNS client that stands behind [`base::env::Dns`] in the server.
 //!
 //! [`Verdict::Later`]: contract_transport::courier::Verdict::Later
@@ -22,6 +26,7 @@ mod auth;
 mod body;
 mod config;
 mod conversation;
+mod dane;
 mod dead;
 mod exchangers;
 mod introduce;
@@ -30,7 +35,9 @@ mod offer;
 mod plan;
 mod relay;
 mod resolver;
+mod secure;
 mod session;
+mod sts;
 mod telemetry;
 mod tls;
 mod verdicts;
@@ -38,4 +45,4 @@ mod wire;
 
 pub use config::Config;
 pub use relay::Relay;
-pub use resolver::Resolver;
+pub use resolver::{Dnssec, Resolver, check_anchors};

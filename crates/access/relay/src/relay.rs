@@ -4,16 +4,21 @@ use crate::Config;
 use crate::answer::judged;
 use crate::conversation::Talk;
 use crate::dead::{Dead, State};
-use crate::exchangers::{Exchanger, Finder, NoAddress};
+use crate::exchangers::{Exchanger, Finder, NoAddress, Place};
 use crate::limits::CONNECT_TIME;
+use crate::secure::Asked;
 use crate::session::{Reason, Refusal, Session, Terms};
+use crate::sts::Sts;
 use crate::telemetry;
 use crate::tls::Tls;
 use async_trait::async_trait;
 use base::env::Env;
 use base::{Deadline, Error, Result};
 use contract_blob::Blobs;
-use contract_transport::courier::{Answer, Conversation, Courier, Manner, NextHop, Unreachable};
+use contract_transport::courier::{
+    Answer, Conversation, Courier, Manner, NextHop, TlsLevel, Unreachable,
+};
+use contract_transport::sts::StsPolicies;
 use futures::future::join_all;
 use rustls::pki_types::ServerName;
 use std::net::SocketAddr;
@@ -30,7 +35,8 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) env: Env,
     pub(crate) blobs: Arc<dyn Blobs>,
-    tls: Tls,
+    pub(crate) tls: Tls,
+    pub(crate) sts: Option<Arc<Sts>>,
     dead: Dead,
 }
 
@@ -61,9 +67,47 @@ impl Relay {
     /// # Errors
     /// [`base::Kind::Invalid`] for certificate authorities that cannot be read.
     pub fn new(config: Config, env: Env, blobs: Arc<dyn Blobs>) -> Result<Self> {
+        Self::begin(config, env, blobs, None)
+    }
+
+    /// As [`Relay::new`], and it goes by the policies of MTA-STS (RFC 8461) that other domains
+    /// publish; those it learns are kept in `policies`.
+    ///
+    /// # Errors
+    /// As [`Relay::new`].
+    pub fn with_policies(
+        config: Config,
+        env: Env,
+        blobs: Arc<dyn Blobs>,
+        policies: Arc<dyn StsPolicies>,
+    ) -> Result<Self> {
+        Self::begin(config, env, blobs, Some(policies))
+    }
+
+    fn begin(
+        config: Config,
+        env: Env,
+        blobs: Arc<dyn Blobs>,
+        policies: Option<Arc<dyn StsPolicies>>,
+    ) -> Result<Self> {
         let tls = Tls::new(&config, &env)?;
         let dead = Dead::new(env.clock.clone());
-        Ok(Self { shared: Arc::new(Shared { config, env, blobs, tls, dead }) })
+        let client = tls.client(TlsLevel::Domain, None)?;
+        let sts = policies
+            .map(|kept| Arc::new(Sts::new(env.clone(), client, config.local_exchangers, kept)));
+        Ok(Self { shared: Arc::new(Shared { config, env, blobs, tls, sts, dead }) })
+    }
+
+    /// Fetches policies of MTA-STS again that are kept and run out, and forgets those that have
+    /// (RFC 8461 §10.2): one node now and then is enough.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn refresh_policies(&self) -> Result<()> {
+        match &self.shared.sts {
+            Some(sts) => sts.refresh().await,
+            None => Ok(()),
+        }
     }
 }
 
@@ -102,16 +146,18 @@ impl Shared {
         let terms = self.terms(manner).map_err(|error| {
             Unreachable::Later(judged(0, "4.3.5", format!("the connector cannot be used: {error}")))
         })?;
-        for group in finder.exchangers(&hop.destination, manner.port).await? {
+        let exchangers = finder.exchangers(&hop.destination, manner.port).await?;
+        let asked = Asked::new(hop, &exchangers);
+        for group in exchangers.groups {
             let found = join_all(group.iter().map(|host| finder.addresses(host))).await;
             // Hosts as good as we are, and worse ones, would only send it back.
             if found.contains(&Err(NoAddress::Ours)) {
                 tally.ours = true;
                 break;
             }
-            for (exchanger, addresses) in group.iter().zip(found) {
-                let addresses = match addresses {
-                    Ok(addresses) => self.by_health(addresses, exchanger, finder.is_domain, tally),
+            for (exchanger, place) in group.iter().zip(found) {
+                let place = match place {
+                    Ok(place) => self.by_health(place, exchanger, finder.is_domain, tally),
                     Err(NoAddress::Nowhere(answer)) if finder.is_domain => {
                         tally.permanent = Some(answer);
                         continue;
@@ -122,27 +168,55 @@ impl Shared {
                     }
                     Err(NoAddress::Ours) => continue,
                 };
-                for address in addresses {
-                    if tally.silent.contains(&address) {
-                        continue;
-                    }
-                    match self.attempt(Target::new(exchanger, address, &terms)).await {
-                        Ok(reached) => return Ok(Some(reached)),
-                        // A smart host that wants us no more is for our operator to mend.
-                        Err(Refusal { reason: Reason::Never, answer }) if finder.is_domain => {
-                            tally.permanent = Some(answer);
-                        }
-                        Err(refusal) => {
-                            if refusal.reason == Reason::Silent {
-                                tally.silent.push(address);
-                            }
-                            tally.temporary = Some(refusal.answer);
-                        }
-                    }
+                if let Some(reached) =
+                    Box::pin(self.host(exchanger, &place, &terms, &asked, tally)).await
+                {
+                    return Ok(Some(reached));
                 }
             }
         }
         Ok(None)
+    }
+
+    /// The addresses of one host, as what it publishes asks for.
+    async fn host(
+        &self,
+        exchanger: &Exchanger,
+        place: &Place,
+        terms: &Terms,
+        asked: &Asked<'_>,
+        tally: &mut Tally,
+    ) -> Option<(Session, Target)> {
+        if place.addresses.is_empty() {
+            return None;
+        }
+        let terms = match self.secured(exchanger, place, terms, asked).await {
+            Ok(terms) => terms,
+            Err(answer) => {
+                tracing::info!(host = exchanger.name, why = answer.text, "a host is left out");
+                tally.temporary = Some(answer);
+                return None;
+            }
+        };
+        for address in &place.addresses {
+            if tally.silent.contains(address) {
+                continue;
+            }
+            match self.attempt(Target::new(exchanger, *address, &terms)).await {
+                Ok(reached) => return Some(reached),
+                // A smart host that wants us no more is for our operator to mend.
+                Err(Refusal { reason: Reason::Never, answer }) if asked.domain.is_some() => {
+                    tally.permanent = Some(answer);
+                }
+                Err(refusal) => {
+                    if refusal.reason == Reason::Silent {
+                        tally.silent.push(*address);
+                    }
+                    tally.temporary = Some(refusal.answer);
+                }
+            }
+        }
+        None
     }
 
     /// Good addresses first; dead ones are left out, but for those of smart hosts: a domain's
@@ -150,11 +224,11 @@ impl Shared {
     /// who mends it says so at once.
     fn by_health(
         &self,
-        addresses: Vec<SocketAddr>,
+        Place { addresses, bases }: Place,
         exchanger: &Exchanger,
         is_domain: bool,
         tally: &mut Tally,
-    ) -> Vec<SocketAddr> {
+    ) -> Place {
         let mut rated: Vec<(State, SocketAddr)> = Vec::with_capacity(addresses.len());
         for address in addresses {
             match self.dead.state(address) {
@@ -167,7 +241,7 @@ impl Shared {
             }
         }
         rated.sort_by_key(|(state, _)| *state);
-        rated.into_iter().map(|(_, address)| address).collect()
+        Place { addresses: rated.into_iter().map(|(_, address)| address).collect(), bases }
     }
 
     /// One address; a second time in clear where encryption was only an attempt and went wrong
@@ -223,6 +297,8 @@ impl Shared {
             in_clear: false,
             client,
             server_name: nobody,
+            base: None,
+            policy: None,
             credentials: manner.credentials.clone().map(Arc::new),
         })
     }
@@ -235,7 +311,8 @@ impl Target {
             Ok(literal) if ip == literal => format!("[{ip}]"),
             _ => format!("{} [{ip}]", exchanger.name),
         };
-        let server_name = ServerName::try_from(exchanger.name.clone());
+        let named = || ServerName::try_from(exchanger.name.clone()).ok();
+        let server_name = terms.base.clone().or_else(named);
         let server_name = server_name.unwrap_or(ServerName::IpAddress(ip.into()));
         Self { address, host, terms: Terms { server_name, ..terms.clone() } }
     }

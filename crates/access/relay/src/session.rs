@@ -28,6 +28,10 @@ pub(crate) struct Terms {
     pub(crate) client: Arc<ClientConfig>,
     /// What the host is called in TLS.
     pub(crate) server_name: ServerName<'static>,
+    /// The name under which its TLSA records are, which it is called by then (RFC 7672 §8.1).
+    pub(crate) base: Option<ServerName<'static>>,
+    /// What asks for so much, where it is not our operator: `DANE`, `MTA-STS`.
+    pub(crate) policy: Option<&'static str>,
     /// Name and password.
     pub(crate) credentials: Option<Arc<(String, String)>>,
 }
@@ -102,7 +106,7 @@ impl Session {
         let must = terms.must_encrypt();
         if !self.offer.starttls {
             return if must {
-                Err(unencrypted(&host, "it does not offer STARTTLS"))
+                Err(unencrypted(&host, terms, "it does not offer STARTTLS"))
             } else {
                 Ok(self)
             };
@@ -112,7 +116,7 @@ impl Session {
         if reply.code() != 220 {
             // "Not now" to STARTTLS leaves the session as it was (RFC 3207 §4).
             return if must {
-                Err(unencrypted(&host, &format!("it answered STARTTLS with {reply}")))
+                Err(unencrypted(&host, terms, &format!("it answered STARTTLS with {reply}")))
             } else if reply.code() == 421 {
                 Err(turned_away(self.wire, &reply).await)
             } else {
@@ -166,7 +170,13 @@ async fn encrypt(wire: Wire, terms: &Terms) -> Result<Wire, Refusal> {
     encrypted.map_err(|trouble| match trouble {
         Trouble::Handshake(_) => {
             crate::telemetry::handshake_failed();
-            Refusal { reason: Reason::Handshake, answer: broken(&trouble, &host) }
+            let answer = match (&trouble, terms.policy) {
+                (Trouble::Handshake(why), Some(policy)) => {
+                    judged(0, trouble.status(), format!("{host}: {policy}: {why}"))
+                }
+                _ => broken(&trouble, &host),
+            };
+            Refusal { reason: Reason::Handshake, answer }
         }
         _ => silent(&trouble, &host),
     })
@@ -176,8 +186,9 @@ fn silent(trouble: &Trouble, host: &str) -> Refusal {
     Refusal { reason: Reason::Silent, answer: broken(trouble, host) }
 }
 
-fn unencrypted(host: &str, why: &str) -> Refusal {
-    let text = format!("{host}: encryption is required, but {why}");
+fn unencrypted(host: &str, terms: &Terms, why: &str) -> Refusal {
+    let policy = terms.policy.map_or(String::new(), |policy| format!("{policy}: "));
+    let text = format!("{host}: {policy}encryption is required, but {why}");
     Refusal { reason: Reason::Terms, answer: judged(0, "4.7.4", text) }
 }
 

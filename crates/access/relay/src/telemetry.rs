@@ -39,3 +39,13 @@ pub(crate) fn transferred(verdicts: &[Verdict], size_bytes: u64, took: Duration)
         metrics::counter!("rialto_relay_message_bytes_total").increment(size_bytes);
     }
 }
+
+/// A policy of MTA-STS was asked for.
+pub(crate) fn fetched(result: &'static str) {
+    metrics::counter!("rialto_relay_policy_fetches_total", "result" => result).increment(1);
+}
+
+/// What a host or its domain publishes asks for a secure connection.
+pub(crate) fn demanded(by: &'static str) {
+    metrics::counter!("rialto_relay_policies_total", "policy" => by).increment(1);
+}

@@ -4,6 +4,7 @@
 //! whoever holds the certificate's key. TLS 1.2 and 1.3 with aws-lc-rs, named explicitly.
 
 use crate::Config;
+use crate::dane::Dane;
 use base::env::{Clock, Env};
 use base::{Error, Result};
 use contract_transport::courier::TlsLevel;
@@ -41,6 +42,8 @@ enum Check {
     Host,
     /// An authority, and this name.
     Name(ServerName<'static>),
+    /// What the host's TLSA records say.
+    Dane(Arc<Dane>),
 }
 
 impl Tls {
@@ -79,15 +82,31 @@ impl Tls {
         Ok(match (level, domain) {
             (TlsLevel::Opportunistic | TlsLevel::Encryption, _) => self.any.clone(),
             (TlsLevel::Certificate, _) => self.authority.clone(),
-            (TlsLevel::Domain, None) => self.host.clone(),
+            // What a host publishes comes by `dane`; there is no connection without.
+            (TlsLevel::Domain | TlsLevel::Dane, None) | (TlsLevel::Dane, Some(_)) => {
+                self.host.clone()
+            }
             (TlsLevel::Domain, Some(domain)) => {
                 let name = ServerName::try_from(domain.to_owned())
                     .map_err(|_| Error::invalid("The TLS domain is not a name"))?;
-                let mut config = client(&self.roots, &self.time, Check::Name(name))?;
-                config.resumption = Resumption::disabled();
-                Arc::new(config)
+                self.alone(Check::Name(name))?
             }
         })
+    }
+
+    /// For a connection to a host that publishes TLSA records.
+    ///
+    /// # Errors
+    /// Internal ones only.
+    pub(crate) fn dane(&self, dane: Arc<Dane>) -> Result<Arc<ClientConfig>> {
+        self.alone(Check::Dane(dane))
+    }
+
+    /// For one connection: no session is resumed, so nothing stands for another check.
+    fn alone(&self, check: Check) -> Result<Arc<ClientConfig>> {
+        let mut config = client(&self.roots, &self.time, check)?;
+        config.resumption = Resumption::disabled();
+        Ok(Arc::new(config))
     }
 }
 
@@ -129,6 +148,10 @@ impl ServerCertVerifier for Verifier {
             Check::Authority => None,
             Check::Host => Some(host),
             Check::Name(name) => Some(name),
+            Check::Dane(dane) => {
+                dane.verify(certificate, intermediates, now, self.algorithms)?;
+                return Ok(ServerCertVerified::assertion());
+            }
         };
         let certificate = ParsedCertificate::try_from(certificate)?;
         verify_server_cert_signed_by_trust_anchor(

@@ -10,8 +10,8 @@ use base::env::Stream;
 use base::telemetry::PrintableBytes;
 use bytes::{Buf, Bytes, BytesMut};
 use codec_smtp::{Command, Reply, ReplyError, ReplyReader};
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use rustls::{CertificateError, ClientConfig, OtherError};
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
@@ -270,9 +270,20 @@ impl Wire {
         let stream = tokio::time::timeout(HANDSHAKE_TIME, Box::pin(handshake))
             .await
             .map_err(|_| Trouble::Handshake("it took too long".to_owned()))?
-            .map_err(|error| Trouble::Handshake(error.to_string()))?;
+            .map_err(|error| Trouble::Handshake(reason(&error)))?;
         let version = stream.get_ref().1.protocol_version();
         tracing::debug!(target: "protocol", host = self.host, ?version, "encrypted");
         Ok(Self::new(Box::new(stream), &self.host))
+    }
+}
+
+/// Why a handshake failed; what is our own verdict on a certificate stands alone.
+fn reason(error: &io::Error) -> String {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match inner {
+        Some(rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(why)))) => {
+            why.to_string()
+        }
+        _ => error.to_string(),
     }
 }

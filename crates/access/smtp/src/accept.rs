@@ -7,9 +7,10 @@
 use crate::author::{self, Authorship};
 use crate::incoming::{Arrived, Incoming};
 use crate::reply;
+use crate::scan;
 use crate::session::{Draft, Login, Outcome, Pace, Session};
 use crate::trace;
-use base::{Deadline, Error, Kind, QueueId, Result};
+use base::{ByteShare, Deadline, Error, Kind, QueueId, Result};
 use bytes::Bytes;
 use codec_smtp::Reply;
 use contract_blob::{Content, Segment};
@@ -18,6 +19,19 @@ use contract_transport::authentication::INSIDE_FIELD;
 use contract_transport::{Envelope, Fate, Submission, Transport, commit_by};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// A message that is put together, but for what stands in front of all.
+pub(crate) struct Gathered {
+    pub(crate) submission: Submission,
+    /// What is to stand in front: fields of ours.
+    pub(crate) front: Bytes,
+    /// Everything before the body but `front`, where scanners are to see it.
+    pub(crate) header: Option<Bytes>,
+    /// Where the body begins in what is staged.
+    pub(crate) body_at: u64,
+    /// The memory that it takes.
+    shares: Vec<ByteShare>,
+}
 
 /// Between a commit that went wrong and the second attempt: long enough for a new owner.
 const RETRY_WAIT: Duration = Duration::from_millis(500);
@@ -52,8 +66,20 @@ impl Session {
         };
         let started = self.clock().monotonic();
         let recipients = draft.recipients.len();
-        let committed = self.commit(draft, arrived, &authorship).await;
-        let queue = committed.map_err(|error| reply::of(&error, "accept"))?;
+        let queue = arrived.queue;
+        let gathered = self.gather(draft, arrived, &authorship).await;
+        let gathered = gathered.map_err(|error| reply::of(&error, "accept"))?;
+        match Box::pin(self.scanned(gathered)).await? {
+            Some(gathered) => {
+                let committed = self.commit(gathered).await;
+                committed.map_err(|error| reply::of(&error, "accept"))?;
+            }
+            None => {
+                metrics::counter!("rialto_smtp_messages_total", "result" => "discarded")
+                    .increment(1);
+                return Ok(queue);
+            }
+        }
         let took = self.clock().monotonic().saturating_sub(started);
         metrics::histogram!("rialto_smtp_accept_seconds").record(took.as_secs_f64());
         metrics::counter!("rialto_smtp_messages_total", "result" => "accepted").increment(1);
@@ -70,15 +96,12 @@ impl Session {
         refusal
     }
 
-    async fn commit(
-        &self,
-        draft: Draft,
-        arrived: Arrived,
-        authorship: &Authorship,
-    ) -> Result<QueueId> {
+    async fn commit(&self, gathered: Gathered) -> Result<QueueId> {
         let deadline = Deadline::after(self.config().commit_timeout());
-        let queue = arrived.queue;
-        let (submission, _shares) = self.submission(draft, arrived, authorship, deadline).await?;
+        let Gathered { submission, front, shares, .. } = gathered;
+        let queue = submission.queue;
+        let submission = scan::with_front(submission, front);
+        let _held = shares;
         match &self.login {
             Some(login) => self.submit(login, submission, deadline).await,
             None => {
@@ -89,14 +112,17 @@ impl Session {
     }
 
     /// Ends the upload and puts everything together.
-    async fn submission(
+    async fn gather(
         &self,
         draft: Draft,
         arrived: Arrived,
         authorship: &Authorship,
-        deadline: Deadline,
-    ) -> Result<(Submission, impl Sized)> {
+    ) -> Result<Gathered> {
+        let deadline = Deadline::after(self.config().commit_timeout());
         let Arrived { queue, accepted, source, trace, results, mut parsed, .. } = arrived;
+        let (is_scanned, mut header, trace_bytes) =
+            (arrived.is_scanned, arrived.header, trace.len());
+        let body_at = header.len().saturating_sub(trace_bytes) as u64;
         let mut segments = vec![Segment::Inline(trace)];
         if let Some(login) = &self.login {
             let own = (queue, accepted, self.config().host_name.as_str());
@@ -105,19 +131,17 @@ impl Session {
             let added = trace::complete(&mut parsed, login, from, own);
             if !added.is_empty() {
                 parsed = parsed.shifted(added.len() as u64);
+                let at = if arrived.begins_blank { 0 } else { trace_bytes };
+                header.splice(at..at, added.iter().copied());
                 segments.insert(usize::from(!arrived.begins_blank), Segment::Inline(added));
             }
         }
         // Devices and servers of ours have not signed in: what else would tell them from strangers?
         let is_inside = self.login.is_none() && self.may_relay() && results.is_empty();
-        let results = match is_inside {
+        let front = match is_inside {
             true => Bytes::from_static(INSIDE_FIELD.as_bytes()),
             false => results,
         };
-        if !results.is_empty() {
-            parsed = parsed.shifted(results.len() as u64);
-            segments.insert(0, Segment::Inline(results));
-        }
         let mut staged = Vec::new();
         if let Some(upload) = arrived.upload {
             let blob =
@@ -135,7 +159,8 @@ impl Session {
         };
         let content = Content { segments };
         let submission = Submission { queue, envelope, content, staged, parsed: Arc::new(parsed) };
-        Ok((submission, arrived.shares))
+        let header = is_scanned.then(|| header.into());
+        Ok(Gathered { submission, front, header, body_at, shares: arrived.shares })
     }
 
     async fn submit(

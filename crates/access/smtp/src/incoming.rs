@@ -5,6 +5,7 @@
 //! until the message's end; from then on its bytes are only passed over.
 
 use crate::reply;
+use crate::scan;
 use crate::screen::Screen;
 use crate::session::{Draft, Session};
 use crate::trace;
@@ -46,7 +47,9 @@ pub(crate) struct Incoming {
     size_bytes: u64,
     begins_blank: bool,
     /// Whether its author will be asked for: the message is submitted.
-    keeps_header: bool,
+    is_submitted: bool,
+    /// Whether scanners will see it.
+    is_scanned: bool,
     /// Who it is from is being checked.
     screen: Option<Screen>,
 }
@@ -62,8 +65,10 @@ pub(crate) struct Arrived {
     pub(crate) parsed: ParsedMessage,
     /// What was found of its sender: fields to put in front of all others.
     pub(crate) results: Bytes,
-    /// Its header as it was sent, behind ours; of submitted messages only.
+    /// Its header as it was sent, behind ours; of messages only that are submitted or scanned.
     pub(crate) header: Vec<u8>,
+    /// Whether scanners are to see it.
+    pub(crate) is_scanned: bool,
     /// Its first line begins with a blank, so it would become part of a field put in front of it.
     pub(crate) begins_blank: bool,
     /// Everything behind the trace field; `None` for nothing.
@@ -86,6 +91,7 @@ impl Incoming {
         let limits = Limits { root_header_bytes: header_bytes_max, ..Limits::default() };
         let mut scanner = Scanner::new(limits);
         scanner.push(&trace);
+        let is_scanned = scan::is_wanted(session);
         Self {
             queue,
             accepted,
@@ -101,8 +107,9 @@ impl Incoming {
             held_bytes: 0,
             size_bytes: 0,
             begins_blank: false,
-            keeps_header: session.login.is_some(),
-            screen: Screen::begin(session, draft),
+            is_submitted: session.login.is_some(),
+            is_scanned,
+            screen: Screen::begin(session, draft, is_scanned),
         }
     }
 
@@ -197,7 +204,8 @@ impl Incoming {
         if let Some(reason) = checked.refusal {
             return Err(reply::not_authentic(&reason));
         }
-        let header = if self.keeps_header { self.scanner.header().to_vec() } else { Vec::new() };
+        let keeps_header = self.is_submitted || self.is_scanned;
+        let header = if keeps_header { self.scanner.header().to_vec() } else { Vec::new() };
         Ok(Arrived {
             queue: self.queue,
             accepted: self.accepted,
@@ -205,6 +213,7 @@ impl Incoming {
             trace: self.trace,
             results: checked.fields,
             header,
+            is_scanned: self.is_scanned,
             parsed: self.scanner.finish(),
             begins_blank: self.begins_blank,
             upload: self.upload.filter(|_| self.size_bytes > 0),

@@ -26,6 +26,7 @@ mod places;
 mod rate;
 mod reply;
 mod rights;
+mod scan;
 mod screen;
 mod service;
 mod session;

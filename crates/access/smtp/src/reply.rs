@@ -97,6 +97,18 @@ pub(crate) fn not_authentic(reason: &str) -> Reply {
     reply(550, 7, 1, printable.take(REASON_BYTES_MAX).collect::<String>())
 }
 
+/// What a scanner wants the client to hear. A code that is no refusal is not passed on.
+pub(crate) fn of_scanner(said: &contract_transport::scanner::scanning::Reply) -> Reply {
+    let printable = said.text.chars().filter(|c| matches!(c, ' '..='~'));
+    let text = printable.take(REASON_BYTES_MAX).collect::<String>();
+    match (said.code, said.status) {
+        (code @ 400..=599, [class, subject, detail]) if class == code / 100 => {
+            Reply::new(code, Some(EnhancedCode::new(class as u8, subject, detail)), text)
+        }
+        _ => Reply::new(451, Some(EnhancedCode::new(4, 7, 1)), text),
+    }
+}
+
 /// 552: the header is too large.
 pub(crate) fn header_too_large() -> Reply {
     reply(552, 3, 4, "message header size exceeds limit")

@@ -1,6 +1,7 @@
 //! The check of who a message is from, beside its arrival: its header is held until it is whole,
 //! since fields of it may have to be left out before anything of it is stored.
 
+use crate::scan;
 use crate::session::{Draft, Session};
 use bytes::{Bytes, BytesMut};
 use codec_mime::header;
@@ -10,7 +11,9 @@ use parking_lot::Mutex;
 /// A message that is being checked.
 pub(crate) struct Screen {
     /// Checks are not `Sync`, and a session must be; nobody ever locks this.
-    check: Mutex<Box<dyn SenderCheck>>,
+    check: Option<Mutex<Box<dyn SenderCheck>>>,
+    /// Scanners will see it: what strangers say in their name is left out.
+    is_scanned: bool,
     /// What has come of the header; `None` once all of it has been passed on.
     header: Option<BytesMut>,
 }
@@ -18,21 +21,24 @@ pub(crate) struct Screen {
 impl Screen {
     /// Mail of people who signed in and of our own servers is taken as it is; that of devices that
     /// may relay is not checked, but nor does it tell of checks of ours.
-    pub(crate) fn begin(session: &Session, draft: &Draft) -> Option<Self> {
-        let authentication = session.shared.authentication.get().filter(|_| !session.is_of_us())?;
-        let check = authentication.begin(Client {
+    pub(crate) fn begin(session: &Session, draft: &Draft, is_scanned: bool) -> Option<Self> {
+        let authentication = session.shared.authentication.get().filter(|_| !session.is_of_us());
+        let client = || Client {
             ip: session.connection.peer().ip(),
             helo: session.client.as_ref().map(|client| client.name.clone()).unwrap_or_default(),
             sender: draft.sender.clone(),
             is_trusted: session.may_relay(),
-        });
-        Some(Self { check: Mutex::new(check), header: Some(BytesMut::new()) })
+        };
+        let check = authentication.map(|checks| Mutex::new(checks.begin(client())));
+        let is_scanned = is_scanned && !session.may_relay();
+        let is_needed = check.is_some() || is_scanned;
+        is_needed.then(|| Self { check, is_scanned, header: Some(BytesMut::new()) })
     }
 
     /// Takes the next bytes, and gives what may be stored now: the header, and what stands behind.
     pub(crate) fn take(&mut self, piece: Bytes) -> (Bytes, Bytes) {
         let Some(held) = &mut self.header else {
-            self.check.get_mut().body(&piece);
+            self.body(&piece);
             return (Bytes::new(), piece);
         };
         let (mut header, mut body) = (Bytes::new(), Bytes::new());
@@ -54,10 +60,24 @@ impl Screen {
             return (header, body);
         }
         self.header = None;
-        let check = self.check.get_mut();
-        let header = check.header(header);
-        check.body(&body);
+        let header = self.passed(header);
+        self.body(&body);
         (header, body)
+    }
+
+    /// What of a header may be stored.
+    fn passed(&mut self, header: Bytes) -> Bytes {
+        let header = match &mut self.check {
+            Some(check) => check.get_mut().header(header),
+            None => header,
+        };
+        if self.is_scanned { scan::without_claims(header) } else { header }
+    }
+
+    fn body(&mut self, piece: &[u8]) {
+        if let Some(check) = &mut self.check {
+            check.get_mut().body(piece);
+        }
     }
 
     /// How much of the header is held.
@@ -68,14 +88,17 @@ impl Screen {
     /// The header of a message that has nothing else.
     pub(crate) fn rest(&mut self) -> Bytes {
         match self.header.take() {
-            Some(held) => self.check.get_mut().header(held.freeze()),
+            Some(held) => self.passed(held.freeze()),
             None => Bytes::new(),
         }
     }
 
     /// The message has come to its end.
     pub(crate) async fn finish(self) -> Checked {
-        self.check.into_inner().finish().await
+        match self.check {
+            Some(check) => check.into_inner().finish().await,
+            None => Checked::default(),
+        }
     }
 }
 
@@ -113,7 +136,9 @@ mod tests {
                 let heard = Heard::default();
                 let seen = heard.0.clone();
                 let check = Mutex::new(Box::new(heard) as Box<dyn SenderCheck>);
-                let mut screen = Screen { check, header: Some(BytesMut::new()) };
+                let header_held = Some(BytesMut::new());
+                let mut screen =
+                    Screen { check: Some(check), is_scanned: false, header: header_held };
                 let mut stored = Vec::new();
                 for piece in message.as_bytes().chunks(size) {
                     let (first, second) = screen.take(Bytes::copy_from_slice(piece));

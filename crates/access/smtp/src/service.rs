@@ -18,6 +18,7 @@ use contract_mailbox::Mailboxes;
 use contract_transport::Transport;
 use contract_transport::authentication::SenderAuthentication;
 use contract_transport::receive::{ListenerPlace, ReceiveConnectors, ReceiveTable};
+use contract_transport::scanner::scanning::Scanners;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 
@@ -47,6 +48,8 @@ pub(crate) struct Shared {
     defaults: Arc<ReceiveTable>,
     /// Nobody's senders are checked where there is none.
     pub(crate) authentication: OnceLock<Arc<dyn SenderAuthentication>>,
+    /// No mail is scanned where there are none.
+    pub(crate) scanners: OnceLock<Arc<dyn Scanners>>,
 }
 
 impl SmtpService {
@@ -77,6 +80,7 @@ impl SmtpService {
             terms: AllTerms::default(),
             defaults: Arc::default(),
             authentication: OnceLock::new(),
+            scanners: OnceLock::new(),
         };
         Self { shared: Arc::new(shared), listener, connectors: None }
     }
@@ -91,6 +95,13 @@ impl SmtpService {
     #[must_use]
     pub fn with_authentication(self, authentication: Arc<dyn SenderAuthentication>) -> Self {
         self.shared.authentication.get_or_init(|| authentication);
+        self
+    }
+
+    /// The same service, which shows mail to scanners. What was set first stays.
+    #[must_use]
+    pub fn with_scanners(self, scanners: Arc<dyn Scanners>) -> Self {
+        self.shared.scanners.get_or_init(|| scanners);
         self
     }
 

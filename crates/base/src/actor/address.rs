@@ -8,6 +8,7 @@ use crate::deadline::{Deadline, timeout, with_deadline};
 use crate::error::{Error, Kind, Result};
 use ractor::{ActorRef, ActorStatus, MessagingErr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// The address of one actor; cheap to clone. Keeping it does not keep the actor running.
@@ -15,11 +16,13 @@ pub struct Inbox<M: Send + 'static> {
     actor: ActorRef<Envelope<M>>,
     permits: Arc<Semaphore>,
     capacity: usize,
+    leaves: Arc<AtomicBool>,
 }
 
 impl<M: Send + 'static> Clone for Inbox<M> {
     fn clone(&self) -> Self {
-        Self { actor: self.actor.clone(), permits: self.permits.clone(), capacity: self.capacity }
+        let (actor, permits) = (self.actor.clone(), self.permits.clone());
+        Self { actor, permits, capacity: self.capacity, leaves: self.leaves.clone() }
     }
 }
 
@@ -52,8 +55,9 @@ impl<M: Send + 'static> Inbox<M> {
         actor: ActorRef<Envelope<M>>,
         permits: Arc<Semaphore>,
         capacity: usize,
+        leaves: Arc<AtomicBool>,
     ) -> Self {
-        Self { actor, permits, capacity }
+        Self { actor, permits, capacity, leaves }
     }
 
     /// Asks and waits for the reply. The future may be dropped; a message that was sent is
@@ -70,7 +74,7 @@ impl<M: Send + 'static> Inbox<M> {
     ) -> Result<T> {
         let (reply, answer) = Reply::channel();
         self.offer(message(reply), deadline).await?;
-        answer.wait(deadline).await
+        answer.wait(deadline, || self.has_left()).await
     }
 
     /// Sends without waiting for it to be handled.
@@ -117,9 +121,16 @@ impl<M: Send + 'static> Inbox<M> {
         let _stopped_already = self.actor.drain();
     }
 
-    /// Asks the actor to stop after the message it is handling; those that wait are dropped.
-    pub fn stop(&self) {
+    /// Asks the actor to stop after the message it is handling; those that wait are dropped, and
+    /// whoever sent them is told to ask whoever has the key next.
+    pub(super) fn leave(&self) {
+        self.leaves.store(true, Ordering::Release);
         self.actor.stop(None);
+    }
+
+    /// Whether the actor was asked to leave.
+    pub(super) fn has_left(&self) -> bool {
+        self.leaves.load(Ordering::Acquire)
     }
 
     /// Waits until the actor has stopped.
@@ -168,10 +179,17 @@ impl<T> Reply<T> {
 pub(super) struct Answer<T>(oneshot::Receiver<Result<T>>);
 
 impl<T> Answer<T> {
-    pub(super) async fn wait(self, deadline: Deadline) -> Result<T> {
+    /// Waits for it; `has_left` says in the end whether the actor was asked to leave.
+    ///
+    /// # Errors
+    /// The actor's; [`Kind::Timeout`]; [`Kind::Fenced`] if the actor has left and dropped the message,
+    /// [`Kind::Unavailable`] if it ended otherwise.
+    pub(super) async fn wait(self, deadline: Deadline, has_left: impl Fn() -> bool) -> Result<T> {
         let answered = async {
             match self.0.await {
                 Ok(result) => result,
+                Err(_) if has_left() => Err(Error::new(Kind::Fenced, "This is served elsewhere")
+                    .detail("the actor left before it replied")),
                 Err(_) => Err(Error::unavailable("the actor ended before it replied")),
             }
         };

@@ -6,13 +6,18 @@
 //! has taken, writes what it must, and only then may a new actor of that key start. A message that
 //! it does not take any more goes to the new one.
 //!
-//! A key whose start was refused by the fence rests a little before the next one, see `rest`.
+//! A key whose start was refused by the fence rests a little before the next one, see `rest`. Keys
+//! belong to slots, which come to a node and leave it, see `moves`.
 
+mod moves;
 mod rest;
+mod slots;
 
 use self::rest::Rests;
+use self::slots::Slots;
 use super::address::{Inbox, Refused, Reply};
 use super::spawn::{Actor, Attached, spawn_with};
+use crate::Slot;
 use crate::deadline::{Deadline, with_deadline};
 use crate::error::{Error, Kind, Result};
 use futures::future::join_all;
@@ -68,9 +73,12 @@ impl<K: Clone + Eq + Hash + Display + Send + Sync + 'static> Key for K {}
 
 type MakeArgs<K, A> = Box<dyn Fn(&K) -> <A as Actor>::Args + Send + Sync>;
 
+type SlotOf<K> = Box<dyn Fn(&K) -> Slot + Send + Sync>;
+
 struct Shared<K: Key, A: Actor> {
     options: PopulationOptions,
     args: MakeArgs<K, A>,
+    slot_of: SlotOf<K>,
     /// One permit for each actor that may still come; an actor gives its own back at its end.
     places: Arc<Semaphore>,
     actors: Mutex<Actors<K, A::Message>>,
@@ -80,6 +88,8 @@ struct Shared<K: Key, A: Actor> {
 
 struct Actors<K, M: Send + 'static> {
     by_key: HashMap<K, Entry<M>>,
+    /// The same by slot, and the slots that are leaving.
+    slots: Slots<K>,
     /// Keys that were refused by the fence.
     rests: Rests<K>,
     /// Tells two lives of one key apart.
@@ -95,6 +105,7 @@ struct Actors<K, M: Send + 'static> {
 
 struct Entry<M: Send + 'static> {
     serial: u64,
+    slot: Slot,
     stage: Stage<M>,
     used: Instant,
     /// It has been asked to stop, or will be as soon as it has started.
@@ -105,6 +116,13 @@ enum Stage<M: Send + 'static> {
     /// Tells why it did not start, or is closed when there is news of another kind.
     Starting(watch::Receiver<Option<Error>>),
     Active(Inbox<M>),
+}
+
+/// Whose actors are meant.
+#[derive(Clone, Copy)]
+enum Which<'a> {
+    All,
+    In(&'a [Slot]),
 }
 
 /// What an actor that must end does with the messages that wait.
@@ -123,19 +141,23 @@ enum News<M: Send + 'static> {
 }
 
 impl<K: Key, A: Actor> Population<K, A> {
-    /// An empty population; `args` makes what the actor of a key is started with. Needs a runtime
-    /// for the task that looks for idle actors.
+    /// An empty population; `args` makes what the actor of a key is started with, `slot_of` tells
+    /// which slot a key is in, always the same. Needs a runtime for the task that looks for idle
+    /// actors.
     pub fn new(
         mut options: PopulationOptions,
         args: impl Fn(&K) -> A::Args + Send + Sync + 'static,
+        slot_of: impl Fn(&K) -> Slot + Send + Sync + 'static,
     ) -> Self {
         options.actors_max = options.actors_max.clamp(1, u32::MAX as usize >> 4);
         let shared = Arc::new(Shared {
             options,
             args: Box::new(args),
+            slot_of: Box::new(slot_of),
             places: Arc::new(Semaphore::new(options.actors_max)),
             actors: Mutex::new(Actors {
                 by_key: HashMap::new(),
+                slots: Slots::default(),
                 rests: Rests::default(),
                 last_serial: 0,
                 leaving: 0,
@@ -155,7 +177,8 @@ impl<K: Key, A: Actor> Population<K, A> {
     /// The actor's own and those of its start; [`Kind::Overloaded`] if its inbox or the
     /// population stays full until the deadline (nothing was done), [`Kind::Timeout`] if the
     /// reply does not come by then, [`Kind::Unavailable`] if the actor does not start in time or
-    /// fails meanwhile, or the population is closed.
+    /// fails meanwhile, or the population is closed; [`Kind::Fenced`] if the key's slot is leaving
+    /// ([`Population::leave_slot`]; nothing was done).
     pub async fn call<T: Send + 'static>(
         &self,
         key: &K,
@@ -163,8 +186,8 @@ impl<K: Key, A: Actor> Population<K, A> {
         deadline: Deadline,
     ) -> Result<T> {
         let (reply, answer) = Reply::channel();
-        self.cast(key, message(reply), deadline).await?;
-        answer.wait(deadline).await
+        let inbox = self.send(key, message(reply), deadline).await?;
+        answer.wait(deadline, || inbox.has_left()).await
     }
 
     /// Sends to the actor of a key, which is started if need be, without waiting for the message
@@ -172,11 +195,21 @@ impl<K: Key, A: Actor> Population<K, A> {
     ///
     /// # Errors
     /// As [`Population::call`], as far as they come before the message is handled.
-    pub async fn cast(&self, key: &K, mut message: A::Message, deadline: Deadline) -> Result<()> {
+    pub async fn cast(&self, key: &K, message: A::Message, deadline: Deadline) -> Result<()> {
+        self.send(key, message, deadline).await.map(drop)
+    }
+
+    /// Says to whose inbox it was sent.
+    async fn send(
+        &self,
+        key: &K,
+        mut message: A::Message,
+        deadline: Deadline,
+    ) -> Result<Inbox<A::Message>> {
         loop {
             let inbox = self.enter(key, deadline).await?;
             message = match inbox.offer(message, deadline).await {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(inbox),
                 // It was asked to stop meanwhile: wait for its end and send to the next one.
                 Err(Refused::Gone(message)) => message,
                 Err(full @ Refused::Full) => return Err(full.into()),
@@ -194,13 +227,6 @@ impl<K: Key, A: Actor> Population<K, A> {
         inbox.try_cast(message).is_ok()
     }
 
-    /// The keys of such actors, not more than so many; those that are leaving are left out.
-    pub fn keys_where(&self, which: impl Fn(&K) -> bool, max: usize) -> Vec<K> {
-        let actors = self.0.actors.lock();
-        let stays = actors.by_key.iter().filter(|(key, entry)| !entry.leaving && which(key));
-        stays.map(|(key, _)| key.clone()).take(max).collect()
-    }
-
     /// How many actors there are, starting and stopping ones included.
     pub fn count(&self) -> usize {
         self.0.actors.lock().by_key.len()
@@ -211,42 +237,13 @@ impl<K: Key, A: Actor> Population<K, A> {
         self.0.actors.lock().by_key.contains_key(key)
     }
 
-    /// Says that the slots of some keys have come here: if their actors' starts were refused by the
-    /// fence, the next one does not wait any more.
-    pub fn welcome(&self, which: impl Fn(&K) -> bool) {
-        self.0.actors.lock().rests.end(which);
-        self.0.nudges.send_replace(());
-    }
-
-    /// Asks the actors of some keys to stop and waits until they have. Others may be started for
-    /// the same keys meanwhile: whoever hands keys over must turn requests away first.
-    ///
-    /// # Errors
-    /// [`Kind::Timeout`] if some take longer; they still stop when they can.
-    pub async fn stop_where(&self, which: impl Fn(&K) -> bool, deadline: Deadline) -> Result<()> {
-        self.end_where(which, Wish::Finish, deadline).await
-    }
-
-    /// The same, but what waits in their inboxes is dropped: only the message that each is handling
-    /// is finished. Callers of the others get [`Kind::Unavailable`]; they must know somebody else to
-    /// ask, for here nobody may be for a while.
-    ///
-    /// # Errors
-    /// As [`Population::stop_where`].
-    pub async fn leave_where(&self, which: impl Fn(&K) -> bool, deadline: Deadline) -> Result<()> {
-        self.end_where(which, Wish::Leave, deadline).await
-    }
-
-    async fn end_where(
-        &self,
-        which: impl Fn(&K) -> bool,
-        wish: Wish,
-        deadline: Deadline,
-    ) -> Result<()> {
+    /// Asks such actors to end, and waits until they have. Others may be started for the same keys
+    /// meanwhile, unless their slots are leaving.
+    async fn end(&self, which: Which<'_>, wish: Wish, deadline: Deadline) -> Result<()> {
         let newest = self.0.actors.lock().last_serial;
         let all_stopped = async {
             loop {
-                let news = self.dismiss_some(&which, newest, wish);
+                let news = self.dismiss_some(which, newest, wish);
                 if news.is_empty() {
                     return Ok(());
                 }
@@ -263,28 +260,32 @@ impl<K: Key, A: Actor> Population<K, A> {
     /// [`Kind::Timeout`] if some take longer; they still stop when they can.
     pub async fn stop_all(&self, deadline: Deadline) -> Result<()> {
         self.0.actors.lock().closed = true;
-        let stopped = self.stop_where(|_| true, deadline).await;
+        let stopped = self.end(Which::All, Wish::Finish, deadline).await;
         let left = self.count();
         stopped.map_err(|e| e.detail(format!("{left} of the {} actors still run", A::NAME)))
     }
 
-    /// Asks all such actors, none newer than `newest`, to stop; what to wait for. One look through
-    /// all of them, however many they are: others wait meanwhile.
-    fn dismiss_some(
-        &self,
-        which: impl Fn(&K) -> bool,
-        newest: u64,
-        wish: Wish,
-    ) -> Vec<News<A::Message>> {
+    /// Asks all such actors, none newer than `newest`, to stop; what to wait for. Others wait
+    /// meanwhile: of slots no more is looked at than is in them.
+    fn dismiss_some(&self, which: Which<'_>, newest: u64, wish: Wish) -> Vec<News<A::Message>> {
         let mut actors = self.0.actors.lock();
         let (mut news, mut dismissed) = (Vec::new(), 0);
-        for (key, entry) in &mut actors.by_key {
-            if entry.serial <= newest && which(key) {
+        let mut dismiss = |entry: &mut Entry<A::Message>| {
+            if entry.serial <= newest {
                 dismissed += usize::from(entry.dismiss());
                 if let (Wish::Leave, Stage::Active(inbox)) = (wish, &entry.stage) {
-                    inbox.stop();
+                    inbox.leave();
                 }
                 news.push(entry.news());
+            }
+        };
+        let Actors { by_key, slots, .. } = &mut *actors;
+        match which {
+            Which::All => by_key.values_mut().for_each(dismiss),
+            Which::In(some) => {
+                for key in some.iter().flat_map(|slot| slots.keys(*slot)) {
+                    by_key.get_mut(key).into_iter().for_each(&mut dismiss);
+                }
             }
         }
         actors.leaving += dismissed;
@@ -300,6 +301,9 @@ impl<K: Key, A: Actor> Population<K, A> {
                 let mut actors = self.0.actors.lock();
                 if actors.closed {
                     return Err(Error::unavailable(format!("no more {} actors", A::NAME)));
+                }
+                if actors.slots.any_leaves() {
+                    actors.slots.check(self.0.slot(key), Instant::now())?;
                 }
                 match actors.by_key.get_mut(key) {
                     None => News::Start(self.0.begin(&mut actors, key, deadline)),
@@ -367,9 +371,15 @@ impl<M: Send + 'static> News<M> {
 }
 
 impl<K: Key, M: Send + 'static> Actors<K, M> {
+    fn insert(&mut self, key: &K, entry: Entry<M>) {
+        self.slots.entered(entry.slot, key.clone());
+        self.by_key.insert(key.clone(), entry);
+    }
+
     fn remove(&mut self, key: &K) {
-        if self.by_key.remove(key).is_some_and(|entry| entry.leaving) {
-            self.leaving -= 1;
+        if let Some(entry) = self.by_key.remove(key) {
+            self.slots.gone(entry.slot, key);
+            self.leaving -= usize::from(entry.leaving);
         }
     }
 
@@ -404,6 +414,10 @@ impl<K: Key, M: Send + 'static> Actors<K, M> {
 }
 
 impl<K: Key, A: Actor> Shared<K, A> {
+    fn slot(&self, key: &K) -> Slot {
+        (self.slot_of)(key)
+    }
+
     /// Enters a key as starting, and starts its actor in a task of its own, so that the start
     /// goes on when the caller who caused it gives up.
     fn begin(
@@ -416,8 +430,9 @@ impl<K: Key, A: Actor> Shared<K, A> {
         let serial = actors.last_serial;
         let (failed, start) = watch::channel(None);
         let stage = Stage::Starting(start.clone());
-        let entry = Entry { serial, stage, used: Instant::now(), leaving: false };
-        actors.by_key.insert(key.clone(), entry);
+        let slot = self.slot(key);
+        let entry = Entry { serial, slot, stage, used: Instant::now(), leaving: false };
+        actors.insert(key, entry);
         let residence = Residence { shared: Arc::downgrade(self), key: key.clone(), serial };
         let shared = self.clone();
         tokio::spawn(async move {
@@ -550,6 +565,7 @@ async fn sweep<K: Key, A: Actor>(shared: Weak<Shared<K, A>>, idle: Duration) {
         let now = Instant::now();
         let mut actors = shared.actors.lock();
         actors.rests.forget(now);
+        actors.slots.forget(now);
         actors.dismiss(|entry| {
             let unused = now.saturating_duration_since(entry.used) >= idle;
             unused && matches!(&entry.stage, Stage::Active(inbox) if inbox.is_idle())

@@ -16,6 +16,7 @@ use std::marker::PhantomData;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::task::{Poll, ready};
 use tokio::sync::{Semaphore, oneshot};
 
@@ -127,11 +128,13 @@ pub(super) async fn spawn_with<A: Actor>(
 ) -> Result<Spawned<A::Message>> {
     let capacity = capacity.clamp(1, Semaphore::MAX_PERMITS);
     let permits = Arc::new(Semaphore::new(capacity));
+    let leaves = Arc::new(AtomicBool::new(false));
     let (ending, ended) = oneshot::channel();
-    let start = Start { args, capacity, permits: permits.clone(), ending, attached };
+    let (of_actor, its_leaves) = (permits.clone(), leaves.clone());
+    let start = Start { args, capacity, permits: of_actor, leaves: its_leaves, ending, attached };
     match ractor::Actor::spawn(None, Adapter::<A>(PhantomData), start).await {
         Ok((actor, _task)) => {
-            let inbox = Inbox::new(actor, permits, capacity);
+            let inbox = Inbox::new(actor, permits, capacity, leaves);
             Ok(Spawned { inbox, ended: Ended(ended) })
         }
         Err(SpawnErr::StartupFailed(error)) => Err(match error.downcast::<Error>() {
@@ -149,6 +152,7 @@ struct Start<A: Actor> {
     args: A::Args,
     capacity: usize,
     permits: Arc<Semaphore>,
+    leaves: Arc<AtomicBool>,
     ending: oneshot::Sender<Ending>,
     attached: Attached,
 }
@@ -182,8 +186,8 @@ impl<A: Actor> ractor::Actor for Adapter<A> {
         myself: ActorRef<Self::Msg>,
         start: Start<A>,
     ) -> Result<Running<A>, ActorProcessingErr> {
-        let Start { args, capacity, permits, ending, attached } = start;
-        let context = Context { inbox: Inbox::new(myself, permits, capacity) };
+        let Start { args, capacity, permits, leaves, ending, attached } = start;
+        let context = Context { inbox: Inbox::new(myself, permits, capacity, leaves) };
         let actor = caught::<A, _>("start", A::start(args, &context)).await?;
         let attached = attached.lock().take();
         Ok(Running { actor: Some(actor), ending: Some(ending), attached })

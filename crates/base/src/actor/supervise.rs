@@ -79,7 +79,7 @@ impl<M: Send + 'static> Singleton<M> {
     ) -> Result<T> {
         let (reply, answer) = Reply::channel();
         self.cast(message(reply), deadline).await?;
-        answer.wait(deadline).await
+        answer.wait(deadline, || false).await
     }
 
     /// As [`Inbox::cast`], waiting for a restart if one is under way.

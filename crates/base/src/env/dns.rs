@@ -51,6 +51,26 @@ pub trait Dns: Send + Sync + 'static {
         Err(DnsError::NoAnswer(format!("nobody here knows the services of {name}")))
     }
 
+    /// Where a host is, and what it is really called: [`Dns::addresses`] for those who must know
+    /// which name they ended at.
+    ///
+    /// # Errors
+    /// [`DnsError`].
+    async fn locate(&self, host: &str) -> Result<Located, DnsError> {
+        let Found { records, is_secure } = self.addresses(host).await?;
+        let name = host.trim_end_matches('.').to_ascii_lowercase();
+        Ok(Located { addresses: records, name, is_secure, is_name_secure: is_secure })
+    }
+
+    /// The TLSA records of a service of a host, `_25._tcp.mx.example.org`. They count for nothing
+    /// unless DNSSEC vouches for them (RFC 6698 §4.1).
+    ///
+    /// # Errors
+    /// [`DnsError`].
+    async fn tlsa(&self, name: &str) -> Result<Found<Tlsa>, DnsError> {
+        Err(DnsError::NoAnswer(format!("nobody here knows the TLSA records of {name}")))
+    }
+
     /// The names of an address (PTR), in lower case without a dot at their ends.
     ///
     /// # Errors
@@ -83,6 +103,33 @@ pub struct Found<T> {
     pub records: Vec<T>,
     /// Whether DNSSEC vouches for them, aliases on the way included.
     pub is_secure: bool,
+}
+
+/// Where a host is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Located {
+    /// Its addresses, of both families; at least one.
+    pub addresses: Vec<IpAddr>,
+    /// The name at which they were found once all aliases were followed, in lower case without a
+    /// dot at its end.
+    pub name: String,
+    /// Whether DNSSEC vouches for the addresses and every alias on the way.
+    pub is_secure: bool,
+    /// Whether DNSSEC vouches for the first step: the alias, or the addresses where there is none.
+    pub is_name_secure: bool,
+}
+
+/// One TLSA record (RFC 6698 §2.1), whatever its numbers are.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Tlsa {
+    /// Certificate usage: 2 is a trust anchor, 3 the host's own certificate.
+    pub usage: u8,
+    /// What of a certificate: 0 is the whole, 1 its public key.
+    pub selector: u8,
+    /// How it is given: 0 as it is, 1 as SHA-256, 2 as SHA-512.
+    pub matching: u8,
+    /// What a certificate must have.
+    pub data: Vec<u8>,
 }
 
 /// One MX record (RFC 1035 §3.3.9).

@@ -14,7 +14,7 @@ pub mod sim;
 
 pub use clock::Clock;
 pub use disk::{Disk, DiskFile, DiskLock};
-pub use dns::{Dns, DnsError, Family, Found, MailExchanger, ServiceHost};
+pub use dns::{Dns, DnsError, Family, Found, Located, MailExchanger, ServiceHost, Tlsa};
 pub use network::{Listener, Network, Stream};
 pub use random::Random;
 

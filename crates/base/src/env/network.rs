@@ -1,8 +1,9 @@
-//! TCP.
+//! TCP, and sockets of the machine.
 
 use async_trait::async_trait;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// A connection's two directions as one.
@@ -24,6 +25,14 @@ pub trait Network: Send + Sync + 'static {
     /// # Errors
     /// Of the operating system.
     async fn connect(&self, address: SocketAddr) -> io::Result<Box<dyn Stream>>;
+
+    /// Connects to a socket of this machine, by its path.
+    ///
+    /// # Errors
+    /// Of the operating system; [`io::ErrorKind::Unsupported`] where there are no such sockets.
+    async fn connect_local(&self, _path: &Path) -> io::Result<Box<dyn Stream>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// A listening socket.

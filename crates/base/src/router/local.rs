@@ -70,6 +70,16 @@ impl LocalRouter {
         self.all().iter().for_each(|host| host.lost(slots));
     }
 
+    /// Has every host end what takes long in a slot, see [`Host::prepare`].
+    ///
+    /// # Errors
+    /// The first host's that did not.
+    pub async fn prepare(&self, slot: Slot, deadline: Deadline) -> Result<()> {
+        let hosts = self.all();
+        let all = futures::future::join_all(hosts.iter().map(|host| host.prepare(slot, deadline)));
+        all.await.into_iter().collect()
+    }
+
     /// Has every host come to rest in a slot, see [`Host::release`].
     ///
     /// # Errors

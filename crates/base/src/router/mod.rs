@@ -152,6 +152,17 @@ pub trait Host: Send + Sync {
     /// not commit anything). Returns at once.
     fn lost(&self, _slots: &[Slot]) {}
 
+    /// This slot is about to be given to another node, but the router still brings requests for it.
+    /// Work that may take longer than those can wait comes to its end, and no more of it is begun.
+    /// [`Host::release`] comes next, or [`Host::gained`] if the slot stays.
+    ///
+    /// # Errors
+    /// [`Kind::Timeout`](crate::Kind::Timeout) if something still runs at the deadline; the fence
+    /// takes care of it.
+    async fn prepare(&self, _slot: Slot, _deadline: Deadline) -> Result<()> {
+        Ok(())
+    }
+
     /// This slot is about to be given to another node, and the router brings no more requests for
     /// it: what runs is finished, nothing new is begun, its actors are unloaded.
     ///

@@ -22,6 +22,7 @@ use async_trait::async_trait;
 use base::Result;
 use bytes::Bytes;
 use contract_store::{BodyError, Transaction};
+use futures::StreamExt;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -95,6 +96,18 @@ pub enum Place {
     Stored,
 }
 
+/// A range of bytes that are at hand, as a stream.
+pub fn inline_range(bytes: &Bytes, range: Range<u64>) -> ByteStream {
+    let ends = (usize::try_from(range.start).ok(), usize::try_from(range.end).ok());
+    let piece = match ends {
+        (Some(start), Some(end)) if start <= end && end <= bytes.len() => {
+            Ok(bytes.slice(start..end))
+        }
+        _ => Err(base::Error::internal(format!("{range:?} of {} bytes at hand", bytes.len()))),
+    };
+    futures::stream::once(async { piece }).boxed()
+}
+
 /// How long an upload that nobody refers to is kept, in milliseconds.
 pub const LEASE_MS: i64 = 24 * 3600 * 1000;
 
@@ -114,6 +127,15 @@ pub trait Blobs: Send + Sync + 'static {
     /// The bytes of a range of a blob; the range must lie within it. Memory use is a few chunks,
     /// whatever the range.
     fn read(&self, id: BlobId, range: Range<u64>) -> ByteStream;
+
+    /// The bytes of a range of a staged blob, before anybody refers to it; the range must lie
+    /// within it. Nothing of it is remembered.
+    fn read_staged(&self, blob: &Staged, range: Range<u64>) -> ByteStream {
+        match &blob.place {
+            Place::Inline(bytes) => inline_range(bytes, range),
+            Place::Uploaded { .. } | Place::Stored => self.read(blob.id, range),
+        }
+    }
 
     /// Adds a reference in the caller's transaction. It must read its own fence first; a body
     /// that runs again after an unknown commit may call this again.

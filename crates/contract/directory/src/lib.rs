@@ -6,9 +6,11 @@
 //! with its audit record.
 
 pub mod audit;
+pub mod flow;
 pub mod model;
 pub mod suite;
 
+pub use flow::*;
 pub use model::*;
 
 use async_trait::async_trait;
@@ -24,7 +26,8 @@ pub const AUDIT_KEEP_MS: i64 = 90 * 24 * 3600 * 1000;
 pub trait Directory: Send + Sync + 'static {
     /// What an address means here. Sub-addresses (`user+detail`) resolve to their user,
     /// `postmaster` in any domain whose recipients are here to the oldest enabled administrator
-    /// where nobody has the address (RFC 5321 §4.5.1). A disabled account is nobody's.
+    /// where nobody has the address (RFC 5321 §4.5.1). A disabled account is nobody's. A contact
+    /// may have the address of another domain, in which nothing else is ours.
     ///
     /// # Errors
     /// Temporary ones only; an unknown address is [`Resolved::Unknown`].
@@ -99,7 +102,8 @@ pub trait DirectoryAdmin: Send + Sync + 'static {
     /// Changes an account; `change` names only what is to be changed.
     ///
     /// # Errors
-    /// [`base::Kind::NotFound`], [`base::Kind::AlreadyExists`] for a taken alias.
+    /// [`base::Kind::NotFound`], [`base::Kind::AlreadyExists`] for a taken alias,
+    /// [`base::Kind::Limit`] for more of something than can be kept.
     async fn update_account(
         &self,
         actor: &Actor,
@@ -134,8 +138,21 @@ pub trait DirectoryAdmin: Send + Sync + 'static {
     /// Temporary ones only.
     async fn forget_removed(&self, actor: &Actor, id: AccountId) -> Result<()>;
 
-    /// Accounts in order of primary address (by domain, then by local part, folded), from just
-    /// after `after`.
+    /// Makes a contact. It is changed and removed as an account is; nothing of it remains then.
+    ///
+    /// # Errors
+    /// As [`DirectoryAdmin::create_account`]; [`base::Kind::Invalid`] where it would stand for an
+    /// address of its own in a domain of ours.
+    async fn create_contact(&self, actor: &Actor, new: NewContact) -> Result<Arc<Account>>;
+
+    /// Contacts in order of primary address, as [`DirectoryAdmin::list_accounts`].
+    ///
+    /// # Errors
+    /// Temporary ones only.
+    async fn list_contacts(&self, after: Option<&str>, limit: usize) -> Result<Vec<Arc<Account>>>;
+
+    /// Mailbox accounts in order of primary address (by domain, then by local part, folded), from
+    /// just after `after`.
     ///
     /// # Errors
     /// Temporary ones only.
@@ -175,6 +192,12 @@ pub trait DirectoryAdmin: Send + Sync + 'static {
     /// # Errors
     /// [`base::Kind::NotFound`].
     async fn remove_group(&self, actor: &Actor, id: GroupId) -> Result<()>;
+
+    /// A group by id, as the store has it now.
+    ///
+    /// # Errors
+    /// [`base::Kind::NotFound`].
+    async fn group(&self, id: GroupId) -> Result<Arc<Group>>;
 
     /// Groups in order of address (by domain, then by local part, folded), from just after
     /// `after`.

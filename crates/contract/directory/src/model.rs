@@ -18,6 +18,8 @@ pub enum Resolved {
     Account(Arc<Account>),
     /// A group of ours.
     Group(Arc<Group>),
+    /// A contact: an entry of ours that stands for [`crate::MailFlow::external`], which it has.
+    Contact(Arc<Account>),
     /// In an authoritative domain of ours, but nobody's: 550 5.1.1.
     Unknown,
     /// In no accepted domain: relaying.
@@ -36,9 +38,11 @@ pub enum AccountKind {
     Room,
     /// A thing that can be booked.
     Equipment,
+    /// Somebody elsewhere: no mailbox, and nobody signs in (Exchange: mail contact, mail user).
+    Contact,
 }
 
-/// One account and its mailbox's settings.
+/// One account and its mailbox's settings; or a contact, which has no mailbox.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Account {
     /// Never reused.
@@ -71,6 +75,8 @@ pub struct Account {
     /// How often its password was changed. A session that was begun with another password than
     /// today's has another number, and ends.
     pub credentials: u64,
+    /// What happens to its mail, beside being kept.
+    pub flow: crate::MailFlow,
 }
 
 /// What an account may administer. Finer roles come with the admin issue.
@@ -166,6 +172,8 @@ pub struct AccountChange {
     pub litigation_hold: Option<bool>,
     /// The role.
     pub role: Option<Role>,
+    /// What happens to its mail.
+    pub flow: crate::FlowChange,
 }
 
 /// How long the mailbox of a removed account is kept, in milliseconds (Exchange: 30 days).
@@ -225,6 +233,8 @@ pub struct Group {
     pub members: Vec<Address>,
     /// Whether only signed-in senders may write to it (Exchange's default).
     pub authenticated_only: bool,
+    /// Who else may not write to it, and how much.
+    pub restrictions: crate::Restrictions,
 }
 
 /// What is needed to make a group.
@@ -251,6 +261,8 @@ pub struct GroupChange {
     pub display_name: Option<String>,
     /// Whether only signed-in senders may write to it.
     pub authenticated_only: Option<bool>,
+    /// Who else may write to it, and how much.
+    pub restrictions: crate::RestrictionsChange,
 }
 
 /// A piece of a group's expansion.

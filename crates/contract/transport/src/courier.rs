@@ -38,7 +38,9 @@ pub struct Host {
     pub port: u16,
 }
 
-/// How much encryption a connection needs (Exchange: RequireTLS and TlsAuthLevel).
+/// How much encryption a connection needs (Exchange: RequireTLS and TlsAuthLevel). What a domain
+/// publishes about its hosts raises the first two: DANE (RFC 7672) where DNSSEC vouches for it,
+/// else MTA-STS (RFC 8461).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 pub enum TlsLevel {
     /// STARTTLS where it is offered, without looking at the certificate (RFC 7435).
@@ -50,6 +52,9 @@ pub enum TlsLevel {
     Certificate,
     /// The certificate must be valid and name the host, or the domain that is given.
     Domain,
+    /// The host must publish TLSA records that DNSSEC vouches for, and its certificate be what they
+    /// say (RFC 7672).
+    Dane,
 }
 
 /// How a connector talks to its hosts.

@@ -12,9 +12,12 @@ pub mod connector;
 pub mod courier;
 pub mod receive;
 pub mod relay;
+pub mod remote;
 pub mod rows;
 pub mod rule;
+pub mod scanner;
 pub mod signing;
+pub mod sts;
 pub mod suite;
 pub mod tracking;
 
@@ -154,6 +157,19 @@ pub trait Transport: Send + Sync + 'static {
     /// process lives on.
     async fn accept_by(&self, submission: Submission, deadline: Deadline) -> Result<()> {
         with_deadline(deadline, self.accept(submission)).await
+    }
+
+    /// Tracks a message that has come whole and is not accepted, with what its recipients' share
+    /// of that is. It is told once and kept as other stories are; nothing else remembers it.
+    ///
+    /// # Errors
+    /// Temporary ones only.
+    async fn track_refusal(
+        &self,
+        _submission: &Submission,
+        _about: Vec<tracking::Involved>,
+    ) -> Result<()> {
+        Ok(())
     }
 
     /// Settles whether a message is accepted: if its commit has not landed, it never will. For a

@@ -60,6 +60,14 @@ pub enum Event {
     Retry,
     /// An administrator has taken it out of its queue.
     Remove,
+    /// An address was found to mean another one, which it is about; the reasons are the addresses
+    /// as they were written. From feature level 3 on.
+    Resolve,
+    /// A mailbox's mail is forwarded to whom it is about; the reasons are the mailboxes. From
+    /// feature level 3 on.
+    Redirect,
+    /// A scanner has looked at it; the reason is what it said. From feature level 3 on.
+    AgentInfo,
 }
 
 impl Event {
@@ -81,7 +89,15 @@ impl Event {
             Self::Resume => "RESUME",
             Self::Retry => "RETRY",
             Self::Remove => "REMOVE",
+            Self::Resolve => "RESOLVE",
+            Self::Redirect => "REDIRECT",
+            Self::AgentInfo => "AGENTINFO",
         }
+    }
+
+    /// Whether it tells to whom else the message goes.
+    pub fn leads_on(self) -> bool {
+        matches!(self, Self::Expand | Self::Resolve | Self::Redirect)
     }
 
     /// Whether a story begins with it.
@@ -246,6 +262,11 @@ impl Tracked {
             latency_ms: u64::try_from(accepted.unix_ms - queue.accepted_at().unix_ms).ok(),
             ..Self::new((queue.accepted_at(), node), event, origin, *queue)
         }
+    }
+
+    /// Whether it tells that the message came whole and was not accepted, which is all of its story.
+    pub fn is_refusal(&self) -> bool {
+        self.event == Event::Fail && self.origin == Origin::Agent && self.client.is_some()
     }
 
     /// With these recipients.

@@ -88,6 +88,9 @@ pub(crate) const ALIASES_MAX: usize = 200;
 /// The most grants of one kind on one account.
 pub(crate) const GRANTS_MAX: usize = 1_000;
 
+/// The most people and groups in one list of who may write to somebody.
+pub(crate) const PARTIES_MAX: usize = 1_000;
+
 /// The most members of one group; larger ones are built by nesting.
 pub(crate) const GROUP_MEMBERS_MAX: usize = 10_000;
 

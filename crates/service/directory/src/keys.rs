@@ -10,6 +10,7 @@
 //! C/m <group id> <domain> 0 <local>   member       C/r <account id>     administrators
 //! C/o <domain> 0 <local>      groups in order      C/x <account id>     removed accounts
 //! C/y <domain> 0 <local> 0 <group id>   the groups that list an address
+//! C/k <domain> 0 <local>      contacts in order
 //! ```
 //!
 //! Ids are big-endian u64, stamps are the store's ten-byte versionstamps.
@@ -33,6 +34,7 @@ const MEMBER: &[u8] = b"C/m";
 const MEMBERSHIP: &[u8] = b"C/y";
 const REMOVED: &[u8] = b"C/x";
 const GROUP_ORDER: &[u8] = b"C/o";
+const CONTACT_ORDER: &[u8] = b"C/k";
 const ADMINISTRATOR: &[u8] = b"C/r";
 const MARKER: &[u8] = b"C/h";
 const FEED: &[u8] = b"C/f";
@@ -120,6 +122,14 @@ pub(crate) fn group_order(name: &Name) -> Bytes {
 
 pub(crate) fn groups_in_order() -> KeyRange {
     KeyRange::prefix(GROUP_ORDER)
+}
+
+pub(crate) fn contact_order(name: &Name) -> Bytes {
+    KeyBuilder::new(CONTACT_ORDER).text(name.domain.as_bytes()).raw(name.local.as_bytes()).build()
+}
+
+pub(crate) fn contacts_in_order() -> KeyRange {
+    KeyRange::prefix(CONTACT_ORDER)
 }
 
 pub(crate) fn member(id: GroupId, name: &Name) -> Bytes {

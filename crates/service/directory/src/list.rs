@@ -8,7 +8,9 @@ use crate::rows::{AuditRow, DomainRow, NameRow, RemovedRow, Row, Target};
 use crate::service::Shared;
 use base::{AccountId, Address, Error, Result};
 use bytes::Bytes;
-use contract_directory::{Account, AuditRecord, Domain, Group, GroupId, RemovedAccount};
+use contract_directory::{
+    Account, AccountKind, AuditRecord, Domain, Group, GroupId, RemovedAccount,
+};
 use contract_store::KeyRange;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use std::sync::Arc;
@@ -88,6 +90,49 @@ async fn accounts_page(
             .buffered(LOOKUPS_AT_ONCE)
             .try_collect()
             .await?;
+    let has_mailbox = |account: &Account| account.kind != AccountKind::Contact;
+    Ok(Listed { found: found.into_iter().flatten().filter(has_mailbox).collect(), next })
+}
+
+/// Contacts in order of their primary address.
+pub(crate) async fn contacts(
+    shared: &Shared,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<Arc<Account>>> {
+    let mut range = keys::contacts_in_order();
+    start_after(&mut range, after, keys::contact_order)?;
+    let mut contacts = Vec::new();
+    while contacts.len() < limit {
+        let wanted = limit - contacts.len();
+        let page = view(&shared.store, |reader| {
+            contacts_page(reader, range.clone(), wanted.min(PAGE_ROWS)).boxed()
+        })
+        .await?;
+        contacts.extend(page.found.into_iter().map(Arc::new));
+        match page.next {
+            Some(begin) => range.begin = begin,
+            None => break,
+        }
+    }
+    Ok(contacts)
+}
+
+async fn contacts_page(
+    reader: Reader<'_>,
+    range: KeyRange,
+    limit: usize,
+) -> ReadResult<Listed<Account>> {
+    let rows = reader.rows(&range, limit, false).await?;
+    let next = rows.last().filter(|_| rows.len() == limit).map(|r| KeyRange::single(&r.key).end);
+    let mut lookups = Vec::with_capacity(rows.len());
+    for row in &rows {
+        if let Target::Account(id) = NameRow::from_bytes(&row.key, &row.value)?.target {
+            lookups.push(reader.account_owned(id));
+        }
+    }
+    let found: Vec<Option<Account>> =
+        futures::stream::iter(lookups).buffered(LOOKUPS_AT_ONCE).try_collect().await?;
     Ok(Listed { found: found.into_iter().flatten().collect(), next })
 }
 

@@ -15,7 +15,7 @@ use crate::rows::Target;
 use crate::service::Shared;
 use crate::telemetry;
 use base::{Address, Result};
-use contract_directory::{Account, DomainKind, Group, Resolved, Role};
+use contract_directory::{Account, AccountKind, DomainKind, Group, Resolved, Role};
 use futures::FutureExt;
 use std::sync::Arc;
 
@@ -33,6 +33,7 @@ pub(crate) async fn resolve(shared: &Shared, address: &Address) -> Result<Resolv
     let answer = match &resolved {
         Resolved::Account(_) => "account",
         Resolved::Group(_) => "group",
+        Resolved::Contact(_) => "contact",
         Resolved::Unknown => "unknown",
         Resolved::Elsewhere => "elsewhere",
     };
@@ -45,7 +46,7 @@ pub(crate) fn from_cache(shared: &Shared, address: &Address) -> Option<Resolved>
     let name = Name::of(address)?;
     let now_ms = shared.now_ms();
     if let Some(account) = shared.cache.account_named(&name, now_ms) {
-        return account.enabled.then_some(Resolved::Account(account));
+        return account.enabled.then(|| person(account));
     }
     shared.cache.group_named(&name, now_ms).map(Resolved::Group)
 }
@@ -62,9 +63,9 @@ pub(crate) async fn from_store(shared: &Shared, address: &Address) -> Result<Res
     .await?;
     let resolved = match found {
         Found::Account { account, exact } => {
-            let account = Arc::new(account);
+            let account = Arc::new(*account);
             shared.cache.keep_account(ticket, name.as_ref().filter(|_| exact), &account);
-            if account.enabled { Resolved::Account(account) } else { Resolved::Unknown }
+            if account.enabled { person(account) } else { Resolved::Unknown }
         }
         Found::Group(group) => {
             let group = Arc::new(group);
@@ -79,9 +80,22 @@ pub(crate) async fn from_store(shared: &Shared, address: &Address) -> Result<Res
     Ok(resolved)
 }
 
+/// A mailbox or a contact.
+fn person(account: Arc<Account>) -> Resolved {
+    match account.kind {
+        AccountKind::Contact => Resolved::Contact(account),
+        _ => Resolved::Account(account),
+    }
+}
+
+/// Whether it is a contact of its own address elsewhere; what stands beside that is not ours.
+fn is_foreign(account: &Account) -> bool {
+    account.flow.external.as_ref().and_then(Name::of) == Name::of(&account.address)
+}
+
 enum Found {
     Account {
-        account: Account,
+        account: Box<Account>,
         exact: bool,
     },
     Group(Group),
@@ -110,7 +124,7 @@ async fn look(reader: Reader<'_>, name: Option<&Name>, domain: &str) -> ReadResu
     match (row.map(|row| row.target), of_user.map(|row| row.target)) {
         (Some(Target::Account(id)), _) => {
             if let Some(account) = reader.account(id).await? {
-                return Ok(Found::Account { account, exact: true });
+                return Ok(Found::Account { account: Box::new(account), exact: true });
             }
         }
         (Some(Target::Group(id)), _) => {
@@ -119,13 +133,14 @@ async fn look(reader: Reader<'_>, name: Option<&Name>, domain: &str) -> ReadResu
             }
         }
         (None, Some(Target::Account(id))) => {
-            if let Some(account) = reader.account(id).await? {
-                return Ok(Found::Account { account, exact: false });
+            let account = reader.account(id).await?;
+            if let Some(account) = account.filter(|account| !is_foreign(account)) {
+                return Ok(Found::Account { account: Box::new(account), exact: false });
             }
         }
         (None, _) if name.is_postmaster() && kind.is_some_and(|k| !is_external(k)) => {
             if let Some(account) = postmaster(reader).await? {
-                return Ok(Found::Account { account, exact: false });
+                return Ok(Found::Account { account: Box::new(account), exact: false });
             }
         }
         _ => {}

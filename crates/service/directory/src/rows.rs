@@ -6,8 +6,8 @@
 use base::{AccountId, Address, Error, Result, Timestamp, wire};
 use bytes::Bytes;
 use contract_directory::{
-    Account, AccountKind, Actor, AuditRecord, Domain, DomainKind, Group, GroupId, Quota,
-    RemovedAccount, Role,
+    Account, AccountKind, Actor, AuditRecord, Domain, DomainKind, Forwarding, Group, GroupId,
+    MailFlow, Party, Quota, RemovedAccount, Restrictions, Role,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -61,25 +61,98 @@ pub(crate) struct AccountRow {
     litigation_hold: bool,
     role: Role,
     created_ms: i64,
-    /// Only in version 2, which is written where it is not 0.
+    /// Only from version 2 on, which is written where it is not 0.
     #[serde(skip)]
     credentials: u64,
+    /// Only in version 3, which is written where it says something.
+    #[serde(skip)]
+    flow: FlowRow,
+}
+
+/// What happens to an account's mail.
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+struct FlowRow {
+    external: Option<AddressParts>,
+    forwarding: Option<(AddressParts, bool)>,
+    authenticated_only: bool,
+    restrictions: RestrictionsRow,
+    send_bytes_max: Option<u64>,
+    recipients_max: Option<u32>,
+}
+
+impl From<&MailFlow> for FlowRow {
+    fn from(flow: &MailFlow) -> Self {
+        let forwarding = flow.forwarding.as_ref();
+        Self {
+            external: flow.external.as_ref().map(parts),
+            forwarding: forwarding.map(|one| (parts(&one.to), one.keep_copy)),
+            authenticated_only: flow.authenticated_only,
+            restrictions: (&flow.restrictions).into(),
+            send_bytes_max: flow.send_bytes_max,
+            recipients_max: flow.recipients_max,
+        }
+    }
+}
+
+impl From<FlowRow> for MailFlow {
+    fn from(row: FlowRow) -> Self {
+        let forwarding = |(to, keep_copy)| Forwarding { to: address(to), keep_copy };
+        Self {
+            external: row.external.map(address),
+            forwarding: row.forwarding.map(forwarding),
+            authenticated_only: row.authenticated_only,
+            restrictions: row.restrictions.into(),
+            send_bytes_max: row.send_bytes_max,
+            recipients_max: row.recipients_max,
+        }
+    }
+}
+
+/// Who may write to somebody, and how much.
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+struct RestrictionsRow {
+    accept_from: Vec<Party>,
+    reject_from: Vec<Party>,
+    receive_bytes_max: Option<u64>,
+}
+
+impl From<&Restrictions> for RestrictionsRow {
+    fn from(restrictions: &Restrictions) -> Self {
+        let Restrictions { accept_from, reject_from, receive_bytes_max } = restrictions.clone();
+        Self { accept_from, reject_from, receive_bytes_max }
+    }
+}
+
+impl From<RestrictionsRow> for Restrictions {
+    fn from(row: RestrictionsRow) -> Self {
+        let RestrictionsRow { accept_from, reject_from, receive_bytes_max } = row;
+        Self { accept_from, reject_from, receive_bytes_max }
+    }
 }
 
 /// Version 2 of an account is version 1 with how often the password was changed behind it.
-const ACCOUNT_VERSION: u8 = 2;
+const ACCOUNT_VERSION_2: u8 = 2;
+
+/// Version 3 is version 2 with what happens to its mail behind it. Nodes that do not know it cannot
+/// read the account at all: administrators can say nothing of mail flow before feature level 3.
+const ACCOUNT_VERSION_3: u8 = 3;
 
 impl Row for AccountRow {
     fn to_bytes(&self) -> Result<Bytes> {
-        match self.credentials {
-            0 => wire::encode_row(VERSION, self),
-            changes => wire::encode_row(ACCOUNT_VERSION, &(self, changes)),
+        match (self.credentials, &self.flow) {
+            (changes, flow) if *flow != FlowRow::default() => {
+                wire::encode_row(ACCOUNT_VERSION_3, &(self, changes, flow))
+            }
+            (0, _) => wire::encode_row(VERSION, self),
+            (changes, _) => wire::encode_row(ACCOUNT_VERSION_2, &(self, changes)),
         }
     }
 
     fn from_bytes(key: &[u8], bytes: &[u8]) -> Result<Self> {
         let row = match bytes.first() {
-            Some(&ACCOUNT_VERSION) => wire::decode_row(ACCOUNT_VERSION, bytes)
+            Some(&ACCOUNT_VERSION_3) => wire::decode_row(ACCOUNT_VERSION_3, bytes)
+                .map(|(row, credentials, flow): (Self, _, _)| Self { credentials, flow, ..row }),
+            Some(&ACCOUNT_VERSION_2) => wire::decode_row(ACCOUNT_VERSION_2, bytes)
                 .map(|(row, credentials): (Self, u64)| Self { credentials, ..row }),
             _ => wire::decode_row(VERSION, bytes),
         };
@@ -105,6 +178,7 @@ impl From<&Account> for AccountRow {
             role: a.role,
             created_ms: a.created.unix_ms,
             credentials: a.credentials,
+            flow: FlowRow::from(&a.flow),
         }
     }
 }
@@ -128,6 +202,7 @@ impl From<AccountRow> for Account {
             role: row.role,
             created: Timestamp { unix_ms: row.created_ms },
             credentials: row.credentials,
+            flow: row.flow.into(),
         }
     }
 }
@@ -184,9 +259,32 @@ pub(crate) struct GroupRow {
     address: AddressParts,
     display_name: String,
     authenticated_only: bool,
+    /// Only in version 2, which is written where it says something.
+    #[serde(skip)]
+    restrictions: RestrictionsRow,
 }
 
-impl Row for GroupRow {}
+/// Version 2 of a group is version 1 with its restrictions behind it; as for accounts, from feature
+/// level 3 on.
+const GROUP_VERSION_2: u8 = 2;
+
+impl Row for GroupRow {
+    fn to_bytes(&self) -> Result<Bytes> {
+        match &self.restrictions {
+            none if *none == RestrictionsRow::default() => wire::encode_row(VERSION, self),
+            restrictions => wire::encode_row(GROUP_VERSION_2, &(self, restrictions)),
+        }
+    }
+
+    fn from_bytes(key: &[u8], bytes: &[u8]) -> Result<Self> {
+        let row = match bytes.first() {
+            Some(&GROUP_VERSION_2) => wire::decode_row(GROUP_VERSION_2, bytes)
+                .map(|(row, restrictions): (Self, _)| Self { restrictions, ..row }),
+            _ => wire::decode_row(VERSION, bytes),
+        };
+        row.map_err(|e| Error::corrupt(format!("row {}: {e}", key.escape_ascii())))
+    }
+}
 
 impl From<&Group> for GroupRow {
     fn from(group: &Group) -> Self {
@@ -194,6 +292,7 @@ impl From<&Group> for GroupRow {
             address: parts(&group.address),
             display_name: group.display_name.clone(),
             authenticated_only: group.authenticated_only,
+            restrictions: (&group.restrictions).into(),
         }
     }
 }
@@ -206,6 +305,7 @@ impl GroupRow {
             display_name: self.display_name,
             members,
             authenticated_only: self.authenticated_only,
+            restrictions: self.restrictions.into(),
         }
     }
 }
@@ -339,6 +439,7 @@ mod tests {
             role: Role::OrganizationManagement,
             created: Timestamp { unix_ms: 5 },
             credentials: 0,
+            flow: MailFlow::default(),
         };
         let bytes = AccountRow::from(&account).to_bytes().unwrap();
         let golden = b"\x01\x07\x02\x01R\x03x.t\x01\x01b\x03x.t\x03R\xc3\xb6\x01\
@@ -352,6 +453,53 @@ mod tests {
         assert_eq!((later[0], &later[1..later.len() - 1]), (2, &bytes[1..]));
         assert_eq!(later.last(), Some(&3));
         assert_eq!(Account::from(AccountRow::from_bytes(b"k", &later).unwrap()), changed);
+        // Version 3 puts what happens to mail behind that.
+        let forwarding = Forwarding { to: Address::new("f", "y.t"), keep_copy: true };
+        let restrictions = Restrictions {
+            accept_from: vec![Party::Group(GroupId(3))],
+            reject_from: vec![Party::Account(AccountId(4))],
+            receive_bytes_max: Some(5),
+        };
+        let flow = MailFlow {
+            external: None,
+            forwarding: Some(forwarding),
+            authenticated_only: true,
+            restrictions: restrictions.clone(),
+            send_bytes_max: None,
+            recipients_max: Some(6),
+        };
+        let flowing = Account { flow, ..changed };
+        let latest = AccountRow::from(&flowing).to_bytes().unwrap();
+        let front = later.len();
+        assert_eq!((latest[0], &latest[1..front]), (3, &later[1..]));
+        let golden = b"\x00\x01\x01f\x03y.t\x01\x01\x01\x01\x03\x01\x00\x04\x01\x05\x00\x01\x06";
+        let added = latest[front..].escape_ascii().to_string();
+        assert_eq!(added, golden.escape_ascii().to_string());
+        assert_eq!(Account::from(AccountRow::from_bytes(b"k", &latest).unwrap()), flowing);
+    }
+
+    #[test]
+    fn groups_have_restrictions_from_version_2_on() {
+        let (address, id) = (Address::new("g", "x.t"), GroupId(3));
+        let plain = Group {
+            id,
+            address,
+            display_name: "G".into(),
+            members: Vec::new(),
+            authenticated_only: true,
+            restrictions: Restrictions::default(),
+        };
+        let bytes = GroupRow::from(&plain).to_bytes().unwrap();
+        assert_eq!(bytes.escape_ascii().to_string(), r"\x01\x01g\x03x.t\x01G\x01");
+        let read = |bytes: &[u8]| GroupRow::from_bytes(b"k", bytes).unwrap().group(id, Vec::new());
+        assert_eq!(read(&bytes), plain);
+        let reject_from = vec![Party::Account(AccountId(4))];
+        let restrictions = Restrictions { reject_from, ..Restrictions::default() };
+        let restricted = Group { restrictions, ..plain };
+        let later = GroupRow::from(&restricted).to_bytes().unwrap();
+        assert_eq!((later[0], &later[1..bytes.len()]), (2, &bytes[1..]));
+        assert_eq!(later[bytes.len()..], [0, 1, 0, 4, 0]);
+        assert_eq!(read(&later), restricted);
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The service: what its parts share, its background tasks, and the two contracts it keeps.
 
 use crate::cache::Cache;
-use crate::change::{account_create, account_remove, account_update, domain, group, record};
+use crate::change::{
+    account_create, account_remove, account_update, contact, domain, group, record,
+};
 use crate::config::DirectoryConfig;
 use crate::login::Login;
 use crate::{account, expand, feed, list, login, resolve, trim};
@@ -10,7 +12,8 @@ use base::env::Env;
 use base::{AccountId, Address, Result};
 use contract_directory::{
     Account, AccountChange, Actor, AuditRecord, Directory, DirectoryAdmin, Domain, Expansion,
-    Group, GroupChange, GroupId, LoginAttempt, NewAccount, NewGroup, RemovedAccount, Resolved,
+    Group, GroupChange, GroupId, LoginAttempt, NewAccount, NewContact, NewGroup, RemovedAccount,
+    Resolved,
 };
 use contract_store::Store;
 use std::sync::Arc;
@@ -139,6 +142,15 @@ impl DirectoryAdmin for DirectoryService {
         account_remove::forget(&self.shared, actor, id).await
     }
 
+    async fn create_contact(&self, actor: &Actor, new: NewContact) -> Result<Arc<Account>> {
+        let id = contact::create(&self.shared, actor, new).await?;
+        account::account(&self.shared, id).await
+    }
+
+    async fn list_contacts(&self, after: Option<&str>, limit: usize) -> Result<Vec<Arc<Account>>> {
+        list::contacts(&self.shared, after, limit).await
+    }
+
     async fn list_accounts(&self, after: Option<&str>, limit: usize) -> Result<Vec<Arc<Account>>> {
         list::accounts(&self.shared, after, limit).await
     }
@@ -168,6 +180,10 @@ impl DirectoryAdmin for DirectoryService {
 
     async fn remove_group(&self, actor: &Actor, id: GroupId) -> Result<()> {
         group::remove(&self.shared, actor, id).await
+    }
+
+    async fn group(&self, id: GroupId) -> Result<Arc<Group>> {
+        list::group(&self.shared, id).await
     }
 
     async fn list_groups(&self, after: Option<&str>, limit: usize) -> Result<Vec<Arc<Group>>> {

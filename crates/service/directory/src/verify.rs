@@ -12,7 +12,7 @@ use crate::rows::{
 };
 use base::{Address, Deadline, Kind, Result};
 use bytes::Bytes;
-use contract_directory::{Account, GroupId};
+use contract_directory::{Account, AccountKind, GroupId};
 use contract_store::keys::KeyReader;
 use contract_store::{BodyError, KeyRange, KeyValue, Store, StoreError};
 use futures::FutureExt;
@@ -244,6 +244,16 @@ async fn account(reader: Reader<'_>, key: &Bytes, account: &Account) -> ReadResu
     let mut problems = Vec::new();
     if keys::account(account.id) != *key {
         problems.push(format!("it is that of {}", account.id));
+    }
+    if account.kind == AccountKind::Contact {
+        let order = Name::of(&account.address).map(|name| keys::contact_order(&name));
+        let listed = match order {
+            Some(order) => reader.tx.get(&order, reader.isolation()).await?.is_some(),
+            None => false,
+        };
+        if !listed {
+            problems.push("it is missing from the list of contacts".to_owned());
+        }
     }
     for address in account.addresses() {
         problems.extend(belongs(reader, address, Target::Account(account.id)).await?);

@@ -5,8 +5,9 @@
 //! the next owner, under the same command ids. The last owner remembers which mailboxes were active,
 //! and when the slot is another's it tells the next owner, by a hint on the way of any request:
 //! that one holds the hint until its fence is in the store. It activates them a few at a time beside
-//! what comes in, and stops where that would cost others their places. Whatever of it is lost costs
-//! one activation at the first request, as always.
+//! what comes in, those that were used last first, and stops where that would cost others their
+//! places, or where so much time has passed that whoever is there has asked by himself. Whatever of
+//! it is lost costs one activation at the first request, as always.
 
 use crate::actor::{MailboxActor, Message};
 use crate::context::Context;
@@ -37,6 +38,9 @@ const AT_ONCE: usize = 4;
 /// How long one may take.
 const ACTIVATION_TIME: Duration = Duration::from_secs(10);
 
+/// How old a list may be, at either end: most moves take a tenth of a second.
+const WARM_FOR: Duration = Duration::from_secs(10);
+
 /// How long a slot waits for its mailboxes: several transactions of a store that is well. What takes
 /// longer is fenced, and asked for again.
 const REST_TIME: Duration = Duration::from_millis(150);
@@ -46,8 +50,21 @@ pub(crate) struct Handover {
     context: Arc<Context>,
     population: Population<AccountId, MailboxActor>,
     /// Which were active in slots that are being given away: bounded by [`WARM_MAX`] for each.
-    left: Mutex<HashMap<Slot, Vec<AccountId>>>,
-    warming: mpsc::Sender<AccountId>,
+    left: Mutex<HashMap<Slot, Left>>,
+    warming: mpsc::Sender<Warming>,
+}
+
+/// What was active in a slot, the most recently used first, when that was.
+struct Left {
+    accounts: Vec<AccountId>,
+    /// By the monotonic clock.
+    at: Duration,
+}
+
+/// A mailbox that is to be activated, and since when it waits for that.
+struct Warming {
+    account: AccountId,
+    at: Duration,
 }
 
 impl Handover {
@@ -66,12 +83,15 @@ impl Handover {
     /// # Errors
     /// [`base::Kind::Timeout`] if some take longer; the fence takes care of them.
     pub(crate) async fn release(&self, slot: Slot, deadline: Deadline) -> base::Result<()> {
-        let which = |account: &AccountId| self.context.control.slot_of_account(*account) == slot;
-        let active = self.population.keys_where(which, WARM_MAX);
-        if !active.is_empty() {
-            self.left.lock().insert(slot, active);
+        let accounts = self.population.active_in(slot, WARM_MAX);
+        if !accounts.is_empty() {
+            self.left.lock().insert(slot, Left { accounts, at: self.now() });
         }
-        self.population.leave_where(which, deadline.within(REST_TIME)).await
+        self.population.leave_slot(slot, deadline.within(REST_TIME)).await
+    }
+
+    fn now(&self) -> Duration {
+        self.context.env.clock.monotonic()
     }
 
     /// These slots have come here, or stay.
@@ -84,7 +104,10 @@ impl Handover {
     pub(crate) fn lost(&self, slots: &[Slot]) {
         let control = &self.context.control;
         for slot in slots {
-            let Some(accounts) = self.left.lock().remove(slot) else { continue };
+            let Some(Left { accounts, at }) = self.left.lock().remove(slot) else { continue };
+            if self.now().saturating_sub(at) > WARM_FOR {
+                continue;
+            }
             let is_mine = control.owner(*slot).is_none_or(|owner| owner.node == control.node());
             let Some(first) = accounts.first().filter(|_| !is_mine) else { continue };
             if control.feature_level() < WARM_LEVEL {
@@ -101,8 +124,9 @@ impl Handover {
     pub(crate) fn welcome(&self, slot: Slot, accounts: &[AccountId]) {
         let of_slot =
             |account: &&AccountId| self.context.control.slot_of_account(**account) == slot;
+        let at = self.now();
         for account in accounts.iter().take(WARM_MAX).filter(of_slot) {
-            if self.warming.try_send(*account).is_err() {
+            if self.warming.try_send(Warming { account: *account, at }).is_err() {
                 metrics::counter!("rialto_mailbox_warmings_dropped_total").increment(1);
             }
         }
@@ -113,27 +137,27 @@ impl Handover {
 async fn warm(
     context: Arc<Context>,
     population: Population<AccountId, MailboxActor>,
-    waiting: mpsc::Receiver<AccountId>,
+    waiting: mpsc::Receiver<Warming>,
 ) {
     let (context, population) = (&context, &population);
-    let accounts = futures::stream::unfold(waiting, async |mut waiting| {
+    let all = futures::stream::unfold(waiting, async |mut waiting| {
         Some((waiting.recv().await?, waiting))
     });
-    accounts
-        .for_each_concurrent(AT_ONCE, async |account| {
-            // A quarter of the places is for those that somebody asks for. Some of those that had
-            // to wait may have moved on.
-            if population.count() >= context.config.active_max / 4 * 3 || !is_here(context, account)
-            {
-                return;
-            }
-            let deadline = Deadline::after(ACTIVATION_TIME);
-            match population.cast(&account, Message::Resume, deadline).await {
-                Ok(()) => metrics::counter!("rialto_mailbox_warmings_total").increment(1),
-                Err(error) => tracing::debug!(mailbox = %account, %error, "not activated"),
-            }
-        })
-        .await;
+    all.for_each_concurrent(AT_ONCE, async |Warming { account, at }| {
+        // A quarter of the places is for those that somebody asks for. Some of those that had
+        // to wait may have moved on.
+        let is_late = context.env.clock.monotonic().saturating_sub(at) > WARM_FOR;
+        let is_full = population.count() >= context.config.active_max / 4 * 3;
+        if is_late || is_full || !is_here(context, account) {
+            return;
+        }
+        let deadline = Deadline::after(ACTIVATION_TIME);
+        match population.cast(&account, Message::Resume, deadline).await {
+            Ok(()) => metrics::counter!("rialto_mailbox_warmings_total").increment(1),
+            Err(error) => tracing::debug!(mailbox = %account, %error, "not activated"),
+        }
+    })
+    .await;
 }
 
 #[cfg(test)]

@@ -19,7 +19,6 @@ use contract_directory::Directory;
 use contract_mailbox::{Mailboxes, Principal, Read, ReadReply, ViewDelta, Write, WriteReply};
 use contract_store::Store;
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -122,7 +121,11 @@ pub fn start(config: Config, parts: Parts, local: &LocalRouter) -> Arc<MailboxSe
         let context = context.clone();
         move |account: &AccountId| Args { context: context.clone(), account: *account }
     };
-    let population = Population::new(options, args);
+    let slot_of = {
+        let control = context.control.clone();
+        move |account: &AccountId| control.slot_of_account(*account)
+    };
+    let population = Population::new(options, args, slot_of);
     let resume = resume::start(context.clone(), population.clone());
     let handover = Handover::new(context.clone(), population.clone());
     let host = {
@@ -282,21 +285,17 @@ impl Host for MailboxHost {
     /// Jobs that were left behind go on, whether or not anybody asks for their mailboxes.
     fn gained(&self, slots: &[Slot]) {
         self.handover.gained(slots);
-        let slots: HashSet<Slot> = slots.iter().copied().collect();
-        let slot = |account: &AccountId| self.context.control.slot_of_account(*account);
-        self.population.welcome(|account| slots.contains(&slot(account)));
+        self.population.welcome_slots(slots);
         self.resume.look();
     }
 
     /// Whatever they would still do is refused by the store; they only take room.
     fn lost(&self, slots: &[Slot]) {
         self.handover.lost(slots);
-        let slots: HashSet<Slot> = slots.iter().copied().collect();
-        let (control, population) = (self.context.control.clone(), self.population.clone());
+        let (slots, population) = (slots.to_vec(), self.population.clone());
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(async move {
-            let which = |account: &AccountId| slots.contains(&control.slot_of_account(*account));
-            if let Err(error) = population.stop_where(which, Deadline::after(LOST_TIME)).await {
+            if let Err(error) = population.stop_slots(&slots, Deadline::after(LOST_TIME)).await {
                 tracing::warn!(%error, "mailboxes that are served elsewhere by now are still active");
             }
         });

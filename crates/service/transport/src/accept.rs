@@ -9,6 +9,7 @@
 
 use crate::context::Context;
 use crate::queues::{Accepted, target};
+use crate::scanners;
 use crate::settle;
 use crate::state::State;
 use crate::tracking;
@@ -295,7 +296,8 @@ impl Body<()> for Accept<'_> {
                 Err(BodyError::Refused(error)) if error.kind == Kind::AlreadyExists => Ok(()),
                 written => {
                     written?;
-                    Ok(record(tx, &tracking::received(context, submission, accepted))?)
+                    record(tx, &tracking::received(context, submission, accepted))?;
+                    Ok(tracking::record_all(tx, &scanners::said(context, submission, accepted))?)
                 }
             }
         })

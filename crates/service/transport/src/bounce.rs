@@ -14,6 +14,7 @@ mod language;
 pub use language::Language;
 
 use crate::context::Context;
+use crate::remote_domains;
 use crate::routing::Choice;
 use crate::signing;
 use crate::state::Waiting;
@@ -27,6 +28,7 @@ use codec_mime::{Limits, ParsedMessage, Scanner, SentAt};
 use contract_blob::{Content, Segment, Staged};
 use contract_directory::Resolved;
 use contract_transport::courier::Answer;
+use contract_transport::remote::RemoteDomain;
 use contract_transport::{Envelope, QueueEntry, Recipient, Source, Submission};
 use futures::StreamExt;
 use language::About;
@@ -207,6 +209,14 @@ async fn report(
         tracing::info!(target: "tracking", event = "BADMAIL", source = "DSN", queue = %entry.queue);
         return Ok(None);
     };
+    let may_go = |remote: &RemoteDomain| match about {
+        About::Failure => remote.failures,
+        _ => remote.reports,
+    };
+    if !remote_domains::allows(context, &sender.domain, may_go).await? {
+        tracing::info!(queue = %entry.queue, %sender, "no report goes to that remote domain");
+        return Ok(None);
+    }
     let header = original_header(context, entry).await;
     let language = Language::of(&header).unwrap_or(context.config.report_language);
     let rendering = Rendering { context, entry, sender, about, language, told, header: &header };
@@ -298,7 +308,7 @@ impl Rendering<'_> {
                 let choice = context.connectors.choose(&sender.domain, size_bytes + AROUND_BYTES);
                 matches!(choice.await, Ok(Choice::Connector(_)))
             }
-            Ok(Resolved::Elsewhere | Resolved::Unknown) | Err(_) => false,
+            Ok(Resolved::Elsewhere | Resolved::Unknown | Resolved::Contact(_)) | Err(_) => false,
         }
     }
 

@@ -20,6 +20,8 @@ use tokio::sync::{Notify, Semaphore};
 use crate::bounce::Language;
 use crate::connectors::Connectors;
 use crate::due::Due;
+use crate::guard::Members;
+use crate::remote_domains::Remote;
 use crate::rules::Rules;
 use crate::signing::Signing;
 
@@ -85,6 +87,9 @@ pub(crate) struct Context {
     pub(crate) courier: Option<Arc<dyn Courier>>,
     pub(crate) connectors: Arc<Connectors>,
     pub(crate) rules: Arc<Rules>,
+    /// Who is in the groups that may or may not write to somebody.
+    pub(crate) members: Members,
+    pub(crate) remote_domains: Arc<Remote>,
     /// Who signs mail of our domains; without, nobody does.
     pub(crate) signing: Option<Arc<Signing>>,
     /// One permit for each connection to another server.

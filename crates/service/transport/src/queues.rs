@@ -17,7 +17,6 @@ use base::router::{Host, Message, Parcel, ServiceId, Target};
 use base::{Deadline, Error, Kind, Result, Slot};
 use contract_transport::relay::RelayCall;
 use contract_transport::{QueueCall, rows};
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -156,7 +155,7 @@ impl<Q: Queues> Host for QueueHost<Q> {
 
     /// What waits in the slots goes on at once: nobody sends hints of it any more.
     fn gained(&self, slots: &[Slot]) {
-        self.population.welcome(|slot| slots.contains(slot));
+        self.population.welcome_slots(slots);
         if !Q::are_served(&self.context) {
             return;
         }
@@ -171,21 +170,27 @@ impl<Q: Queues> Host for QueueHost<Q> {
     /// written down any more, and its new owner may send it again.
     fn lost(&self, slots: &[Slot]) {
         slots.iter().for_each(|slot| Q::due(&self.context).forget(*slot));
-        let slots: HashSet<Slot> = slots.iter().copied().collect();
-        let population = self.population.clone();
+        let (slots, population) = (slots.to_vec(), self.population.clone());
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(async move {
             let deadline = Deadline::after(LOST_TIME);
-            if let Err(error) = population.stop_where(|slot| slots.contains(slot), deadline).await {
+            if let Err(error) = population.stop_slots(&slots, deadline).await {
                 let name = Q::Actor::NAME;
                 tracing::warn!(name, %error, "actors of slots served elsewhere are still active");
             }
         });
     }
 
-    /// Rounds and transfers that have begun come to their end, and are written down.
+    /// Rounds and transfers that have begun come to their end, and are written down: what is being
+    /// sent to another server cannot be taken back, and would be sent again. Mailboxes of the slot
+    /// are served meanwhile.
+    async fn prepare(&self, slot: Slot, deadline: Deadline) -> Result<()> {
+        self.release(slot, deadline).await
+    }
+
+    /// The same for what has not come to its end before.
     async fn release(&self, slot: Slot, deadline: Deadline) -> Result<()> {
-        self.population.stop_where(|active| *active == slot, deadline).await?;
+        self.population.finish_slot(slot, deadline).await?;
         Q::due(&self.context).forget(slot);
         with_deadline(deadline, async {
             self.context.no_round(slot).await;

@@ -6,7 +6,7 @@ use crate::rules::{RuleSet, Ruled};
 use crate::settle::{self, Settled};
 use crate::state::{PutOff, State, Waiting, reason};
 use crate::success::{self, Success};
-use crate::targets::{self, Expanded, Failure, Found, Piece, Target};
+use crate::targets::{self, Became, Failure, Found, Piece, Target};
 use crate::{admin, retry, signing, survey, tracking};
 use base::{Address, Error, Kind, Result, Slot, Timestamp};
 use codec_mime::{Limits, ParsedMessage, Scanner};
@@ -53,8 +53,8 @@ struct Report {
     successes: Vec<Success>,
     /// Who is served by others.
     remotes: Vec<Remote>,
-    /// What groups became.
-    expanded: Vec<Expanded>,
+    /// What addresses became on their way.
+    became: Became,
 }
 
 impl Work {
@@ -181,10 +181,10 @@ impl Work {
     /// Writes down what came of a step. What can never be written down is given up: what is left
     /// to do becomes failures.
     async fn settle(&self, report: Report, relays: Vec<HandOver>) -> Result<Left> {
-        let Report { state, failures, successes, expanded, .. } = report;
+        let Report { state, failures, successes, became, .. } = report;
         let relayed: Vec<_> = relays.iter().flat_map(HandOver::recipients).cloned().collect();
         let outcomes = (&failures[..], &successes[..]);
-        let settled = match settle::settle(self, state.clone(), relays, outcomes, &expanded).await {
+        let settled = match settle::settle(self, state.clone(), relays, outcomes, &became).await {
             Err(error) if error.kind != Kind::Fenced && !error.is_temporary() => {
                 tracing::warn!(queue = %self.entry.queue, %error, "a message is given up");
                 let mut all = admin::undelivered(&self.entry, &state);
@@ -195,7 +195,7 @@ impl Work {
                 all.extend(failures);
                 let mut ended = State { head: state.head, waiting: Vec::new() };
                 ended.head.resolved();
-                settle::settle(self, ended, Vec::new(), (&all, &successes), &expanded).await?
+                settle::settle(self, ended, Vec::new(), (&all, &successes), &became).await?
             }
             settled => settled?,
         };
@@ -218,9 +218,9 @@ impl Work {
         let resolves = self.state.resolving_due().is_some_and(|due| due <= now);
         if let Some(cursor) = self.state.head.cursor.filter(|_| resolves) {
             return match targets::next_piece(&self.context, &self.entry, cursor).await {
-                Ok(Piece { targets, remotes, failures, expanded, next }) => {
-                    report.successes = success::of_groups(&self.entry, cursor, &expanded);
-                    report.expanded = expanded;
+                Ok(Piece { targets, remotes, failures, became, next }) => {
+                    report.successes = success::of_groups(&self.entry, cursor, &became.expanded);
+                    report.became = became;
                     (report.state.head.cursor, report.state.head.put_off) = (next, None);
                     (report.failures, report.remotes) = (failures, remotes);
                     Ok(targets)
@@ -240,7 +240,7 @@ impl Work {
         for waiting in due {
             let Waiting { address, recipient, attempts, next_attempt, .. } = waiting;
             let attempts = retry::attempts_before(attempts, next_attempt, now);
-            match targets::resolve(&self.context, &self.entry, &address, recipient).await {
+            match targets::resolve_again(&self.context, &self.entry, &address, recipient).await {
                 Ok(Found::Mailbox(target)) => targets.push(Target { attempts, ..target }),
                 Ok(Found::Remote(remote)) => report.remotes.push(Remote { attempts, ..remote }),
                 Ok(Found::Nobody(failure)) => report.failures.push(failure),
@@ -427,14 +427,14 @@ impl Work {
 
 impl Report {
     fn new(state: State) -> Self {
-        let (failures, successes, remotes, expanded) = Default::default();
-        Self { state, failures, successes, remotes, expanded }
+        let (failures, successes, remotes, became) = Default::default();
+        Self { state, failures, successes, remotes, became }
     }
 
     /// Whether nothing is left to do but the deliveries of this step, and nobody to be told.
     fn is_empty(&self) -> bool {
         let told = self.failures.is_empty() && self.successes.is_empty();
-        let quiet = told && self.expanded.is_empty();
+        let quiet = told && self.became.is_empty();
         self.state.is_finished() && quiet && self.remotes.is_empty()
     }
 }

@@ -1,15 +1,15 @@
 //! The service's ends: its start, accepting for callers, the queue for administrators.
 
 use crate::actor::QueueActor;
-use crate::connectors::Connectors;
 use crate::context::{Config, Context};
 use crate::due::Due;
+use crate::guard::Members;
 use crate::queues::{Accepted, Args, QueueHost, Queues, Relayed, ask, target};
 use crate::receive::Receiving;
 use crate::relay::actor::RelayActor;
 use crate::relay::{hops, record};
 use crate::rules::Rules;
-use crate::table::Settings;
+use crate::scanners::{self, Scanning};
 use crate::{accept, export, forget, list, routing, signing, table, tracking, wake};
 use async_trait::async_trait;
 use base::actor::{Population, PopulationOptions};
@@ -29,7 +29,7 @@ use contract_transport::receive::{
 use contract_transport::relay::{self, Hop, QueuedHop, RelayCall, Verb};
 use contract_transport::rule::{TransportRule, TransportRules, Trial, Verdict};
 use contract_transport::signing::Signatures;
-use contract_transport::tracking::{Found, MessageTracking, Search, Tracked};
+use contract_transport::tracking::{Found, Involved, MessageTracking, Search, Tracked};
 use contract_transport::{
     Exported, Fate, QueueAdmin, QueueCall, QueueHint, QueuedMessage, Submission, Transport,
 };
@@ -65,6 +65,7 @@ pub struct TransportService {
     population: Population<Slot, QueueActor>,
     relays: Population<Slot, RelayActor>,
     receiving: Arc<Receiving>,
+    pub(crate) scanning: Scanning,
 }
 
 /// As [`start_relaying`], for a node that speaks with no other servers: mail that is not for
@@ -120,20 +121,14 @@ async fn begin(
     let session = SessionId(env.random.u128());
     let rounds = Arc::new(Semaphore::new(config.rounds_at_once));
     let connections = Arc::new(Semaphore::new(config.connections_max.max(1)));
-    let connectors = Arc::new(Connectors::new(store.clone(), env.clone()));
-    // No queue may seem to be without a connector because they are not known yet.
-    connectors.reload().await?;
-    tokio::spawn(table::follow(Arc::downgrade(&connectors)));
-    let receiving = Arc::new(Settings::new(store.clone(), env.clone()));
-    // Nobody is let in by anything but what was decided.
-    receiving.reload().await?;
-    tokio::spawn(table::follow(Arc::downgrade(&receiving)));
-    let receiving = Arc::new(Receiving::new(receiving));
-    let rules = Arc::new(Settings::new(store.clone(), env.clone()));
-    // No message may pass because they are not known yet.
-    rules.reload().await?;
-    tokio::spawn(table::follow(Arc::downgrade(&rules)));
-    let rules = Arc::new(Rules::new(rules));
+    // No queue may seem to be without a connector because they are not known yet; nobody is let in by
+    // anything but what was decided; no message may pass because rules are not known yet; nothing may
+    // go where it is not to.
+    let connectors = table::start(&store, &env).await?;
+    let receiving = Arc::new(Receiving::new(table::start(&store, &env).await?));
+    let rules = Arc::new(Rules::new(table::start(&store, &env).await?));
+    let remote_domains = table::start(&store, &env).await?;
+    let scanning = scanners::start(&store, &env).await?;
     let signing = match signatures {
         Some(signatures) => Some(signing::start(&store, &env, signatures).await?),
         None => None,
@@ -154,6 +149,8 @@ async fn begin(
         courier,
         connectors,
         rules,
+        members: Members::default(),
+        remote_domains,
         signing,
         connections,
         relay_due: Due::default(),
@@ -169,7 +166,7 @@ async fn begin(
     let population = serve::<Accepted>(&context, options, local);
     let relays = serve::<Relayed>(&context, options, local);
     wake::wake_waiting_slots::<Accepted>(&context).await?;
-    let service = Arc::new(TransportService { context, population, relays, receiving });
+    let service = Arc::new(TransportService { context, population, relays, receiving, scanning });
     tokio::spawn(wake::keep_waking::<Accepted>(Arc::downgrade(&service)));
     tokio::spawn(forget::keep_forgetting(Arc::downgrade(&service)));
     if service.context.courier.is_some() {
@@ -190,7 +187,7 @@ fn serve<Q: Queues>(
         let context = context.clone();
         move |slot: &Slot| Args { context: context.clone(), slot: *slot }
     };
-    let population = Population::new(options, args);
+    let population = Population::new(options, args, |slot: &Slot| *slot);
     let host = QueueHost::<Q> { context: context.clone(), population: population.clone() };
     local.register(Q::SERVICE, Arc::new(host));
     population
@@ -333,6 +330,10 @@ impl Transport for TransportService {
 
     async fn accept_by(&self, submission: Submission, deadline: Deadline) -> Result<()> {
         accept::accept_by(&self.context, submission, deadline).await
+    }
+
+    async fn track_refusal(&self, submission: &Submission, about: Vec<Involved>) -> Result<()> {
+        scanners::refused(&self.context, submission, about).await
     }
 
     async fn withdraw(&self, queue: QueueId) -> Result<Fate> {

@@ -8,7 +8,7 @@ use crate::round::Work;
 use crate::rules::{Forked, Successor};
 use crate::state::State;
 use crate::success::Success;
-use crate::targets::{Expanded, Failure};
+use crate::targets::{Became, Failure};
 use crate::tracking;
 use base::router::Parcel;
 use base::{QueueId, Result, Slot, Timestamp};
@@ -67,11 +67,11 @@ pub(crate) async fn settle(
     mut state: State,
     relays: Vec<HandOver>,
     (failures, successes): (&[Failure], &[Success]),
-    expanded: &[Expanded],
+    became: &Became,
 ) -> Result<Settled> {
     let context = &work.context;
     let stages = (&work.state, &state);
-    let events = tracking::round(context, &work.entry, stages, failures, expanded);
+    let events = tracking::round(context, &work.entry, stages, failures, became);
     let mut reports = Vec::new();
     reports.extend(bounce::failed(context, &work.entry, failures).await?);
     reports.extend(bounce::succeeded(context, &work.entry, successes).await?);

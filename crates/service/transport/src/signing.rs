@@ -338,7 +338,7 @@ impl SigningAdmin for TransportService {
 }
 
 /// Whether a message is from somebody who may write in our name.
-fn is_of_us(entry: &QueueEntry) -> bool {
+pub(crate) fn is_of_us(entry: &QueueEntry) -> bool {
     let envelope = &entry.envelope;
     let is_own = envelope.source.ip.is_none();
     envelope.authenticated.is_some() || is_own || authentication::is_from_inside(&entry.content)

@@ -325,6 +325,20 @@ async fn read_all<S: Setting>(tx: &dyn Transaction) -> Result<Table<S>, BodyErro
     Ok(table)
 }
 
+/// The settings of a kind, which are known from now on and followed.
+///
+/// # Errors
+/// The store's.
+pub(crate) async fn start<S: Setting>(
+    store: &Arc<dyn Store>,
+    env: &Env,
+) -> Result<Arc<Settings<S>>> {
+    let settings = Arc::new(Settings::new(store.clone(), env.clone()));
+    settings.reload().await?;
+    tokio::spawn(follow(Arc::downgrade(&settings)));
+    Ok(settings)
+}
+
 /// Follows the changes that other nodes make, for as long as somebody uses the settings.
 pub(crate) async fn follow<S: Setting>(settings: Weak<Settings<S>>) {
     while let Some(strong) = settings.upgrade() {

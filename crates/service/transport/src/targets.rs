@@ -1,20 +1,29 @@
 //! From recipients to mailboxes and next hops: resolving, expanding and routing, a piece at a time.
 
 use crate::context::Context;
-use crate::relay::hand_over::Remote;
+use crate::follow::{End, Followed, Step, follow};
+use crate::guard::{Guard, Refusal};
+use crate::relay::hand_over::{Remote, Through};
+use crate::remote_domains;
 use crate::routing::{self, Choice};
 use crate::state::{Cursor, PIECE};
 use base::{AccountId, Address, Error, Result};
-use contract_directory::Resolved;
-use contract_transport::QueueEntry;
+use contract_directory::{Account, Group, Resolved};
 use contract_transport::connector::Route;
 use contract_transport::courier::Answer;
 use contract_transport::relay::Hop;
+use contract_transport::tracking::Event;
+use contract_transport::{QueueEntry, Recipient};
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 
 /// How many members of a group are looked up at once.
 const LOOKUPS_AT_ONCE: usize = 32;
+
+/// How many people may stand behind the groups that members of one piece of a group forward to:
+/// they are resolved with the piece, beyond [`PIECE`].
+const BEHIND_MAX: usize = 1_000;
 
 /// A mailbox that is to get the message.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -89,7 +98,31 @@ impl Failure {
 }
 
 /// A group, and members of it that it became.
-pub(crate) type Expanded = (Address, Vec<Address>);
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Expanded {
+    pub(crate) group: Address,
+    /// Through which recipient of the envelope.
+    pub(crate) recipient: usize,
+    /// Whether it stands in that recipient's place: no mailbox has a copy.
+    pub(crate) is_instead: bool,
+    pub(crate) members: Vec<Address>,
+}
+
+/// What addresses became on their way, for those who look what happened.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Became {
+    pub(crate) expanded: Vec<Expanded>,
+    pub(crate) steps: Vec<Step>,
+    /// To whom it is not forwarded, while others have it.
+    pub(crate) held_back: Vec<Address>,
+}
+
+impl Became {
+    /// Whether all are what they were.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.expanded.is_empty() && self.steps.is_empty()
+    }
+}
 
 /// What one address came to.
 pub(crate) enum Found {
@@ -104,8 +137,7 @@ pub(crate) struct Piece {
     pub(crate) targets: Vec<Target>,
     pub(crate) remotes: Vec<Remote>,
     pub(crate) failures: Vec<Failure>,
-    /// What groups became, for those who look what happened.
-    pub(crate) expanded: Vec<Expanded>,
+    pub(crate) became: Became,
     /// Where the next piece begins; `None` at the end.
     pub(crate) next: Option<Cursor>,
 }
@@ -122,21 +154,32 @@ pub(crate) async fn next_piece(
 ) -> Result<Piece> {
     let mut piece = Piece::default();
     let mut seen = Seen::default();
+    let guard = Guard::new(context, entry);
+    if cursor == Cursor::default()
+        && let Some(Refusal { status, text }) = guard.refuses_all().await?
+    {
+        let all = entry.envelope.recipients.iter().enumerate();
+        let one = |(place, to): (usize, &Recipient)| {
+            Failure::new(to.address.clone(), place, status, text.clone())
+        };
+        piece.failures.extend(all.map(one));
+        return Ok(piece);
+    }
     while let Some(recipient) = entry.envelope.recipients.get(cursor.recipient) {
         // Groups may have the same members again and again.
-        let expanded: usize = piece.expanded.iter().map(|(_, members)| members.len()).sum();
+        let expanded: usize = piece.became.expanded.iter().map(|one| one.members.len()).sum();
         let room = PIECE.saturating_sub(piece.len().max(expanded));
         if room == 0 {
             piece.next = Some(cursor);
             return Ok(piece);
         }
-        let next = match look_up(context, entry, &recipient.address, cursor, room).await {
-            Ok((found, next)) => {
-                if let Resolution::Members(members) = &found {
-                    let members = members.iter().map(|(member, _)| member.clone()).collect();
-                    piece.expanded.push((recipient.address.clone(), members));
-                }
-                found.each(|found| piece.take(found, &mut seen));
+        let look = Look::new(&guard, (context, entry), cursor.recipient);
+        let next = match look.up(&recipient.address, cursor.member, room).await {
+            Ok((Look { found, became, .. }, next)) => {
+                piece.became.expanded.extend(became.expanded);
+                piece.became.steps.extend(became.steps);
+                piece.became.held_back.extend(became.held_back);
+                found.into_iter().for_each(|found| piece.take(found, &mut seen));
                 next
             }
             Err(error) if !error.is_temporary() => {
@@ -159,45 +202,180 @@ pub(crate) async fn next_piece(
     Ok(piece)
 }
 
-/// What one recipient of the envelope comes to, at most `room` members of a group and where the
-/// next ones begin.
-async fn look_up(
-    context: &Context,
-    entry: &QueueEntry,
-    address: &Address,
-    cursor: Cursor,
-    room: usize,
-) -> Result<(Resolution, Option<u64>)> {
-    let resolved = context.directory.resolve(address).await?;
-    let Resolved::Group(group) = &resolved else {
-        let found = single(context, entry, resolved, address, cursor.recipient).await?;
-        return Ok((Resolution::One(found), None));
-    };
-    let members = context.directory.expand(group.id, cursor.member, room).await?;
-    let mut found = Vec::new();
-    for some in members.members.chunks(LOOKUPS_AT_ONCE) {
-        let lookups: Vec<_> =
-            some.iter().map(|one| resolve(context, entry, one, cursor.recipient)).collect();
-        let looked_up = futures::future::try_join_all(lookups).await?;
-        found.extend(some.iter().cloned().zip(looked_up));
+/// What one recipient of the envelope comes to.
+struct Look<'a> {
+    guard: &'a Guard<'a>,
+    context: &'a Context,
+    entry: &'a QueueEntry,
+    /// Its place in the envelope.
+    recipient: usize,
+    found: Vec<Found>,
+    became: Became,
+    /// Groups that members of the recipient's group forward to.
+    behind: VecDeque<Arc<Group>>,
+}
+
+impl<'a> Look<'a> {
+    fn new(
+        guard: &'a Guard<'a>,
+        (context, entry): (&'a Context, &'a QueueEntry),
+        recipient: usize,
+    ) -> Self {
+        let (found, became, behind) = Default::default();
+        Self { guard, context, entry, recipient, found, became, behind }
     }
-    Ok((Resolution::Members(found), members.next))
-}
 
-/// What a recipient of the envelope came to.
-enum Resolution {
-    One(Found),
-    /// Each with its address in the group.
-    Members(Vec<(Address, Found)>),
-}
-
-impl Resolution {
-    fn each(self, take: impl FnMut(Found)) {
-        match self {
-            Self::One(found) => std::iter::once(found).for_each(take),
-            Self::Members(members) => members.into_iter().map(|(_, found)| found).for_each(take),
+    /// Looks up what an address comes to: of a group, `room` members from a place on, and where
+    /// the next ones begin.
+    async fn up(
+        mut self,
+        address: &Address,
+        member: u64,
+        room: usize,
+    ) -> Result<(Self, Option<u64>)> {
+        let directory = &*self.context.directory;
+        let Followed { copies, end, steps } = follow(directory, Some(self.guard), address).await?;
+        let group = match end {
+            End::Group(group) => group,
+            end => {
+                self.take(Followed { copies, end, steps }, false).await?;
+                return Ok((self, None));
+            }
+        };
+        if member == 0 {
+            self.became.steps.extend(steps);
+            let recipient = self.recipient;
+            self.found.extend(copies.iter().map(|account| mailbox(account, recipient)));
         }
+        let page = directory.expand(group.id, member, room).await?;
+        self.take_all(&page.members).await?;
+        let is_whole = member == 0 && page.next.is_none();
+        self.became.expanded.push(Expanded {
+            group: group.address.clone(),
+            recipient: self.recipient,
+            is_instead: copies.is_empty(),
+            members: page.members,
+        });
+        self.take_behind(&group).await?;
+        let led_somewhere = self.became.expanded.iter().any(|one| !one.members.is_empty());
+        if is_whole && self.found.is_empty() && led_somewhere {
+            self.found.push(Found::Nobody(round(address.clone(), self.recipient)));
+        }
+        Ok((self, page.next))
     }
+
+    /// The members of groups that members forward to. Each group once; what is behind those that
+    /// came already, or behind the recipient itself, gets the message anyway.
+    async fn take_behind(&mut self, root: &Group) -> Result<()> {
+        let mut seen = HashSet::from([root.id]);
+        let mut members = 0;
+        while let Some(group) = self.behind.pop_front() {
+            if !seen.insert(group.id) {
+                continue;
+            }
+            let page = self.context.directory.expand(group.id, 0, BEHIND_MAX).await?;
+            members += page.members.len();
+            if members > BEHIND_MAX || page.next.is_some() {
+                let text = "Too many people stand behind a member of the group who forwards";
+                let failure = Failure::new(group.address.clone(), self.recipient, "5.4.6", text);
+                self.found.push(Found::Nobody(failure));
+                continue;
+            }
+            self.take_all(&page.members).await?;
+            self.became.expanded.push(Expanded {
+                group: group.address.clone(),
+                recipient: self.recipient,
+                is_instead: false,
+                members: page.members,
+            });
+        }
+        Ok(())
+    }
+
+    /// Members of a group.
+    async fn take_all(&mut self, members: &[Address]) -> Result<()> {
+        let directory = &*self.context.directory;
+        for some in members.chunks(LOOKUPS_AT_ONCE) {
+            let lookups = some.iter().map(|member| follow(directory, Some(self.guard), member));
+            for followed in futures::future::try_join_all(lookups).await? {
+                self.take(followed, true).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self, followed: Followed, is_member: bool) -> Result<()> {
+        let Followed { copies, end, steps } = followed;
+        let through = match (is_member, copies.is_empty(), steps.is_empty()) {
+            (true, ..) => Through::Member,
+            (_, false, _) => Through::Copy,
+            (_, _, false) => Through::Alias,
+            _ => Through::Itself,
+        };
+        let is_forwarded = steps.iter().any(|step| step.event == Event::Redirect);
+        let end = match end {
+            End::Outside(address) if is_forwarded => self.held_back(address, &copies).await?,
+            end => end,
+        };
+        self.became.steps.extend(steps);
+        let recipient = self.recipient;
+        self.found.extend(copies.iter().map(|account| mailbox(account, recipient)));
+        let nobody =
+            |address, status, text| Found::Nobody(Failure::new(address, recipient, status, text));
+        let found = match end {
+            End::Mailbox(account) => mailbox(&account, recipient),
+            End::Outside(address) => match self.route(&address).await? {
+                Found::Remote(remote) => Found::Remote(Remote { through, ..remote }),
+                other => other,
+            },
+            End::Nobody(address) => nobody(address, "5.1.1", NOBODY),
+            End::Refused(address, Refusal { status, text }) => {
+                Found::Nobody(Failure::new(address, recipient, status, text))
+            }
+            End::Round(address) => Found::Nobody(round(address, recipient)),
+            End::Again => return Ok(()),
+            End::Group(group) => {
+                self.behind.push_back(group);
+                return Ok(());
+            }
+        };
+        self.found.push(found);
+        Ok(())
+    }
+
+    /// Ends what must not be forwarded to a domain. Where a mailbox has a copy, the sender need not
+    /// hear of it.
+    async fn held_back(&mut self, address: Address, copies: &[Arc<Account>]) -> Result<End> {
+        if remote_domains::allows(self.context, &address.domain, |one| one.forwards).await? {
+            return Ok(End::Outside(address));
+        }
+        if !copies.is_empty() {
+            self.became.held_back.push(address);
+            return Ok(End::Again);
+        }
+        let text = HELD_BACK.to_owned();
+        Ok(End::Refused(address, Refusal { status: "5.7.1", text }))
+    }
+
+    async fn route(&self, address: &Address) -> Result<Found> {
+        route(self.context, self.entry, address, self.recipient).await
+    }
+}
+
+fn mailbox(account: &Account, recipient: usize) -> Found {
+    let (account, address) = (account.id, account.address.clone());
+    Found::Mailbox(Target { account, address, recipient, attempts: 0 })
+}
+
+/// Why something is not forwarded.
+pub(crate) const HELD_BACK: &str = "Nothing may be forwarded to that domain";
+
+const NOBODY: &str = "There is no mailbox of that address here";
+
+/// The failure of an address whose mail comes back to it.
+fn round(address: Address, recipient: usize) -> Failure {
+    let text = "It is forwarded in a circle, in which nobody keeps a copy";
+    Failure::new(address, recipient, "5.4.6", text)
 }
 
 /// The failure of an address that the directory will never resolve.
@@ -205,18 +383,30 @@ pub(crate) fn unresolvable(address: &Address, recipient: usize, error: &Error) -
     Failure::new(address.clone(), recipient, "5.4.6", error.text.to_string())
 }
 
-/// Resolves one address, which is no group any more.
+/// Resolves again what was resolved before and had to wait: a mailbox gets the message whatever
+/// forwarding says, which was heeded then, and must not be twice.
 ///
 /// # Errors
 /// Temporary ones of the directory.
-pub(crate) async fn resolve(
+pub(crate) async fn resolve_again(
     context: &Context,
     entry: &QueueEntry,
     address: &Address,
     recipient: usize,
 ) -> Result<Found> {
-    let resolved = context.directory.resolve(address).await?;
-    single(context, entry, resolved, address, recipient).await
+    let (status, text) = match context.directory.resolve(address).await? {
+        Resolved::Account(account) => return Ok(mailbox(&account, recipient)),
+        // A group that was a plain address when its recipient was accepted; the sender may try
+        // again.
+        Resolved::Group(_) => ("5.1.0", "The address has become a group meanwhile"),
+        Resolved::Unknown => ("5.1.1", NOBODY),
+        Resolved::Contact(contact) => {
+            let external = contact.flow.external.as_ref().unwrap_or(address);
+            return route(context, entry, external, recipient).await;
+        }
+        Resolved::Elsewhere => return route(context, entry, address, recipient).await,
+    };
+    Ok(Found::Nobody(Failure::new(address.clone(), recipient, status, text)))
 }
 
 /// What a piece has met.
@@ -241,27 +431,6 @@ impl Piece {
             Found::Nobody(failure) => self.failures.push(failure),
         }
     }
-}
-
-async fn single(
-    context: &Context,
-    entry: &QueueEntry,
-    resolved: Resolved,
-    address: &Address,
-    recipient: usize,
-) -> Result<Found> {
-    let (status, text) = match resolved {
-        Resolved::Account(account) => {
-            let (account, address) = (account.id, account.address.clone());
-            return Ok(Found::Mailbox(Target { account, address, recipient, attempts: 0 }));
-        }
-        // A group that was a plain address when its recipient was accepted; the sender may try
-        // again.
-        Resolved::Group(_) => ("5.1.0", "The address has become a group meanwhile"),
-        Resolved::Unknown => ("5.1.1", "There is no mailbox of that address here"),
-        Resolved::Elsewhere => return route(context, entry, address, recipient).await,
-    };
-    Ok(Found::Nobody(Failure::new(address.clone(), recipient, status, text)))
 }
 
 /// The way to an address that is not ours.
@@ -298,5 +467,10 @@ async fn route(
         }
         Choice::Nowhere => Hop::unreachable(&address.domain, shard),
     };
-    Ok(Found::Remote(Remote { address: address.clone(), recipient, hop, attempts: 0 }))
+    let is_named = |named: &Recipient| named.address == *address;
+    let through = match entry.envelope.recipients.get(recipient).is_some_and(is_named) {
+        true => Through::Itself,
+        false => Through::Member,
+    };
+    Ok(Found::Remote(Remote { address: address.clone(), recipient, hop, through, attempts: 0 }))
 }

@@ -33,7 +33,7 @@ use async_trait::async_trait;
 use base::env::{Clock, Env, Random};
 use base::{Recent, Result};
 use bytes::Bytes;
-use contract_blob::{BlobId, Blobs, ByteStream, Collected, Holder, Staged, Upload};
+use contract_blob::{BlobId, Blobs, ByteStream, Collected, Holder, Place, Staged, Upload};
 use contract_store::{Body, BodyError, Isolation, Store, Transaction, body, transact};
 use rows::{Manifest, UploadId};
 use std::ops::Range;
@@ -113,6 +113,16 @@ impl Blobs for StoreBlobs {
 
     fn read(&self, id: BlobId, range: Range<u64>) -> ByteStream {
         read::stream(self.shared.clone(), id, range)
+    }
+
+    fn read_staged(&self, blob: &Staged, range: Range<u64>) -> ByteStream {
+        match &blob.place {
+            Place::Inline(bytes) => contract_blob::inline_range(bytes, range),
+            Place::Uploaded { upload } => {
+                read::stream_upload(self.shared.clone(), blob, UploadId(*upload), range)
+            }
+            Place::Stored => self.read(blob.id, range),
+        }
     }
 
     async fn hold(

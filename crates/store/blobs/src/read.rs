@@ -10,11 +10,11 @@
 //! which the header is. Reading it again asks the store nothing.
 
 use crate::hold::gone;
-use crate::rows::{self, Manifest};
+use crate::rows::{self, Manifest, UploadId};
 use crate::{Shared, chunk};
 use base::{Error, Result};
 use bytes::Bytes;
-use contract_blob::{BlobId, ByteStream, INLINE_BYTES_MAX};
+use contract_blob::{BlobId, ByteStream, INLINE_BYTES_MAX, Staged};
 use contract_store::transact::ATTEMPTS_MAX;
 use contract_store::{BodyError, Isolation, KeyRange, RangeRead, Retry, StoreError, Transaction};
 use futures::StreamExt;
@@ -34,16 +34,41 @@ const ENTRY_BYTES: usize = 160;
 
 /// The stream of a range's bytes.
 pub(crate) fn stream(shared: Arc<Shared>, id: BlobId, range: Range<u64>) -> ByteStream {
-    unfold(shared, id, range, true)
+    unfold(shared, id, range, true, None)
 }
 
 /// The same as the store has it, whatever is in memory; and nothing of it stays there.
 pub(crate) fn stream_stored(shared: Arc<Shared>, id: BlobId, range: Range<u64>) -> ByteStream {
-    unfold(shared, id, range, false)
+    unfold(shared, id, range, false, None)
 }
 
-fn unfold(shared: Arc<Shared>, id: BlobId, range: Range<u64>, remembers: bool) -> ByteStream {
-    let reading = Reading { shared, id, range, remembers, checked: false, ready: VecDeque::new() };
+/// The same of an upload that nobody refers to yet.
+pub(crate) fn stream_upload(
+    shared: Arc<Shared>,
+    blob: &Staged,
+    upload: UploadId,
+    range: Range<u64>,
+) -> ByteStream {
+    let manifest = match Manifest::new(upload, blob.size_bytes) {
+        Ok(manifest) if range.start <= range.end && range.end <= blob.size_bytes => manifest,
+        Ok(_) => {
+            let error = Error::internal(format!("a range outside of an upload: {range:?}"));
+            return futures::stream::once(async { Err(error) }).boxed();
+        }
+        Err(error) => return futures::stream::once(async { Err(error) }).boxed(),
+    };
+    unfold(shared, blob.id, range, false, Some(manifest))
+}
+
+fn unfold(
+    shared: Arc<Shared>,
+    id: BlobId,
+    range: Range<u64>,
+    remembers: bool,
+    own: Option<Manifest>,
+) -> ByteStream {
+    let (checked, ready) = (own.is_some(), VecDeque::new());
+    let reading = Reading { shared, id, range, remembers, own, checked, ready };
     futures::stream::try_unfold(reading, Reading::next).boxed()
 }
 
@@ -52,6 +77,8 @@ struct Reading {
     id: BlobId,
     /// Whether chunks may come from memory and stay there.
     remembers: bool,
+    /// Of an upload that has no manifest in the store yet.
+    own: Option<Manifest>,
     /// What has not been fetched yet.
     range: Range<u64>,
     /// Whether the range has been compared with the size.
@@ -110,7 +137,7 @@ impl Reading {
             // Without a chunk to miss, an old manifest would not be found out.
             let cached = match self.range.is_empty() {
                 true => None,
-                false => self.shared.manifests.get(&self.id),
+                false => self.own.or_else(|| self.shared.manifests.get(&self.id)),
             };
             let error = match self.try_fetch(&*tx, cached).await {
                 Ok(Fetched::Page) => return Ok(()),

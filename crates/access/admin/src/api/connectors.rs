@@ -129,11 +129,12 @@ fn host_text(host: &Host) -> String {
 }
 
 /// The levels, by the words that people write.
-const TLS_WORDS: [(&str, TlsLevel); 4] = [
+const TLS_WORDS: [(&str, TlsLevel); 5] = [
     ("opportunistic", TlsLevel::Opportunistic),
     ("encryption", TlsLevel::Encryption),
     ("certificate", TlsLevel::Certificate),
     ("domain", TlsLevel::Domain),
+    ("dane", TlsLevel::Dane),
 ];
 
 fn tls_word(level: TlsLevel) -> &'static str {

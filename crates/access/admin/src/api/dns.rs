@@ -19,6 +19,12 @@ use tokio::task::JoinSet;
 /// The preference of our exchanger.
 const PREFERENCE: u16 = 10;
 
+/// How long senders may go by a policy of MTA-STS, in seconds: a week while it is new.
+const POLICY_AGE_S: u32 = 604_800;
+
+/// The kind of what is published over HTTPS.
+const POLICY: &str = "POLICY";
+
 /// Services that mail programs look for (RFC 6186 §3, RFC 8314 §5.1): a listener's protocol and
 /// encryption, the service, its usual port.
 const SERVICES: [(&str, &str, &str, u16); 4] = [
@@ -54,6 +60,14 @@ pub(super) enum Wanted {
     Dmarc,
     /// This port of this host.
     Service(u16, String),
+    /// This public key's SHA-256 in hexadecimal, with DNSSEC.
+    Tlsa(String),
+    /// A pointer to a policy of MTA-STS, whatever it is.
+    Sts,
+    /// An address for reports about TLS, whatever it is.
+    TlsReports,
+    /// A host of this name, which has the policy.
+    PolicyHost(String),
     /// Nothing that could be asked for.
     Nothing,
 }
@@ -97,7 +111,9 @@ pub(super) async fn examine(
         return Err(Error::not_found(format!("The accepted domain {domain}")));
     }
     let keys = admin.signing.signing_keys(&domain).await?;
-    let records = records(&domain, &admin.node.about(), &admin.own_addresses, &keys);
+    let key = admin.node.certificate().map(|certificate| certificate.public_key_sha256);
+    let node = admin.node.about();
+    let records = records(&domain, &node, &admin.own_addresses, &keys, key.as_deref());
     let mut asking = JoinSet::new();
     for (place, record) in records.iter().enumerate() {
         let (dns, record) = (admin.names.clone(), record.clone());
@@ -123,7 +139,13 @@ fn view(record: &Record, (status, found): &(Status, Vec<String>)) -> Value {
 }
 
 /// What a domain should publish.
-fn records(domain: &str, node: &NodeAbout, own: &[IpAddr], keys: &[ShownKey]) -> Vec<Record> {
+fn records(
+    domain: &str,
+    node: &NodeAbout,
+    own: &[IpAddr],
+    keys: &[ShownKey],
+    tls_key: Option<&str>,
+) -> Vec<Record> {
     let host = node.host_name.trim_end_matches('.').to_lowercase();
     let text = |name: String, text: &str, wanted: Wanted, advice: String| Record {
         kind: "TXT",
@@ -169,7 +191,60 @@ fn records(domain: &str, node: &NodeAbout, own: &[IpAddr], keys: &[ShownKey]) ->
         "begin with none; once reports show no mail of ours that fails, quarantine, reject";
     records.push(text(format!("_dmarc.{domain}"), &dmarc, Wanted::Dmarc, advice.to_owned()));
     records.extend(services(domain, &host, &node.listeners));
+    records.extend(tls_policies(domain, &host));
+    records.extend(tls_key.map(|key| tlsa(&host, key)));
     records
+}
+
+/// That mail to us comes encrypted only, and who is told where it does not (RFC 8461 §3, RFC 8460
+/// §3).
+fn tls_policies(domain: &str, host: &str) -> [Record; 3] {
+    let policy = format!("version: STSv1\nmode: testing\nmx: {host}\nmax_age: {POLICY_AGE_S}\n");
+    // Another policy has another id, and the same one the same on every node (FNV-1a).
+    let id = policy.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {
+        (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let text = |name: String, text: String, wanted: Wanted, advice: &str| Record {
+        kind: "TXT",
+        name,
+        value: strings(&text),
+        wanted,
+        advice: advice.to_owned(),
+    };
+    [
+        text(
+            format!("_mta-sts.{domain}"),
+            format!("v=STSv1; id={id:016x}"),
+            Wanted::Sts,
+            "says that there is a policy of MTA-STS; another id with every change of it",
+        ),
+        text(
+            format!("_smtp._tls.{domain}"),
+            format!("v=TLSRPTv1; rua=mailto:postmaster@{domain}"),
+            Wanted::TlsReports,
+            "who is told, once a day, of mail to us that could not come safely",
+        ),
+        Record {
+            kind: POLICY,
+            name: format!("https://mta-sts.{domain}/.well-known/mta-sts.txt"),
+            value: policy,
+            wanted: Wanted::PolicyHost(format!("mta-sts.{domain}")),
+            advice: "on a web server with a certificate for that name; enforce once reports show \
+                     no mail that fails"
+                .to_owned(),
+        },
+    ]
+}
+
+/// What our certificate is (RFC 7672 §3.1.1).
+fn tlsa(host: &str, key: &str) -> Record {
+    Record {
+        kind: "TLSA",
+        name: format!("_25._tcp.{host}"),
+        value: format!("3 1 1 {key}"),
+        wanted: Wanted::Tlsa(key.to_owned()),
+        advice: "only in a zone with DNSSEC; a new key's record before the key itself".to_owned(),
+    }
 }
 
 /// The hosts that take the domain's mail send it, too.
@@ -254,6 +329,22 @@ async fn look(dns: &dyn Dns, record: &Record) -> (Status, Vec<String>) {
             .await
             .map(|found| (found.iter().any(|one| squeezed(one) == squeezed(wanted)), found)),
         Wanted::Dmarc => texts(dns, name, "v=DMARC1").await.map(|found| (found.len() == 1, found)),
+        Wanted::Sts => texts(dns, name, "v=STSv1;").await.map(|found| (found.len() == 1, found)),
+        Wanted::TlsReports => {
+            texts(dns, name, "v=TLSRPTv1;").await.map(|found| (found.len() == 1, found))
+        }
+        Wanted::PolicyHost(host) => dns
+            .addresses(host)
+            .await
+            .map(|found| (true, found.records.iter().map(ToString::to_string).collect())),
+        Wanted::Tlsa(key) => dns.tlsa(name).await.map(|found| {
+            let shown: Vec<String> = found.records.iter().map(tlsa_text).collect();
+            let is_there = shown.iter().any(|one| *one == format!("3 1 1 {key}"));
+            match found.is_secure {
+                true => (is_there, shown),
+                false => (false, shown.iter().map(|one| format!("{one} (no DNSSEC)")).collect()),
+            }
+        }),
     };
     match found {
         Ok((true, found)) => (Status::Ok, found),
@@ -261,6 +352,11 @@ async fn look(dns: &dyn Dns, record: &Record) -> (Status, Vec<String>) {
         Err(DnsError::NoDomain | DnsError::NoRecords) => (Status::Missing, Vec::new()),
         Err(DnsError::NoAnswer(why)) => (Status::Unknown, vec![why]),
     }
+}
+
+fn tlsa_text(one: &base::env::Tlsa) -> String {
+    let data: String = one.data.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{} {} {} {data}", one.usage, one.selector, one.matching)
 }
 
 /// The texts of a name that begin so; that there is none is no answer.

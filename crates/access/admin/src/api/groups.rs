@@ -1,10 +1,14 @@
 //! `/api/v1/groups`: New-, Get-, Set-, Remove-DistributionGroup and its members.
 
-use super::{Answer, Asked, check_free, find_group, parse_address, would};
+use super::{
+    Answer, Asked, check_free, check_level, find_group, parse_address, restrictions, would,
+};
 use axum::Json;
 use axum::extract::Path;
 use base::{Address, Error};
-use contract_directory::{Actor, Group, GroupChange, NewGroup};
+use contract_directory::{
+    Actor, Group, GroupChange, NewGroup, RECIPIENTS_LEVEL, RestrictionsChange,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -34,6 +38,7 @@ pub(super) struct Change {
     remove: Vec<String>,
     display_name: Option<String>,
     authenticated_only: Option<bool>,
+    restrictions: restrictions::Said,
 }
 
 fn view(group: &Group) -> Value {
@@ -57,7 +62,10 @@ pub(super) async fn list(asked: Asked) -> Answer {
 
 pub(super) async fn show(asked: Asked, Path(address): Path<String>) -> Answer {
     let admin = asked.admin;
-    Ok(Json(view(&*find_group(&admin, &address).await?)))
+    let group = find_group(&admin, &address).await?;
+    let mut shown = view(&group);
+    shown["restrictions"] = restrictions::view(&admin, &group.restrictions).await;
+    Ok(Json(shown))
 }
 
 pub(super) async fn create(asked: Asked, Json(new): Json<New>) -> Answer {
@@ -82,12 +90,16 @@ pub(super) async fn change(
     let Asked { admin, options } = asked;
     let group = find_group(&admin, &address).await?;
     let (add, remove) = (addresses(&change.add)?, addresses(&change.remove)?);
+    let restrictions = change.restrictions.change(&admin).await?;
+    if restrictions != RestrictionsChange::default() {
+        check_level(&admin, RECIPIENTS_LEVEL)?;
+    }
     if options.what_if {
         let (more, fewer) = (add.len(), remove.len());
         return would(format!("change {}: add {more} members, remove {fewer}", group.address));
     }
     let Change { display_name, authenticated_only, .. } = change;
-    let change = GroupChange { add, remove, display_name, authenticated_only };
+    let change = GroupChange { add, remove, display_name, authenticated_only, restrictions };
     let group = admin.changes.update_group(&Actor::Operator, group.id, change).await?;
     Ok(Json(view(&group)))
 }

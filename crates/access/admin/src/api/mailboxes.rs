@@ -1,11 +1,16 @@
 //! `/api/v1/mailboxes`: New-, Get-, Set-, Remove-Mailbox.
 
-use super::{Admin, Answer, Asked, check_free, find_account, find_accounts, parse_address, would};
+use super::restrictions::{self, limit};
+use super::{
+    Admin, Answer, Asked, check_free, check_level, find_account, find_accounts, parse_address,
+    would,
+};
 use axum::Json;
 use axum::extract::Path;
 use base::Error;
 use contract_directory::{
-    Account, AccountChange, AccountKind, Actor, NewAccount, Quota, Role, Secret,
+    Account, AccountChange, AccountKind, Actor, FlowChange, Forwarding, NewAccount, Quota,
+    RECIPIENTS_LEVEL, Role, Secret,
 };
 use contract_mailbox::{MailboxHandle, Principal};
 use serde::Deserialize;
@@ -56,6 +61,16 @@ pub(super) struct Change {
     full_access: Option<Vec<String>>,
     smtp_sent_copy: Option<bool>,
     litigation_hold: Option<bool>,
+    /// Where its mail goes on to; empty: nowhere.
+    forward_to: Option<String>,
+    /// Whether it gets forwarded mail too.
+    keep_copy: Option<bool>,
+    authenticated_only: Option<bool>,
+    restrictions: restrictions::Said,
+    /// 0 for no limit.
+    send_bytes_max: Option<u64>,
+    /// 0 for no limit.
+    recipients_max: Option<u32>,
     administrator: Option<bool>,
 }
 
@@ -72,6 +87,11 @@ fn view(account: &Account) -> Value {
         "aliases": account.aliases.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "quota": account.quota,
         "litigation_hold": account.litigation_hold,
+        "forward_to": account.flow.forwarding.as_ref().map(|one| one.to.to_string()),
+        "keep_copy": account.flow.forwarding.as_ref().map(|one| one.keep_copy),
+        "authenticated_only": account.flow.authenticated_only,
+        "send_bytes_max": account.flow.send_bytes_max,
+        "recipients_max": account.flow.recipients_max,
         "smtp_sent_copy": account.smtp_sent_copy,
         "administrator": account.role == Role::OrganizationManagement,
         "id": account.id.to_string(),
@@ -92,6 +112,7 @@ pub(super) async fn show(asked: Asked, Path(address): Path<String>) -> Answer {
     let usage = handle.usage().await?;
     let mut shown = view(&account);
     shown["usage"] = json!(usage);
+    shown["restrictions"] = restrictions::view(&admin, &account.flow.restrictions).await;
     let slot = admin.placement.slot_of_account(account.id);
     shown["slot"] = json!(slot.number());
     shown["owner"] = json!(admin.placement.owner(slot).map(|owner| owner.node.to_string()));
@@ -124,7 +145,10 @@ pub(super) async fn change(
 ) -> Answer {
     let Asked { admin, options } = asked;
     let account = find_account(&admin, &address).await?;
-    let change = resolve(&admin, change).await?;
+    let change = resolve(&admin, &account, change).await?;
+    if change.flow != FlowChange::default() {
+        check_level(&admin, RECIPIENTS_LEVEL)?;
+    }
     if options.what_if {
         for alias in &change.add_aliases {
             check_free(&admin, alias).await?;
@@ -135,7 +159,27 @@ pub(super) async fn change(
     Ok(Json(view(&account)))
 }
 
-async fn resolve(admin: &Admin, change: Change) -> Result<AccountChange, Error> {
+/// What is to become of forwarding; `None` leaves it as it is.
+fn forwarding(
+    known: Option<&Forwarding>,
+    to: Option<&str>,
+    keep_copy: Option<bool>,
+) -> Result<Option<Option<Forwarding>>, Error> {
+    let keeps = keep_copy.unwrap_or_else(|| known.is_some_and(|known| known.keep_copy));
+    match (to, known) {
+        (None, _) if keep_copy.is_none() => Ok(None),
+        (None, None) => Err(Error::invalid("Its mail is not forwarded: where to?")),
+        (None, Some(known)) => {
+            Ok(Some(Some(Forwarding { to: known.to.clone(), keep_copy: keeps })))
+        }
+        (Some(""), _) => Ok(Some(None)),
+        (Some(to), _) => Ok(Some(Some(Forwarding { to: parse_address(to)?, keep_copy: keeps }))),
+    }
+}
+
+async fn resolve(admin: &Admin, account: &Account, change: Change) -> Result<AccountChange, Error> {
+    let known = account.flow.forwarding.as_ref();
+    let forwarding = forwarding(known, change.forward_to.as_deref(), change.keep_copy)?;
     let addresses = |texts: &[String]| {
         texts.iter().map(|text| parse_address(text)).collect::<Result<Vec<_>, _>>()
     };
@@ -159,6 +203,14 @@ async fn resolve(admin: &Admin, change: Change) -> Result<AccountChange, Error> 
         smtp_sent_copy: change.smtp_sent_copy,
         litigation_hold: change.litigation_hold,
         role: change.administrator.map(role),
+        flow: FlowChange {
+            forwarding,
+            authenticated_only: change.authenticated_only,
+            restrictions: change.restrictions.change(admin).await?,
+            send_bytes_max: change.send_bytes_max.map(limit),
+            recipients_max: change.recipients_max.map(limit),
+            external: None,
+        },
     })
 }
 
@@ -170,4 +222,32 @@ pub(super) async fn remove(asked: Asked, Path(address): Path<String>) -> Answer 
     }
     admin.changes.remove_account(&Actor::Operator, account.id).await?;
     Ok(Json(json!({ "removed": account.address.to_string() })))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use base::Address;
+
+    #[test]
+    fn forwarding_is_changed_by_what_is_said() {
+        let to = |text: &str, keep_copy| {
+            Some(Forwarding { to: Address::parse_plain(text).unwrap(), keep_copy })
+        };
+        let check = |known: Option<Forwarding>, said: Option<&str>, keep, expect| {
+            let found = forwarding(known.as_ref(), said, keep);
+            assert_eq!(found.ok(), expect, "{known:?} {said:?} {keep:?}");
+        };
+        check(None, None, None, Some(None));
+        check(None, Some("a@x.test"), None, Some(Some(to("a@x.test", false))));
+        check(None, Some("a@x.test"), Some(true), Some(Some(to("a@x.test", true))));
+        check(None, None, Some(true), None);
+        check(None, Some("nobody"), None, None);
+        let known = to("a@x.test", true);
+        check(known.clone(), None, None, Some(None));
+        check(known.clone(), Some("b@x.test"), None, Some(Some(to("b@x.test", true))));
+        check(known.clone(), None, Some(false), Some(Some(to("a@x.test", false))));
+        check(known, Some(""), None, Some(Some(None)));
+    }
 }

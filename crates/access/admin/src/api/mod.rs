@@ -2,6 +2,7 @@
 
 mod cluster;
 mod connectors;
+mod contacts;
 mod dkim;
 mod dns;
 mod doctor;
@@ -13,7 +14,10 @@ mod node;
 mod nodes;
 mod queue;
 mod receive;
+mod remote_domains;
+mod restrictions;
 mod rules;
+mod scanners;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod testing;
@@ -37,7 +41,10 @@ use contract_transport::QueueAdmin;
 use contract_transport::authentication::SenderPolicies;
 use contract_transport::connector::SendConnectors;
 use contract_transport::receive::ReceiveConnectors;
+use contract_transport::remote::RemoteDomains;
 use contract_transport::rule::TransportRules;
+use contract_transport::scanner::ScannerSettings;
+use contract_transport::scanner::scanning::Scanners;
 use contract_transport::signing::SigningAdmin;
 use contract_transport::tracking::MessageTracking;
 use serde::{Deserialize, Serialize};
@@ -59,8 +66,14 @@ pub struct Admin {
     pub connectors: Arc<dyn SendConnectors>,
     /// The ways in.
     pub receive: Arc<dyn ReceiveConnectors>,
+    /// What Rialto sends by itself to domains that are not ours.
+    pub remote_domains: Arc<dyn RemoteDomains>,
     /// What is done to mail on its way.
     pub rules: Arc<dyn TransportRules>,
+    /// Programs that look at mail before it is accepted.
+    pub scanner_settings: Arc<dyn ScannerSettings>,
+    /// Whoever speaks with them.
+    pub scanners: Arc<dyn Scanners>,
     /// The keys that sign mail of our domains.
     pub signing: Arc<dyn SigningAdmin>,
     /// What domains say of the hosts that send their mail.
@@ -90,6 +103,11 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route(
             "/api/v1/mailboxes/{address}",
             get(mailboxes::show).patch(mailboxes::change).delete(mailboxes::remove),
+        )
+        .route("/api/v1/contacts", get(contacts::list).post(contacts::create))
+        .route(
+            "/api/v1/contacts/{address}",
+            get(contacts::show).patch(contacts::change).delete(contacts::remove),
         )
         .route("/api/v1/groups", get(groups::list).post(groups::create))
         .route(
@@ -146,7 +164,19 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/audit", get(audit))
         .route("/api/v1/health", get(health))
         .merge(of_domains())
+        .merge(of_scanners())
         .with_state(admin)
+}
+
+/// The routes of scanners.
+fn of_scanners() -> Router<Arc<Admin>> {
+    Router::new()
+        .route("/api/v1/scanners", get(scanners::list).post(scanners::create))
+        .route(
+            "/api/v1/scanners/{name}",
+            get(scanners::show).patch(scanners::change).delete(scanners::remove),
+        )
+        .route("/api/v1/scanners/{name}/test", post(scanners::test))
 }
 
 /// The routes of accepted domains and what the world is told of them.
@@ -154,6 +184,11 @@ fn of_domains() -> Router<Arc<Admin>> {
     Router::new()
         .route("/api/v1/domains", get(domains::list).post(domains::create))
         .route("/api/v1/domains/{name}", axum::routing::delete(domains::remove))
+        .route("/api/v1/remote-domains", get(remote_domains::list).post(remote_domains::create))
+        .route(
+            "/api/v1/remote-domains/{pattern}",
+            patch(remote_domains::change).delete(remote_domains::remove),
+        )
         .route("/api/v1/domains/{name}/dns", get(dns::show))
         .route("/api/v1/doctor", get(doctor::all))
         .route("/api/v1/doctor/{domain}", get(doctor::one))
@@ -280,7 +315,7 @@ fn parse_address(text: &str) -> Result<Address, Error> {
 async fn check_free(admin: &Admin, address: &Address) -> Result<(), Error> {
     match admin.directory.resolve(address).await? {
         Resolved::Unknown => Ok(()),
-        Resolved::Account(_) | Resolved::Group(_) => {
+        Resolved::Account(_) | Resolved::Group(_) | Resolved::Contact(_) => {
             Err(Error::new(Kind::AlreadyExists, format!("{address} exists already")))
         }
         Resolved::Elsewhere => {
@@ -294,6 +329,26 @@ async fn find_account(admin: &Admin, text: &str) -> Result<Arc<Account>, Error> 
         Resolved::Account(account) => Ok(account),
         _ => Err(Error::not_found(format!("The mailbox {text}"))),
     }
+}
+
+async fn find_contact(admin: &Admin, text: &str) -> Result<Arc<Account>, Error> {
+    match admin.directory.resolve(&parse_address(text)?).await? {
+        Resolved::Contact(contact) => Ok(contact),
+        _ => Err(Error::not_found(format!("The contact {text}"))),
+    }
+}
+
+/// Refuses what nodes of an older version could not read.
+fn check_level(admin: &Admin, needed: u32) -> Result<(), Error> {
+    let level = admin.placement.feature_level();
+    if level < needed {
+        let text = format!(
+            "This needs feature level {needed}, and the cluster is at {level}: raise it, once all \
+             nodes are of this version"
+        );
+        return Err(Error::new(Kind::Conflict, text));
+    }
+    Ok(())
 }
 
 async fn find_group(admin: &Admin, text: &str) -> Result<Arc<Group>, Error> {

@@ -5,7 +5,7 @@ use axum::Json;
 use axum::extract::{Path, Query, State};
 use base::{Address, Error, QueueId, Result, Timestamp};
 use contract_directory::Resolved;
-use contract_transport::tracking::{Event, Involved, Origin, Search, Tracked};
+use contract_transport::tracking::{Event, Found, Involved, Origin, Search, Tracked};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub(super) struct Wanted {
     recipient: Option<String>,
     message_id: Option<String>,
     subject: Option<String>,
-    /// `30m`, `2h`, `7d`, or `2026-11-22`.
+    /// `30m`, `2h`, `7d`, `2026-11-22`, or a moment of that day as `more_before` tells it.
     since: Option<String>,
     /// The same.
     until: Option<String>,
@@ -42,7 +42,7 @@ pub(super) async fn search(
         search.recipients = addresses(&admin, recipient).await?;
     }
     let found = admin.tracking.search(&search).await?;
-    Ok(Json(Value::Array(found.stories.iter().map(|story| row(story)).collect())))
+    Ok(Json(page(&found)))
 }
 
 pub(super) async fn explain(State(admin): State<Arc<Admin>>, Path(id): Path<String>) -> Answer {
@@ -65,13 +65,22 @@ pub(super) async fn explain(State(admin): State<Arc<Admin>>, Path(id): Path<Stri
     Ok(Json(json!({ "story": lines, "events": events })))
 }
 
+/// The messages that were found, and whether there may be more: `more_before` is what to ask for
+/// next as `until`.
+fn page(found: &Found) -> Value {
+    let more = found.more_before.map(moment_text);
+    let rows: Vec<_> = found.stories.iter().map(|story| row(story)).collect();
+    json!({ "messages": rows, "more_before": more })
+}
+
 /// An address, and the others of the same mailbox.
 async fn addresses(admin: &Admin, text: &str) -> Result<Vec<Address>> {
     let asked = parse_address(text)?;
     let mut all = vec![asked.clone()];
-    if let Resolved::Account(account) = admin.directory.resolve(&asked).await? {
-        all.push(account.address.clone());
-        all.extend(account.aliases.iter().cloned());
+    let found = admin.directory.resolve(&asked).await?;
+    if let Resolved::Account(account) | Resolved::Contact(account) = found {
+        all.extend(account.addresses().cloned());
+        all.extend(account.flow.external.clone());
     }
     all.sort_unstable_by_key(ToString::to_string);
     all.dedup();
@@ -96,12 +105,22 @@ impl Wanted {
     }
 }
 
-/// `7d` as so long ago in milliseconds, or `2026-11-22` as the beginning of that day.
+/// A moment as [`moment`] reads it: `2026-11-22T16:50:23.123Z`.
+fn moment_text(at: Timestamp) -> String {
+    let time = chrono::DateTime::from_timestamp_millis(at.unix_ms).unwrap_or_default();
+    time.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
+/// `7d` as so long ago in milliseconds, `2026-11-22` as the beginning of that day, or a moment
+/// (RFC 3339 §5.6).
 fn moment(text: &str) -> Result<(Option<Timestamp>, Option<i64>)> {
     let wrong =
         || Error::invalid(format!("\"{}\" is no time: 2h, 7d, 2026-11-22", text.escape_debug()));
     if let Some(day) = parse_day(text) {
         return Ok((Some(day), None));
+    }
+    if let Ok(time) = chrono::DateTime::parse_from_rfc3339(text) {
+        return Ok((Some(Timestamp { unix_ms: time.timestamp_millis() }), None));
     }
     let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
     let unit_ms = match unit {
@@ -161,7 +180,9 @@ fn names(recipients: &[Involved]) -> String {
 fn status(story: &[Tracked]) -> &'static str {
     let has = |event| story.iter().any(|one| one.event == event);
     let done = |event: Event| matches!(event, Event::Deliver | Event::Send | Event::Expand);
-    match story.last().map(|last| last.event) {
+    // Who is meant is told in the same moment as what became of them, and behind it.
+    let is_telling = |one: &&Tracked| !matches!(one.event, Event::Resolve | Event::Redirect);
+    match story.iter().rfind(is_telling).map(|last| last.event) {
         Some(Event::Suspend) => "Suspended",
         Some(Event::Remove) => "Removed",
         Some(Event::PoisonMessage) => "Poison",
@@ -224,7 +245,11 @@ fn tell(story: &[Tracked]) -> Vec<String> {
         let place = format!("{}  {:<16} ", utc(event.at), event.event.name());
         lines.push(format!("{place}{}", sentence(event)));
         for one in event.recipients.iter().filter(|one| !one.reason.is_empty()).take(NAMED_MAX) {
-            lines.push(format!("    {}: {} {}", one.address, one.status, one.reason));
+            lines.push(match event.event {
+                Event::Resolve => format!("    {}: as {}", one.address, one.reason),
+                Event::Redirect => format!("    {}: for {}", one.address, one.reason),
+                _ => format!("    {}: {} {}", one.address, one.status, one.reason),
+            });
         }
     }
     lines.push(format!("It stands at: {}.", status(story)));
@@ -254,6 +279,9 @@ fn sentence(event: &Tracked) -> String {
         ),
         Event::Submit => format!("Sent from a mailbox on {node}, {} bytes.", event.size_bytes),
         Event::Expand => format!("The group {reason} became {to}."),
+        Event::Resolve => format!("It was found to be meant for {to}."),
+        Event::Redirect => format!("It is forwarded to {to}."),
+        Event::AgentInfo => format!("Scanned by {reason}."),
         Event::Transfer if event.origin == Origin::Agent => {
             format!("The transport rules made {related} of it, for {to}.")
         }
@@ -272,6 +300,11 @@ fn sentence(event: &Tracked) -> String {
         Event::Send => format!("{} took it for {to}{after}.", by(&event.server)),
         Event::Defer if to.is_empty() => format!("It could not go on: {reason}."),
         Event::Defer => format!("It could not go on to {to}: {reason}."),
+        Event::Fail if event.is_refusal() => format!(
+            "It came to {node} from {} by {reason}, {} bytes, and was not accepted for {to}.",
+            by(&event.client),
+            event.size_bytes
+        ),
         Event::Fail => format!("It will not reach {to}{after}."),
         Event::Dsn => format!("{to} is told so, by the message {related}."),
         Event::PoisonMessage => format!("It was set aside: {reason}."),
@@ -308,11 +341,37 @@ mod tests {
         check("7d", Some((None, Some(7 * DAY_MS))));
         check("1970-01-01", Some((Some(0), None)));
         check("2024-02-29", Some((Some(19_782), None)));
+        check("2024-02-29T01:02:03.004Z", Some((Some(19_782), None)));
         for wrong in ["", "h", "2x", "-2h", "2023-02-29", "2024-13-01", "é", "1-2-3-4"] {
             check(wrong, None);
         }
         let at = Timestamp { unix_ms: 19_782 * DAY_MS + 3_723_004 };
         assert_eq!(utc(at), "2024-02-29 01:02:03.004 UTC");
+        assert_eq!(moment(&moment_text(at)).unwrap(), (Some(at), None));
+    }
+
+    #[test]
+    fn a_search_that_stopped_says_where_to_go_on() {
+        let mut found = Found::default();
+        assert_eq!(page(&found), json!({ "messages": [], "more_before": null }));
+        found.more_before = Some(Timestamp { unix_ms: 19_782 * DAY_MS });
+        assert_eq!(page(&found)["more_before"], json!("2024-02-29T00:00:00.000Z"));
+    }
+
+    #[test]
+    fn who_is_meant_and_forwarded_to_is_told() {
+        let told = |what, from: &str| {
+            let to = Involved::told(address("b"), "", from);
+            tell(&[event(1, what, Origin::Resolver).about([to])]).join("\n")
+        };
+        let resolved = told(Event::Resolve, "alias@x.test");
+        assert!(resolved.contains("meant for b@x.test."), "{resolved}");
+        assert!(resolved.contains("    b@x.test: as alias@x.test"), "{resolved}");
+        let meant = event(1, Event::Resolve, Origin::Resolver);
+        assert_eq!(status(&[event(1, Event::Defer, Origin::Smtp), meant]), "Deferred");
+        let redirected = told(Event::Redirect, "a@x.test");
+        assert!(redirected.contains("forwarded to b@x.test."), "{redirected}");
+        assert!(redirected.contains("    b@x.test: for a@x.test"), "{redirected}");
     }
 
     fn event(at_ms: i64, event: Event, origin: Origin) -> Tracked {

@@ -6,6 +6,7 @@
 mod attacks;
 mod body;
 mod certificates;
+mod dane;
 mod envelope;
 mod finding;
 mod own_server;
@@ -13,5 +14,6 @@ mod properties;
 mod reuse;
 mod script;
 mod signed;
+mod sts;
 mod tls;
 mod world;

@@ -4,6 +4,7 @@
 
 use crate::script::Player;
 use access_relay::{Config, Relay};
+use async_trait::async_trait;
 use base::env::sim::{Simulation, test_seed};
 use base::env::{Env, Network as _};
 use base::{Address, Deadline, QueueId, Universe};
@@ -14,7 +15,9 @@ use contract_transport::courier::{
     Answer, Conversation, Courier, Destination, Host, Manner, NextHop, Outgoing, Transferred,
     Unreachable, Verdict,
 };
+use contract_transport::sts::{StsPolicies, StsPolicy};
 use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +40,35 @@ pub(crate) struct World {
     pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
     hosts: Vec<JoinHandle<Result<(), String>>>,
     pub(crate) messages: Arc<Mutex<Vec<Vec<u8>>>>,
+    pub(crate) policies: Arc<Kept>,
     relay: Option<Relay>,
+}
+
+/// The policies of MTA-STS that were learnt.
+#[derive(Default)]
+pub(crate) struct Kept(pub(crate) Mutex<BTreeMap<String, StsPolicy>>);
+
+#[async_trait]
+impl StsPolicies for Kept {
+    async fn policy(&self, domain: &str) -> base::Result<Option<StsPolicy>> {
+        Ok(self.0.lock().get(domain).cloned())
+    }
+
+    async fn keep(&self, domain: &str, policy: &StsPolicy) -> base::Result<()> {
+        self.0.lock().insert(domain.to_owned(), policy.clone());
+        Ok(())
+    }
+
+    async fn after(&self, domain: &str) -> base::Result<Vec<(String, StsPolicy)>> {
+        let kept = self.0.lock();
+        let behind = kept.iter().filter(|(name, _)| name.as_str() > domain).take(1);
+        Ok(behind.map(|(name, policy)| (name.clone(), policy.clone())).collect())
+    }
+
+    async fn forget(&self, domain: &str) -> base::Result<()> {
+        self.0.lock().remove(domain);
+        Ok(())
+    }
 }
 
 /// Runs a test in a world of its own. All scripts must have been played to their ends.
@@ -58,6 +89,7 @@ pub(crate) fn run(test: impl AsyncFnOnce(&mut World)) {
             tls: None,
             hosts: Vec::new(),
             messages: Arc::default(),
+            policies: Arc::default(),
             relay: None,
         };
         test(&mut world).await;
@@ -109,11 +141,21 @@ impl World {
         destination: Destination,
     ) -> Result<Box<dyn Conversation>, Unreachable> {
         let (config, env, blobs) = (&self.config, &self.env, &self.blobs);
-        let relay = self
-            .relay
-            .get_or_insert_with(|| Relay::new(config.clone(), env.clone(), blobs.clone()).unwrap());
+        let relay = self.relay.get_or_insert_with(|| {
+            let (config, env, blobs) = (config.clone(), env.clone(), blobs.clone());
+            Relay::with_policies(config, env, blobs, self.policies.clone()).unwrap()
+        });
         let hop = NextHop { connector: "internet".to_owned(), destination };
         relay.open(&hop, &self.manner, Deadline::after(Duration::from_secs(600))).await
+    }
+
+    /// A courier that knows nothing but what is kept.
+    pub(crate) fn restart(&mut self) {
+        self.relay = None;
+    }
+
+    pub(crate) fn relay(&self) -> &Relay {
+        self.relay.as_ref().unwrap()
     }
 
     /// To the exchangers of a domain.

@@ -77,11 +77,23 @@ async fn refusal(session: &Session, to: &Address) -> Result<Option<Reply>> {
     Ok(match session.shared.directory.resolve(to).await? {
         // Whether a mailbox is switched off is nobody's business outside.
         Resolved::Account(account) if !account.enabled => Some(Reply::no_such_user()),
+        Resolved::Account(entry) | Resolved::Contact(entry)
+            if entry.flow.authenticated_only && !session.is_of_us() =>
+        {
+            Some(reply::needs_authenticated_sender())
+        }
         Resolved::Account(_) => None,
         Resolved::Group(group) if group.authenticated_only && !session.is_of_us() => {
             Some(reply::needs_authenticated_sender())
         }
         Resolved::Group(_) => None,
+        Resolved::Contact(contact) => match &contact.flow.external {
+            // Known by an address elsewhere: that is no reason to relay for anybody.
+            Some(external) if external.folded() == to.folded() => {
+                refusal_elsewhere(session, to).await?
+            }
+            _ => None,
+        },
         Resolved::Unknown => Some(Reply::no_such_user()),
         Resolved::Elsewhere => refusal_elsewhere(session, to).await?,
     })

@@ -12,6 +12,7 @@ use contract_store::Store;
 use contract_transport::receive::{
     ReceiveChange, ReceiveConnector, ReceiveConnectors, ReceiveTable,
 };
+use contract_transport::tracking::Involved;
 use contract_transport::{Fate, QueueHint, Submission, Transport};
 use parking_lot::Mutex;
 use std::collections::{HashSet, VecDeque};
@@ -46,6 +47,8 @@ pub(crate) struct Backend {
     pub(crate) taken: Arc<Mutex<Vec<Taken>>>,
     pub(crate) faults: Mutex<VecDeque<Fault>>,
     pub(crate) attempts: Mutex<usize>,
+    /// What was tracked of messages that were not accepted, recipient by recipient.
+    pub(crate) refusals: Mutex<Vec<String>>,
     withdrawn: Arc<Mutex<HashSet<QueueId>>>,
     /// How long a withdrawal takes.
     pub(crate) withdrawal_takes: Mutex<Duration>,
@@ -53,8 +56,18 @@ pub(crate) struct Backend {
 
 impl Backend {
     pub(crate) fn new(store: Arc<dyn Store>, blobs: Arc<dyn Blobs>) -> Arc<Self> {
-        let (taken, faults, attempts, withdrawn, withdrawal_takes) = Default::default();
-        Arc::new(Self { store, blobs, taken, faults, attempts, withdrawn, withdrawal_takes })
+        let (taken, faults, attempts, refusals) = Default::default();
+        let (withdrawn, withdrawal_takes) = Default::default();
+        Arc::new(Self {
+            store,
+            blobs,
+            taken,
+            faults,
+            attempts,
+            refusals,
+            withdrawn,
+            withdrawal_takes,
+        })
     }
 
     async fn take(&self, submission: Submission, mailbox: Option<(AccountId, bool)>) -> Result<()> {
@@ -93,6 +106,13 @@ impl Backend {
 impl Transport for Backend {
     async fn accept(&self, submission: Submission) -> Result<()> {
         self.take(submission, None).await
+    }
+
+    async fn track_refusal(&self, _message: &Submission, about: Vec<Involved>) -> Result<()> {
+        let told =
+            about.iter().map(|one| format!("{}: {} {}", one.address, one.status, one.reason));
+        self.refusals.lock().extend(told);
+        Ok(())
     }
 
     async fn withdraw(&self, queue: QueueId) -> Result<Fate> {

@@ -11,6 +11,7 @@ mod limits;
 mod messages;
 mod properties;
 mod receive;
+mod scanning;
 mod service;
 mod transcripts;
 mod world;

@@ -98,6 +98,19 @@ fn attack_12_a_printer_may_relay_and_others_may_not() {
     );
 }
 
+/// Everybody may write to a contact with an address of ours. One that is known by its address
+/// elsewhere is no way out for those who may not relay.
+#[test]
+fn attack_12_a_contact_is_no_way_out() {
+    let relay = Permissions { relay: true, ..Permissions::NONE };
+    let ours = recipient("supplier@rialto.test", "250 *");
+    let far = recipient("known@routed.example", "250 *");
+    let refused = recipient("known@routed.example", "550 5.7.1 Unable to relay");
+    let (printer, stranger) =
+        (format!("{HELLO}{MAIL}{ours}{far}"), format!("{HELLO}{MAIL}{refused}{ours}"));
+    check(vec![of("10.1.2.3", may(relay))], &[("10.1.2.3", &printer), ("192.0.2.7", &stranger)]);
+}
+
 /// What waits for a connector waits for people of ours, not for strangers.
 #[test]
 fn attack_12_strangers_cannot_fill_the_queue_of_a_relayed_domain() {

@@ -13,8 +13,8 @@ use base::env::sim::SimClock;
 use base::{Address, Universe};
 use contract_blob::{Blobs, LEASE_MS};
 use contract_directory::{
-    AccountChange, AccountKind, Actor, DirectoryAdmin, Domain, DomainKind, NewAccount, NewGroup,
-    Secret,
+    AccountChange, AccountKind, Actor, DirectoryAdmin, Domain, DomainKind, NewAccount, NewContact,
+    NewGroup, Secret,
 };
 use contract_store::{Isolation, KeyRange, RangeRead, Store};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
@@ -204,6 +204,12 @@ async fn people(directory: &DirectoryService) {
                 AccountChange { add_aliases: vec![address("robert")], ..Default::default() };
             directory.update_account(&system, account.id, change).await.unwrap();
         }
+    }
+    let external = Address::new("known", "routed.example");
+    for address in [address("supplier"), external.clone()] {
+        let (display_name, external) = (String::new(), external.clone());
+        let new = NewContact { address, display_name, external };
+        directory.create_contact(&system, new).await.unwrap();
     }
     for (local, authenticated_only) in [("team", false), ("staff", true)] {
         let new = NewGroup {

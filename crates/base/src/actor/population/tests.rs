@@ -93,7 +93,12 @@ impl Drop for Counter {
 fn counters(options: PopulationOptions) -> (Population<u64, Counter>, Arc<World>) {
     let world = Arc::new(World::default());
     let args = world.clone();
-    (Population::new(options, move |key| (*key, args.clone())), world)
+    (Population::new(options, move |key| (*key, args.clone()), |key| slot(*key)), world)
+}
+
+/// The slot of a counter.
+fn slot(key: u64) -> Slot {
+    Slot::new((key % 1_000) as u16).unwrap()
 }
 
 fn soon() -> Deadline {
@@ -132,23 +137,73 @@ async fn what_waits_does_not_hold_up_an_actor_that_leaves() {
         // The first is being handled.
         tokio::time::sleep(Duration::from_millis(50)).await;
         let begun = Instant::now();
-        let is_it = |key: &u64| *key == 7;
         match leaves {
-            true => counters.leave_where(is_it, soon()).await.unwrap(),
-            false => counters.stop_where(is_it, soon()).await.unwrap(),
+            true => counters.leave_slot(slot(7), soon()).await.unwrap(),
+            false => counters.finish_slot(slot(7), soon()).await.unwrap(),
         }
         let took = begun.elapsed().as_millis();
         let answer = waiting.await.unwrap().map_err(|error| error.kind);
         match leaves {
-            true => assert_eq!((answer, took <= 70), (Err(Kind::Unavailable), true), "{took}"),
+            true => assert_eq!((answer, took <= 70), (Err(Kind::Fenced), true), "{took}"),
             false => assert_eq!((answer, took >= 900), (Ok(2), true), "{took}"),
         }
         // In peace, and the other one has not noticed anything.
         assert_eq!(world.stored.lock().get(&7), Some(&if leaves { 1 } else { 2 }));
-        assert_eq!(counters.keys_where(|_| true, 9), [8]);
+        assert_eq!(
+            (counters.active_in(slot(7), 9), counters.active_in(slot(8), 9)),
+            (vec![], vec![8])
+        );
+        assert_eq!(add(&counters, 7).await.unwrap_err().kind, Kind::Fenced);
+        counters.welcome_slots(&[slot(7)]);
         assert_eq!(add(&counters, 7).await, Ok(if leaves { 2 } else { 3 }));
         assert_eq!(world.overlaps.load(SeqCst), 0);
     }
+}
+
+/// Those for whom there is no room in the inbox of an actor that leaves would start it again, while
+/// its slot is nobody's: they are told to ask the next owner, at once.
+#[tokio::test(start_paused = true)]
+async fn an_actor_that_was_made_to_leave_is_not_started_again() {
+    let options = PopulationOptions { inbox_capacity: 4, ..Default::default() };
+    let (counters, world) = counters(options);
+    counters.cast(&7, Message::Sleep(Duration::from_millis(300)), soon()).await.unwrap();
+    let crowd: Vec<_> = (0..50)
+        .map(|_| {
+            let counters = counters.clone();
+            tokio::spawn(async move { add(&counters, 7).await })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let begun = Instant::now();
+    counters.leave_slot(slot(7), soon()).await.unwrap();
+    for one in crowd {
+        assert_eq!(one.await.unwrap().unwrap_err().kind, Kind::Fenced);
+    }
+    assert!(begun.elapsed() < Duration::from_millis(110), "{:?}", begun.elapsed());
+    assert_eq!((world.starts.load(SeqCst), counters.count()), (1, 0));
+    // Others' slots are not concerned.
+    assert_eq!(add(&counters, 8).await, Ok(1));
+    // It is another's: from now on the fence says so.
+    counters.stop_slots(&[slot(7)], soon()).await.unwrap();
+    assert_eq!(add(&counters, 7).await, Ok(1));
+    // A slot of which nobody says what has become of it is not lost.
+    counters.leave_slot(slot(7), soon()).await.unwrap();
+    assert_eq!(add(&counters, 7).await.unwrap_err().kind, Kind::Fenced);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(add(&counters, 7).await, Ok(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_used_last_is_named_first() {
+    let (counters, _world) = counters(PopulationOptions::default());
+    for key in [1_007, 7, 2_007, 8, 3_007] {
+        add(&counters, key).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    add(&counters, 7).await.unwrap();
+    assert_eq!(counters.active_in(slot(7), 9), [7, 3_007, 2_007, 1_007]);
+    assert_eq!(counters.active_in(slot(7), 2), [7, 3_007]);
+    assert!(counters.active_in(slot(9), 9).is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -184,7 +239,7 @@ async fn a_slot_on_its_way_is_tried_now_and_then() {
         // 0, 50, 150, 350, 750 ms, and what the starts took.
         assert_eq!(world.starts.load(SeqCst), 5);
         world.here.store(true, SeqCst);
-        counters.welcome(|key| *key == COMING);
+        counters.welcome_slots(&[slot(COMING)]);
     };
     let (took, ()) = futures::join!(crowd, arrival);
     assert!(took.iter().all(|took| *took < Duration::from_millis(1_020)), "{took:?}");
@@ -285,7 +340,8 @@ async fn messages_during_passivation_reach_the_next_actor() {
     add(&counters, 1).await.unwrap();
     // Slow to leave: it is still handling this when it is asked to stop.
     counters.cast(&1, Message::Sleep(Duration::from_secs(1)), soon()).await.unwrap();
-    let leaving = counters.stop_where(|_| true, soon());
+    let slots = [slot(1)];
+    let leaving = counters.stop_slots(&slots, soon());
     let arriving = futures::future::join_all((0..10).map(|_| add(&counters, 1)));
     let (left, counts) = futures::join!(leaving, arriving);
     left.unwrap();
@@ -401,7 +457,7 @@ fn race(callers: usize, keys: u64, actors_max: usize, idle_ms: u64, pauses_ms: V
                     let late = Deadline::after(Duration::from_secs(300));
                     counters.call(&key, |reply| Message::Add(1, reply), late).await.unwrap();
                     if step % 3 == 0 {
-                        let _late = counters.stop_where(|k| *k == key, soon()).await;
+                        let _late = counters.stop_slots(&[slot(key)], soon()).await;
                     }
                     tokio::time::sleep(Duration::from_millis(*pause)).await;
                 }
@@ -417,6 +473,7 @@ fn race(callers: usize, keys: u64, actors_max: usize, idle_ms: u64, pauses_ms: V
         assert_eq!(counters.count(), 0);
         let actors = counters.0.actors.lock();
         assert_eq!((actors.leaving, actors.waiting), (0, 0));
+        assert_eq!((0..keys).map(|key| actors.slots.keys(slot(key)).count()).sum::<usize>(), 0);
         assert_eq!(counters.0.places.available_permits(), actors_max);
     });
 }

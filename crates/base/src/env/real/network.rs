@@ -4,10 +4,11 @@ use crate::env::{Listener, Network, Stream};
 use async_trait::async_trait;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixStream};
 
 /// How many connections may wait to be accepted; the kernel caps it at its own `somaxconn`.
 const BACKLOG: u32 = 1024;
@@ -29,6 +30,10 @@ impl Network for RealNetwork {
 
     async fn connect(&self, address: SocketAddr) -> io::Result<Box<dyn Stream>> {
         Ok(Box::new(prompt(TcpStream::connect(address).await?)?))
+    }
+
+    async fn connect_local(&self, path: &Path) -> io::Result<Box<dyn Stream>> {
+        Ok(Box::new(UnixStream::connect(path).await?))
     }
 }
 
@@ -129,6 +134,26 @@ impl AsyncWrite for Prompt {
 mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    #[tokio::test]
+    async fn a_socket_of_the_machine_is_reached_by_its_path() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let missing = RealNetwork.connect_local(&path).await.err().unwrap();
+        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+        let listener = tokio::net::UnixListener::bind(&path).unwrap();
+        let served = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.write_all(b"hello").await.unwrap();
+        };
+        let asked = async {
+            let mut stream = RealNetwork.connect_local(&path).await.unwrap();
+            let mut reply = String::new();
+            stream.read_to_string(&mut reply).await.unwrap();
+            reply
+        };
+        assert_eq!(futures::join!(served, asked).1, "hello");
+    }
 
     #[tokio::test]
     async fn bytes_go_both_ways_over_loopback() {

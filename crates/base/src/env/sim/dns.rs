@@ -1,6 +1,6 @@
 //! Host names and mail exchangers from a table that a test sets up.
 
-use crate::env::{Dns, DnsError, Found, MailExchanger, ServiceHost};
+use crate::env::{Dns, DnsError, Found, Located, MailExchanger, ServiceHost, Tlsa};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -23,6 +23,7 @@ struct Entry {
     exchangers: Vec<MailExchanger>,
     texts: Vec<Vec<u8>>,
     services: Vec<ServiceHost>,
+    tlsa: Vec<Tlsa>,
     alias: Option<String>,
     is_broken: bool,
     is_secure: bool,
@@ -60,6 +61,11 @@ impl SimDns {
         self.change(name, |entry| entry.services = hosts.iter().map(record).collect());
     }
 
+    /// Gives a name its TLSA records.
+    pub fn set_tlsa(&self, name: &str, records: &[Tlsa]) {
+        self.change(name, |entry| entry.tlsa = records.to_vec());
+    }
+
     /// Gives an address its names.
     pub fn set_names(&self, address: IpAddr, names: &[&str]) {
         let names = names.iter().map(|name| folded(name)).collect();
@@ -95,6 +101,15 @@ impl SimDns {
         name: &str,
         records: impl Fn(&Entry) -> Vec<T>,
     ) -> Result<Found<T>, DnsError> {
+        self.follow(name, records).map(|(found, _)| found)
+    }
+
+    /// What a name has, and which name it is in the end.
+    fn follow<T>(
+        &self,
+        name: &str,
+        records: impl Fn(&Entry) -> Vec<T>,
+    ) -> Result<(Found<T>, String), DnsError> {
         let table = self.table.lock();
         let mut name = folded(name);
         let mut is_secure = true;
@@ -106,8 +121,9 @@ impl SimDns {
             is_secure &= entry.is_secure;
             let Some(alias) = &entry.alias else {
                 let records = records(entry);
-                let found = Found { records, is_secure };
-                return if found.records.is_empty() { Err(DnsError::NoRecords) } else { Ok(found) };
+                let is_empty = records.is_empty();
+                let found = (Found { records, is_secure }, name);
+                return if is_empty { Err(DnsError::NoRecords) } else { Ok(found) };
             };
             name.clone_from(alias);
         }
@@ -138,6 +154,23 @@ impl Dns for SimDns {
 
     async fn services(&self, name: &str) -> Result<Found<ServiceHost>, DnsError> {
         self.find(name, |entry| entry.services.clone())
+    }
+
+    async fn locate(&self, host: &str) -> Result<Located, DnsError> {
+        if let Ok(literal) = host.parse() {
+            let name = host.to_owned();
+            let addresses = vec![literal];
+            return Ok(Located { addresses, name, is_secure: false, is_name_secure: false });
+        }
+        let (found, name) = self.follow(host, |entry| entry.addresses.clone())?;
+        let is_name_secure =
+            self.table.lock().get(&folded(host)).is_some_and(|entry| entry.is_secure);
+        let Found { records: addresses, is_secure } = found;
+        Ok(Located { addresses, name, is_secure, is_name_secure })
+    }
+
+    async fn tlsa(&self, name: &str) -> Result<Found<Tlsa>, DnsError> {
+        self.find(name, |entry| entry.tlsa.clone())
     }
 
     async fn names(&self, address: IpAddr) -> Result<Found<String>, DnsError> {
@@ -191,6 +224,27 @@ mod tests {
         assert_eq!(dns.names(other).await, Err(DnsError::NoDomain));
         let six = dns.addresses_of("mx.rialto.test", crate::env::Family::V6).await;
         assert_eq!(six, Err(DnsError::NoRecords));
+        let tlsa = Tlsa { usage: 3, selector: 1, matching: 0, data: vec![1] };
+        dns.set_tlsa("_25._tcp.mx.rialto.test", std::slice::from_ref(&tlsa));
+        let found = dns.tlsa("_25._tcp.MX.rialto.test").await.unwrap();
+        assert_eq!(found, Found { records: vec![tlsa], is_secure: false });
+        assert_eq!(dns.tlsa("mx.rialto.test").await, Err(DnsError::NoRecords));
+        dns.set_alias("alias.test", "mx.rialto.test");
+        let check = async |host: &str, name: &str, is_secure, is_name_secure| {
+            let located = dns.locate(host).await.unwrap();
+            let expected = Located {
+                addresses: vec![address],
+                name: name.to_owned(),
+                is_secure,
+                is_name_secure,
+            };
+            assert_eq!(located, expected, "{host}");
+        };
+        check("mx.rialto.test.", "mx.rialto.test", true, true).await;
+        check("alias.test", "mx.rialto.test", false, false).await;
+        dns.set_secure("alias.test");
+        check("Alias.test", "mx.rialto.test", true, true).await;
+        check("10.0.0.1", "10.0.0.1", false, false).await;
         dns.mend_host("slow.test");
         assert_eq!(dns.exchangers("slow.test").await, Err(DnsError::NoRecords));
     }

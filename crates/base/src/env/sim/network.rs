@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -31,6 +32,8 @@ pub struct SimNetwork {
 #[derive(Default)]
 struct World {
     listeners: HashMap<(IpAddr, u16), mpsc::Sender<(SimStream, SocketAddr)>>,
+    /// Sockets by their paths, and the listeners that are behind them.
+    paths: HashMap<(IpAddr, PathBuf), SocketAddr>,
     last_port: u16,
     partitions: HashSet<(IpAddr, IpAddr)>,
     connections: Vec<Side>,
@@ -56,6 +59,11 @@ impl SimNetwork {
     /// The same network, seen from another host.
     pub fn at(&self, host: IpAddr) -> Self {
         Self { host, ..self.clone() }
+    }
+
+    /// Lets whoever listens at an address of this host be found by a path, too.
+    pub fn set_path(&self, path: &Path, address: SocketAddr) {
+        self.world.lock().paths.insert((self.host, path.to_owned()), address);
     }
 
     /// Stops all traffic between two hosts: connections stall, new ones time out.
@@ -168,6 +176,11 @@ impl Network for SimNetwork {
         let there = world.side(self.host, peer, there);
         queue.try_send((there, own)).map_err(|_| io::ErrorKind::ConnectionRefused)?;
         Ok(Box::new(here))
+    }
+
+    async fn connect_local(&self, path: &Path) -> io::Result<Box<dyn Stream>> {
+        let found = self.world.lock().paths.get(&(self.host, path.to_owned())).copied();
+        self.connect(found.ok_or(io::ErrorKind::NotFound)?).await
     }
 }
 

@@ -112,6 +112,7 @@ pub(super) async fn members_are_changed_on_all_nodes(world: Arc<dyn World>) {
         remove: vec![address("X@FAR.test"), address("never@far.test")],
         display_name: Some("The list".into()),
         authenticated_only: Some(false),
+        ..GroupChange::default()
     };
     let after = two.a.admin.update_group(&Actor::Operator, list.id, change).await.unwrap();
     assert_eq!(after.display_name, "The list");

@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod admin;
+mod contacts;
 mod groups;
 mod login;
 mod resolve;
@@ -68,6 +69,11 @@ pub fn cases() -> Vec<Case> {
         login::a_new_password_is_good_everywhere_at_once_and_ends_the_old_one,
         login::who_depends_on_an_account_is_woken_on_every_node,
         login::attack_35_guessing_is_slowed_down_and_the_owner_is_not,
+        contacts::a_contact_stands_for_somebody_elsewhere,
+        contacts::a_contact_is_known_by_its_external_address_alone,
+        contacts::contacts_are_listed_apart_and_removed,
+        contacts::forwarding_is_set_and_ended,
+        contacts::restrictions_are_kept_of_people_and_groups,
         groups::expansion_is_complete_and_names_each_member_once,
         groups::pieces_make_the_whole_while_members_come_and_go,
         groups::loops_are_harmless_and_depth_is_limited,
@@ -143,6 +149,10 @@ async fn resolve_to(node: &Node, text: &str) -> String {
     match node.directory.resolve(&address(text)).await.unwrap() {
         Resolved::Account(account) => account.address.to_string(),
         Resolved::Group(group) => format!("group {}", group.address),
+        Resolved::Contact(contact) => match &contact.flow.external {
+            Some(external) => format!("contact {external}"),
+            None => "contact of nobody".into(),
+        },
         Resolved::Unknown => "unknown".into(),
         Resolved::Elsewhere => "elsewhere".into(),
     }

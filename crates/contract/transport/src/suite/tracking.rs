@@ -55,8 +55,13 @@ pub(super) async fn each_stage_is_told_once(sender: Sender) {
     sender.accept(&submission).await.unwrap();
     sender.world.restart().await;
     let story = sender.story(submission.queue).await;
-    let expect =
-        [("RECEIVE", "alice"), ("RECEIVE", "bob+1"), ("DELIVER", "alice"), ("DELIVER", "bob")];
+    let expect = [
+        ("RECEIVE", "alice"),
+        ("RECEIVE", "bob+1"),
+        ("RESOLVE", "bob"),
+        ("DELIVER", "alice"),
+        ("DELIVER", "bob"),
+    ];
     assert_eq!(told(&story), expected(&expect), "{story:#?}");
     assert!(story.is_sorted_by_key(|event| event.at), "{story:#?}");
     let begun = &story[0];
@@ -65,7 +70,11 @@ pub(super) async fn each_stage_is_told_once(sender: Sender) {
     assert_eq!(begun.message_id.as_deref(), Some("told@suite"));
     assert_eq!(begun.subject.as_deref(), Some("suite"));
     assert_eq!(begun.size_bytes, submission.content.size_bytes());
-    assert!(story[1..].iter().all(|event| event.origin == Origin::StoreDriver));
+    let from = |event: &Tracked| match event.event {
+        Event::Resolve => Origin::Resolver,
+        _ => Origin::StoreDriver,
+    };
+    assert!(story[1..].iter().all(|event| event.origin == from(event)));
     assert!(story[1..].iter().all(|event| event.latency_ms.is_some()));
     let never = QueueId::new(sender.world.now(), 7);
     assert!(sender.story(never).await.is_empty());

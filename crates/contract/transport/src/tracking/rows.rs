@@ -96,11 +96,13 @@ pub fn record(tx: &dyn Transaction, event: &Tracked) -> Result<()> {
     let mark = |mark: Mark<'_>| {
         tx.set(&of_day(day, b'x').u64(mark.hash()).u128(queue.0).build(), b"");
     };
-    if event.event.begins() {
+    // What was never accepted has no other beginning.
+    let begins = event.event.begins() || event.is_refusal();
+    if begins {
         event.sender.iter().for_each(|sender| mark(Mark::Sender(sender)));
         event.message_id.iter().for_each(|id| mark(Mark::MessageId(id)));
     }
-    if event.event.begins() || event.event == Event::Expand {
+    if begins || event.event.leads_on() {
         event.recipients.iter().for_each(|one| mark(Mark::Recipient(&one.address)));
     }
     if event.event == Event::Transfer {

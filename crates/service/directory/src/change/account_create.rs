@@ -20,7 +20,7 @@ use crate::service::Shared;
 use crate::validate::{self, shown};
 use async_trait::async_trait;
 use base::{AccountId, Address, Error, Result, Timestamp};
-use contract_directory::{Account, AccountKind, Actor, NewAccount, Role};
+use contract_directory::{Account, AccountKind, Actor, MailFlow, NewAccount, Role};
 use futures::{StreamExt, TryStreamExt};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -75,6 +75,10 @@ fn check(new: &NewAccount) -> Result<Name> {
     validate::display_name(&new.display_name)?;
     if let Some(quota) = &new.quota {
         validate::quota(quota)?;
+    }
+    if new.kind == AccountKind::Contact {
+        let text = format!("account {}: a contact has no mailbox", shown(&new.address));
+        return Err(Error::invalid(text));
     }
     if new.kind != AccountKind::User && new.password.is_some() {
         let text = format!("account {}: only a user mailbox has a password", shown(&new.address));
@@ -179,6 +183,7 @@ impl Prepared {
             role: *role,
             created,
             credentials: 0,
+            flow: MailFlow::default(),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::rows::{Changed, RemovedRow, Row, Target};
 use crate::service::Shared;
 use async_trait::async_trait;
 use base::{AccountId, Error, Kind, Result, Timestamp};
-use contract_directory::{Account, Actor};
+use contract_directory::{Account, AccountKind, Actor};
 use futures::FutureExt;
 
 /// Removes the entry.
@@ -77,7 +77,13 @@ impl Plan for RemoveAccount {
         tx.clear(&keys::account(self.id));
         tx.clear(&keys::password(self.id));
         tx.clear(&keys::administrator(self.id));
-        tx.set(&keys::removed(self.id), &RemovedRow::new(&account, now).to_bytes()?);
+        match (account.kind, Name::of(&account.address)) {
+            // There is no mailbox to be purged.
+            (AccountKind::Contact, name) => {
+                name.iter().for_each(|name| tx.clear(&keys::contact_order(name)));
+            }
+            _ => tx.set(&keys::removed(self.id), &RemovedRow::new(&account, now).to_bytes()?),
+        }
         Ok(Effects {
             id: self.id.0,
             target: format!("{} ({})", account.address, self.id),

@@ -1,7 +1,7 @@
 //! Changing an account. What is already as asked stays so without complaint, so a change may be
 //! asked for again.
 
-use super::{Effects, Plan, check_domain, check_free, membership, run, set_name};
+use super::{Effects, Plan, check_domain, check_free, flow, membership, run, set_name};
 use crate::config::{ALIASES_MAX, GRANTS_MAX, LEAVE_CHUNK};
 use crate::keys;
 use crate::names::Name;
@@ -11,7 +11,7 @@ use crate::service::Shared;
 use crate::validate::{self, shown};
 use async_trait::async_trait;
 use base::{AccountId, Address, Error, Kind, Result, Timestamp};
-use contract_directory::{Account, AccountChange, AccountKind, Actor, Role};
+use contract_directory::{Account, AccountChange, AccountKind, Actor, FlowChange, Role};
 use std::fmt::Write;
 
 /// Makes the change.
@@ -72,6 +72,9 @@ impl Plan for UpdateAccount {
         account.quota = quota.unwrap_or(account.quota);
         account.smtp_sent_copy = smtp_sent_copy.unwrap_or(account.smtp_sent_copy);
         account.litigation_hold = litigation_hold.unwrap_or(account.litigation_hold);
+        let (known, asked) = (&account.flow.restrictions, &self.change.flow.restrictions);
+        flow::check_parties(reader, known, asked).await?;
+        flow::change(&mut account, &self.change.flow)?;
         reader.tx.set(&keys::account(self.id), &AccountRow::from(&account).to_bytes()?);
         Ok(Effects {
             id: self.id.0,
@@ -201,6 +204,7 @@ impl UpdateAccount {
             smtp_sent_copy,
             litigation_hold,
             role,
+            flow,
         } = &self.change;
         let mut text = String::new();
         let mut say = |name: &str, value: Option<String>| {
@@ -220,6 +224,7 @@ impl UpdateAccount {
         say("smtp_sent_copy", smtp_sent_copy.map(|v| v.to_string()));
         say("litigation_hold", litigation_hold.map(|v| v.to_string()));
         say("role", role.map(|v| format!("{v:?}")));
+        say("mail_flow", (*flow != FlowChange::default()).then(|| super::flow::shown_change(flow)));
         text
     }
 }

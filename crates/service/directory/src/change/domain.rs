@@ -42,6 +42,12 @@ impl Plan for CreateDomain<'_> {
             let text = format!("the accepted domain {name} exists already");
             return Err(Error::new(Kind::AlreadyExists, text).into());
         }
+        // Contacts may have addresses there, as long as the domain is somebody else's.
+        let taken = reader.rows(&keys::names_of_domain(name), 1, false).await?;
+        if *kind == DomainKind::Authoritative && !taken.is_empty() {
+            let text = format!("domain {name}: contacts have addresses in it; remove them first");
+            return Err(Error::new(Kind::Conflict, text).into());
+        }
         reader.tx.set(&keys::domain(name), &DomainRow { kind: *kind }.to_bytes()?);
         if *default {
             reader.tx.set(keys::DEFAULT_DOMAIN, name.as_bytes());

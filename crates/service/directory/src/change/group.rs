@@ -1,7 +1,7 @@
 //! Making, changing and removing groups. Members are rows of their own, one per folded address,
 //! so each is there once and a change touches only what it names.
 
-use super::{Effects, Plan, check_domain, check_free, membership, run, set_name, take_ids};
+use super::{Effects, Plan, check_domain, check_free, flow, membership, run, set_name, take_ids};
 use crate::config::{GROUP_CHANGE_BYTES, GROUP_CHANGE_MAX, GROUP_MEMBERS_MAX};
 use crate::keys;
 use crate::names::Name;
@@ -11,7 +11,9 @@ use crate::service::Shared;
 use crate::validate;
 use async_trait::async_trait;
 use base::{Address, Error, Kind, Result, Timestamp};
-use contract_directory::{Actor, Group, GroupChange, GroupId, NewGroup};
+use contract_directory::{
+    Actor, Group, GroupChange, GroupId, NewGroup, Restrictions, RestrictionsChange,
+};
 use futures::FutureExt;
 
 /// Makes a group.
@@ -104,6 +106,7 @@ impl Plan for CreateGroup {
                 .clone(),
             members: Vec::new(),
             authenticated_only: *authenticated_only,
+            restrictions: Restrictions::default(),
         };
         let target = Target::Group(id);
         reader.tx.set(&keys::group(id), &GroupRow::from(&group).to_bytes()?);
@@ -149,7 +152,10 @@ impl Plan for UpdateGroup {
             let text = format!("group {}: more than {GROUP_MEMBERS_MAX} members", group.address);
             return Err(Error::new(Kind::Limit, text).into());
         }
-        let GroupChange { add, remove, display_name, authenticated_only } = &self.change;
+        let GroupChange { add, remove, display_name, authenticated_only, restrictions } =
+            &self.change;
+        flow::check_parties(reader, &group.restrictions, restrictions).await?;
+        restrictions.apply(&mut group.restrictions);
         if let Some(name) = display_name {
             group.display_name.clone_from(name);
         }
@@ -161,9 +167,13 @@ impl Plan for UpdateGroup {
             target: format!("{} ({})", group.address, self.id.0),
             parameters: format!(
                 "add={} remove={} display_name={display_name:?} \
-                 authenticated_only={authenticated_only:?}",
+                 authenticated_only={authenticated_only:?}{}",
                 listed(add),
-                listed(remove)
+                listed(remove),
+                match restrictions {
+                    none if *none == RestrictionsChange::default() => String::new(),
+                    some => format!(" restrictions={}", flow::shown_change(some)),
+                }
             ),
         })
     }

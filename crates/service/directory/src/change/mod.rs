@@ -12,7 +12,9 @@
 pub(crate) mod account_create;
 pub(crate) mod account_remove;
 pub(crate) mod account_update;
+pub(crate) mod contact;
 pub(crate) mod domain;
+mod flow;
 pub(crate) mod group;
 mod membership;
 pub(crate) mod record;

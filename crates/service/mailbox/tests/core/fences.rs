@@ -118,6 +118,8 @@ fn a_commit_that_may_land_late_is_shut_out_by_the_next_start() {
         let slot = world.node.control.slot_of_account(account);
         let deadline = base::Deadline::after(std::time::Duration::from_secs(5));
         world.node.router.release(slot, deadline).await.unwrap();
+        // It stays after all.
+        world.node.router.gained(&[slot]);
         // It landed before the fence was renewed, or never will.
         let there = handle.view(inbox()).await.unwrap().entries().count();
         assert_eq!(renewal(&world, account).await, before + 1);

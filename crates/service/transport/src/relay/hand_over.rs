@@ -13,7 +13,7 @@ use base::{Address, Slot};
 use contract_store::{BodyError, Transaction};
 use contract_transport::relay::{Hop, RelayCall, new_id};
 use contract_transport::tracking::record;
-use contract_transport::{Envelope, QueueEntry, Recipient, rows as entries};
+use contract_transport::{Envelope, Notify, QueueEntry, Recipient, rows as entries};
 use std::collections::BTreeMap;
 
 /// The most recipients of one transfer (RFC 5321 §4.5.3.1.8 asks every server to take 100).
@@ -29,8 +29,40 @@ pub(crate) struct Remote {
     /// Through which recipient of the envelope.
     pub(crate) recipient: usize,
     pub(crate) hop: Hop,
+    /// How it is related to that recipient.
+    pub(crate) through: Through,
     /// Attempts to resolve it before this one.
     pub(crate) attempts: u32,
+}
+
+/// How an address is related to the recipient of the envelope that led to it (RFC 3461 §5.2.7).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Through {
+    /// It is that recipient.
+    Itself,
+    /// It stands in its place: through a contact, or forwarded without a copy.
+    Alias,
+    /// It is forwarded to, and a mailbox has a copy.
+    Copy,
+    /// It is a member of a group.
+    Member,
+}
+
+impl Through {
+    /// What goes on of what the sender wants to hear. Of a group it is told that the message went
+    /// there, of its members nothing; of a mailbox with a copy that it has one.
+    fn notify(self, asked: Notify) -> Notify {
+        Notify { success: asked.success && matches!(self, Self::Itself | Self::Alias), ..asked }
+    }
+
+    /// The address that the sender has written, for whoever reports on another one (RFC 3461
+    /// §4.2).
+    fn original(self, written: &Recipient) -> Option<String> {
+        let Recipient { address, original, .. } = written;
+        let is_plain = address.local.is_ascii() && address.domain.is_ascii();
+        let is_changed = matches!(self, Self::Alias | Self::Copy);
+        original.clone().or_else(|| (is_changed && is_plain).then(|| format!("rfc822;{address}")))
+    }
 }
 
 /// A message for a next hop, to be written.
@@ -53,15 +85,13 @@ pub(crate) fn prepare(
     delay_told: bool,
 ) -> Vec<HandOver> {
     let mut hops: BTreeMap<&Hop, Vec<(Recipient, usize)>> = BTreeMap::new();
-    for Remote { address, recipient, hop, .. } in remotes {
-        let through = entry.envelope.recipients.get(*recipient);
-        let mut notify = through.map(|recipient| recipient.notify).unwrap_or_default();
-        // Of a group it is told that the message went there, of its members nothing.
-        notify.success &= through.is_some_and(|through| through.address == *address);
+    for Remote { address, recipient, hop, through, .. } in remotes {
+        let written = entry.envelope.recipients.get(*recipient);
+        let notify = written.map(|recipient| recipient.notify).unwrap_or_default();
         let named = Recipient {
             address: address.clone(),
-            notify,
-            original: through.and_then(|recipient| recipient.original.clone()),
+            notify: through.notify(notify),
+            original: written.and_then(|written| through.original(written)),
         };
         hops.entry(hop).or_default().push((named, *recipient));
     }

@@ -174,9 +174,20 @@ async fn person(
     };
     let Some(address) = address else { return Ok(person) };
     person.hits = rules.patterns.hits(&place, &address.to_string());
+    person.scope = Scope::Inside;
     match context.directory.resolve(address).await? {
-        Resolved::Elsewhere => return Ok(person),
+        Resolved::Elsewhere => {
+            person.scope = Scope::Outside;
+            return Ok(person);
+        }
         Resolved::Unknown => {}
+        // They may be in our groups; their mail leaves us all the same.
+        Resolved::Contact(contact) => {
+            let all = contact.addresses().chain(&contact.flow.external);
+            person.own = all.map(folded).collect();
+            person.display_name = contact.display_name.clone();
+            person.scope = Scope::Outside;
+        }
         Resolved::Account(account) => {
             let all = std::iter::once(&account.address).chain(&account.aliases);
             person.own = all.map(folded).collect();
@@ -184,7 +195,6 @@ async fn person(
         }
         Resolved::Group(group) => person.own = vec![folded(&group.address)],
     }
-    person.scope = Scope::Inside;
     for (group, members) in groups {
         if person.is_one_of(std::slice::from_ref(group)) || members.has(&person) {
             person.groups.push(group.clone());

@@ -8,12 +8,14 @@ mod search;
 pub(crate) use search::{forget_old, search, story};
 
 use crate::context::Context;
+use crate::follow::Step;
 use crate::relay::record::Relay;
 use crate::relay::settle::describe;
 use crate::rules::Successor;
 use crate::state::{State, Waiting};
-use crate::targets::Failure;
+use crate::targets::{Became, Expanded, Failure, HELD_BACK};
 use base::{Address, NodeId, QueueId, Result, Timestamp};
+use contract_directory::RECIPIENTS_LEVEL;
 use contract_store::Transaction;
 use contract_transport::courier::{Answer, Verdict};
 use contract_transport::relay::Hop;
@@ -46,18 +48,33 @@ pub(crate) fn round(
     entry: &QueueEntry,
     (before, after): (&State, &State),
     failures: &[Failure],
-    expanded: &[(Address, Vec<Address>)],
+    became: &Became,
 ) -> Vec<Tracked> {
     let (place, queue) = (here(context), entry.queue);
     let new = |event, origin| Tracked::new(place, event, origin, queue).since(entry.accepted);
-    let mut events: Vec<Tracked> = expanded
-        .iter()
-        .map(|(group, members)| {
-            new(Event::Expand, Origin::Resolver)
-                .about(members.iter().cloned().map(Involved::plain))
-                .because(&group.to_string())
-        })
-        .collect();
+    let expanded = became.expanded.iter().map(|Expanded { group, members, .. }| {
+        new(Event::Expand, Origin::Resolver)
+            .about(members.iter().cloned().map(Involved::plain))
+            .because(&group.to_string())
+    });
+    let mut events: Vec<Tracked> = expanded.collect();
+    if !became.held_back.is_empty() {
+        let held = became.held_back.iter();
+        let told = held.map(|to| Involved::told(to.clone(), "5.7.1", HELD_BACK));
+        events.push(new(Event::Fail, Origin::Resolver).about(told));
+    }
+    // Nodes of before cannot read them.
+    if context.control.feature_level() >= RECIPIENTS_LEVEL {
+        for event in [Event::Resolve, Event::Redirect] {
+            let steps = became.steps.iter().filter(|step| step.event == event);
+            let told: Vec<_> = steps
+                .map(|Step { from, to, .. }| Involved::told(to.clone(), "", &from.to_string()))
+                .collect();
+            if !told.is_empty() {
+                events.push(new(event, Origin::Resolver).about(told));
+            }
+        }
+    }
     let known: HashSet<(&Address, u32)> =
         before.waiting.iter().map(|one| (&one.address, one.attempts)).collect();
     let is_new = |one: &&Waiting| !known.contains(&(&one.address, one.attempts));
@@ -116,6 +133,7 @@ pub(crate) fn failed(
         (_, "4.4.7") => Origin::Queue,
         (_, "5.3.0") => Origin::Admin,
         (_, status) if status.starts_with("5.1.") => Origin::Resolver,
+        (_, "5.2.3" | "5.5.3") => Origin::Resolver,
         (_, status) if status.starts_with("5.4.") => Origin::Routing,
         (_, status) if status.starts_with("5.7.") => Origin::Agent,
         _ => Origin::StoreDriver,

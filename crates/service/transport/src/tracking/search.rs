@@ -193,7 +193,10 @@ impl Looking<'_> {
 
     fn fits(&self, story: &[Tracked]) -> bool {
         let Search { senders, recipients, message_id, subject, .. } = self.search;
-        let Some(begun) = story.iter().find(|event| event.event.begins()) else { return false };
+        let Some(begun) = story.iter().find(|event| event.event.begins() || event.is_refusal())
+        else {
+            return false;
+        };
         let is = |one: &base::Address, other: &base::Address| {
             one.to_string().to_lowercase() == other.to_string().to_lowercase()
         };

@@ -37,6 +37,8 @@ pub(crate) enum Does {
 #[derive(Clone, Debug)]
 pub(crate) struct Taken {
     pub(crate) recipients: Vec<String>,
+    /// What the sender has called them (ORCPT).
+    pub(crate) originals: Vec<Option<String>>,
     pub(crate) needs_smtputf8: bool,
     pub(crate) is_8bit: bool,
     pub(crate) envelope_id: Option<String>,
@@ -209,10 +211,12 @@ impl Conversation for Talk {
             outgoing.recipients.iter().map(|to| judge(&to.address.local)).collect();
         let recipients = outgoing.recipients.iter().zip(&verdicts);
         let recipients = recipients.filter(|(_, how)| matches!(how, Verdict::Relayed { .. }));
-        let recipients: Vec<_> = recipients.map(|(to, _)| to.address.to_string()).collect();
+        let (recipients, originals): (Vec<_>, Vec<_>) =
+            recipients.map(|(to, _)| (to.address.to_string(), to.original.clone())).unzip();
         if !recipients.is_empty() {
             self.outside.scene.lock().taken.push(Taken {
                 recipients,
+                originals,
                 needs_smtputf8: outgoing.needs_smtputf8,
                 is_8bit: outgoing.is_8bit,
                 envelope_id: outgoing.envelope_id.clone(),

@@ -122,3 +122,26 @@ async fn an_upload_whose_lease_ran_out_fails_and_leaves_nothing() {
     assert!(upload.finish().await.is_err());
     bench.assert_empty().await;
 }
+
+/// What scanners are shown: nobody refers to it yet, and perhaps nobody ever will.
+#[tokio::test]
+async fn what_nobody_refers_to_yet_can_be_read_by_who_staged_it() {
+    let bench = Bench::new(1).await;
+    for size in [0, 1, 5_000, 300_000, 1_000_000_usize] {
+        let bytes = content(3, size);
+        let staged = bench.world.stage(&bytes).await;
+        let rows = bench.rows(b"BM").await.len();
+        for range in [0..size, size / 2..size, 0..size / 3, size..size] {
+            let asked = range.start as u64..range.end as u64;
+            let read = bench.blobs.read_staged(&staged, asked);
+            let read: Vec<Bytes> = read.try_collect().await.unwrap();
+            assert!(read.concat() == bytes[range.clone()], "{range:?} of {size}");
+        }
+        let outside = bench.blobs.read_staged(&staged, 0..size as u64 + 1);
+        assert!(outside.try_collect::<Vec<_>>().await.is_err(), "{size}");
+        assert_eq!(bench.rows(b"BM").await.len(), rows, "reading refers to nothing");
+        let name = size.to_string();
+        bench.world.hold(&staged, &name).await.unwrap();
+        assert!(bench.world.read(staged.id, 0..size as u64).await.unwrap() == bytes, "{size}");
+    }
+}

@@ -44,7 +44,7 @@ fn own() -> Vec<IpAddr> {
 /// Each record as a line of a zone file.
 fn lines(own: &[IpAddr], keys: &[ShownKey]) -> Vec<String> {
     let line = |one: &Record| format!("{} {} {}", one.name, one.kind, one.value);
-    records("rialto.test", &node(), own, keys).iter().map(line).collect()
+    records("rialto.test", &node(), own, keys, Some("ab12")).iter().map(line).collect()
 }
 
 #[test]
@@ -60,8 +60,17 @@ fn everything_that_is_to_be_published_is_told() {
         "_imaps._tcp.rialto.test SRV 0 1 993 mx.rialto.test.",
         "_submission._tcp.rialto.test SRV 0 1 10587 mx.rialto.test.",
         "_pop3s._tcp.rialto.test SRV 0 0 0 .",
+        "_mta-sts.rialto.test TXT \"v=STSv1; id=ID\"",
+        "_smtp._tls.rialto.test TXT \"v=TLSRPTv1; rua=mailto:postmaster@rialto.test\"",
+        "https://mta-sts.rialto.test/.well-known/mta-sts.txt POLICY version: STSv1\nmode: testing\n\
+         mx: mx.rialto.test\nmax_age: 604800\n",
+        "_25._tcp.mx.rialto.test TLSA 3 1 1 ab12",
     ];
-    assert_eq!(lines(&own(), &keys), expect);
+    let mut found = lines(&own(), &keys);
+    let id = found[9].split("id=").nth(1).unwrap().trim_end_matches('"').to_owned();
+    assert!(id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{id}");
+    found[9] = found[9].replace(&id, "ID");
+    assert_eq!(found, expect);
     let without = lines(&[], &[key("next", KeyState::Prepared)]);
     assert_eq!(without[2], "rialto.test TXT \"v=spf1 mx -all\"");
     assert_eq!(without[4], "rialto.test DKIM ", "nothing signs yet: {without:?}");
@@ -69,7 +78,8 @@ fn everything_that_is_to_be_published_is_told() {
 
 /// The status of the record at a place of the list above, with one key.
 async fn check(dns: &SimDns, place: usize, expect: Status) {
-    let records = records("rialto.test", &node(), &own(), &[key("s1", KeyState::Active)]);
+    let keys = [key("s1", KeyState::Active)];
+    let records = records("rialto.test", &node(), &own(), &keys, Some("ab12"));
     let (status, found) = look(dns, &records[place]).await;
     assert_eq!(status, expect, "{:?}: {found:?}", records[place]);
 }
@@ -77,7 +87,7 @@ async fn check(dns: &SimDns, place: usize, expect: Status) {
 #[tokio::test]
 async fn what_is_there_is_told_from_what_is_not() {
     let dns = SimDns::default();
-    for place in 0..8 {
+    for place in 0..12 {
         check(&dns, place, Status::Missing).await;
     }
     let name = "rialto.test";
@@ -114,6 +124,32 @@ async fn what_is_there_is_told_from_what_is_not() {
     check(&dns, 5, Status::Ok).await;
     dns.set_services("_pop3s._tcp.rialto.test", &[(0, ".")]);
     check(&dns, 7, Status::Ok).await;
+    for (texts, expect) in [
+        (&["v=STSv1"][..], Status::Missing),
+        (&["v=STSv1; id=1;"], Status::Ok),
+        (&["v=STSv1; id=1;", "v=STSv1; id=2;"], Status::Differs),
+    ] {
+        dns.set_texts("_mta-sts.rialto.test", texts);
+        check(&dns, 8, expect).await;
+    }
+    dns.set_texts("_smtp._tls.rialto.test", &["v=TLSRPTv1; rua=https://reports.test/"]);
+    check(&dns, 9, Status::Ok).await;
+    dns.set("mta-sts.rialto.test", &own());
+    check(&dns, 10, Status::Ok).await;
+    let tlsa = |usage, data: &[u8]| base::env::Tlsa {
+        usage,
+        selector: 1,
+        matching: 1,
+        data: data.to_vec(),
+    };
+    let at = "_25._tcp.mx.rialto.test";
+    let both = [tlsa(3, &[1]), tlsa(3, &[0xab, 0x12])];
+    dns.set_tlsa(at, &both);
+    check(&dns, 11, Status::Differs).await;
+    dns.set_secure(at);
+    check(&dns, 11, Status::Ok).await;
+    dns.set_tlsa(at, &[tlsa(2, &[0xab, 0x12])]);
+    check(&dns, 11, Status::Differs).await;
     dns.break_host(name);
     check(&dns, 0, Status::Unknown).await;
     check(&dns, 2, Status::Unknown).await;

@@ -29,6 +29,7 @@ fn a_certificate_must_be_good_and_name_the_host() {
             not_before: "then".into(),
             not_after: "later".into(),
             days_left,
+            public_key_sha256: "ab".into(),
         };
         let line = certificate(Some(&view), "mx.rialto.test");
         assert_eq!(line.level, expect, "{line:?}");
@@ -93,6 +94,9 @@ fn a_record_is_as_bad_as_what_follows_from_it() {
     check(Wanted::Dmarc, Status::Differs, Level::Fail);
     check(Wanted::Service(993, "mx".into()), Status::Missing, Level::Warn);
     check(Wanted::Nothing, Status::Missing, Level::Warn);
+    check(Wanted::Tlsa("ab".into()), Status::Missing, Level::Warn);
+    check(Wanted::Tlsa("ab".into()), Status::Differs, Level::Fail);
+    check(Wanted::Sts, Status::Missing, Level::Warn);
 }
 
 #[test]

@@ -1,0 +1,159 @@
+//! How safe a connection to a host must be, by what the host and its domain publish.
+//!
+//! The levels that a connector does not settle by itself are raised by DANE, where DNSSEC vouches
+//! for every step from the domain to the host's TLSA records (RFC 7672 §2), and else by the policy
+//! of MTA-STS that the domain has published (RFC 8461 §2). Where it cannot be found out for certain
+//! what the host publishes, it is left out: who wants mail in clear must not get it by keeping
+//! answers back.
+
+use crate::answer::judged;
+use crate::dane::Dane;
+use crate::exchangers::{Exchanger, Exchangers, Place, too_slow};
+use crate::limits::DNS_TIME;
+use crate::relay::Shared;
+use crate::session::Terms;
+use crate::sts;
+use crate::telemetry;
+use base::env::{DnsError, Tlsa};
+use contract_transport::courier::{Answer, Destination, NextHop, TlsLevel};
+use contract_transport::sts::{StsMode, StsPolicy};
+use rustls::pki_types::ServerName;
+use std::sync::Arc;
+use tokio::sync::OnceCell;
+
+/// What a texts says first where TLSA records decide.
+const DANE: &str = "DANE";
+
+/// And where the domain's policy does.
+const MTA_STS: &str = "MTA-STS";
+
+/// What is asked of all hosts of a next hop.
+pub(crate) struct Asked<'a> {
+    /// Whose mail it is; `None` for smart hosts.
+    pub(crate) domain: Option<&'a str>,
+    /// Whether the hosts' names can be relied on.
+    is_secure: bool,
+    /// The domain's policy, looked for when the first host needs it.
+    policy: OnceCell<Option<Arc<StsPolicy>>>,
+}
+
+impl<'a> Asked<'a> {
+    pub(crate) fn new(hop: &'a NextHop, exchangers: &Exchangers) -> Self {
+        let domain = match &hop.destination {
+            Destination::Domain(domain) => Some(domain.as_str()),
+            Destination::SmartHosts(_) => None,
+        };
+        Self { domain, is_secure: exchangers.is_secure, policy: OnceCell::new() }
+    }
+}
+
+impl Shared {
+    /// The terms for one host.
+    ///
+    /// # Errors
+    /// Why no mail may go there now.
+    pub(crate) async fn secured(
+        &self,
+        exchanger: &Exchanger,
+        place: &Place,
+        terms: &Terms,
+        asked: &Asked<'_>,
+    ) -> Result<Terms, Answer> {
+        let is_open = match terms.tls {
+            TlsLevel::Opportunistic | TlsLevel::Encryption => true,
+            TlsLevel::Dane => false,
+            TlsLevel::Certificate | TlsLevel::Domain => return Ok(terms.clone()),
+        };
+        let published = match asked.is_secure {
+            true => self.published(exchanger, place).await?,
+            false => None,
+        };
+        let host = &exchanger.name;
+        let Some((base, records)) = published else {
+            if is_open {
+                return self.by_policy(exchanger, terms, asked).await;
+            }
+            let text = format!("{host}: {DANE}: it has no TLSA records that DNSSEC vouches for");
+            return Err(judged(0, "4.7.5", text));
+        };
+        let mut names = vec![base.as_str(), host.as_str()];
+        names.extend(asked.domain);
+        let (client, tls) = match Dane::new(records, &names) {
+            Some(dane) => (self.tls.dane(Arc::new(dane)), TlsLevel::Dane),
+            None if is_open => {
+                let by_policy = self.by_policy(exchanger, terms, asked).await?;
+                if by_policy.policy.is_some() {
+                    return Ok(by_policy);
+                }
+                // Whoever it is, nobody listens (RFC 7672 §2.2).
+                (Ok(terms.client.clone()), TlsLevel::Encryption)
+            }
+            None => {
+                let text = format!("{host}: {DANE}: none of its TLSA records can be used");
+                return Err(judged(0, "4.7.5", text));
+            }
+        };
+        let client =
+            client.map_err(|error| judged(0, "4.3.5", format!("{host}: {DANE}: {error}")))?;
+        telemetry::demanded("dane");
+        let base = ServerName::try_from(base).ok();
+        Ok(Terms { client, tls, base, policy: Some(DANE), ..terms.clone() })
+    }
+
+    /// The terms for a host without DANE, by the policy of the domain (RFC 8461 §5).
+    async fn by_policy(
+        &self,
+        exchanger: &Exchanger,
+        terms: &Terms,
+        asked: &Asked<'_>,
+    ) -> Result<Terms, Answer> {
+        let host = &exchanger.name;
+        let domain = asked.domain.filter(|domain| !domain.starts_with('['));
+        let (Some(domain), Some(sts)) = (domain, &self.sts) else { return Ok(terms.clone()) };
+        let policy =
+            asked.policy.get_or_try_init(|| sts.policy(domain)).await.map_err(|error| {
+                judged(0, "4.3.0", format!("{host}: {MTA_STS}: the policy cannot be read: {error}"))
+            })?;
+        let Some(policy) = policy else { return Ok(terms.clone()) };
+        let is_named = sts::names(&policy.exchangers, host);
+        if policy.mode != StsMode::Enforce {
+            if !is_named {
+                tracing::info!(host, domain, "a host that the policy under test does not name");
+            }
+            return Ok(terms.clone());
+        }
+        if !is_named {
+            let text = format!("{host}: {MTA_STS}: the policy of {domain} does not name this host");
+            return Err(judged(0, "4.7.5", text));
+        }
+        let client = self
+            .tls
+            .client(TlsLevel::Domain, None)
+            .map_err(|error| judged(0, "4.3.5", format!("{host}: {MTA_STS}: {error}")))?;
+        telemetry::demanded("mta-sts");
+        Ok(Terms { client, tls: TlsLevel::Domain, policy: Some(MTA_STS), ..terms.clone() })
+    }
+
+    /// The TLSA records of a host, where DNSSEC vouches for them, and under which name.
+    async fn published(
+        &self,
+        exchanger: &Exchanger,
+        place: &Place,
+    ) -> Result<Option<(String, Vec<Tlsa>)>, Answer> {
+        for base in &place.bases {
+            let name = format!("_{}._tcp.{base}", exchanger.port);
+            let asking = tokio::time::timeout(DNS_TIME, self.env.dns.tlsa(&name));
+            match asking.await.unwrap_or_else(|_| Err(too_slow())) {
+                Ok(found) if found.is_secure => return Ok(Some((base.clone(), found.records))),
+                Ok(_) | Err(DnsError::NoDomain | DnsError::NoRecords) => {}
+                Err(DnsError::NoAnswer(why)) => {
+                    let host = &exchanger.name;
+                    let text =
+                        format!("{host}: {DANE}: its TLSA records could not be found out: {why}");
+                    return Err(judged(0, "4.4.3", text));
+                }
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,199 @@
+//! Policies of MTA-STS (RFC 8461): which one counts for a domain now.
+//!
+//! A domain's TXT record names its policy; one that is new is fetched, and kept with all others
+//! of the installation. A policy that is kept counts for as long as it says, even where the record
+//! is gone or the new one cannot be had: who can keep answers back must not get mail in clear by it
+//! (RFC 8461 §5.1). In the second half of its time it is fetched again, while mail goes on.
+
+mod fetch;
+mod policy;
+
+pub(crate) use policy::names;
+
+use crate::exchangers::too_slow;
+use crate::limits::DNS_TIME;
+use crate::telemetry;
+use base::env::{DnsError, Env};
+use base::{Recent, Result};
+use contract_transport::sts::{StsMode, StsPolicies, StsPolicy};
+use rustls::ClientConfig;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+/// How many domains are remembered without asking the store.
+const DOMAINS_MAX: usize = 16_384;
+
+/// For how long: what another node has learnt is known here after that at the latest.
+const REMEMBER: Duration = Duration::from_secs(300);
+
+/// How long a policy that could not be fetched is left alone (RFC 8461 §3.3).
+const REST: Duration = Duration::from_secs(300);
+
+/// How many fetches there are at once.
+const FETCHES_MAX: usize = 16;
+
+/// Which policies count.
+pub(crate) struct Sts {
+    env: Env,
+    /// Checks certificate and name.
+    client: Arc<ClientConfig>,
+    is_closed_network: bool,
+    kept: Arc<dyn StsPolicies>,
+    recent: Recent<String, (Duration, Option<Arc<StsPolicy>>)>,
+    /// Until when domains are left alone.
+    resting: Recent<String, Duration>,
+    /// Held while a domain's policy is fetched.
+    gates: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
+    fetches: tokio::sync::Semaphore,
+}
+
+impl Sts {
+    pub(crate) fn new(
+        env: Env,
+        client: Arc<ClientConfig>,
+        is_closed_network: bool,
+        kept: Arc<dyn StsPolicies>,
+    ) -> Self {
+        Self {
+            env,
+            client,
+            is_closed_network,
+            kept,
+            recent: Recent::new(DOMAINS_MAX),
+            resting: Recent::new(DOMAINS_MAX),
+            gates: Mutex::default(),
+            fetches: tokio::sync::Semaphore::new(FETCHES_MAX),
+        }
+    }
+
+    /// The policy that counts for a domain; none that does not ask for anything.
+    ///
+    /// # Errors
+    /// The store's: whether there is one cannot be told.
+    pub(crate) async fn policy(self: &Arc<Self>, domain: &str) -> Result<Option<Arc<StsPolicy>>> {
+        let mut kept = self.known(domain).await?;
+        let now = self.env.clock.now();
+        if let Some(id) = self.id(domain).await {
+            match kept.as_ref().filter(|one| one.id == id && one.counts(now)) {
+                Some(one) if one.is_old(now) => {
+                    let (sts, domain) = (self.clone(), domain.to_owned());
+                    tokio::spawn(async move { sts.learn(&domain, &id).await });
+                }
+                Some(_) => {}
+                None => {
+                    if let Some(learnt) = self.learn(domain, &id).await {
+                        kept = Some(learnt);
+                    }
+                }
+            }
+        }
+        Ok(kept.filter(|one| one.mode != StsMode::None && one.counts(now)))
+    }
+
+    /// What is kept.
+    async fn known(&self, domain: &str) -> Result<Option<Arc<StsPolicy>>> {
+        let now = self.env.clock.monotonic();
+        if let Some((since, known)) = self.recent.get(&domain.to_owned())
+            && now.saturating_sub(since) < REMEMBER
+        {
+            return Ok(known);
+        }
+        let kept = self.kept.policy(domain).await?.map(Arc::new);
+        self.recent.put(domain.to_owned(), (now, kept.clone()), 1);
+        Ok(kept)
+    }
+
+    /// The id that the domain's TXT record names now, if anybody says.
+    async fn id(&self, domain: &str) -> Option<String> {
+        let name = format!("_mta-sts.{domain}");
+        let asking = tokio::time::timeout(DNS_TIME, self.env.dns.texts(&name)).await;
+        match asking.unwrap_or_else(|_| Err(too_slow())) {
+            Ok(found) => policy::id(&found.records),
+            Err(DnsError::NoDomain | DnsError::NoRecords) => None,
+            Err(DnsError::NoAnswer(why)) => {
+                tracing::debug!(domain, why, "whether there is a policy cannot be told");
+                None
+            }
+        }
+    }
+
+    /// Fetches a policy and keeps it, unless somebody else has; `None` where it cannot be had now.
+    async fn learn(&self, domain: &str, id: &str) -> Option<Arc<StsPolicy>> {
+        let gate = self.gate(domain);
+        let _only = gate.lock().await;
+        let now = self.env.clock.monotonic();
+        if self.resting.get(&domain.to_owned()).is_some_and(|until| now < until) {
+            return None;
+        }
+        if let Ok(Some(kept)) = self.kept.policy(domain).await
+            && kept.id == id
+            && !kept.is_old(self.env.clock.now())
+        {
+            return Some(self.remember(domain, kept));
+        }
+        let _place = self.fetches.acquire().await.ok()?;
+        let fetched =
+            fetch::fetch(&self.env, self.client.clone(), self.is_closed_network, domain).await;
+        let read = fetched.and_then(|bytes| policy::read(&bytes).map_err(str::to_owned));
+        let read = match read {
+            Ok(read) => read,
+            Err(why) => {
+                tracing::warn!(domain, why, "a policy of MTA-STS cannot be used");
+                telemetry::fetched("failed");
+                self.resting.put(domain.to_owned(), self.env.clock.monotonic() + REST, 1);
+                return None;
+            }
+        };
+        telemetry::fetched("read");
+        let policy::Read { mode, exchangers, max_age_s } = read;
+        let fetched = self.env.clock.now();
+        let learnt = StsPolicy { id: id.to_owned(), mode, exchangers, fetched, max_age_s };
+        if let Err(error) = self.kept.keep(domain, &learnt).await {
+            tracing::warn!(domain, %error, "a policy of MTA-STS could not be kept");
+        }
+        Some(self.remember(domain, learnt))
+    }
+
+    fn remember(&self, domain: &str, policy: StsPolicy) -> Arc<StsPolicy> {
+        let policy = Arc::new(policy);
+        let now = self.env.clock.monotonic();
+        self.recent.put(domain.to_owned(), (now, Some(policy.clone())), 1);
+        policy
+    }
+
+    fn gate(&self, domain: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        gates.retain(|_, gate| gate.strong_count() > 0);
+        if let Some(gate) = gates.get(domain).and_then(Weak::upgrade) {
+            return gate;
+        }
+        let gate = Arc::default();
+        gates.insert(domain.to_owned(), Arc::downgrade(&gate));
+        gate
+    }
+
+    /// Fetches again what is kept and runs out, and forgets what has: for domains to which no mail
+    /// goes meanwhile.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn refresh(&self) -> Result<()> {
+        let mut last = String::new();
+        loop {
+            let page = self.kept.after(&last).await?;
+            let Some((end, _)) = page.last() else { return Ok(()) };
+            last.clone_from(end);
+            let now = self.env.clock.now();
+            for (domain, kept) in page {
+                if !kept.counts(now) {
+                    self.kept.forget(&domain).await?;
+                } else if kept.is_old(now)
+                    && let Some(id) = self.id(&domain).await
+                {
+                    self.learn(&domain, &id).await;
+                }
+            }
+        }
+    }
+}
