@@ -113,7 +113,7 @@ impl Detector {
             self.lag = (ms(lag), now);
         }
         if lag > self.settings.own_lag_max {
-            self.forgive(now);
+            self.forgive(now, lag);
         }
         let is_sound = self.settings.is_sound(self.lag.0, self.store_silence_ms);
         self.sound_since = is_sound.then(|| self.sound_since.unwrap_or(now));
@@ -144,10 +144,12 @@ impl Detector {
         self.paces.returned(now, &self.settings, node);
     }
 
-    fn forgive(&mut self, now: Duration) {
+    /// What was not heard meanwhile may have been said. That a node is not there is no silence:
+    /// only after a long stop it may be out of date.
+    fn forgive(&mut self, now: Duration, lag: Duration) {
         self.ears_open = now;
-        for peer in self.peers.values_mut() {
-            peer.refused = false;
+        if lag > self.settings.silence {
+            self.peers.values_mut().for_each(|peer| peer.refused = false);
         }
     }
 

@@ -80,7 +80,7 @@ pub(super) async fn tick(core: Arc<Core>) {
 
 /// Stands for election where the leader has fallen silent and this node is the next.
 pub(super) async fn stand(core: Arc<Core>) {
-    let lease = core.options.raft.election.end;
+    let lease = core.options.raft.lease;
     let mut stood_in = None;
     loop {
         core.env.clock.sleep(core.options.detect.tick_every).await;

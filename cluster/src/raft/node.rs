@@ -1,5 +1,6 @@
 //! One node's Raft: proposing, reading, serving its peers.
 
+use super::elections::{self, Heard};
 use super::file::RaftFile;
 use super::machine::{Applied, Machine};
 use super::message::{self, Request, Response};
@@ -12,7 +13,7 @@ use base::env::Clock;
 use base::{Error, Kind, NodeId, Result};
 use bytes::Bytes;
 use openraft::error::{CheckIsLeaderError, ClientWriteError, RaftError};
-use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse};
+use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, InstallSnapshotRequest};
 use openraft::{BasicNode, Raft, RaftMetrics, ServerState};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -47,8 +48,7 @@ pub struct RaftNode {
     file: RaftFile,
     /// Held while the membership changes: one change at a time.
     pub(super) changing: Mutex<()>,
-    /// Which leader Raft has heard last, and when.
-    heard: parking_lot::Mutex<Option<(NodeId, Duration)>>,
+    heard: Heard,
     quiet: Arc<parking_lot::Mutex<Quiet>>,
     clock: Arc<dyn Clock>,
 }
@@ -87,6 +87,9 @@ impl RaftNode {
         let quiet = Quiet::new(clock.monotonic(), options.election.end);
         let quiet = Arc::new(parking_lot::Mutex::new(quiet));
         keep_quiet(raft.metrics(), quiet.clone(), is_quiet, clock.clone());
+        let heard = Heard::default();
+        let called = (raft.clone(), id, options.election.clone());
+        tokio::spawn(elections::call(called, heard.clone(), clock.clone()));
         Ok(Arc::new(Self {
             id,
             raft,
@@ -95,7 +98,7 @@ impl RaftNode {
             transport,
             file,
             changing: Mutex::new(()),
-            heard: parking_lot::Mutex::new(None),
+            heard,
             quiet,
             clock,
         }))
@@ -306,11 +309,7 @@ impl RaftNode {
                 Ok(response) => Response::Vote(response),
                 Err(error) => Response::Stopped(error.to_string()),
             },
-            Request::Snapshot(rpc) => match self.raft.install_snapshot(rpc).await {
-                Ok(response) => Response::Snapshot(Ok(response)),
-                Err(RaftError::APIError(error)) => Response::Snapshot(Err(error)),
-                Err(error) => Response::Stopped(error.to_string()),
-            },
+            Request::Snapshot(rpc) => self.install(rpc).await,
             Request::Propose(proposal) => match self.propose_here(proposal).await? {
                 Attempt::Done(reply) => Response::Proposed(reply),
                 Attempt::NotLeader(leader) => Response::NotLeader(leader),
@@ -332,6 +331,18 @@ impl RaftNode {
                 }
                 Response::Append(response)
             }
+            Err(error) => Response::Stopped(error.to_string()),
+        }
+    }
+
+    async fn install(&self, rpc: InstallSnapshotRequest<Types>) -> Response {
+        let leader = NodeId(rpc.vote.leader_id.node_id);
+        match self.raft.install_snapshot(rpc).await {
+            Ok(response) => {
+                *self.heard.lock() = Some((leader, self.clock.monotonic()));
+                Response::Snapshot(Ok(response))
+            }
+            Err(RaftError::APIError(error)) => Response::Snapshot(Err(error)),
             Err(error) => Response::Stopped(error.to_string()),
         }
     }

@@ -1,0 +1,179 @@
+//! When a voter stands for election by itself.
+//!
+//! openraft does that as well, but binds voters to their leader for as long as its longest time-out,
+//! so that nobody could follow a dead leader any sooner. Time-outs have to be long: a busy machine
+//! is silent for a while and not dead. The lease need not be, since nobody stands within the
+//! time-outs but where [`crate::detect`] has found the leader dead. So openraft's own elections are
+//! off and these take their place.
+
+use super::types::Types;
+use base::NodeId;
+use base::env::Clock;
+use openraft::{Raft, ServerState, Vote};
+use parking_lot::Mutex;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often it is looked whether to stand.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Which leader Raft has heard last, and when.
+pub(super) type Heard = Arc<Mutex<Option<(NodeId, Duration)>>>;
+
+/// What a node knows of an election.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    state: ServerState,
+    is_voter: bool,
+    /// How many voters there are.
+    voters: usize,
+    vote: Vote<u64>,
+    /// When the leader was heard last.
+    heard: Option<Duration>,
+}
+
+/// A node's own time-outs.
+#[derive(Debug)]
+struct Timeouts {
+    election: Range<Duration>,
+    me: NodeId,
+    /// Since when nothing has happened that others are to be given time for; `None` after a start,
+    /// when there is nobody to wait for.
+    since: Option<Duration>,
+    vote: Vote<u64>,
+    /// The time-out of this turn.
+    drawn: Duration,
+}
+
+impl Timeouts {
+    fn new(me: NodeId, election: Range<Duration>, vote: Vote<u64>) -> Self {
+        Self { drawn: election.start, election, me, since: None, vote }
+    }
+
+    /// Regularly; says whether to stand.
+    fn tick(&mut self, now: Duration, seen: &Seen) -> bool {
+        if seen.vote != self.vote {
+            self.vote = seen.vote;
+            self.begin(now);
+        }
+        self.since = self.since.max(seen.heard);
+        if !seen.is_voter || seen.state == ServerState::Leader {
+            return false;
+        }
+        if seen.voters == 1 {
+            return seen.state != ServerState::Candidate;
+        }
+        // A leader may be slow; a candidate who got no majority is not waited for.
+        let bound = if self.vote.is_committed() { self.election.end } else { Duration::ZERO };
+        let waits = |since| now.saturating_sub(since) < bound + self.drawn;
+        if self.since.is_some_and(waits) {
+            return false;
+        }
+        self.begin(now);
+        true
+    }
+
+    /// A new turn: nobody's time-out is the same twice, lest two stand against each other for ever.
+    fn begin(&mut self, now: Duration) {
+        self.since = Some(now);
+        let width = self.election.end.saturating_sub(self.election.start).as_micros().max(1);
+        let mixed = mix(self.me.0 ^ mix(self.vote.leader_id.term ^ mix(now.as_micros() as u64)));
+        let more = u64::try_from(u128::from(mixed) % width).unwrap_or(0);
+        self.drawn = self.election.start + Duration::from_micros(more);
+    }
+}
+
+/// Spreads what differs little (the finaliser of SplitMix64).
+fn mix(value: u64) -> u64 {
+    let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ (value >> 31)
+}
+
+/// Calls elections where this node is to stand, for as long as its Raft runs.
+pub(super) async fn call(
+    (raft, me, election): (Raft<Types>, NodeId, Range<Duration>),
+    heard: Heard,
+    clock: Arc<dyn Clock>,
+) {
+    let metrics = raft.metrics();
+    let vote = metrics.borrow().vote;
+    let mut timeouts = Timeouts::new(me, election, vote);
+    while metrics.has_changed().is_ok() {
+        let seen = {
+            let metrics = metrics.borrow();
+            let membership = metrics.membership_config.membership();
+            Seen {
+                state: metrics.state,
+                is_voter: membership.voter_ids().any(|voter| voter == me.0),
+                voters: membership.voter_ids().count(),
+                vote: metrics.vote,
+                heard: heard.lock().map(|(_, at)| at),
+            }
+        };
+        if timeouts.tick(clock.monotonic(), &seen) && raft.trigger().elect().await.is_err() {
+            return;
+        }
+        clock.sleep(LOOK_EVERY).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    /// When a node stands that sees this at each time, in milliseconds.
+    fn check(until_ms: u64, seen: impl Fn(u64) -> Seen) -> Vec<u64> {
+        let mut timeouts = Timeouts::new(NodeId(1), ms(500)..ms(1000), seen(0).vote);
+        let stands = |at: &u64| timeouts.tick(ms(*at), &seen(*at));
+        (0..until_ms).step_by(50).filter(stands).collect()
+    }
+
+    fn follower(term: u64, heard_ms: Option<u64>) -> Seen {
+        let vote = Vote::new_committed(term, 2);
+        let (state, heard) = (ServerState::Follower, heard_ms.map(ms));
+        Seen { state, is_voter: true, voters: 3, vote, heard }
+    }
+
+    #[test]
+    fn a_leader_that_is_heard_is_not_challenged() {
+        assert_eq!(check(20_000, |at| follower(1, Some(at.saturating_sub(1400)))), []);
+        let silent = check(6_000, |at| follower(1, Some(at.min(1000))));
+        // The longest time-out, and then its own.
+        assert!((2_500..=3_000).contains(&silent[0]), "{silent:?}");
+        let others = check(20_000, |_| Seen { is_voter: false, ..follower(1, None) });
+        assert_eq!(others, []);
+        let leads = check(20_000, |_| Seen { state: ServerState::Leader, ..follower(1, None) });
+        assert_eq!(leads, []);
+    }
+
+    #[test]
+    fn nobody_is_waited_for_after_a_start_and_alone() {
+        assert_eq!(check(500, |_| follower(7, None)), [0]);
+        let alone = |at: u64| Seen {
+            state: if at < 100 { ServerState::Follower } else { ServerState::Candidate },
+            voters: 1,
+            ..follower(7, None)
+        };
+        assert_eq!(check(500, alone), [0, 50]);
+    }
+
+    #[test]
+    fn whoever_was_voted_for_gets_time_and_turns_differ() {
+        // Each time it stands its own vote is a new one, which comes to nothing.
+        let turns = check(20_000, |at| Seen {
+            state: ServerState::Candidate,
+            vote: Vote::new(1 + at / 3_000, 1),
+            ..follower(1, Some(0))
+        });
+        let waits: Vec<u64> = turns.windows(2).map(|two| two[1] - two[0]).collect();
+        assert!(waits.iter().all(|wait| (500..=2_050).contains(wait)), "{turns:?}");
+        assert!(waits.iter().any(|wait| *wait != waits[0]), "{turns:?}");
+    }
+}
