@@ -465,7 +465,7 @@ fn one_after_the_other_stands_where_the_leader_is_silent() {
     world.run(50);
     assert_eq!(first(&world, 4), None);
     world.run(1000);
-    assert_eq!(first(&world, 4), Some(1400));
+    assert_eq!(first(&world, 4), Some(1350));
     world.store_silence.insert(NodeId(4), 5000);
     world.run(100);
     assert_eq!(first(&world, 4), None);

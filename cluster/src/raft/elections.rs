@@ -6,20 +6,20 @@
 //! time-outs but where [`crate::detect`] has found the leader dead. So openraft's own elections are
 //! off and these take their place.
 
-use super::types::Types;
+use super::node::RaftNode;
 use base::NodeId;
-use base::env::Clock;
-use openraft::{Raft, ServerState, Vote};
+use openraft::{ServerState, Vote};
 use parking_lot::Mutex;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::Weak;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// How often it is looked whether to stand.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Which leader Raft has heard last, and when.
-pub(super) type Heard = Arc<Mutex<Option<(NodeId, Duration)>>>;
+pub(super) type Heard = Mutex<Option<(NodeId, Duration)>>;
 
 /// What a node knows of an election.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +31,24 @@ struct Seen {
     vote: Vote<u64>,
     /// When the leader was heard last.
     heard: Option<Duration>,
+    /// Whether it has stood in vain because another voter knows more.
+    is_behind: bool,
+}
+
+impl Seen {
+    fn by(node: &RaftNode) -> Self {
+        let metrics = node.raft.metrics();
+        let metrics = metrics.borrow();
+        let membership = metrics.membership_config.membership();
+        Self {
+            state: metrics.state,
+            is_voter: membership.voter_ids().any(|voter| voter == node.id.0),
+            voters: membership.voter_ids().count(),
+            vote: metrics.vote,
+            heard: node.heard.lock().map(|(_, at)| at),
+            is_behind: node.is_behind.load(Ordering::Relaxed),
+        }
+    }
 }
 
 /// A node's own time-outs.
@@ -64,9 +82,11 @@ impl Timeouts {
         if seen.voters == 1 {
             return seen.state != ServerState::Candidate;
         }
-        // A leader may be slow; a candidate who got no majority is not waited for.
+        // A leader may be slow; a candidate who got no majority is not waited for. Who cannot win
+        // leaves those time who can: each vain candidacy is in their way.
         let bound = if self.vote.is_committed() { self.election.end } else { Duration::ZERO };
-        let waits = |since| now.saturating_sub(since) < bound + self.drawn;
+        let behind = if seen.is_behind { self.election.end * 2 } else { Duration::ZERO };
+        let waits = |since| now.saturating_sub(since) < bound + behind + self.drawn;
         if self.since.is_some_and(waits) {
             return false;
         }
@@ -92,30 +112,22 @@ fn mix(value: u64) -> u64 {
     value ^ (value >> 31)
 }
 
-/// Calls elections where this node is to stand, for as long as its Raft runs.
-pub(super) async fn call(
-    (raft, me, election): (Raft<Types>, NodeId, Range<Duration>),
-    heard: Heard,
-    clock: Arc<dyn Clock>,
-) {
-    let metrics = raft.metrics();
-    let vote = metrics.borrow().vote;
-    let mut timeouts = Timeouts::new(me, election, vote);
-    while metrics.has_changed().is_ok() {
-        let seen = {
-            let metrics = metrics.borrow();
-            let membership = metrics.membership_config.membership();
-            Seen {
-                state: metrics.state,
-                is_voter: membership.voter_ids().any(|voter| voter == me.0),
-                voters: membership.voter_ids().count(),
-                vote: metrics.vote,
-                heard: heard.lock().map(|(_, at)| at),
-            }
-        };
-        if timeouts.tick(clock.monotonic(), &seen) && raft.trigger().elect().await.is_err() {
+/// Calls elections where a node is to stand, for as long as it lives.
+pub(super) async fn call(node: Weak<RaftNode>, election: Range<Duration>) {
+    let Some(living) = node.upgrade() else { return };
+    let (id, clock) = (living.id, living.clock.clone());
+    let vote = living.raft.metrics().borrow().vote;
+    drop(living);
+    let mut timeouts = Timeouts::new(id, election, vote);
+    while let Some(living) = node.upgrade().filter(|living| living.is_running().is_ok()) {
+        let seen = Seen::by(&living);
+        if seen.vote.is_committed() {
+            living.is_behind.store(false, Ordering::Relaxed);
+        }
+        if timeouts.tick(clock.monotonic(), &seen) && living.stand().await.is_err() {
             return;
         }
+        drop(living);
         clock.sleep(LOOK_EVERY).await;
     }
 }
@@ -138,19 +150,19 @@ mod tests {
     fn follower(term: u64, heard_ms: Option<u64>) -> Seen {
         let vote = Vote::new_committed(term, 2);
         let (state, heard) = (ServerState::Follower, heard_ms.map(ms));
-        Seen { state, is_voter: true, voters: 3, vote, heard }
+        Seen { state, is_voter: true, voters: 3, vote, heard, is_behind: false }
     }
 
     #[test]
     fn a_leader_that_is_heard_is_not_challenged() {
-        assert_eq!(check(20_000, |at| follower(1, Some(at.saturating_sub(1400)))), []);
+        assert!(check(20_000, |at| follower(1, Some(at.saturating_sub(1400)))).is_empty());
         let silent = check(6_000, |at| follower(1, Some(at.min(1000))));
         // The longest time-out, and then its own.
         assert!((2_500..=3_000).contains(&silent[0]), "{silent:?}");
         let others = check(20_000, |_| Seen { is_voter: false, ..follower(1, None) });
-        assert_eq!(others, []);
+        assert!(others.is_empty(), "{others:?}");
         let leads = check(20_000, |_| Seen { state: ServerState::Leader, ..follower(1, None) });
-        assert_eq!(leads, []);
+        assert!(leads.is_empty(), "{leads:?}");
     }
 
     #[test]
@@ -162,6 +174,19 @@ mod tests {
             ..follower(7, None)
         };
         assert_eq!(check(500, alone), [0, 50]);
+    }
+
+    #[test]
+    fn who_knows_less_leaves_others_the_first_turn() {
+        let candidate = |is_behind| Seen {
+            state: ServerState::Candidate,
+            vote: Vote::new(3, 1),
+            is_behind,
+            ..follower(1, Some(0))
+        };
+        let first = |is_behind| check(9_000, |_| candidate(is_behind))[0];
+        assert!((500..=1_050).contains(&first(false)), "{}", first(false));
+        assert!((2_500..=3_050).contains(&first(true)), "{}", first(true));
     }
 
     #[test]

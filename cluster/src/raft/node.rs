@@ -48,9 +48,11 @@ pub struct RaftNode {
     file: RaftFile,
     /// Held while the membership changes: one change at a time.
     pub(super) changing: Mutex<()>,
-    heard: Heard,
+    pub(super) heard: Heard,
+    /// Another voter knows more than this node, which has stood in vain for that.
+    pub(super) is_behind: Arc<AtomicBool>,
     quiet: Arc<parking_lot::Mutex<Quiet>>,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 fn stopped(error: impl std::fmt::Display) -> Error {
@@ -79,7 +81,9 @@ impl RaftNode {
         let machine = Machine::load(file.clone()).await.map_err(unreadable)?;
         let applied = machine.watch();
         let is_quiet = Arc::new(AtomicBool::new(false));
-        let links = Links { transport: transport.clone(), is_quiet: is_quiet.clone() };
+        let is_behind = Arc::new(AtomicBool::new(false));
+        let (quiet_now, behind) = (is_quiet.clone(), is_behind.clone());
+        let links = Links { transport: transport.clone(), is_quiet: quiet_now, is_behind: behind };
         let raft = Raft::new(id.0, options.config()?, links, file.clone(), machine);
         let raft = raft.await.map_err(stopped)?;
         let leadership = follow_leadership(id, raft.metrics());
@@ -87,10 +91,7 @@ impl RaftNode {
         let quiet = Quiet::new(clock.monotonic(), options.election.end);
         let quiet = Arc::new(parking_lot::Mutex::new(quiet));
         keep_quiet(raft.metrics(), quiet.clone(), is_quiet, clock.clone());
-        let heard = Heard::default();
-        let called = (raft.clone(), id, options.election.clone());
-        tokio::spawn(elections::call(called, heard.clone(), clock.clone()));
-        Ok(Arc::new(Self {
+        let node = Arc::new(Self {
             id,
             raft,
             applied,
@@ -98,10 +99,13 @@ impl RaftNode {
             transport,
             file,
             changing: Mutex::new(()),
-            heard,
+            heard: Heard::default(),
+            is_behind,
             quiet,
             clock,
-        }))
+        });
+        tokio::spawn(elections::call(Arc::downgrade(&node), options.election.clone()));
+        Ok(node)
     }
 
     /// This node.
