@@ -51,6 +51,8 @@ pub struct RaftNode {
     pub(super) heard: Heard,
     /// Another voter knows more than this node, which has stood in vain for that.
     pub(super) is_behind: Arc<AtomicBool>,
+    /// This node could not lead well now.
+    pub(super) is_hindered: AtomicBool,
     quiet: Arc<parking_lot::Mutex<Quiet>>,
     pub(super) clock: Arc<dyn Clock>,
 }
@@ -101,6 +103,7 @@ impl RaftNode {
             changing: Mutex::new(()),
             heard: Heard::default(),
             is_behind,
+            is_hindered: AtomicBool::new(false),
             quiet,
             clock,
         });
@@ -160,6 +163,12 @@ impl RaftNode {
     /// [`Kind::Unavailable`] if this node's Raft has stopped.
     pub async fn stand(&self) -> Result<()> {
         self.raft.trigger().elect().await.map_err(stopped)
+    }
+
+    /// Whether this node could not lead well now, without the store say: then it lets others stand
+    /// first.
+    pub fn hinder(&self, is_hindered: bool) {
+        self.is_hindered.store(is_hindered, Ordering::Relaxed);
     }
 
     /// Has this node, if it leads, keep silent until another was elected.

@@ -98,7 +98,7 @@ async fn a_chain_grows_and_holds_for_everybody() {
         assert!(two.contains(told), "{two}");
 
         let meddled = two.replace("hello", "hallo");
-        assert!(matches!(theirs(&meddled).await, DkimResult::Fail(_)), "{meddled}");
+        assert_ne!(theirs(&meddled).await, DkimResult::Pass, "{meddled}");
         let meddled = two.replacen("spf=pass", "spf=fail", 1);
         assert_eq!(ours(&meddled).await, ArcResult::Fail, "{meddled}");
         let without = two.replacen("DKIM-Signature: v=1", "X-Signature: v=1", 1);
