@@ -123,7 +123,7 @@ impl Detector {
             self.lag = (ms(lag), now);
         }
         if lag > self.settings.own_lag_max {
-            self.forgive(now);
+            self.forgive(now, lag);
         }
         if self.lag.0 >= ms(self.settings.starved_lag) {
             self.late_at = Some(now);
@@ -157,10 +157,12 @@ impl Detector {
         self.paces.returned(now, &self.settings, node);
     }
 
-    fn forgive(&mut self, now: Duration) {
+    /// What was not heard meanwhile may have been said. That a node is not there is no silence:
+    /// only after a long stop it may be out of date.
+    fn forgive(&mut self, now: Duration, lag: Duration) {
         self.ears_open = now;
-        for peer in self.peers.values_mut() {
-            peer.refused = false;
+        if lag > self.settings.silence {
+            self.peers.values_mut().for_each(|peer| peer.refused = false);
         }
     }
 

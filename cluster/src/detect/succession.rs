@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// More than the lease: the others may have heard the leader a heartbeat later.
-const MARGIN: Duration = Duration::from_millis(150);
+const MARGIN: Duration = Duration::from_millis(100);
 
 /// For how long the next one waits for the one before.
 const TURN: Duration = Duration::from_millis(250);

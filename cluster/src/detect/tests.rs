@@ -467,7 +467,7 @@ fn one_after_the_other_stands_where_the_leader_is_silent() {
     assert_eq!((first(&world, 3), first(&world, 4)), (None, None), "it is heard");
     world.stopped.insert(NodeId(1));
     world.run(1000);
-    assert_eq!((first(&world, 3), first(&world, 4)), (Some(1150), Some(1400)));
+    assert_eq!((first(&world, 3), first(&world, 4)), (Some(1100), Some(1350)));
     // Who has just been stopped itself, or lacks the store, waits.
     world.stopped.insert(NodeId(4));
     world.run(1000);
@@ -475,7 +475,7 @@ fn one_after_the_other_stands_where_the_leader_is_silent() {
     world.run(50);
     assert_eq!(first(&world, 4), None);
     world.run(1000);
-    assert_eq!(first(&world, 4), Some(1400));
+    assert_eq!(first(&world, 4), Some(1350));
     world.store_silence.insert(NodeId(4), 5000);
     world.run(100);
     assert_eq!(first(&world, 4), None);

@@ -80,7 +80,7 @@ pub(super) async fn tick(core: Arc<Core>) {
 
 /// Stands for election where the leader has fallen silent and this node is the next.
 pub(super) async fn stand(core: Arc<Core>) {
-    let lease = core.options.raft.election.end;
+    let lease = core.options.raft.lease;
     let mut stood_in = None;
     loop {
         core.env.clock.sleep(core.options.detect.tick_every).await;
@@ -112,6 +112,7 @@ pub(super) async fn probe(core: Arc<Core>) {
     let mut asked = FuturesUnordered::new();
     let mut is_well = true;
     loop {
+        core.raft.hinder(!core.has_store());
         // As many as fit into the time that each may take, so there is always a place.
         asked.push(tokio::time::timeout(PROBE_TIME, core.probe_store()));
         let next = core.env.clock.sleep(PROBE_EVERY);
@@ -124,6 +125,7 @@ pub(super) async fn probe(core: Arc<Core>) {
             let error = match answer {
                 Ok(Ok(())) => {
                     *core.store_answered.lock() = core.now();
+                    core.raft.hinder(false);
                     None
                 }
                 Ok(Err(error)) => Some(error),

@@ -16,6 +16,7 @@
 //! follows [`RaftNode::applied`]; the leader calls [`RaftNode::mend_membership`] now and then and
 //! proposes what [`crate::detect`] and [`crate::placement::plan`] say.
 
+mod elections;
 mod file;
 mod log_store;
 mod machine;

@@ -44,6 +44,8 @@ pub(crate) struct Links {
     pub(crate) transport: Arc<dyn RaftTransport>,
     /// Whether this node keeps silent as a leader, see `quiet`.
     pub(crate) is_quiet: Arc<AtomicBool>,
+    /// Set where another voter turns out to know more than this node, see `elections`.
+    pub(crate) is_behind: Arc<AtomicBool>,
 }
 
 impl RaftNetworkFactory<Types> for Links {
@@ -51,7 +53,8 @@ impl RaftNetworkFactory<Types> for Links {
 
     async fn new_client(&mut self, target: u64, node: &openraft::BasicNode) -> Link {
         let (transport, is_quiet) = (self.transport.clone(), self.is_quiet.clone());
-        Link { transport, is_quiet, to: NodeId(target), address: node.addr.clone() }
+        let (is_behind, address) = (self.is_behind.clone(), node.addr.clone());
+        Link { transport, is_quiet, is_behind, to: NodeId(target), address }
     }
 }
 
@@ -59,6 +62,7 @@ impl RaftNetworkFactory<Types> for Links {
 pub(crate) struct Link {
     transport: Arc<dyn RaftTransport>,
     is_quiet: Arc<AtomicBool>,
+    is_behind: Arc<AtomicBool>,
     to: NodeId,
     address: String,
 }
@@ -138,8 +142,14 @@ impl RaftNetwork<Types> for Link {
         rpc: VoteRequest<u64>,
         option: RPCOption,
     ) -> std::result::Result<VoteResponse<u64>, CallError<RaftError<u64>>> {
+        let known = rpc.last_log_id;
         match self.call(&Request::Vote(rpc), &option).await? {
-            Response::Vote(response) => Ok(response),
+            Response::Vote(response) => {
+                if !response.vote_granted && response.last_log_id > known {
+                    self.is_behind.store(true, Ordering::Relaxed);
+                }
+                Ok(response)
+            }
             other => Err(Self::unexpected(&other)),
         }
     }

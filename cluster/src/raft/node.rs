@@ -1,5 +1,6 @@
 //! One node's Raft: proposing, reading, serving its peers.
 
+use super::elections::{self, Heard};
 use super::file::RaftFile;
 use super::machine::{Applied, Machine};
 use super::message::{self, Request, Response};
@@ -12,7 +13,7 @@ use base::env::Clock;
 use base::{Error, Kind, NodeId, Result};
 use bytes::Bytes;
 use openraft::error::{CheckIsLeaderError, ClientWriteError, RaftError};
-use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse};
+use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, InstallSnapshotRequest};
 use openraft::{BasicNode, Raft, RaftMetrics, ServerState};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -47,10 +48,13 @@ pub struct RaftNode {
     file: RaftFile,
     /// Held while the membership changes: one change at a time.
     pub(super) changing: Mutex<()>,
-    /// Which leader Raft has heard last, and when.
-    heard: parking_lot::Mutex<Option<(NodeId, Duration)>>,
+    pub(super) heard: Heard,
+    /// Another voter knows more than this node, which has stood in vain for that.
+    pub(super) is_behind: Arc<AtomicBool>,
+    /// This node could not lead well now.
+    pub(super) is_hindered: AtomicBool,
     quiet: Arc<parking_lot::Mutex<Quiet>>,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 fn stopped(error: impl std::fmt::Display) -> Error {
@@ -79,7 +83,9 @@ impl RaftNode {
         let machine = Machine::load(file.clone()).await.map_err(unreadable)?;
         let applied = machine.watch();
         let is_quiet = Arc::new(AtomicBool::new(false));
-        let links = Links { transport: transport.clone(), is_quiet: is_quiet.clone() };
+        let is_behind = Arc::new(AtomicBool::new(false));
+        let (quiet_now, behind) = (is_quiet.clone(), is_behind.clone());
+        let links = Links { transport: transport.clone(), is_quiet: quiet_now, is_behind: behind };
         let raft = Raft::new(id.0, options.config()?, links, file.clone(), machine);
         let raft = raft.await.map_err(stopped)?;
         let leadership = follow_leadership(id, raft.metrics());
@@ -87,7 +93,7 @@ impl RaftNode {
         let quiet = Quiet::new(clock.monotonic(), options.election.end);
         let quiet = Arc::new(parking_lot::Mutex::new(quiet));
         keep_quiet(raft.metrics(), quiet.clone(), is_quiet, clock.clone());
-        Ok(Arc::new(Self {
+        let node = Arc::new(Self {
             id,
             raft,
             applied,
@@ -95,10 +101,14 @@ impl RaftNode {
             transport,
             file,
             changing: Mutex::new(()),
-            heard: parking_lot::Mutex::new(None),
+            heard: Heard::default(),
+            is_behind,
+            is_hindered: AtomicBool::new(false),
             quiet,
             clock,
-        }))
+        });
+        tokio::spawn(elections::call(Arc::downgrade(&node), options.election.clone()));
+        Ok(node)
     }
 
     /// This node.
@@ -153,6 +163,12 @@ impl RaftNode {
     /// [`Kind::Unavailable`] if this node's Raft has stopped.
     pub async fn stand(&self) -> Result<()> {
         self.raft.trigger().elect().await.map_err(stopped)
+    }
+
+    /// Whether this node could not lead well now, without the store say: then it lets others stand
+    /// first.
+    pub fn hinder(&self, is_hindered: bool) {
+        self.is_hindered.store(is_hindered, Ordering::Relaxed);
     }
 
     /// Has this node, if it leads, keep silent until another was elected.
@@ -306,11 +322,7 @@ impl RaftNode {
                 Ok(response) => Response::Vote(response),
                 Err(error) => Response::Stopped(error.to_string()),
             },
-            Request::Snapshot(rpc) => match self.raft.install_snapshot(rpc).await {
-                Ok(response) => Response::Snapshot(Ok(response)),
-                Err(RaftError::APIError(error)) => Response::Snapshot(Err(error)),
-                Err(error) => Response::Stopped(error.to_string()),
-            },
+            Request::Snapshot(rpc) => self.install(rpc).await,
             Request::Propose(proposal) => match self.propose_here(proposal).await? {
                 Attempt::Done(reply) => Response::Proposed(reply),
                 Attempt::NotLeader(leader) => Response::NotLeader(leader),
@@ -332,6 +344,18 @@ impl RaftNode {
                 }
                 Response::Append(response)
             }
+            Err(error) => Response::Stopped(error.to_string()),
+        }
+    }
+
+    async fn install(&self, rpc: InstallSnapshotRequest<Types>) -> Response {
+        let leader = NodeId(rpc.vote.leader_id.node_id);
+        match self.raft.install_snapshot(rpc).await {
+            Ok(response) => {
+                *self.heard.lock() = Some((leader, self.clock.monotonic()));
+                Response::Snapshot(Ok(response))
+            }
+            Err(RaftError::APIError(error)) => Response::Snapshot(Err(error)),
             Err(error) => Response::Stopped(error.to_string()),
         }
     }

@@ -10,8 +10,10 @@ use std::time::Duration;
 pub struct RaftOptions {
     /// How often the leader says that it is there. An append that takes longer is sent again.
     pub heartbeat: Duration,
-    /// After how much silence a voter stands for election; drawn anew each time. Ten times what a
-    /// sync of the log takes on a busy disk, at least.
+    /// How long a voter is bound to a leader that it has heard; it votes for no other before.
+    pub lease: Duration,
+    /// After how much silence, behind the longest such time, a voter stands for election by itself;
+    /// drawn anew each time. Ten times what a sync of the log takes on a busy disk, at least.
     pub election: Range<Duration>,
     /// How many entries may come between two snapshots.
     pub snapshot_every: u64,
@@ -27,6 +29,7 @@ impl Default for RaftOptions {
     fn default() -> Self {
         Self {
             heartbeat: Duration::from_millis(100),
+            lease: Duration::from_millis(300),
             election: Duration::from_millis(500)..Duration::from_millis(1000),
             snapshot_every: 1000,
             keep_entries: 1000,
@@ -42,8 +45,10 @@ impl RaftOptions {
         let config = openraft::Config {
             cluster_name: "rialto".into(),
             heartbeat_interval: ms(self.heartbeat),
-            election_timeout_min: ms(self.election.start),
-            election_timeout_max: ms(self.election.end),
+            // Its own elections are off, see `elections`: this is the lease and nothing else.
+            enable_elect: false,
+            election_timeout_min: ms(self.lease).saturating_sub(1),
+            election_timeout_max: ms(self.lease),
             // The default (200 ms) is less than a busy disk may take to sync once.
             install_snapshot_timeout: 5_000,
             snapshot_policy: openraft::SnapshotPolicy::LogsSinceLast(self.snapshot_every),

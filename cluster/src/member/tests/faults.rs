@@ -65,8 +65,8 @@ fn the_death_of_the_leader_is_survived() {
             let load = world.load(&[survivor]);
             world.kill(victim);
             let took = outage(&world, &lost, survivor).await;
-            // The lease of a second, a vote, a takeover: no time-out of Raft's is waited for.
-            assert!(took < Duration::from_millis(2100), "{took:?}");
+            // The lease, a vote, a takeover: no time-out of Raft's is waited for.
+            assert!(took < Duration::from_millis(1400), "{took:?}");
             world.up(victim).await;
             world.balanced(3).await;
             load.end().await;

@@ -84,6 +84,34 @@ pub struct Checked {
     pub refusal: Option<String>,
 }
 
+/// The field that holds results (RFC 8601), with its colon.
+const RESULTS: &[u8] = b"Authentication-Results:";
+
+/// What was found when a message came: the field that says so, whole. Looks at what we have put in
+/// front only, never at what came from outside.
+pub fn results_field(content: &Content) -> Option<Bytes> {
+    let Some(Segment::Inline(fields)) = content.segments.first() else { return None };
+    let lines = fields.split_inclusive(|byte| *byte == b'\n');
+    let mut at = 0;
+    let mut begun = None;
+    for line in lines {
+        match begun {
+            Some(from) if !line.starts_with(b" ") && !line.starts_with(b"\t") => {
+                return Some(fields.slice(from..at));
+            }
+            None if line.starts_with(RESULTS) => begun = Some(at),
+            Some(_) | None => {}
+        }
+        at += line.len();
+    }
+    begun.map(|from| fields.slice(from..at))
+}
+
+/// The value of [`results_field`]: what stands behind the colon.
+pub fn results(content: &Content) -> Option<Bytes> {
+    results_field(content).map(|field| field.slice(RESULTS.len()..))
+}
+
 /// The field that sends a message to Junk Email, with the reason: one line of ASCII.
 pub fn junk_field(reason: &str) -> String {
     format!("{SPAM_FIELD}: {JUNK} ({reason})\r\n")
@@ -126,6 +154,25 @@ mod tests {
         check(vec![blob(), inline(junk_field("dmarc=fail"))], false);
         check(vec![inline(format!("Subject: {}", junk_field("no"))), blob()], false);
         check(vec![inline(format!("{SPAM_FIELD}: none\r\n")), blob()], false);
+    }
+
+    #[test]
+    fn results_are_what_our_own_field_says() {
+        let inline = |text: &str| Segment::Inline(Bytes::from(text.to_owned()));
+        let check = |segments: &[&str], expected: Option<&str>| {
+            let content = Content { segments: segments.iter().copied().map(inline).collect() };
+            let found = results(&content);
+            assert_eq!(found.as_deref(), expected.map(str::as_bytes), "{segments:?}");
+        };
+        let field = "Authentication-Results: mx;\r\n\tspf=pass\r\n";
+        let value = Some(" mx;\r\n\tspf=pass\r\n");
+        check(&[field], value);
+        check(&[&format!("{field}X-Rialto-Spam: none\r\n"), "Received: x\r\n"], value);
+        check(&[&format!("X-Rialto-Spam: none\r\n{field}")], value);
+        check(&["Received: x\r\n", field], None);
+        check(&["X: y\r\n\tAuthentication-Results: mx; spf=pass\r\n"], None);
+        check(&["Authentication-Results-X: mx\r\n"], None);
+        check(&[], None);
     }
 
     #[test]

@@ -234,9 +234,22 @@ pub trait Signatures: Send + Sync + 'static {
     /// [`base::Kind::Invalid`] where it cannot be read.
     fn read(&self, key: &DomainKey) -> Result<Arc<dyn ReadKey>>;
 
-    /// Begins to read a message, which may be large: nothing of its body is kept. The domain whose
-    /// name it bears is asked after; only a wanted one's message is read on.
-    fn begin(&self, wanted: Wanted) -> Box<dyn Digesting>;
+    /// Begins to read a message, which may be large: nothing of its body is kept.
+    fn begin(&self, purpose: Purpose) -> Box<dyn Digesting>;
+}
+
+/// What a message is read for.
+pub enum Purpose {
+    /// It is ours: a signature (DKIM) of the domain whose name it bears, where that is wanted.
+    Sign(Wanted),
+    /// It is somebody else's and goes on: a seal (ARC, RFC 8617) over what was found when it came.
+    Seal {
+        /// The domain of ours that seals, in ASCII.
+        domain: String,
+        /// The value of the field that says what was found, as
+        /// [`crate::authentication::results`] gives it.
+        results: Bytes,
+    },
 }
 
 /// Whether mail of a domain is to be signed.
@@ -247,27 +260,31 @@ pub trait Digesting: Send {
     /// Takes the next bytes, as they are stored.
     fn push(&mut self, piece: &Bytes);
 
-    /// What there is to sign; `None` for a message that is not to be signed: it bears the names of
-    /// several domains or of none, or that of a domain that is not wanted.
+    /// What there is to sign or seal; `None` for a message that is not to be signed: it bears the
+    /// names of several domains or of none, or that of a domain that is not wanted.
     fn finish(self: Box<Self>) -> Option<Digest>;
 }
 
 /// What of a message is signed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Digest {
-    /// Whose name it bears: the domain of its only author, else of its Sender field.
+    /// Whose name it bears: the domain of its only author, else of its Sender field. Of a message
+    /// that is to be sealed the domain that seals.
     pub domain: String,
     /// The header, as it will leave.
     pub header: Bytes,
     /// The hash of the body in its relaxed form.
     pub body_hash: [u8; 32],
+    /// What was found when it came, where it is to be sealed.
+    pub results: Option<Bytes>,
 }
 
 /// A key that can sign.
 pub trait ReadKey: Send + Sync {
-    /// The field to put in front of a message, whole.
+    /// The fields to put in front of a message, whole: a signature, or the three of a seal. Empty
+    /// where nobody can vouch for a message any more: its chain of seals is broken or full.
     ///
     /// # Errors
-    /// [`base::Kind::Internal`].
+    /// [`base::Kind::Invalid`] for a header with too many fields; [`base::Kind::Internal`].
     fn sign(&self, message: &Digest, at: Timestamp) -> Result<String>;
 }

@@ -139,17 +139,21 @@ impl Wakeups {
             return Err(Error::invalid("Too many mailboxes are watched at once"));
         }
         let slot = |mailbox: &AccountId| self.control.slot_of_account(*mailbox);
-        let slots: BTreeSet<Slot> = mailboxes.iter().map(slot).collect();
-        let epochs: HashMap<Slot, Epoch> = futures::stream::iter(slots)
-            .map(|slot| async move { Some((slot, self.epoch(slot).await?)) })
-            .buffer_unordered(FENCES_AT_ONCE)
-            .filter_map(|found| async move { found })
-            .collect()
-            .await;
+        let epochs = self.epochs(mailboxes.iter().map(slot)).await;
         let epoch = |mailbox| epochs.get(&slot(mailbox)).copied();
         let now = self.env.clock.monotonic();
         let asked = mailboxes.iter().map(|mailbox| (*mailbox, epoch(mailbox)));
         Ok(self.interests.register(node, asked, now))
+    }
+
+    /// Which of some slots are served here, and under which epochs.
+    async fn epochs(&self, slots: impl Iterator<Item = Slot>) -> HashMap<Slot, Epoch> {
+        futures::stream::iter(slots.collect::<BTreeSet<Slot>>())
+            .map(|slot| async move { Some((slot, self.epoch(slot).await?)) })
+            .buffer_unordered(FENCES_AT_ONCE)
+            .filter_map(|found| async move { found })
+            .collect()
+            .await
     }
 
     /// Under which epoch a slot is served here. Its fence stands in the store: no earlier owner

@@ -167,6 +167,15 @@ impl Placement {
         self.reach(NodeId(node)).expect("a node that can be reached")
     }
 
+    /// Decides that slots are a node's, which does not have them yet: its fences come later.
+    pub(crate) fn promise(&self, slots: &[Slot], to: u64) {
+        for owner in slots.iter().filter_map(|slot| self.owner(*slot).map(|owner| (*slot, owner))) {
+            let (slot, Ownership { epoch, .. }) = owner;
+            let owner = Ownership { node: NodeId(to), epoch: Epoch(epoch.0 + 1) };
+            self.owners.write().insert(slot, owner);
+        }
+    }
+
     /// Gives slots to a node. The last owners are told, if they can be reached.
     pub(crate) async fn give(&self, slots: &[Slot], to: u64) {
         let to = NodeId(to);

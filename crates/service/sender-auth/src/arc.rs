@@ -11,7 +11,7 @@ use futures::StreamExt;
 use tokio::time::{Instant, timeout_at};
 
 /// The longest chain (RFC 8617 §4.2.1).
-const SETS_MAX: usize = 50;
+pub(crate) const SETS_MAX: usize = 50;
 
 /// Keys that are looked up at once.
 const LOOKUPS_AT_ONCE: usize = 8;
@@ -59,7 +59,7 @@ struct Set {
 
 const RESULTS: &str = "arc-authentication-results";
 const MESSAGE: &str = "arc-message-signature";
-const SEAL: &str = "arc-seal";
+pub(crate) const SEAL: &str = "arc-seal";
 
 impl Chain {
     /// Reads the chain of a header.
@@ -146,6 +146,18 @@ impl Chain {
             Some(own) => header_input(header, &set.message_signature, own),
             None => Vec::new(),
         }
+    }
+
+    /// Every field of every set, in order: what the next seal is over, before its own set.
+    pub(crate) fn sets_input(&self, header: &Header) -> Vec<u8> {
+        let mut input = Vec::with_capacity(4096);
+        for set in &self.sets {
+            let places = [(RESULTS, set.results), (MESSAGE, set.message), (SEAL, set.seal)];
+            for field in places.iter().filter_map(|(name, at)| header.named(name).nth(*at)) {
+                Canonical::Relaxed.field(field, &mut input);
+            }
+        }
+        input
     }
 
     /// Everything up to a set, in order; its own seal without the signature (RFC 8617 §5.1.1).

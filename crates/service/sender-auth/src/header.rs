@@ -31,6 +31,15 @@ pub struct Field<'a> {
     pub value: &'a [u8],
 }
 
+impl<'a> Field<'a> {
+    /// A field of our own writing.
+    pub(crate) fn of(whole: &'a [u8]) -> Self {
+        let colon = whole.iter().position(|byte| *byte == b':').unwrap_or(whole.len());
+        let value = whole.get(colon + 1..).unwrap_or_default();
+        Self { whole, name: &whole[..colon], value }
+    }
+}
+
 impl Header {
     /// Reads a header; what stands behind its blank line, and that line, does not count.
     pub fn new(raw: Bytes) -> Self {

@@ -21,6 +21,7 @@ pub mod header;
 pub mod iprev;
 mod lookups;
 mod results;
+mod seal;
 mod signing;
 pub mod spf;
 pub mod strip;

@@ -1,4 +1,4 @@
-//! Signing mail of our own, behind the transport contract.
+//! Signing mail of our own, and sealing that of others, behind the transport contract.
 //!
 //! A message is read once, in pieces: its header is kept, of its body a hash. What is hashed is
 //! what will leave: senders write CRLF for every line end whatever is stored
@@ -7,13 +7,14 @@
 use crate::dkim::{BodyHash, Canonical, Signer, SigningKey};
 use crate::header::Header;
 use crate::lookups::{self, Author};
+use crate::seal;
 use base::{Error, Result, Timestamp};
 use bytes::{Bytes, BytesMut};
 use codec_mime::author::authors;
 use codec_mime::header;
 use codec_smtp::CrlfNormaliser;
 use contract_transport::signing::{
-    Digest, Digesting, DomainKey, KeyAlgorithm, PrivateKey, ReadKey, Signatures, Wanted,
+    Digest, Digesting, DomainKey, KeyAlgorithm, PrivateKey, Purpose, ReadKey, Signatures,
 };
 use std::sync::Arc;
 
@@ -51,9 +52,9 @@ impl Signatures for Dkim {
         Ok(Arc::new(Signer { domain, selector, key: read }))
     }
 
-    fn begin(&self, wanted: Wanted) -> Box<dyn Digesting> {
+    fn begin(&self, purpose: Purpose) -> Box<dyn Digesting> {
         Box::new(Reading {
-            wanted,
+            purpose,
             line_ends: CrlfNormaliser::new(),
             pieces: Vec::new(),
             part: Part::Header(BytesMut::new()),
@@ -63,13 +64,20 @@ impl Signatures for Dkim {
 
 impl ReadKey for Signer {
     fn sign(&self, message: &Digest, at: Timestamp) -> Result<String> {
-        self.field(&Header::new(message.header.clone()), &message.body_hash, at.unix_s())
+        let header = Header::new(message.header.clone());
+        match &message.results {
+            None => self.field(&header, &message.body_hash, at.unix_s()),
+            Some(results) => {
+                let results = String::from_utf8_lossy(results);
+                seal::set(self, &header, (&message.body_hash, at.unix_s()), &results)
+            }
+        }
     }
 }
 
 /// A message that is being read.
 struct Reading {
-    wanted: Wanted,
+    purpose: Purpose,
     line_ends: CrlfNormaliser,
     /// With their line ends repaired, not yet read.
     pieces: Vec<Bytes>,
@@ -111,7 +119,10 @@ impl Reading {
     }
 
     fn header_ended(&mut self, header: Bytes) {
-        let domain = bearing(&header).filter(|domain| (self.wanted)(domain));
+        let domain = match &self.purpose {
+            Purpose::Sign(wanted) => bearing(&header).filter(|domain| wanted(domain)),
+            Purpose::Seal { domain, .. } => Some(domain.clone()),
+        };
         self.part = match domain {
             Some(domain) => {
                 Part::Body { domain, header, hash: BodyHash::new(Canonical::Relaxed, None) }
@@ -147,7 +158,11 @@ impl Digesting for Reading {
         match self.part {
             Part::Body { domain, header, hash } => {
                 let (body_hash, _) = hash.finish();
-                Some(Digest { domain, header, body_hash })
+                let results = match self.purpose {
+                    Purpose::Sign(_) => None,
+                    Purpose::Seal { results, .. } => Some(results),
+                };
+                Some(Digest { domain, header, body_hash, results })
             }
             Part::Header(_) | Part::Nowhere => None,
         }

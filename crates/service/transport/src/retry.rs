@@ -7,9 +7,10 @@
 use base::Timestamp;
 
 /// Waits after the first failures, in milliseconds. Most of what keeps a mailbox from taking a
-/// message is over within seconds (a new owner, a store's recovery), so the first waits are short;
-/// then every five minutes, as Exchange's mailbox delivery queue does.
-const FIRST_WAITS_MS: [i64; 4] = [1_000, 5_000, 20_000, 60_000];
+/// message is over within seconds (a new owner, a store's recovery), and somebody may be waiting
+/// for it, so the first waits are short; then every five minutes, as Exchange's mailbox delivery
+/// queue does.
+const FIRST_WAITS_MS: [i64; 7] = [500, 1_000, 2_000, 4_000, 8_000, 20_000, 60_000];
 
 /// Every wait after those, in milliseconds.
 const LATER_WAIT_MS: i64 = 5 * 60 * 1000;
@@ -18,7 +19,7 @@ const LATER_WAIT_MS: i64 = 5 * 60 * 1000;
 const INTERRUPTED_MS: i64 = 10 * 60 * 1000;
 
 /// How many attempts a series has at least, however old the message: they take an hour.
-const ATTEMPTS_MIN: u32 = 16;
+const ATTEMPTS_MIN: u32 = 19;
 
 /// How many attempts of the series there were before one that is made now and was due at `due`.
 pub(crate) fn attempts_before(attempts: u32, due: Timestamp, now: Timestamp) -> u32 {
@@ -50,15 +51,16 @@ mod tests {
         let check = |now, attempts, expect: Option<i64>| {
             assert_eq!(next_attempt(at(0), at(now), attempts, 10_000_000), expect.map(at));
         };
-        check(0, 1, Some(1_000));
-        check(1_000, 2, Some(6_000));
-        check(6_000, 3, Some(26_000));
-        check(26_000, 4, Some(86_000));
-        check(86_000, 5, Some(386_000));
-        check(86_000, 500, Some(386_000));
-        check(10_000_000, 15, Some(10_300_000));
-        check(9_999_999, 16, Some(10_299_999));
-        check(10_000_000, 16, None);
+        check(0, 1, Some(500));
+        check(500, 2, Some(1_500));
+        check(1_500, 3, Some(3_500));
+        check(15_500, 6, Some(35_500));
+        check(35_500, 7, Some(95_500));
+        check(95_500, 8, Some(395_500));
+        check(95_500, 500, Some(395_500));
+        check(10_000_000, 18, Some(10_300_000));
+        check(9_999_999, 19, Some(10_299_999));
+        check(10_000_000, 19, None);
     }
 
     #[test]

@@ -153,7 +153,7 @@ impl Work {
         if remotes.is_empty() {
             return Vec::new();
         }
-        let digesting = signing::begin(&self.context, &self.entry);
+        let digesting = signing::begin(&self.context, &self.entry).await;
         let content = &self.entry.content;
         let error = match survey::survey(&self.context.blobs, content, digesting).await {
             Ok((found, _)) if found.received > survey::HOPS_MAX => {

@@ -1,5 +1,5 @@
 //! The keys that sign mail of our domains: settings, and what of the mail for other servers they
-//! sign.
+//! sign and seal.
 //!
 //! - `T/k/<selector>._domainkey.<domain>` a key; `T/y` is written with every change.
 //!
@@ -19,8 +19,8 @@ use contract_blob::{Content, Segment};
 use contract_directory::{Actor, Directory};
 use contract_store::Store;
 use contract_transport::signing::{
-    Digest, Digesting, DomainKey, KEYS_MAX, KeyState, NewKey, PrivateKey, ReadKey, ShownKey,
-    Signatures, SigningAdmin,
+    Digest, Digesting, DomainKey, KEYS_MAX, KeyAlgorithm, KeyState, NewKey, PrivateKey, Purpose,
+    ReadKey, ShownKey, Signatures, SigningAdmin,
 };
 use contract_transport::{QueueEntry, authentication};
 use std::collections::HashMap;
@@ -29,6 +29,17 @@ use std::sync::{Arc, OnceLock};
 
 /// The name of the field that holds a signature, with its colon.
 const FIELD: &[u8] = b"DKIM-Signature:";
+
+/// What becomes of a message with a key.
+#[derive(Clone, Copy)]
+struct Doing {
+    /// For people.
+    done: &'static str,
+    metric: &'static str,
+}
+
+const SIGN: Doing = Doing { done: "signed", metric: "rialto_dkim_signatures_total" };
+const SEAL: Doing = Doing { done: "sealed", metric: "rialto_arc_seals_total" };
 
 impl Setting for DomainKey {
     const PREFIX: &'static [u8] = b"T/k/";
@@ -93,6 +104,14 @@ impl Ready {
         });
         read.as_ref()
     }
+
+    /// What to put in front of a message.
+    fn field(&self, signatures: &dyn Signatures, digest: &Digest, at: Timestamp) -> Result<String> {
+        match self.read(signatures) {
+            Some(read) => read.sign(digest, at),
+            None => Err(Error::invalid("The key cannot be read")),
+        }
+    }
 }
 
 /// The keys as this node knows them.
@@ -109,6 +128,42 @@ pub(crate) struct Signed {
     pub(crate) fields: Bytes,
     /// For people: who has signed, and who could not and why; may be empty.
     pub(crate) by: String,
+}
+
+impl Signed {
+    /// Notes what came of each key.
+    fn note<'a>(&mut self, doing: Doing, all: impl Iterator<Item = (&'a Ready, Result<String>)>) {
+        let Doing { done, metric } = doing;
+        let (mut fields, mut by, mut without) = (String::new(), String::new(), String::new());
+        for (ready, field) in all {
+            let key = &ready.key;
+            let (domain, selector) = (key.domain(), key.selector());
+            let result = match field {
+                // Nobody can vouch for it any more.
+                Ok(field) if field.is_empty() => continue,
+                Ok(field) => {
+                    fields.push_str(&field);
+                    let between = if by.is_empty() { done } else { "," };
+                    let named =
+                        if by.is_empty() { format!(" for {domain} by") } else { String::new() };
+                    let _ = write!(by, "{between}{named} {selector}");
+                    "signed"
+                }
+                Err(error) => {
+                    tracing::warn!(domain, selector, %error, "a message is not {done}");
+                    let between = if without.is_empty() { "" } else { "; " };
+                    let _ = write!(without, "{between}not {done} by {selector}: {}", error.text);
+                    "failed"
+                }
+            };
+            let algorithm = key.algorithm.word();
+            metrics::counter!(metric, "algorithm" => algorithm, "result" => result).increment(1);
+        }
+        if !by.is_empty() && !without.is_empty() {
+            by.push_str("; ");
+        }
+        (self.fields, self.by) = (fields.into(), by + &without);
+    }
 }
 
 impl Signing {
@@ -128,52 +183,45 @@ impl Signing {
         made.unwrap_or_default()
     }
 
-    /// Begins to read a message that may be signed; `None` for one that is not.
-    pub(crate) fn begin(&self, entry: &QueueEntry) -> Option<Box<dyn Digesting>> {
+    /// Begins to read a message that may be signed or sealed; `None` for one that is not.
+    pub(crate) async fn begin(
+        &self,
+        entry: &QueueEntry,
+        directory: &dyn Directory,
+    ) -> Option<Box<dyn Digesting>> {
         let ring = self.ring();
-        if ring.0.is_empty() || !is_of_us(entry) || is_signed(&entry.content) {
+        if ring.0.is_empty() || is_signed(&entry.content) {
             return None;
         }
-        Some(self.signatures.begin(Box::new(move |domain| ring.0.contains_key(domain))))
+        if is_of_us(entry) {
+            let wanted = Box::new(move |domain: &str| ring.0.contains_key(domain));
+            return Some(self.signatures.begin(Purpose::Sign(wanted)));
+        }
+        let results = authentication::results(&entry.content)?;
+        let domains = directory.domains().await.ok()?;
+        let default = domains.iter().find(|domain| domain.default)?;
+        let domain = self.signatures.ascii(&default.name)?;
+        let seals = ring.0.contains_key(&domain);
+        seals.then(|| self.signatures.begin(Purpose::Seal { domain, results }))
     }
 
-    /// Signs what was read, with every active key of its domain. Where one cannot sign the mail
-    /// goes on without: mail that flows is worth more than a signature.
+    /// Signs what was read with every active key of its domain, or seals it with one. Where one
+    /// cannot sign the mail goes on without: mail that flows is worth more than a signature.
     pub(crate) fn sign(&self, digest: &Digest, at: Timestamp) -> Signed {
         let ring = self.ring();
-        let (mut fields, mut by, mut without) = (String::new(), String::new(), String::new());
-        for ready in ring.0.get(&digest.domain).map(Vec::as_slice).unwrap_or_default() {
-            let key = &ready.key;
-            let (domain, selector) = (key.domain(), key.selector());
-            let field = match ready.read(&*self.signatures) {
-                Some(read) => read.sign(digest, at),
-                None => Err(Error::invalid("The key cannot be read")),
-            };
-            let result = match field {
-                Ok(field) => {
-                    fields.push_str(&field);
-                    let between = if by.is_empty() { "signed for" } else { "," };
-                    let named = if by.is_empty() { format!(" {domain} by") } else { String::new() };
-                    let _ = write!(by, "{between}{named} {selector}");
-                    "signed"
-                }
-                Err(error) => {
-                    tracing::warn!(domain, selector, %error, "a message is not signed");
-                    let between = if without.is_empty() { "" } else { "; " };
-                    let _ = write!(without, "{between}not signed by {selector}: {}", error.text);
-                    "failed"
-                }
-            };
-            let algorithm = key.algorithm.word();
-            metrics::counter!(
-                "rialto_dkim_signatures_total", "algorithm" => algorithm, "result" => result
-            )
-            .increment(1);
+        let keys = ring.0.get(&digest.domain).map(Vec::as_slice).unwrap_or_default();
+        let mut signing = Signed::default();
+        if digest.results.is_none() {
+            let all = keys.iter().map(|ready| (ready, ready.field(&*self.signatures, digest, at)));
+            signing.note(SIGN, all);
+        } else {
+            // There is one seal of a server, so it is made with what everybody can check.
+            let is_rsa = |ready: &&Ready| ready.key.algorithm == KeyAlgorithm::Rsa;
+            let ready = keys.iter().find(is_rsa).or(keys.first());
+            let one = ready.map(|ready| (ready, ready.field(&*self.signatures, digest, at)));
+            signing.note(SEAL, one.into_iter());
         }
-        if !by.is_empty() && !without.is_empty() {
-            by.push_str("; ");
-        }
-        Signed { fields: fields.into(), by: by + &without }
+        signing
     }
 
     /// The name of a domain as the DNS has it.
@@ -280,9 +328,9 @@ pub(crate) async fn start(
     Ok(Arc::new(Signing::new(settings, signatures)))
 }
 
-/// Begins to read a message that may be signed, if this node signs.
-pub(crate) fn begin(context: &Context, entry: &QueueEntry) -> Option<Box<dyn Digesting>> {
-    context.signing.as_ref()?.begin(entry)
+/// Begins to read a message that may be signed or sealed, if this node signs.
+pub(crate) async fn begin(context: &Context, entry: &QueueEntry) -> Option<Box<dyn Digesting>> {
+    context.signing.as_ref()?.begin(entry, &*context.directory).await
 }
 
 /// Signs what was read.

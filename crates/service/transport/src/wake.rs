@@ -84,21 +84,31 @@ async fn wake_slots<Q: Queues>(context: &Context, prefix: &'static [u8]) -> Resu
     Ok(())
 }
 
-/// Notes those of some slots that have messages as due, now that they are this node's. Goes on
-/// until the store answers, or they are somebody else's.
+/// How soon slots that are new to this node are looked through again: whoever had not heard of
+/// their new owner has sent the hints of what was accepted meanwhile to nobody.
+const LOOKS_AFTER: [Duration; 3] =
+    [Duration::ZERO, Duration::from_millis(1_500), Duration::from_secs(5)];
+
+/// Notes those of some slots that have messages as due, now that they are this node's, and a little
+/// later. Goes on until the store answers, or they are somebody else's.
 pub(crate) async fn wake_gained<Q: Queues>(context: Arc<Context>, mut gained: BTreeSet<Slot>) {
-    loop {
-        gained.retain(|slot| context.is_mine(*slot));
-        match list::waiting_slots(&context, Q::MESSAGES, gained.iter().copied()).await {
-            Ok(waiting) => {
-                for slot in waiting.intersection(&gained) {
-                    Q::due(&context).wake_at(*slot, Timestamp::default());
+    for after in LOOKS_AFTER {
+        context.env.clock.sleep(after).await;
+        loop {
+            gained.retain(|slot| context.is_mine(*slot));
+            match list::waiting_slots(&context, Q::MESSAGES, gained.iter().copied()).await {
+                Ok(waiting) => {
+                    for slot in waiting.intersection(&gained) {
+                        Q::due(&context).wake_at(*slot, Timestamp::default());
+                    }
+                    break;
                 }
-                return;
+                Err(error) => {
+                    tracing::debug!(%error, "what waits in gained slots is not known yet");
+                }
             }
-            Err(error) => tracing::debug!(%error, "what waits in gained slots is not known yet"),
+            context.env.clock.sleep(Duration::from_millis(AGAIN_MS.unsigned_abs())).await;
         }
-        context.env.clock.sleep(Duration::from_millis(AGAIN_MS.unsigned_abs())).await;
     }
 }
 

@@ -7,7 +7,7 @@ use base::env::Env;
 use base::env::sim::SimDns;
 use bytes::Bytes;
 use contract_transport::authentication::{Client, SenderAuthentication};
-use contract_transport::signing::{DomainKey, KeyAlgorithm, KeyState, Signatures};
+use contract_transport::signing::{DomainKey, KeyAlgorithm, KeyState, Purpose, Signatures};
 use service_sender_auth::{Authentication, Config, Dkim};
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ const CHUNKED: &str = "C: MAIL *\nS: 250 ok\nC: RCPT *\nS: 250 ok\n! bdat\nS: 25
 
 /// The message with a signature of each kind in front, as it would be queued.
 fn signed(message: &str, dns: &SimDns) -> String {
-    let mut digesting = Dkim.begin(Box::new(|domain| domain == "rialto.test"));
+    let mut digesting = Dkim.begin(Purpose::Sign(Box::new(|domain| domain == "rialto.test")));
     digesting.push(&Bytes::from(message.to_owned()));
     let digest = digesting.finish().unwrap();
     let mut fields = String::new();

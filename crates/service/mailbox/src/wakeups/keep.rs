@@ -52,9 +52,7 @@ impl Wakeups {
         };
         for (node, asked) in taken {
             if node == self.control.node() {
-                // The mailboxes have come here: what the last owner did not tell is in the store.
-                let wakeups = self.clone();
-                tokio::spawn(async move { wakeups.catch_up(asked).await });
+                tokio::spawn(self.clone().take_over(asked));
                 continue;
             }
             for part in asked.chunks(TOGETHER_MAX) {
@@ -62,6 +60,20 @@ impl Wakeups {
             }
         }
         wait
+    }
+
+    /// Some mailboxes have come here. What the last owner did not tell is in the store, all of it
+    /// as soon as the fence of this node stands there.
+    async fn take_over(self: Arc<Self>, asked: Vec<Asked>) {
+        let epochs = self.epochs(asked.iter().map(|asked| asked.slot)).await;
+        let is_here = |asked: &Asked| epochs.get(&asked.slot) == Some(&asked.owner.epoch);
+        let (here, not_yet): (Vec<Asked>, Vec<Asked>) = asked.into_iter().partition(is_here);
+        if !not_yet.is_empty() {
+            let now = self.env.clock.monotonic();
+            let mut watched = self.watched.lock();
+            not_yet.iter().for_each(|asked| watched.failed(asked, now));
+        }
+        self.catch_up(here).await;
     }
 
     /// Tells one owner of some mailboxes.

@@ -2,11 +2,13 @@
 
 use super::help::{archive, handle_on, inbox};
 use super::takeover::Cluster;
+use crate::placement::slots;
 use crate::support::run;
 use base::{AccountId, Change};
 use contract_mailbox::{MailboxHandle, Mailboxes};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use store_memory::CommitFault;
 use tokio::sync::watch;
 
 /// As long as nobody notices.
@@ -122,6 +124,35 @@ fn a_lost_wake_up_is_found_out() {
         cluster.placement.deaf.store(false, Ordering::Relaxed);
         let within = Duration::from_secs(3);
         assert_eq!(woken(&mut watch, within).await, Some(newest(&handle).await));
+    });
+}
+
+/// The mailbox is to be this node's; the last change of its owner before is committed only then.
+#[test]
+fn what_the_last_owner_commits_before_the_fence_is_found() {
+    run(7, async |world| {
+        let cluster = Cluster::new(world, 2).await;
+        let world = &cluster.world;
+        let account = world.account("watched").await;
+        cluster.give_all(2).await;
+        let handle = handle_on(world, &cluster.node(2), account);
+        handle.append(inbox(), world.small(0..1).await).await.unwrap();
+        let mut watch = world.node.mailboxes.watch(account);
+        settle(&mut watch).await;
+        let known = *watch.borrow();
+        let message = world.small(1..2).await;
+        world.memory().fail_next_commit(CommitFault::Late);
+        let appending = handle.append(inbox(), message);
+        let _unknown = tokio::time::timeout(Duration::from_millis(1), appending).await;
+        cluster.placement.cut(2);
+        // Until the fence can be taken nobody is out of the way.
+        world.memory().set_silent(true);
+        cluster.placement.promise(&slots(), 1);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        world.memory().land_late_commits();
+        world.memory().set_silent(false);
+        let found = woken(&mut watch, SOON).await;
+        assert!(found.is_some_and(|found| found > known), "{found:?} {known:?}");
     });
 }
 

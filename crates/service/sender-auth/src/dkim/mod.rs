@@ -15,6 +15,7 @@ mod verify;
 pub use body::BodyHash;
 pub use canonical::Canonical;
 pub use key::{KeyError, PublicKey};
+pub(crate) use sign::{Folded, occurrences};
 pub use sign::{SIGNED_FIELDS, Signer, SigningKey};
 pub(crate) use signature::is_within;
 pub use signature::{Algorithm, Kind, Signature, SignatureError};

@@ -163,55 +163,97 @@ impl Signer {
     pub fn field(&self, header: &Header, body_hash: &[u8; 32], signed_s: i64) -> Result<String> {
         let mut names: Vec<&str> = Vec::new();
         for name in SIGNED_FIELDS {
-            if header.count(name) > OCCURRENCES_MAX {
-                return Err(Error::invalid(format!("There are too many {name} fields to sign")));
-            }
-            names.extend(std::iter::repeat_n(*name, header.count(name) + 1));
+            names.extend(std::iter::repeat_n(*name, occurrences(header, name)? + 1));
         }
-        let mut field = String::from("DKIM-Signature: v=1;");
-        let mut line = field.len();
-        let mut write = |field: &mut String, word: &str| {
-            if line + 1 + word.len() > LINE_BYTES {
-                field.push_str("\r\n\t");
-                line = 8;
-            } else {
-                field.push(' ');
-                line += 1;
-            }
-            field.push_str(word);
-            line += word.len();
-        };
-        write(&mut field, &format!("a={};", self.key.algorithm()));
-        write(&mut field, "c=relaxed/relaxed;");
-        write(&mut field, &format!("d={};", self.domain));
-        write(&mut field, &format!("s={};", self.selector));
-        write(&mut field, &format!("t={signed_s};"));
+        let field = Folded::new("DKIM-Signature: v=1;");
+        self.over_message(field, &names, header, (body_hash, signed_s))
+    }
+
+    /// A field that signs these fields of a message and its body. `field` has begun.
+    ///
+    /// # Errors
+    /// As [`Signer::field`].
+    pub(crate) fn over_message(
+        &self,
+        mut field: Folded,
+        names: &[&str],
+        header: &Header,
+        (body_hash, signed_s): (&[u8; 32], i64),
+    ) -> Result<String> {
+        field.word(&format!("a={};", self.key.algorithm()));
+        field.word("c=relaxed/relaxed;");
+        field.word(&format!("d={};", self.domain));
+        field.word(&format!("s={};", self.selector));
+        field.word(&format!("t={signed_s};"));
         for (place, name) in names.iter().enumerate() {
             let before = if place == 0 { "h=" } else { "" };
             let after = if place + 1 == names.len() { ";" } else { ":" };
-            write(&mut field, &format!("{before}{name}{after}"));
+            field.word(&format!("{before}{name}{after}"));
         }
-        write(&mut field, &format!("bh={};", STANDARD.encode(body_hash)));
-        write(&mut field, "b=");
-        let mut input = verify::fields_input(header, names.iter().copied(), Canonical::Relaxed);
-        let whole = field.as_bytes();
-        let (name, value) = whole.split_at("DKIM-Signature".len());
-        verify::own_input(
-            Canonical::Relaxed,
-            Field { whole, name, value: &value[1..] },
-            &mut input,
-        );
-        let signature = STANDARD.encode(self.key.sign(&input)?);
-        let mut rest = signature.as_str();
-        while !rest.is_empty() {
-            let (now, later) = rest.split_at(rest.len().min(LINE_BYTES - 8));
-            let _ = write!(field, "\r\n\t{now}");
-            rest = later;
-        }
-        field.push_str("\r\n");
-        if field.len() > FIELD_BYTES_MAX {
+        field.word(&format!("bh={};", STANDARD.encode(body_hash)));
+        let input = verify::fields_input(header, names.iter().copied(), Canonical::Relaxed);
+        self.finish(field, input)
+    }
+
+    /// Ends a field with the signature over `input` and over itself.
+    ///
+    /// # Errors
+    /// As [`Signer::field`].
+    pub(crate) fn finish(&self, mut field: Folded, mut input: Vec<u8>) -> Result<String> {
+        field.word("b=");
+        verify::own_input(Canonical::Relaxed, Field::of(field.text.as_bytes()), &mut input);
+        field.base64(&STANDARD.encode(self.key.sign(&input)?));
+        if field.text.len() > FIELD_BYTES_MAX {
             return Err(Error::invalid("There are too many fields to sign"));
         }
-        Ok(field)
+        Ok(field.text)
+    }
+}
+
+/// How often a field stands in a header that is to be signed.
+///
+/// # Errors
+/// [`base::Kind::Invalid`]: too often.
+pub(crate) fn occurrences(header: &Header, name: &str) -> Result<usize> {
+    match header.count(name) {
+        count if count > OCCURRENCES_MAX => {
+            Err(Error::invalid(format!("There are too many {name} fields to sign")))
+        }
+        count => Ok(count),
+    }
+}
+
+/// A field that is written word by word, in lines of a good length.
+pub(crate) struct Folded {
+    text: String,
+    line: usize,
+}
+
+impl Folded {
+    /// Begins with the field's name and what stands first.
+    pub(crate) fn new(start: &str) -> Self {
+        Self { text: start.to_owned(), line: start.len() }
+    }
+
+    pub(crate) fn word(&mut self, word: &str) {
+        if self.line + 1 + word.len() > LINE_BYTES {
+            self.text.push_str("\r\n\t");
+            self.line = 8;
+        } else {
+            self.text.push(' ');
+            self.line += 1;
+        }
+        self.text.push_str(word);
+        self.line += word.len();
+    }
+
+    /// Ends the field with a text that may be cut anywhere.
+    fn base64(&mut self, mut rest: &str) {
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(rest.len().min(LINE_BYTES - 8));
+            let _ = write!(self.text, "\r\n\t{now}");
+            rest = later;
+        }
+        self.text.push_str("\r\n");
     }
 }

@@ -5,6 +5,7 @@ mod arc;
 mod checking;
 mod dkim;
 mod dmarc;
+mod sealing;
 mod second_opinion;
 mod signing;
 mod spf_suite;

@@ -5,7 +5,7 @@ use crate::dkim::{holds, split};
 use base::Timestamp;
 use bytes::Bytes;
 use contract_transport::signing::{
-    Digest, DomainKey, KeyAlgorithm, KeyState, PrivateKey, ReadKey, Signatures,
+    Digest, DomainKey, KeyAlgorithm, KeyState, PrivateKey, Purpose, ReadKey, Signatures,
 };
 use proptest::prelude::*;
 use service_sender_auth::Dkim;
@@ -36,7 +36,7 @@ fn made(algorithm: KeyAlgorithm) -> DomainKey {
 }
 
 fn digest(message: &[u8], piece: usize) -> Option<Digest> {
-    let mut digesting = Dkim.begin(Box::new(|domain| domain != "others.test"));
+    let mut digesting = Dkim.begin(Purpose::Sign(Box::new(|domain| domain != "others.test")));
     message.chunks(piece.max(1)).for_each(|piece| digesting.push(&Bytes::copy_from_slice(piece)));
     digesting.finish()
 }

@@ -51,6 +51,16 @@ pub(super) fn remove<N: AsRef<[u8]>>(header: &mut Vec<u8>, names: &[N]) {
     *header = kept.into_iter().flat_map(|range| header[range].to_vec()).collect();
 }
 
+/// Takes a text out of a header where it begins a line; says whether it was there.
+pub(super) fn take_out(header: &mut Vec<u8>, field: &[u8]) -> bool {
+    let begins = |at: &usize| *at == 0 || header[at - 1] == b'\n';
+    let mut places = header.windows(field.len().max(1)).enumerate();
+    let found = places.find_map(|(at, there)| (there == field && begins(&at)).then_some(at));
+    let Some(at) = found else { return false };
+    header.drain(at..at + field.len());
+    true
+}
+
 /// Adds addresses to the first field of a name.
 fn name_in(header: &mut Vec<u8>, name: &str, list: &[Address]) {
     let list: Vec<_> = list.iter().map(ToString::to_string).collect();

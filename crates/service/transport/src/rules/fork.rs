@@ -8,7 +8,7 @@ use super::facts::Facts;
 use crate::context::Context;
 use crate::targets::Failure;
 use base::{Address, Error, Result};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use codec_mime::ParsedMessage;
 use codec_mime::build::HeaderWriter;
 use contract_blob::{Content, Segment, Staged};
@@ -187,23 +187,28 @@ impl Fork<'_> {
         let mut header = edit::header(&self.facts.header, edits);
         let verdict = authentication::verdict(content).map(<[u8]>::to_vec);
         let is_from_inside = authentication::is_from_inside(content);
+        let results = authentication::results_field(content);
         let header_end = self.facts.header.len() as u64;
         let mut rewritten = Rewritten::default();
         // What we have found stays in front, apart from what others have written, and of what is
         // around the message.
         edit::remove(&mut header, &[authentication::SPAM_FIELD, authentication::ORIGIN_FIELD]);
-        let mut front = Vec::new();
+        let mut front = BytesMut::new();
         if is_from_inside {
-            let field = Bytes::from_static(authentication::INSIDE_FIELD.as_bytes());
-            front.push(Segment::Inline(field));
+            front.extend_from_slice(authentication::INSIDE_FIELD.as_bytes());
+        }
+        // A rule may have taken out what we have found; then nobody is to be told of it.
+        if let Some(field) = results.filter(|field| edit::take_out(&mut header, field)) {
+            front.extend_from_slice(&field);
         }
         if let Some(field) = verdict {
-            front.push(Segment::Inline(field.into()));
+            front.extend_from_slice(&field);
         }
+        let front = front.freeze();
         if !disclaimer::is_wanted(edits) {
             rewritten.push(self.context, &header).await?;
             rewritten.content.segments.extend(self.rest(header_end..content.size_bytes()));
-            rewritten.content.segments.splice(0..0, front);
+            rewritten.content = rewritten.content.with_prefix(front);
             return Ok(Some(rewritten));
         }
         let mut wraps = Vec::new();
@@ -237,7 +242,7 @@ impl Fork<'_> {
         for html in wraps {
             rewritten = self.wrapped(rewritten, &header, &html).await?;
         }
-        rewritten.content.segments.splice(0..0, front);
+        rewritten.content = rewritten.content.with_prefix(front);
         Ok(Some(rewritten))
     }
 

@@ -114,6 +114,47 @@ fn keys_sign_from_their_activation_to_their_retirement() {
     });
 }
 
+/// What strangers sent and goes on is sealed, with what was found when it came.
+#[test]
+fn mail_of_others_that_goes_on_is_sealed() {
+    outside(409, async |world, outside| {
+        let results = "Authentication-Results: mx.rialto.test;\r\n\tspf=pass smtp.helo=x.test\r\n";
+        let check = async |to: &str, front: &str, expect: &str| {
+            send(&world, to, "hello", |submission| {
+                submission.envelope.source.ip = Some("192.0.2.9".parse().unwrap());
+                let content = submission.content.clone();
+                submission.content = content.with_prefix(Bytes::from(front.to_owned()));
+            })
+            .await;
+            let taken = outside.taken();
+            let taken = taken.iter().find(|one| one.recipients.contains(&to.to_owned())).unwrap();
+            let seal = Header::new(Bytes::from(taken.front.clone()));
+            let seal = seal.named("arc-seal").next().map(|seal| seal.value.to_vec());
+            let signature = seal.map(|seal| Signature::parse(&seal, FieldKind::ArcSeal).unwrap());
+            let by = signature.map(|one| one.selector).unwrap_or_default();
+            assert_eq!(by, expect, "{to}: {}", taken.front);
+            taken.front.clone()
+        };
+        check("early@x.test", results, "").await;
+        let ed = made(&world, KeyAlgorithm::Ed25519, 1).await;
+        activate(&world, &ed).await;
+        check("short@x.test", results, "ed255191").await;
+        let rsa = made(&world, KeyAlgorithm::Rsa, 1).await;
+        activate(&world, &rsa).await;
+        let front = check("both@x.test", results, "rsa1").await;
+        let told =
+            "ARC-Authentication-Results: i=1; mx.rialto.test;\r\n\tspf=pass smtp.helo=x.test";
+        assert!(front.contains(told) && !front.contains("DKIM-Signature"), "{front}");
+        check("unchecked@x.test", "Received: by mx\r\n", "").await;
+        check("ours@x.test", INSIDE_FIELD, "").await;
+        // A rule that changes the header leaves what was found where it is known to be ours.
+        let rule = rule("mark", vec![], vec![Action::PrependSubject("[x] ".into())]);
+        world.node.transport.create_rule(&Actor::Operator, rule).await.unwrap();
+        let front = check("changed@x.test", results, "rsa1").await;
+        assert_eq!(front.matches("\r\nAuthentication-Results:").count(), 1, "{front}");
+    });
+}
+
 #[test]
 fn only_mail_of_ours_is_signed() {
     outside(402, async |world, outside| {
