@@ -35,7 +35,7 @@ pub struct Detector {
 
 /// For how long a node lacks a processor after its timers were late: what it says is the worst of a
 /// second, and what it says may be late, too.
-const STARVED_FOR: Duration = Duration::from_secs(3);
+const STARVED_FOR: Duration = Duration::from_millis(1_500);
 
 /// What is known of another node.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use base::{Error, Kind, NodeId, Result};
 use bytes::Bytes;
 use openraft::error::{CheckIsLeaderError, ClientWriteError, RaftError};
 use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, InstallSnapshotRequest};
-use openraft::{BasicNode, Raft, RaftMetrics, ServerState};
+use openraft::{BasicNode, Raft, RaftMetrics, ServerState, Vote};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -336,11 +336,12 @@ impl RaftNode {
     }
 
     async fn append(&self, rpc: AppendEntriesRequest<Types>) -> Response {
-        let leader = NodeId(rpc.vote.leader_id.node_id);
+        self.hear(rpc.vote);
+        let leader = rpc.vote;
         match self.raft.append_entries(rpc).await {
             Ok(response) => {
                 if !matches!(response, AppendEntriesResponse::HigherVote(_)) {
-                    *self.heard.lock() = Some((leader, self.clock.monotonic()));
+                    self.hear(leader);
                 }
                 Response::Append(response)
             }
@@ -349,14 +350,20 @@ impl RaftNode {
     }
 
     async fn install(&self, rpc: InstallSnapshotRequest<Types>) -> Response {
-        let leader = NodeId(rpc.vote.leader_id.node_id);
+        self.hear(rpc.vote);
         match self.raft.install_snapshot(rpc).await {
-            Ok(response) => {
-                *self.heard.lock() = Some((leader, self.clock.monotonic()));
-                Response::Snapshot(Ok(response))
-            }
+            Ok(response) => Response::Snapshot(Ok(response)),
             Err(RaftError::APIError(error)) => Response::Snapshot(Err(error)),
             Err(error) => Response::Stopped(error.to_string()),
+        }
+    }
+
+    /// Notes that a leader has spoken, unless another has been voted for since. When its words come
+    /// in, not when they are done with: a slow disk of this node is not the leader's silence.
+    fn hear(&self, leader: Vote<u64>) {
+        if leader.is_committed() && leader >= self.raft.metrics().borrow().vote {
+            let node = NodeId(leader.leader_id.node_id);
+            *self.heard.lock() = Some((node, self.clock.monotonic()));
         }
     }
 

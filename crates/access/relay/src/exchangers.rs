@@ -9,7 +9,7 @@ use crate::answer::judged;
 use crate::limits::{ADDRESSES_MAX, DNS_TIME, EXCHANGERS_MAX};
 use base::env::{DnsError, Env, Located, MailExchanger, Random};
 use contract_transport::courier::{Answer, Destination, Unreachable};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// One host to try.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -241,13 +241,29 @@ pub(crate) fn is_local(address: IpAddr) -> bool {
                 || (first == 100 && (64..128).contains(&second))
         }
         IpAddr::V6(ip) => {
-            ip.is_loopback()
+            // Addresses of sites, which are no longer given out.
+            let is_of_site = ip.segments()[0] & 0xffc0 == 0xfec0;
+            is_of_site
+                || embedded(ip).is_some_and(|inner| is_local(IpAddr::V4(inner)))
+                || ip.is_loopback()
                 || ip.is_unspecified()
                 || ip.is_multicast()
                 || ip.is_unique_local()
                 || ip.is_unicast_link_local()
         }
     }
+}
+
+/// The IPv4 address to which packets to such an address may be handed on: by a NAT64, by 6to4, or
+/// as what was once called compatible.
+fn embedded(ip: Ipv6Addr) -> Option<Ipv4Addr> {
+    let (high, low) = match ip.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x2002, high, low, ..]
+        | [0, 0, 0, 0, 0, 0, high, low] => (high, low),
+        _ => return None,
+    };
+    Some(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))
 }
 
 #[cfg(test)]
@@ -272,6 +288,16 @@ mod tests {
             ("fe80::1", true),
             ("ff02::1", true),
             ("::ffff:10.0.0.1", true),
+            ("64:ff9b::10.0.0.1", true),
+            ("64:ff9b::127.0.0.1", true),
+            ("2002:c0a8:1::1", true),
+            ("2002:7f00:1::", true),
+            ("::10.0.0.1", true),
+            ("fec0::1", true),
+            ("feff::1", true),
+            ("64:ff9b::192.0.2.1", false),
+            ("2002:c000:201::1", false),
+            ("::192.0.2.1", false),
             ("192.0.2.1", false),
             ("100.128.0.1", false),
             ("2001:db8::1", false),

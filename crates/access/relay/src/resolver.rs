@@ -10,6 +10,7 @@
 //! chain of signatures for each of a dozen lookups would cost more than it tells.
 
 mod dnssec;
+mod reply;
 
 pub use dnssec::{Dnssec, check_anchors};
 
@@ -21,12 +22,10 @@ use futures::future::join;
 use hickory_resolver::ResolverBuilder;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
-use hickory_resolver::lookup::Lookup;
+use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::net::{DnsError as Refusal, NetError};
-use hickory_resolver::proto::op::ResponseCode;
-use hickory_resolver::proto::rr::rdata::CNAME;
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
+use reply::{Reply, ask};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -71,12 +70,12 @@ impl Resolver {
     }
 
     /// Asks with DNSSEC, where it is on.
-    async fn checked(&self, name: &str, kind: RecordType) -> Result<Lookup, DnsError> {
+    async fn checked(&self, name: &str, kind: RecordType) -> Result<Reply, DnsError> {
         let validating = match &self.validating {
             Some(validating) => validating.get().await,
             None => None,
         };
-        ask(validating.unwrap_or(&self.plain), name, kind).await
+        ask(validating.unwrap_or(&self.plain), name, kind, validating.is_some()).await
     }
 
     async fn found<T>(
@@ -92,7 +91,7 @@ impl Resolver {
         (name, kind): (&str, RecordType),
         record: impl Fn(&RData) -> Option<T>,
     ) -> Result<Found<T>, DnsError> {
-        taken(&ask(&self.plain, name, kind).await?, record)
+        taken(&ask(&self.plain, name, kind, false).await?, record)
     }
 }
 
@@ -114,35 +113,19 @@ fn builder(servers: &[SocketAddr]) -> Result<Builder> {
     options.timeout = QUESTION_TIME;
     options.attempts = ATTEMPTS;
     options.cache_size = CACHE_ANSWERS;
+    // Which records answer the question, and whether an alias is vouched for, is seen only if the
+    // aliases are there.
+    options.preserve_intermediates = true;
     Ok(builder)
 }
 
-async fn ask(resolver: &TokioResolver, name: &str, kind: RecordType) -> Result<Lookup, DnsError> {
-    let complete = format!("{}.", name.trim_end_matches('.'));
-    // What is no name does not exist, and nobody need be asked.
-    let complete = Name::from_utf8(complete).map_err(|_| DnsError::NoDomain)?;
-    match resolver.lookup(complete, kind).await {
-        // Made up from a wildcard, and that nothing better is there could not be signed.
-        Err(NetError::Dns(Refusal::Nsec { query, response, proof, .. }))
-            if proof.is_insecure()
-                && response.answers.iter().any(|one| one.record_type() == kind) =>
-        {
-            let mut answers = response.answers.clone();
-            answers.iter_mut().for_each(|one| one.proof = proof);
-            Ok(Lookup::new_with_max_ttl(*query, answers))
-        }
-        answer => answer.map_err(reason),
-    }
-}
-
 /// The records of one kind in an answer, and whether all of it is vouched for.
-fn taken<T>(answer: &Lookup, record: impl Fn(&RData) -> Option<T>) -> Result<Found<T>, DnsError> {
-    let records: Vec<T> =
-        answer.answers().iter().filter_map(|answer| record(&answer.data)).collect();
+fn taken<T>(reply: &Reply, record: impl Fn(&RData) -> Option<T>) -> Result<Found<T>, DnsError> {
+    let records: Vec<T> = reply.records.iter().filter_map(|one| record(&one.data)).collect();
     if records.is_empty() {
         return Err(DnsError::NoRecords);
     }
-    Ok(Found { records, is_secure: dnssec::is_secure(answer.answers()) })
+    Ok(Found { records, is_secure: reply.is_secure() })
 }
 
 /// A name as the rest of us writes it.
@@ -159,25 +142,14 @@ struct Way {
 }
 
 impl Way {
-    fn new(asked: &str, answer: &Lookup) -> Result<Self, DnsError> {
-        let found = taken(answer, address)?;
-        let records = answer.answers();
+    fn new(asked: &str, reply: &Reply) -> Result<Self, DnsError> {
+        let found = taken(reply, address)?;
         let asked = asked.trim_end_matches('.').to_ascii_lowercase();
-        // Each alias leads on from where the last one ended, in whatever order they came.
-        let mut name = asked.clone();
-        for _ in 0..records.len() {
-            let next = records.iter().find_map(|record| match &record.data {
-                RData::CNAME(CNAME(target)) if shown(&record.name) == name => Some(shown(target)),
-                _ => None,
-            });
-            let Some(next) = next else { break };
-            name = next;
-        }
         let first: Vec<Record> =
-            records.iter().filter(|record| shown(&record.name) == asked).cloned().collect();
+            reply.records.iter().filter(|record| shown(&record.name) == asked).cloned().collect();
         Ok(Self {
             addresses: found.records,
-            name,
+            name: shown(&reply.name),
             is_secure: found.is_secure,
             is_name_secure: dnssec::is_secure(&first),
         })
@@ -193,36 +165,6 @@ fn name_server(address: SocketAddr) -> NameServerConfig {
     };
     // A recursive server of the operator's choice: its "no" is to be believed.
     NameServerConfig::new(address.ip(), true, connections.map(at_port).into())
-}
-
-fn reason(error: NetError) -> DnsError {
-    match &error {
-        NetError::Dns(Refusal::NoRecordsFound(none)) => match none.response_code {
-            ResponseCode::NXDomain => DnsError::NoDomain,
-            ResponseCode::NoError => DnsError::NoRecords,
-            code => DnsError::NoAnswer(format!("the name server answered {code}")),
-        },
-        NetError::Dns(Refusal::ResponseCode(code)) => {
-            DnsError::NoAnswer(format!("the name server answered {code}"))
-        }
-        NetError::Dns(Refusal::DnssecBogus) => {
-            DnsError::NoAnswer("DNSSEC: the answer is not what its zone has signed".to_owned())
-        }
-        // That there is nothing could not be signed, because the zone is not.
-        NetError::Dns(Refusal::Nsec { response, proof, .. }) if proof.is_insecure() => {
-            match response.metadata.response_code {
-                ResponseCode::NXDomain => DnsError::NoDomain,
-                ResponseCode::NoError => DnsError::NoRecords,
-                code => DnsError::NoAnswer(format!("the name server answered {code}")),
-            }
-        }
-        NetError::Dns(Refusal::Nsec { .. }) => {
-            let text = "DNSSEC: that there is no such record is not what its zone has signed";
-            DnsError::NoAnswer(text.to_owned())
-        }
-        NetError::Timeout => DnsError::NoAnswer("no name server answered in time".to_owned()),
-        _ => DnsError::NoAnswer(error.to_string()),
-    }
 }
 
 #[async_trait]

@@ -62,6 +62,8 @@ impl Shared {
         let is_open = match terms.tls {
             TlsLevel::Opportunistic | TlsLevel::Encryption => true,
             TlsLevel::Dane => false,
+            // It checks no name: whoever can redirect mail could have any certificate.
+            TlsLevel::Certificate if asked.domain.is_some() => true,
             TlsLevel::Certificate | TlsLevel::Domain => return Ok(terms.clone()),
         };
         let published = match asked.is_secure {
@@ -82,7 +84,7 @@ impl Shared {
             Some(dane) => (self.tls.dane(Arc::new(dane)), TlsLevel::Dane),
             None if is_open => {
                 let by_policy = self.by_policy(exchanger, terms, asked).await?;
-                if by_policy.policy.is_some() {
+                if by_policy.policy.is_some() || terms.tls == TlsLevel::Certificate {
                     return Ok(by_policy);
                 }
                 // Whoever it is, nobody listens (RFC 7672 §2.2).

@@ -32,6 +32,11 @@ impl<'m> Message<'m> {
         &self.header
     }
 
+    /// What stands in front of it.
+    pub(crate) fn front(&self) -> &Bytes {
+        &self.mail.front
+    }
+
     /// How many bytes [`Message::read`] gives.
     pub(crate) fn size_bytes(&self) -> u64 {
         (self.mail.front.len() + self.header.len()) as u64 + self.mail.body_bytes()

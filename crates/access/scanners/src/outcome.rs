@@ -21,8 +21,11 @@ pub(crate) enum Verdict {
 /// A change that a scanner wants of the header. Numbers count fields of the name from 1.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Edit {
-    /// Another field, in front.
+    /// Another field, behind all others: its number is the last of its name. It stands in front
+    /// all the same, behind what is inserted, so that the header need not be written anew.
     Add { name: String, value: String },
+    /// Another field, before all others: its number is 1.
+    Insert { name: String, value: String },
     /// Another value; a field more where there are not so many.
     Change { name: String, number: usize, value: String },
     /// A field less; all of the name where the number is 0.

@@ -13,7 +13,7 @@ use crate::trace;
 use base::{ByteShare, Deadline, Error, Kind, QueueId, Result};
 use bytes::Bytes;
 use codec_smtp::Reply;
-use contract_blob::{Content, Segment};
+use contract_blob::{Content, Place, Segment};
 use contract_mailbox::Outgoing;
 use contract_transport::authentication::INSIDE_FIELD;
 use contract_transport::{Envelope, Fate, Submission, Transport, commit_by};
@@ -142,13 +142,18 @@ impl Session {
             true => Bytes::from_static(INSIDE_FIELD.as_bytes()),
             false => results,
         };
-        let mut staged = Vec::new();
+        let (mut staged, mut shares, mut held_bytes) = (Vec::new(), arrived.shares, 0);
         if let Some(upload) = arrived.upload {
             let blob =
                 to_its_end(deadline, async move { upload.into_inner().finish().await }).await?;
             segments.extend(Content::of(&blob).segments);
+            if let Place::Inline(bytes) = &blob.place {
+                held_bytes = bytes.len();
+            }
             staged.push(blob);
         }
+        // Scanners take minutes; others are not to wait for memory that this one holds no more.
+        shrink(&mut shares, held_bytes + if is_scanned { header.len() } else { 0 });
         let envelope = Envelope {
             sender: draft.sender,
             recipients: draft.recipients,
@@ -160,7 +165,7 @@ impl Session {
         let content = Content { segments };
         let submission = Submission { queue, envelope, content, staged, parsed: Arc::new(parsed) };
         let header = is_scanned.then(|| header.into());
-        Ok(Gathered { submission, front, header, body_at, shares: arrived.shares })
+        Ok(Gathered { submission, front, header, body_at, shares })
     }
 
     async fn submit(
@@ -189,6 +194,16 @@ impl Session {
     }
 }
 
+/// Gives back what exceeds so many bytes.
+fn shrink(shares: &mut Vec<ByteShare>, bytes: usize) {
+    let mut left = bytes;
+    shares.retain_mut(|share| {
+        share.shrink_to(left);
+        left = left.saturating_sub(share.bytes());
+        share.bytes() > 0
+    });
+}
+
 /// Accepts, twice if the outcome of the first time is not known.
 async fn accept(
     transport: &Arc<dyn Transport>,
@@ -212,7 +227,7 @@ fn is_unknown(error: &Error) -> bool {
 }
 
 /// Waits for a commit at most until the deadline, and lets it go on then.
-async fn to_its_end<T: Send + 'static>(
+pub(crate) async fn to_its_end<T: Send + 'static>(
     deadline: Deadline,
     commit: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {
@@ -221,5 +236,30 @@ async fn to_its_end<T: Send + 'static>(
         Ok(Ok(result)) => result,
         Ok(Err(error)) => Err(Error::internal(format!("commit: {error}"))),
         Err(_) => Err(Error::new(Kind::Timeout, "The request took too long")),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use base::ByteBudget;
+
+    #[test]
+    fn what_is_held_no_more_is_given_back() {
+        let check = |keep: usize, left: usize| {
+            let budget = ByteBudget::new(10_240);
+            let mut shares: Vec<_> =
+                [1_024, 2_048, 512].map(|bytes| budget.try_take(bytes).unwrap()).into();
+            shrink(&mut shares, keep);
+            assert_eq!(budget.available_bytes(), 10_240 - left, "{keep}");
+            assert!(shares.iter().all(|share| share.bytes() > 0), "{keep}");
+        };
+        check(0, 0);
+        check(1, 256);
+        check(1_024, 1_024);
+        check(1_500, 1_536);
+        check(3_584, 3_584);
+        check(9_000, 3_584);
     }
 }

@@ -1,18 +1,24 @@
 //! What scanners make of a message that has come whole, put into effect before it is committed.
 
-use crate::accept::Gathered;
+use crate::accept::{Gathered, to_its_end};
 use crate::reply;
 use crate::session::Session;
-use base::Result;
+use base::{Deadline, Result};
 use bytes::Bytes;
 use codec_mime::{Limits, ParsedMessage, Scanner};
 use codec_smtp::Reply;
-use contract_blob::{Content, Segment};
+use contract_blob::{Content, Segment, Staged};
 use contract_transport::Submission;
 use contract_transport::scanner::scanning::{Facts, Fate, Mail, Scanned, Scanners};
 use contract_transport::tracking::Involved;
 use futures::TryStreamExt;
 use std::sync::Arc;
+
+/// The most bytes of a header that stand in rows of the queue; more of them become a blob.
+const INLINE_BYTES_MAX: usize = 8 * 1024;
+
+/// Names of fields that only we write begin so, in lower case.
+const OWN_PREFIX: &[u8] = b"x-rialto-";
 
 /// Whether this session's mail is shown to scanners.
 pub(crate) fn is_wanted(session: &Session) -> bool {
@@ -35,11 +41,8 @@ impl Session {
         let Scanned { fate, front, header, reason } = found;
         let refusal = match fate {
             Fate::Accepted => {
-                if let Some(header) = header {
-                    let changed = self.rewrite(&mut gathered, header).await;
-                    changed.map_err(|error| reply::of(&error, "scan"))?;
-                }
-                gathered.front = [gathered.front, front].concat().into();
+                let changed = self.change(&mut gathered, front, header).await;
+                changed.map_err(|error| reply::of(&error, "scan"))?;
                 return Ok(Some(gathered));
             }
             Fate::Refused(refusal) => Some(reply::of_scanner(&refusal)),
@@ -87,6 +90,50 @@ impl Session {
         scanners.scan(mail).await
     }
 
+    /// Puts fields in front, and another header in the place of the message's own.
+    async fn change(
+        &self,
+        gathered: &mut Gathered,
+        front: Bytes,
+        header: Option<Bytes>,
+    ) -> Result<()> {
+        if let Some(header) = header {
+            self.rewrite(gathered, header).await?;
+        }
+        let own_bytes = gathered.front.len() + own_bytes(&front);
+        let mut front = Bytes::from([&gathered.front[..], &front[..]].concat());
+        let rest = front.split_off(inline_bytes(&front, own_bytes));
+        gathered.front = front;
+        if rest.is_empty() {
+            return Ok(());
+        }
+        let submission = &mut gathered.submission;
+        let rest_bytes = rest.len() as u64;
+        let segment = self.segment(rest, &mut submission.staged).await?;
+        submission.content.segments.insert(0, segment);
+        let parsed = ParsedMessage::clone(&submission.parsed);
+        submission.parsed = Arc::new(parsed.shifted(rest_bytes));
+        Ok(())
+    }
+
+    /// Fields as part of a message: themselves, or the blob that they become.
+    async fn segment(&self, bytes: Bytes, staged: &mut Vec<Staged>) -> Result<Segment> {
+        if bytes.len() <= INLINE_BYTES_MAX {
+            return Ok(Segment::Inline(bytes));
+        }
+        let blobs = self.shared.blobs.clone();
+        let deadline = Deadline::after(self.config().commit_timeout());
+        let upload = async move {
+            let mut upload = blobs.upload();
+            upload.write(bytes).await?;
+            upload.finish().await
+        };
+        let blob = to_its_end(deadline, upload).await?;
+        let segment = Segment::Blob { id: blob.id, offset: 0, size_bytes: blob.size_bytes };
+        staged.push(blob);
+        Ok(segment)
+    }
+
     /// Puts another header in the place of the message's own. What was parsed fitted the old one.
     async fn rewrite(&self, gathered: &mut Gathered, header: Bytes) -> Result<()> {
         let submission = &mut gathered.submission;
@@ -95,16 +142,18 @@ impl Session {
         let limits = Limits { root_header_bytes, ..Limits::default() };
         let mut scanner = Scanner::new(limits);
         scanner.push(&header);
-        let mut segments = vec![Segment::Inline(header)];
-        if let Some(staged) = submission.staged.first() {
-            let range = gathered.body_at..staged.size_bytes;
-            segments.extend(Content::of(staged).slice(range.clone()).segments);
-            let mut pieces = self.shared.blobs.read_staged(staged, range);
+        let mut staged = Vec::new();
+        let mut segments = vec![self.segment(header, &mut staged).await?];
+        if let Some(message) = submission.staged.first() {
+            let range = gathered.body_at..message.size_bytes;
+            segments.extend(Content::of(message).slice(range.clone()).segments);
+            let mut pieces = self.shared.blobs.read_staged(message, range);
             while let Some(piece) = pieces.try_next().await? {
                 scanner.push(&piece);
             }
         }
         submission.content = Content { segments };
+        submission.staged.extend(staged);
         submission.parsed = Arc::new(scanner.finish());
         Ok(())
     }
@@ -132,13 +181,33 @@ pub(crate) fn with_front(submission: Submission, front: Bytes) -> Submission {
     Submission { content: submission.content.with_prefix(front), parsed, ..submission }
 }
 
-/// What a message's own header would be without fields by which scanners speak: a stranger could
-/// say with them that it was found harmless. Copied only if something is left out.
+/// How much of what scanners put in front is ours: notes of them, and the mark of junk.
+fn own_bytes(front: &[u8]) -> usize {
+    let is_own = |name: &[u8]| {
+        name.get(..OWN_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(OWN_PREFIX))
+    };
+    let fields = codec_mime::header::fields(front).take_while(|field| is_own(field.name));
+    fields.last().map_or(0, |field| field.range.end)
+}
+
+/// How much of what stands in front stays in the first segment, where others look for what we have
+/// found: all that is ours, and as many whole fields as may be.
+fn inline_bytes(front: &[u8], own_bytes: usize) -> usize {
+    if front.len() <= INLINE_BYTES_MAX {
+        return front.len();
+    }
+    let ends = codec_mime::header::fields(front).map(|field| field.range.end);
+    ends.take_while(|end| *end <= INLINE_BYTES_MAX).last().unwrap_or(0).max(own_bytes)
+}
+
+/// What a message's own header would be without fields by which scanners and we speak: a stranger
+/// could say with them that it was found harmless. Copied only if something is left out.
 pub(crate) fn without_claims(header: Bytes) -> Bytes {
     use contract_transport::scanner::scanning::SCANNER_PREFIXES;
     let is_claim = |name: &[u8]| {
         let seen = name.iter().filter(|byte| byte.is_ascii_graphic()).map(u8::to_ascii_lowercase);
-        SCANNER_PREFIXES.iter().any(|own| seen.clone().take(own.len()).eq(own.iter().copied()))
+        let mut prefixes = SCANNER_PREFIXES.iter().chain([&OWN_PREFIX]);
+        prefixes.any(|own| seen.clone().take(own.len()).eq(own.iter().copied()))
     };
     let (mut kept, mut at) = (Vec::new(), 0);
     for field in codec_mime::header::fields(&header).filter(|field| is_claim(field.name)) {
@@ -157,6 +226,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_ours_stays_in_the_first_segment() {
+        let check = |front: &str, own: &str, inline: &str| {
+            let found = own_bytes(front.as_bytes());
+            assert_eq!(&front[..found], own, "{front:.200}");
+            assert_eq!(inline_bytes(front.as_bytes(), found), inline.len(), "{front:.200}");
+        };
+        check("", "", "");
+        let ours = "X-Rialto-Scan: av; clean\r\nX-Rialto-Spam: junk (av)\r\n";
+        check(ours, ours, ours);
+        let short = format!("{ours}X-Spam: yes\r\nX-Rialto-Scan: forged\r\n");
+        check(&short, ours, &short);
+        let line = format!("X-Long: {}\r\n", "x".repeat(900));
+        let some = format!("{ours}{}", line.repeat(8));
+        check(&format!("{some}{line}{line}"), ours, &some);
+        let huge = format!("X-Long: {}\r\n", format!("{}\r\n ", "x".repeat(900)).repeat(10));
+        check(&format!("{ours}{huge}"), ours, ours);
+        let notes = ours.repeat(300);
+        check(&format!("{notes}{line}"), &notes, &notes);
+    }
+
+    #[test]
     fn attack_20_what_strangers_say_in_the_name_of_scanners_is_removed() {
         let check = |header: &str, expect: &str| {
             let left = without_claims(Bytes::from(header.to_owned()));
@@ -171,6 +261,9 @@ mod tests {
             "X-Rspamd-Server: mx",
             "X-Virus-Scanned: clean :",
             "X-\x08Spam-Flag: NO",
+            "X-Rialto-Scan: av; clean",
+            "x-rialto-Spam: none",
+            "X-Rialto-\x08Scan : av; clean",
         ] {
             check(&format!("{forged}\r\n{rest}"), rest);
             check(&format!("A: b\r\n{forged}\r\n{forged}\r\n{rest}"), &format!("A: b\r\n{rest}"));

@@ -6,7 +6,7 @@
 
 use crate::guard::{Guard, Refusal};
 use base::{AccountId, Address, Result};
-use contract_directory::{Account, Directory, Group, Resolved};
+use contract_directory::{Account, Directory, Group, Resolved, Restrictions};
 use contract_transport::tracking::Event;
 use std::sync::Arc;
 
@@ -63,7 +63,7 @@ impl Followed {
 /// at whoever does not take the message.
 ///
 /// # Errors
-/// Temporary ones of the directory; those of [`Guard::refuses`].
+/// Temporary ones of the directory.
 pub(crate) async fn follow(
     directory: &dyn Directory,
     guard: Option<&Guard<'_>>,
@@ -75,13 +75,8 @@ pub(crate) async fn follow(
         let found = match directory.resolve(&at).await? {
             Resolved::Account(account) | Resolved::Contact(account) => account,
             Resolved::Group(group) => {
-                let refusal = match guard {
-                    Some(guard) => {
-                        guard.refuses(&group.restrictions, group.authenticated_only).await?
-                    }
-                    None => None,
-                };
-                break match refusal {
+                let Group { restrictions, authenticated_only, .. } = &*group;
+                break match refusal(guard, restrictions, *authenticated_only).await? {
                     Some(refusal) => End::Refused(at, refusal),
                     None => End::Group(group),
                 };
@@ -89,27 +84,27 @@ pub(crate) async fn follow(
             Resolved::Elsewhere => break End::Outside(at),
             Resolved::Unknown => break End::Nobody(at),
         };
-        if met.contains(&found.id) {
+        // A contact that is known by its external address may have aliases: they lead back to it.
+        let is_itself = |external: &Address| external.folded() == at.folded();
+        let is_end = found.flow.external.as_ref().is_some_and(is_itself);
+        if met.contains(&found.id) && !is_end {
             break if copies.is_empty() { End::Round(at) } else { End::Again };
         }
         if met.len() == STEPS_MAX {
             break End::Round(at);
         }
         met.push(found.id);
-        if let Some(guard) = guard {
-            let flow = &found.flow;
-            let refusal = guard.refuses(&flow.restrictions, flow.authenticated_only).await?;
-            if let Some(refusal) = refusal {
-                break End::Refused(at, refusal);
-            }
+        let flow = &found.flow;
+        if let Some(refusal) = refusal(guard, &flow.restrictions, flow.authenticated_only).await? {
+            break End::Refused(at, refusal);
         }
         let mut step = |event, from: &Address, to: &Address| {
             steps.push(Step { event, from: from.clone(), to: to.clone() });
         };
+        if is_end {
+            break End::Outside(at);
+        }
         if let Some(external) = &found.flow.external {
-            if external.folded() == at.folded() {
-                break End::Outside(at);
-            }
             step(Event::Resolve, &at, external);
             at = external.clone();
             continue;
@@ -125,4 +120,20 @@ pub(crate) async fn follow(
         at = forwarding.to;
     };
     Ok(Followed { copies, end, steps })
+}
+
+/// Why whoever has these restrictions does not get the message. Where that can never be told, nobody
+/// else is to suffer: those on the way have their copies.
+async fn refusal(
+    guard: Option<&Guard<'_>>,
+    restrictions: &Restrictions,
+    authenticated_only: bool,
+) -> Result<Option<Refusal>> {
+    let Some(guard) = guard else { return Ok(None) };
+    match guard.refuses(restrictions, authenticated_only).await {
+        Err(error) if !error.is_temporary() => {
+            Ok(Some(Refusal { status: "5.4.6", text: error.text.to_string() }))
+        }
+        judged => judged,
+    }
 }

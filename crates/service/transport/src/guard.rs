@@ -25,6 +25,9 @@ const GROUPS_MAX: usize = 128;
 /// How many members one question to the directory tells.
 const PAGE: usize = 100_000;
 
+/// How many members of a group are looked up at once.
+const LOOKUPS_AT_ONCE: usize = 32;
+
 /// Why somebody does not get a message.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Refusal {
@@ -62,8 +65,9 @@ impl<'a> Guard<'a> {
         Self { context, entry, sender: OnceCell::new() }
     }
 
-    /// Why nobody gets the message: its sender may not send so much, or to so many. It costs a
-    /// lookup, of those who have signed in.
+    /// Why nobody gets the message: its sender may not send so much, or to so many. That is for what
+    /// the sender has handed in, not for what became of it. It costs a lookup, of those who have
+    /// signed in.
     ///
     /// # Errors
     /// Temporary ones of the directory.
@@ -104,7 +108,7 @@ impl<'a> Guard<'a> {
             let text = format!("The message is too large: this recipient takes {limit} bytes");
             return Ok(Refusal::new("5.2.3", text));
         }
-        if authenticated_only && !signing::is_of_us(self.entry) {
+        if authenticated_only && !signing::is_ours(self.entry) {
             let text = "Only authenticated senders may write to this recipient";
             return Ok(Refusal::new("5.7.1", text));
         }
@@ -129,10 +133,10 @@ impl<'a> Guard<'a> {
                     self.stands_for(*id, address).await?
                 }
                 (Party::Group(group), Sender::Known(sender)) => {
-                    self.members(*group).await?.has(sender)
+                    self.members(*group, false).await?.has(sender)
                 }
                 (Party::Group(group), Sender::Stranger(address)) => {
-                    self.members(*group).await?.0.contains(&address.folded())
+                    self.members(*group, true).await?.0.contains(&address.folded())
                 }
             };
             if is_meant {
@@ -154,8 +158,8 @@ impl<'a> Guard<'a> {
         }
     }
 
-    async fn members(&self, group: GroupId) -> Result<Arc<Group>> {
-        self.context.members.of(self.context, group).await
+    async fn members(&self, group: GroupId, with_contacts: bool) -> Result<Arc<Group>> {
+        self.context.members.of(self.context, group, with_contacts).await
     }
 
     /// Who sends.
@@ -190,8 +194,11 @@ async fn look_up(context: &Context, entry: &QueueEntry) -> Result<Sender> {
 /// Who is in the groups that restrictions name. A group is expanded once and known for a while.
 #[derive(Default)]
 pub(crate) struct Members {
-    groups: Mutex<HashMap<GroupId, (Duration, Arc<Group>)>>,
+    groups: Mutex<HashMap<Asked, (Duration, Arc<Group>)>>,
 }
+
+/// A group, and whether with what contacts in it stand for: only strangers have that looked up.
+type Asked = (GroupId, bool);
 
 /// The members of a group, nested groups expanded, folded.
 #[derive(Default)]
@@ -202,14 +209,38 @@ impl Group {
         let all = account.addresses().chain(&account.flow.external);
         all.into_iter().any(|address| self.0.contains(&address.folded()))
     }
+
+    /// Adds what contacts among some members stand for. It costs a lookup for each member of a
+    /// domain of ours; a contact of another domain has no other address.
+    async fn add_contacts(&mut self, context: &Context, members: &[Address]) -> Result<()> {
+        let domains = context.directory.domains().await?;
+        let names: HashSet<&str> = domains.iter().map(|domain| domain.name.as_str()).collect();
+        let is_ours = |one: &&Address| names.contains(one.domain.as_str());
+        let ours: Vec<&Address> = members.iter().filter(is_ours).collect();
+        for some in ours.chunks(LOOKUPS_AT_ONCE) {
+            let lookups = some.iter().map(|member| context.directory.resolve(member));
+            for found in futures::future::try_join_all(lookups).await? {
+                if let Resolved::Contact(contact) = found {
+                    self.0.extend(contact.flow.external.iter().map(Address::folded));
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Members {
     /// Who is in a group; nobody where there is no such group any more.
-    async fn of(&self, context: &Context, group: GroupId) -> Result<Arc<Group>> {
+    async fn of(
+        &self,
+        context: &Context,
+        group: GroupId,
+        with_contacts: bool,
+    ) -> Result<Arc<Group>> {
+        let asked = (group, with_contacts);
         let now = context.env.clock.monotonic();
         let is_known = |at: &Duration| now.saturating_sub(*at) < KNOWN_FOR;
-        if let Some((at, members)) = self.groups.lock().get(&group)
+        if let Some((at, members)) = self.groups.lock().get(&asked)
             && is_known(at)
         {
             return Ok(members.clone());
@@ -223,6 +254,9 @@ impl Members {
                 Err(error) => return Err(error),
             };
             members.0.extend(page.members.iter().map(Address::folded));
+            if with_contacts {
+                members.add_contacts(context, &page.members).await?;
+            }
             cursor = page.next;
         }
         let members = Arc::new(members);
@@ -231,7 +265,7 @@ impl Members {
             groups.retain(|_, (at, _)| is_known(at));
         }
         if groups.len() < GROUPS_MAX {
-            groups.insert(group, (now, members.clone()));
+            groups.insert(asked, (now, members.clone()));
         }
         Ok(members)
     }

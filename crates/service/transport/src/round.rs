@@ -1,6 +1,7 @@
 //! One round of work on a message: everything that is due, delivered and written down.
 
 use crate::context::Context;
+use crate::guard::{Guard, Refusal};
 use crate::relay::hand_over::{self, HandOver, Remote};
 use crate::rules::{RuleSet, Ruled};
 use crate::settle::{self, Settled};
@@ -76,8 +77,8 @@ impl Work {
         }
     }
 
-    /// Tries the transport rules, unless that was done; answers what is left where the message does
-    /// not go on as it is.
+    /// Asks what the sender may do, and tries the transport rules, unless that was done; answers what
+    /// is left where the message does not go on as it is.
     async fn rule(&mut self) -> Result<Option<Left>> {
         let envelope = &self.entry.envelope;
         // Reports of our own are for whoever is to read them.
@@ -85,6 +86,12 @@ impl Work {
         if self.state.head.ruled || is_report {
             self.state.head.ruled = true;
             return Ok(None);
+        }
+        // What rules make of a message is not its sender's doing any more.
+        match Guard::new(&self.context, &self.entry).refuses_all().await {
+            Ok(None) => {}
+            Ok(Some(refusal)) => return self.refuse_all(&refusal).await.map(Some),
+            Err(error) => return self.rule_later(&error).await.map(Some),
         }
         let ruled = match self.context.rules.set() {
             Ok(set) if set.is_empty() => Ok(Ruled::AsItIs),
@@ -100,16 +107,31 @@ impl Work {
             Ok(Ruled::Forked(forked)) => settle::fork(self, forked).await,
             Err(error) => Err(error),
         };
-        let left = match settled {
-            Ok(settled) => Self::left(settled),
-            Err(error) if error.kind == Kind::Fenced => return Err(error),
-            Err(error) => {
-                let mut report = Report::new(self.state.clone());
-                self.put_off(self.context.env.clock.now(), &error, &mut report);
-                self.settle(report, Vec::new()).await?
-            }
-        };
-        Ok(Some(left))
+        match settled {
+            Ok(settled) => Ok(Some(Self::left(settled))),
+            Err(error) => self.rule_later(&error).await.map(Some),
+        }
+    }
+
+    /// Begins with the message again, later.
+    async fn rule_later(&self, error: &Error) -> Result<Left> {
+        if error.kind == Kind::Fenced {
+            return Err(error.clone());
+        }
+        let mut report = Report::new(self.state.clone());
+        self.put_off(self.context.env.clock.now(), error, &mut report);
+        self.settle(report, Vec::new()).await
+    }
+
+    /// Ends the message: its sender may not send it.
+    async fn refuse_all(&self, Refusal { status, text }: &Refusal) -> Result<Left> {
+        let mut report = Report::new(self.state.clone());
+        report.state.head.resolved();
+        let all = self.entry.envelope.recipients.iter().zip(0..);
+        let refused =
+            all.map(|(to, place)| Failure::refused(to.address.clone(), place, status, text));
+        report.failures.extend(refused);
+        self.settle(report, Vec::new()).await
     }
 
     /// Writes down that the rules count as tried: the next round might be able to try them, and

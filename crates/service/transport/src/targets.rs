@@ -7,7 +7,7 @@ use crate::relay::hand_over::{Remote, Through};
 use crate::remote_domains;
 use crate::routing::{self, Choice};
 use crate::state::{Cursor, PIECE};
-use base::{AccountId, Address, Error, Result};
+use base::{AccountId, Address, Error, Kind, Result};
 use contract_directory::{Account, Group, Resolved};
 use contract_transport::connector::Route;
 use contract_transport::courier::Answer;
@@ -155,16 +155,6 @@ pub(crate) async fn next_piece(
     let mut piece = Piece::default();
     let mut seen = Seen::default();
     let guard = Guard::new(context, entry);
-    if cursor == Cursor::default()
-        && let Some(Refusal { status, text }) = guard.refuses_all().await?
-    {
-        let all = entry.envelope.recipients.iter().enumerate();
-        let one = |(place, to): (usize, &Recipient)| {
-            Failure::new(to.address.clone(), place, status, text.clone())
-        };
-        piece.failures.extend(all.map(one));
-        return Ok(piece);
-    }
     while let Some(recipient) = entry.envelope.recipients.get(cursor.recipient) {
         // Groups may have the same members again and again.
         let expanded: usize = piece.became.expanded.iter().map(|one| one.members.len()).sum();
@@ -247,7 +237,13 @@ impl<'a> Look<'a> {
             let recipient = self.recipient;
             self.found.extend(copies.iter().map(|account| mailbox(account, recipient)));
         }
-        let page = directory.expand(group.id, member, room).await?;
+        let page = match directory.expand(group.id, member, room).await {
+            Ok(page) => page,
+            Err(error) => {
+                self.take_lost(&group, error)?;
+                return Ok((self, None));
+            }
+        };
         self.take_all(&page.members).await?;
         let is_whole = member == 0 && page.next.is_none();
         self.became.expanded.push(Expanded {
@@ -273,7 +269,13 @@ impl<'a> Look<'a> {
             if !seen.insert(group.id) {
                 continue;
             }
-            let page = self.context.directory.expand(group.id, 0, BEHIND_MAX).await?;
+            let page = match self.context.directory.expand(group.id, 0, BEHIND_MAX).await {
+                Ok(page) => page,
+                Err(error) => {
+                    self.take_lost(&group, error)?;
+                    continue;
+                }
+            };
             members += page.members.len();
             if members > BEHIND_MAX || page.next.is_some() {
                 let text = "Too many people stand behind a member of the group who forwards";
@@ -292,13 +294,37 @@ impl<'a> Look<'a> {
         Ok(())
     }
 
-    /// Members of a group.
+    /// A group that cannot be expanded, which is nobody's fault but its own; one that has gone while
+    /// it was still known here is nobody.
+    fn take_lost(&mut self, group: &Group, error: Error) -> Result<()> {
+        let (address, recipient) = (&group.address, self.recipient);
+        let failure = match error.kind {
+            _ if error.is_temporary() => return Err(error),
+            Kind::NotFound => Failure::new(address.clone(), recipient, "5.1.1", NOBODY),
+            _ => unresolvable(address, recipient, &error),
+        };
+        self.found.push(Found::Nobody(failure));
+        Ok(())
+    }
+
+    /// Members of a group. One that can never be resolved fails alone.
     async fn take_all(&mut self, members: &[Address]) -> Result<()> {
         let directory = &*self.context.directory;
         for some in members.chunks(LOOKUPS_AT_ONCE) {
             let lookups = some.iter().map(|member| follow(directory, Some(self.guard), member));
-            for followed in futures::future::try_join_all(lookups).await? {
-                self.take(followed, true).await?;
+            let all = futures::future::join_all(lookups).await;
+            for (member, followed) in some.iter().zip(all) {
+                let taken = match followed {
+                    Ok(followed) => self.take(followed, true).await,
+                    Err(error) => Err(error),
+                };
+                match taken {
+                    Err(error) if !error.is_temporary() => {
+                        let failure = unresolvable(member, self.recipient, &error);
+                        self.found.push(Found::Nobody(failure));
+                    }
+                    taken => taken?,
+                }
             }
         }
         Ok(())

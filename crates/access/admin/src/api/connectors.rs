@@ -2,11 +2,11 @@
 //!
 //! A password goes in and never comes out.
 
-use super::{Admin, Answer, Asked, would};
+use super::{Admin, Answer, Asked, check_level, would};
 use axum::Json;
 use axum::extract::Path;
 use base::{Error, Kind};
-use contract_directory::Actor;
+use contract_directory::{Actor, RECIPIENTS_LEVEL};
 use contract_transport::connector::{
     AddressSpace, CONNECTIONS_PER_HOP, ConnectorChange, Route, SendConnector,
 };
@@ -53,6 +53,7 @@ pub(super) async fn show(asked: Asked, Path(name): Path<String>) -> Answer {
 
 pub(super) async fn create(asked: Asked, Json(settings): Json<Settings>) -> Answer {
     let new = settings.new_connector()?;
+    check_level(&asked.admin, level_of(None, &new))?;
     if asked.what_if() {
         let known = asked.admin.connectors.connectors().await?;
         if known.iter().any(|connector| connector.name == new.name) {
@@ -74,6 +75,7 @@ pub(super) async fn change(
     let change = settings.change(&old)?;
     let new = change.applied(&old);
     new.check()?;
+    check_level(&asked.admin, level_of(Some(&old), &new))?;
     if asked.what_if() {
         return would(json!({ "from": view(&old), "to": view(&new) }));
     }
@@ -88,6 +90,16 @@ pub(super) async fn remove(asked: Asked, Path(name): Path<String>) -> Answer {
     }
     asked.admin.connectors.remove_connector(&Actor::Operator, &connector.name).await?;
     Ok(Json(json!({ "removed": connector.name })))
+}
+
+/// The feature level that a change needs. To nodes of older versions a connector that asks for DANE
+/// is a damaged row: they pass it over, and may send the mail by one that asks for less.
+fn level_of(old: Option<&SendConnector>, new: &SendConnector) -> u32 {
+    let asks = |one: &SendConnector| one.manner.tls == TlsLevel::Dane;
+    match asks(new) && !old.is_some_and(asks) {
+        true => RECIPIENTS_LEVEL,
+        false => 0,
+    }
 }
 
 async fn find(admin: &Admin, name: &str) -> Result<Arc<SendConnector>, Error> {
@@ -266,6 +278,22 @@ mod tests {
         assert_eq!(shown["hosts"], json!(["relay.test:26", "[2001:db8::1]:587", "192.0.2.1:2525"]));
         assert_eq!((&shown["user"], &shown["tls"]), (&json!("me"), &json!("domain")));
         assert!(!shown.to_string().contains("tell-nobody"), "{shown}");
+    }
+
+    #[test]
+    fn only_what_older_nodes_cannot_read_needs_a_level() {
+        let of = |tls: &str| {
+            let text = format!(r#"{{"name": "out", "spaces": ["*"], "tls": "{tls}"}}"#);
+            settings(&text).new_connector().unwrap()
+        };
+        let check = |old: Option<&str>, new: &str, expect: u32| {
+            assert_eq!(level_of(old.map(of).as_ref(), &of(new)), expect, "{old:?} to {new}");
+        };
+        check(None, "dane", RECIPIENTS_LEVEL);
+        check(None, "domain", 0);
+        check(Some("domain"), "dane", RECIPIENTS_LEVEL);
+        check(Some("dane"), "dane", 0);
+        check(Some("dane"), "domain", 0);
     }
 
     #[test]

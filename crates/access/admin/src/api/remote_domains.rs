@@ -1,10 +1,10 @@
 //! `/api/v1/remote-domains`: New-, Get-, Set-, Remove-RemoteDomain.
 
-use super::{Admin, Answer, Asked, would};
+use super::{Admin, Answer, Asked, check_level, would};
 use axum::Json;
 use axum::extract::Path;
 use base::{Error, Kind};
-use contract_directory::Actor;
+use contract_directory::{Actor, RECIPIENTS_LEVEL};
 use contract_transport::remote::{RemoteDomain, RemoteDomainChange};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -40,6 +40,7 @@ pub(super) async fn list(asked: Asked) -> Answer {
 }
 
 pub(super) async fn create(asked: Asked, Json(new): Json<New>) -> Answer {
+    check_level(&asked.admin, RECIPIENTS_LEVEL)?;
     let New { pattern, forwards, failures, reports } = new;
     let change = RemoteDomainChange { forwards, failures, reports };
     let new = RemoteDomain::open(pattern.to_lowercase()).changed(change);
@@ -60,6 +61,7 @@ pub(super) async fn change(
     Path(pattern): Path<String>,
     Json(change): Json<Change>,
 ) -> Answer {
+    check_level(&asked.admin, RECIPIENTS_LEVEL)?;
     let Change { forwards, failures, reports } = change;
     let change = RemoteDomainChange { forwards, failures, reports };
     let pattern = pattern.to_lowercase();

@@ -9,6 +9,7 @@
 use super::{Builder, unusable};
 use base::{Deadline, Error, Result};
 use hickory_resolver::TokioResolver;
+use hickory_resolver::net::{DnsError as Refusal, NetError};
 use hickory_resolver::proto::dnssec::TrustAnchors;
 use hickory_resolver::proto::rr::{Name, Record, RecordType};
 use std::fmt;
@@ -19,6 +20,9 @@ use tokio::sync::Mutex;
 
 /// How long a name server that passes no signatures on is not asked for them again.
 const RETRY: Duration = Duration::from_secs(600);
+
+/// How long one that did not answer is not, the first time; twice as long each time after it.
+const RETRY_ERROR: Duration = Duration::from_secs(5);
 
 /// How much DNSSEC counts. Trust anchors are DNSKEY records in a zone file's form; the Internet's
 /// own where empty.
@@ -69,7 +73,14 @@ pub(super) struct Validating {
     /// The root's record was seen, with a good signature.
     is_proven: AtomicBool,
     /// Held while it is being found out, so that it is done once; until when it is not done again.
-    rest: Mutex<Option<Deadline>>,
+    rest: Mutex<Rest>,
+}
+
+#[derive(Default)]
+struct Rest {
+    until: Option<Deadline>,
+    /// How often there was no answer since there was one.
+    errors: u32,
 }
 
 impl Validating {
@@ -80,14 +91,12 @@ impl Validating {
             Dnssec::Auto(text) => (false, text),
             Dnssec::Require(text) => (true, text),
         };
-        let mut builder = builder.with_trust_anchor(Arc::new(anchors(text)?));
-        // Whether an alias is vouched for is seen only if it is there.
-        builder.options_mut().preserve_intermediates = true;
+        let builder = builder.with_trust_anchor(Arc::new(anchors(text)?));
         Ok(Some(Self {
             inner: builder.build().map_err(unusable)?,
             is_required,
             is_proven: AtomicBool::new(false),
-            rest: Mutex::new(None),
+            rest: Mutex::default(),
         }))
     }
 
@@ -100,19 +109,36 @@ impl Validating {
         if self.is_proven.load(Ordering::Acquire) {
             return Some(&self.inner);
         }
-        if rest.is_some_and(|rest| !rest.has_passed()) {
+        if rest.until.is_some_and(|until| !until.has_passed()) {
             return None;
         }
-        let why = match self.inner.lookup(Name::root(), RecordType::SOA).await {
+        let (why, retry) = match self.inner.lookup(Name::root(), RecordType::SOA).await {
             Ok(answer) if is_secure(answer.answers()) => {
                 self.is_proven.store(true, Ordering::Release);
                 return Some(&self.inner);
             }
-            Ok(_) => "the root's record is not signed".to_owned(),
-            Err(error) => error.to_string(),
+            // Left without its signature, or with a wrong one: hickory does not tell them apart.
+            Ok(_) | Err(NetError::Dns(Refusal::DnssecBogus | Refusal::Nsec { .. })) => {
+                rest.errors = 0;
+                ("the root's record came without a good signature".to_owned(), RETRY)
+            }
+            // That nobody answers tells nothing about signatures. A name server that never will
+            // must not cost this time over and over again.
+            Err(error) => {
+                let retry = RETRY_ERROR.saturating_mul(1 << rest.errors.min(7)).min(RETRY);
+                rest.errors = rest.errors.saturating_add(1);
+                (error.to_string(), retry)
+            }
         };
-        tracing::warn!(why, "DNSSEC cannot be used: mail goes without DANE");
-        *rest = Some(Deadline::after(RETRY));
+        let retry_s = retry.as_secs();
+        tracing::warn!(why, retry_s, "DNSSEC cannot be used: mail goes without DANE");
+        rest.until = Some(Deadline::after(retry));
         None
+    }
+
+    /// For how much longer it is left alone.
+    #[cfg(test)]
+    pub(super) async fn rest(&self) -> Option<Duration> {
+        Some(self.rest.lock().await.until?.remaining())
     }
 }

@@ -7,8 +7,8 @@ use base::env::{Clock as _, real::RealClock};
 use hickory_resolver::proto::dnssec::crypto::Ed25519SigningKey;
 use hickory_resolver::proto::dnssec::rdata::{DNSKEY, DNSSECRData, NSEC, RRSIG};
 use hickory_resolver::proto::dnssec::{Algorithm, DnssecSigner, PublicKey, SigningKey};
-use hickory_resolver::proto::op::{Message, MessageType};
-use hickory_resolver::proto::rr::rdata::{A, MX, NS, SOA, TLSA, TXT};
+use hickory_resolver::proto::op::{Message, MessageType, ResponseCode};
+use hickory_resolver::proto::rr::rdata::{A, CNAME, MX, NS, SOA, TLSA, TXT};
 use hickory_resolver::proto::rr::{DNSClass, RecordSet};
 use std::time::SystemTime;
 use tokio::net::UdpSocket;
@@ -89,6 +89,22 @@ impl Zone {
         [self.soa(), signed(&self.signer, owner, &[nsec])].concat()
     }
 
+    /// What says of a zone, without a signature, who serves it.
+    fn servers(zone: &str) -> Vec<Record> {
+        vec![Record::from_rdata(name(zone), 60, RData::NS(NS(name("ns.open."))))]
+    }
+
+    /// Records at the end of an answer, where nobody looks at signatures as a whole.
+    fn additional(asked: &str, kind: RecordType) -> Vec<Record> {
+        match (asked, kind) {
+            ("moved.test.", RecordType::MX) => {
+                let mx = RData::MX(MX::new(0, name("evil.open.")));
+                vec![Record::from_rdata(name(asked), 60, mx)]
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// Answers and authorities.
     fn answer(&self, asked: &str, kind: RecordType) -> (Vec<Record>, Vec<Record>) {
         let by = |data: &[RData]| (signed(&self.signer, asked, data), Vec::new());
@@ -113,6 +129,20 @@ impl Zone {
             ("_26._tcp.mx.test.", RecordType::TLSA) => {
                 (vec![], self.nothing(asked, &[RecordType::TXT]))
             }
+            // Denied by a zone that is not theirs; with an answer of its own, too.
+            ("_27._tcp.mx.test." | "nosuch.test.", RecordType::TLSA | RecordType::MX) => {
+                (vec![], Self::servers("open."))
+            }
+            ("_28._tcp.mx.test.", RecordType::TLSA) => {
+                let tlsa = TLSA::new(3.into(), 1.into(), 1.into(), vec![7; 32]);
+                let tlsa = Record::from_rdata(name("x.open."), 60, RData::TLSA(tlsa));
+                (vec![tlsa], Self::servers("open."))
+            }
+            ("moved.test.", RecordType::MX) => {
+                let mx = RData::MX(MX::new(0, name("evil.open.")));
+                let mx = Record::from_rdata(name("x.open."), 60, mx);
+                (vec![mx], Self::servers("open."))
+            }
             // Left without its signature, or with somebody else's.
             ("bare.test.", RecordType::A | RecordType::MX) => unsigned(a(2)),
             ("forged.test.", RecordType::A) => (signed(&self.forger, asked, &[a(3)]), Vec::new()),
@@ -121,6 +151,7 @@ impl Zone {
             ("open.", RecordType::NS) => unsigned(RData::NS(NS(name("ns.open.")))),
             ("open.", RecordType::DS) => (vec![], self.nothing(asked, &[RecordType::NS])),
             ("mx.open.", RecordType::A) => unsigned(a(4)),
+            ("_25._tcp.mx.open.", RecordType::TLSA) => (vec![], Self::servers("open.")),
             _ => (Vec::new(), Vec::new()),
         }
     }
@@ -143,6 +174,7 @@ impl Zone {
             }
             response.add_answers(answers);
             response.add_authorities(authorities);
+            response.add_additionals(Self::additional(&asked, query.query_type()));
             socket.send_to(&response.to_vec().unwrap(), peer).await.unwrap();
         }
     }
@@ -197,6 +229,59 @@ async fn signatures_tell_what_is_secure_and_what_is_forged() {
         assert!(!resolver.texts("test").await.unwrap().is_secure);
         served.abort();
     }
+}
+
+#[tokio::test]
+async fn attack_a_zone_denies_what_another_one_has_signed() {
+    let (resolver, served) = resolver(true, Dnssec::Require).await;
+    let check = |what: &str, answer: Option<DnsError>| match answer {
+        Some(DnsError::NoAnswer(why)) if why.contains("DNSSEC") => {}
+        answer => panic!("{what}: {answer:?}"),
+    };
+    for name in ["_27._tcp.mx.test", "_28._tcp.mx.test"] {
+        check(name, resolver.tlsa(name).await.err());
+    }
+    for name in ["nosuch.test", "moved.test"] {
+        check(name, resolver.exchangers(name).await.err());
+    }
+    // Names that nobody is asked for are what they always were.
+    assert_eq!(resolver.exchangers("x.invalid").await, Err(DnsError::NoDomain));
+    assert!(!resolver.locate("localhost").await.unwrap().is_secure);
+    // Whoever is not signed may say so, with or without a record that shows whose word it is.
+    for name in ["_25._tcp.mx.open", "_26._tcp.mx.open"] {
+        assert_eq!(resolver.tlsa(name).await, Err(DnsError::NoRecords), "{name}");
+    }
+    served.abort();
+}
+
+#[tokio::test]
+async fn errors_do_not_turn_signatures_off_for_long() {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let zone = Zone { signer: signer(), forger: signer(), is_signed: true };
+    let dnssec = Dnssec::Auto(anchor(&zone.signer));
+    let resolver = Resolver::with_dnssec(&[socket.local_addr().unwrap()], &dnssec).unwrap();
+    // The first probe meets a server that will not answer.
+    let refusing = tokio::spawn(async move {
+        let mut packet = [0; 4096];
+        loop {
+            let (length, peer) = socket.recv_from(&mut packet).await.unwrap();
+            let request = Message::from_vec(&packet[..length]).unwrap();
+            let mut response = Message::response(request.metadata.id, request.metadata.op_code);
+            response.add_query(request.queries[0].clone());
+            response.metadata.response_code = ResponseCode::Refused;
+            socket.send_to(&response.to_vec().unwrap(), peer).await.unwrap();
+        }
+    });
+    assert_eq!(resolver.is_validating().await, Some(false));
+    let rest = resolver.validating.as_ref().unwrap().rest().await.unwrap();
+    assert!(rest <= Duration::from_secs(5), "{rest:?}");
+    refusing.abort();
+    // Whoever answers without signatures is left alone for longer.
+    let (plain, served) = self::resolver(false, Dnssec::Auto).await;
+    assert_eq!(plain.is_validating().await, Some(false));
+    let rest = plain.validating.as_ref().unwrap().rest().await.unwrap();
+    assert!(rest > Duration::from_secs(60), "{rest:?}");
+    served.abort();
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use hickory_resolver::proto::op::{Message, MessageType};
+use hickory_resolver::proto::op::{Message, MessageType, ResponseCode};
 use hickory_resolver::proto::rr::Record;
 use hickory_resolver::proto::rr::rdata::{A, AAAA, CNAME, MX, PTR, SRV, TXT};
 use tokio::net::UdpSocket;
@@ -49,6 +49,12 @@ async fn serve(socket: UdpSocket) {
                 vec![RData::A(A::new(192, 0, 2, 4))]
             }
             ("alias.test.", _) => vec![RData::CNAME(CNAME(name("example.test.")))],
+            // Of somebody whom nobody asked about.
+            ("strange.test.", RecordType::MX) => {
+                let mx = RData::MX(MX::new(0, name("evil.test.")));
+                response.add_answer(Record::from_rdata(name("x.evil.test."), 60, mx));
+                Vec::new()
+            }
             ("loop.test.", _) => vec![RData::CNAME(CNAME(name("loop.test.")))],
             ("example.test." | "four.test.", _) => Vec::new(),
             ("half.test." | "broken.test.", _) => {
@@ -91,6 +97,7 @@ async fn each_kind_of_answer_is_told_from_the_others() {
     assert!(matches!(broken, Err(DnsError::NoAnswer(_))), "{broken:?}");
     // Aliases in a circle come to an end.
     assert!(resolver.exchangers("loop.test").await.is_err());
+    assert_eq!(resolver.exchangers("strange.test").await, Err(DnsError::NoRecords));
     assert_eq!(resolver.exchangers("alias.test").await.unwrap().records.len(), 2);
 
     let check = async |host, expected: &[&str]| {

@@ -14,12 +14,14 @@ use crate::exchangers::too_slow;
 use crate::limits::DNS_TIME;
 use crate::telemetry;
 use base::env::{DnsError, Env};
-use base::{Recent, Result};
+use base::{Deadline, Recent, Result};
 use contract_transport::sts::{StsMode, StsPolicies, StsPolicy};
+use futures::stream::{self, TryStreamExt as _};
 use rustls::ClientConfig;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
+use tokio::time::timeout_at;
 
 /// How many domains are remembered without asking the store.
 const DOMAINS_MAX: usize = 16_384;
@@ -32,6 +34,24 @@ const REST: Duration = Duration::from_secs(300);
 
 /// How many fetches there are at once.
 const FETCHES_MAX: usize = 16;
+
+/// How many policies are fetched again at once. Mail must find places free.
+const REFRESHES_MAX: usize = 4;
+
+/// How long a policy may take.
+#[derive(Clone, Copy)]
+struct Patience {
+    /// Until it is our turn.
+    turn: Duration,
+    /// The fetch itself.
+    fetch: Duration,
+}
+
+/// While mail waits, which must not stand still because some web server is slow.
+const MAIL: Patience = Patience { turn: Duration::from_secs(10), fetch: Duration::from_secs(20) };
+
+/// While nobody waits (RFC 8461 §3.3).
+const NOBODY: Patience = Patience { turn: Duration::from_secs(60), fetch: Duration::from_secs(60) };
 
 /// Which policies count.
 pub(crate) struct Sts {
@@ -78,11 +98,11 @@ impl Sts {
             match kept.as_ref().filter(|one| one.id == id && one.counts(now)) {
                 Some(one) if one.is_old(now) => {
                     let (sts, domain) = (self.clone(), domain.to_owned());
-                    tokio::spawn(async move { sts.learn(&domain, &id).await });
+                    tokio::spawn(async move { sts.learn(&domain, &id, MAIL).await });
                 }
                 Some(_) => {}
                 None => {
-                    if let Some(learnt) = self.learn(domain, &id).await {
+                    if let Some(learnt) = self.learn(domain, &id, MAIL).await {
                         kept = Some(learnt);
                     }
                 }
@@ -119,9 +139,10 @@ impl Sts {
     }
 
     /// Fetches a policy and keeps it, unless somebody else has; `None` where it cannot be had now.
-    async fn learn(&self, domain: &str, id: &str) -> Option<Arc<StsPolicy>> {
+    async fn learn(&self, domain: &str, id: &str, patience: Patience) -> Option<Arc<StsPolicy>> {
         let gate = self.gate(domain);
-        let _only = gate.lock().await;
+        let turn = Deadline::after(patience.turn).instant();
+        let _only = timeout_at(turn, gate.lock()).await.ok()?;
         let now = self.env.clock.monotonic();
         if self.resting.get(&domain.to_owned()).is_some_and(|until| now < until) {
             return None;
@@ -132,9 +153,9 @@ impl Sts {
         {
             return Some(self.remember(domain, kept));
         }
-        let _place = self.fetches.acquire().await.ok()?;
-        let fetched =
-            fetch::fetch(&self.env, self.client.clone(), self.is_closed_network, domain).await;
+        let _place = timeout_at(turn, self.fetches.acquire()).await.ok()?.ok()?;
+        let (client, time) = (self.client.clone(), patience.fetch);
+        let fetched = fetch::fetch(&self.env, client, self.is_closed_network, domain, time).await;
         let read = fetched.and_then(|bytes| policy::read(&bytes).map_err(str::to_owned));
         let read = match read {
             Ok(read) => read,
@@ -184,16 +205,21 @@ impl Sts {
             let page = self.kept.after(&last).await?;
             let Some((end, _)) = page.last() else { return Ok(()) };
             last.clone_from(end);
-            let now = self.env.clock.now();
-            for (domain, kept) in page {
-                if !kept.counts(now) {
-                    self.kept.forget(&domain).await?;
-                } else if kept.is_old(now)
-                    && let Some(id) = self.id(&domain).await
-                {
-                    self.learn(&domain, &id).await;
-                }
-            }
+            let due = page.into_iter().map(Ok);
+            let one = |(domain, kept)| self.refresh_one(domain, kept);
+            stream::iter(due).try_for_each_concurrent(REFRESHES_MAX, one).await?;
         }
+    }
+
+    async fn refresh_one(&self, domain: String, kept: StsPolicy) -> Result<()> {
+        let now = self.env.clock.now();
+        if !kept.counts(now) {
+            self.kept.forget(&domain).await?;
+        } else if kept.is_old(now)
+            && let Some(id) = self.id(&domain).await
+        {
+            self.learn(&domain, &id, NOBODY).await;
+        }
+        Ok(())
     }
 }

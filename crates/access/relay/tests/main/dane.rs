@@ -253,7 +253,14 @@ fn levels_above_and_below() {
         check_at(level, &shown, &good, &encrypted(), RELAYED);
         check_at(level, &shown, &wrong, &broken(), NO_MATCH);
     }
-    // Whoever asks for an authority goes by it alone.
+    // An authority without a name says less than a record.
+    check_at(TlsLevel::Certificate, &shown, &good, &encrypted(), RELAYED);
+    check_at(TlsLevel::Certificate, &shown, &wrong, &broken(), NO_MATCH);
+    // Where nothing is published, or nothing that can be used, it is asked for as ever.
+    for records in [&[][..], &[record(1, 1, 1, &shown.public_key)]] {
+        check_at(TlsLevel::Certificate, &shown, records, &broken(), "later 0 4.7.5");
+    }
+    // Whoever asks for an authority and a name goes by them alone.
     run(async |world| {
         world.tls = Some(shown.server.clone());
         world.config.extra_authorities = authority().pem.clone();

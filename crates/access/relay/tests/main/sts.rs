@@ -201,6 +201,18 @@ fn what_is_no_policy_is_as_none() {
 }
 
 #[test]
+fn mail_does_not_wait_long_for_a_policy() {
+    run(async |world| {
+        publish(world, "1", &[&format!("{ASKED}! silence")]).await;
+        world.host(MX, &[&clear()]).await;
+        let start = world.env.clock.monotonic();
+        check(world, RELAYED).await;
+        let took = world.env.clock.monotonic() - start;
+        assert!(took < Duration::from_secs(30), "{took:?}");
+    });
+}
+
+#[test]
 fn attack_19_policies_are_not_fetched_from_our_own_network() {
     run(async |world| {
         publish(world, "1", &[]).await;
@@ -271,6 +283,22 @@ fn a_policy_is_fetched_again_before_it_runs_out() {
         assert_eq!(world.policies.0.lock().len(), 1);
         // Nothing is due: nobody is asked.
         world.relay().refresh_policies().await.unwrap();
+    });
+}
+
+#[test]
+fn a_certificate_of_any_name_is_raised_by_a_policy() {
+    run(async |world| {
+        publish(world, "1", &[]).await;
+        world.tls = Some(authority().server("other.test"));
+        world.manner.tls = contract_transport::courier::TlsLevel::Certificate;
+        let fetched = world.env.clock.now();
+        let exchangers = vec!["mx.example.org".to_owned()];
+        let (id, mode) = ("1".to_owned(), StsMode::Enforce);
+        let policy = StsPolicy { id, mode, exchangers, fetched, max_age_s: 3600 };
+        world.policies.0.lock().insert("example.org".to_owned(), policy);
+        world.host(MX, &[&broken()]).await;
+        check(world, "later 0 4.7.5 mx.example.org [192.0.2.1]: MTA-STS: invalid peer").await;
     });
 }
 

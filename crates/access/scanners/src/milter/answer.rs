@@ -85,7 +85,8 @@ pub(super) fn change(packet: &Packet, answer: &mut Answer) -> Result<bool, Troub
     answer.edits.push(match packet.command {
         b'm' if value.is_empty() => Edit::Remove { name, number: number.max(1) },
         b'm' => Edit::Change { name, number: number.max(1), value },
-        // Whatever place it is for: what is added stands in front.
+        // Whatever place it is for: it stands in front.
+        b'i' => Edit::Insert { name, value },
         _ => Edit::Add { name, value },
     });
     Ok(true)
@@ -166,12 +167,11 @@ mod tests {
             check(b'm', short, Err(()));
         }
         check(b'h', b"X", Err(()));
-        let add = |name: &str, value: &str| Edit::Add { name: name.into(), value: value.into() };
         assert_eq!(
             answer.edits,
             [
-                add("X-A", " 1"),
-                add("X-B", "two\n three"),
+                Edit::Add { name: "X-A".into(), value: " 1".into() },
+                Edit::Insert { name: "X-B".into(), value: "two\n three".into() },
                 Edit::Change { name: "X-C".into(), number: 2, value: "v".into() },
                 Edit::Remove { name: "X-D".into(), number: 1 },
             ]

@@ -64,7 +64,7 @@ pub(crate) async fn scan(
     }
     let (status, body) = answered?;
     match status.as_u16() {
-        200 => verdict::read(&body, message.header(), on_found),
+        200 => verdict::read(&body, (message.front(), message.header()), on_found),
         413 => Err(Trouble::TooLarge),
         other => Err(Trouble::Failed(format!("HTTP status {other}"))),
     }

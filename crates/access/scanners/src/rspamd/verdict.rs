@@ -19,7 +19,7 @@ use contract_transport::scanner::OnFound;
 use contract_transport::scanner::scanning::{Reply, plain};
 use serde::Deserialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many symbols are told, the heaviest first.
 const SYMBOLS_MAX: usize = 8;
@@ -63,7 +63,12 @@ struct Milter {
 }
 
 /// Reads it.
-pub(super) fn read(body: &[u8], old: &[u8], on_found: OnFound) -> Result<Answer, Trouble> {
+/// `front` and `old` are the header that it has seen; only the latter can be changed.
+pub(super) fn read(
+    body: &[u8],
+    (front, old): (&[u8], &[u8]),
+    on_found: OnFound,
+) -> Result<Answer, Trouble> {
     let document: Document = serde_json::from_slice(body)
         .map_err(|error| Trouble::Nonsense(plain(&error.to_string())))?;
     let Document { score, required_score, .. } = document;
@@ -77,7 +82,7 @@ pub(super) fn read(body: &[u8], old: &[u8], on_found: OnFound) -> Result<Answer,
         symbols(&document.symbols)
     );
     let told = document.messages["smtp_message"].as_str().filter(|told| !told.is_empty());
-    let mut edits = edits(&document.milter, old);
+    let mut edits = edits(&document.milter, front, old);
     let verdict = match action {
         "reject" => {
             let told = told.unwrap_or("the message is refused as spam");
@@ -103,18 +108,25 @@ fn symbols(all: &BTreeMap<String, Symbol>) -> String {
     if shown.is_empty() { String::new() } else { format!(" ({})", shown.join(", ")) }
 }
 
-fn edits(milter: &Milter, old: &[u8]) -> Vec<Edit> {
-    let mut edits = Vec::new();
+/// Removals first, the last field first, so that each number means what it meant to rspamd.
+fn edits(milter: &Milter, front: &[u8], old: &[u8]) -> Vec<Edit> {
+    let mut removed: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
     for (name, which) in milter.remove_headers.iter().take(EDITS_MAX) {
         let list = match which {
             Value::Array(list) => list.as_slice(),
             one => std::slice::from_ref(one),
         };
         for which in list.iter().take(EDITS_MAX).filter_map(Value::as_i64) {
-            if let Some(number) = number(which, || count(old, name)) {
-                edits.push(Edit::Remove { name: name.clone(), number });
+            if let Some(number) = number(which, || count(front, name), || count(old, name)) {
+                removed.entry(name.to_ascii_lowercase()).or_default().insert(number);
             }
         }
+    }
+    let mut edits = Vec::new();
+    for (name, numbers) in removed {
+        let all = numbers.contains(&0);
+        let numbers = numbers.into_iter().rev().filter(|number| !all || *number == 0);
+        edits.extend(numbers.map(|number| Edit::Remove { name: name.clone(), number }));
     }
     for (name, value) in milter.add_headers.iter().take(EDITS_MAX) {
         let list = match value {
@@ -136,10 +148,16 @@ fn count(old: &[u8], name: &str) -> usize {
     header::fields(old).filter(|field| field.is(name.as_bytes())).count()
 }
 
-/// Which field is meant, counted from 1; 0 for all, `None` for one that is not there.
-fn number(which: i64, count: impl FnOnce() -> usize) -> Option<usize> {
+/// Which field behind the front is meant, counted from 1; 0 for all, `None` for one that is not
+/// there.
+fn number(
+    which: i64,
+    front: impl FnOnce() -> usize,
+    count: impl FnOnce() -> usize,
+) -> Option<usize> {
     match usize::try_from(which) {
-        Ok(number) => Some(number),
+        Ok(0) => Some(0),
+        Ok(number) => number.checked_sub(front()).filter(|number| *number > 0),
         Err(_) => {
             let back = usize::try_from(which.unsigned_abs()).ok()?;
             (count() + 1).checked_sub(back).filter(|number| *number > 0)
@@ -169,6 +187,10 @@ mod tests {
     use proptest::prelude::*;
 
     const OLD: &[u8] = b"Subject: hi\r\nX-Spam: 1\r\nX-Spam: 2\r\n\r\n";
+
+    fn read(body: &[u8], old: &[u8], on_found: OnFound) -> Result<Answer, Trouble> {
+        super::read(body, (b"X-Front: 1\r\n", old), on_found)
+    }
 
     fn add(name: &str, value: &str) -> Edit {
         Edit::Add { name: name.into(), value: value.into() }
@@ -222,11 +244,19 @@ mod tests {
         check(r#"{"add_headers": {"X-A": "1"}}"#, &[add("X-A", "1")]);
         let list = r#"{"add_headers": {"X-A": [{"value": "1", "order": 0}, "2", 3, {}]}}"#;
         check(list, &[add("X-A", "1"), add("X-A", "2")]);
-        check(r#"{"remove_headers": {"X-Spam": 0}}"#, &[remove("X-Spam", 0)]);
+        check(r#"{"remove_headers": {"X-Spam": 0}}"#, &[remove("x-spam", 0)]);
+        check(r#"{"remove_headers": {"X-Spam": [1, 0]}}"#, &[remove("x-spam", 0)]);
+        let both = [remove("x-spam", 2), remove("x-spam", 1)];
+        check(r#"{"remove_headers": {"X-Spam": [1, -1]}}"#, &both);
+        check(r#"{"remove_headers": {"X-Spam": [1, 2, 2]}}"#, &both);
+        check(r#"{"remove_headers": {"X-Spam": 1, "x-spam": 2}}"#, &both);
         check(
-            r#"{"remove_headers": {"X-Spam": [1, -1]}}"#,
-            &[remove("X-Spam", 1), remove("X-Spam", 2)],
+            r#"{"add_headers": {"X-Spam": "new"}, "remove_headers": {"X-Spam": 1}}"#,
+            &[remove("x-spam", 1), add("X-Spam", "new")],
         );
+        // It counts what stands in front, of which nothing is removed.
+        let front = r#"{"remove_headers": {"X-Front": [1, 2, -1]}}"#;
+        check(front, &[remove("x-front", 1)]);
         check(r#"{"remove_headers": {"X-Spam": -3, "Y": -1, "Z": "all"}}"#, &[]);
     }
 
@@ -280,7 +310,7 @@ mod tests {
 
         #[test]
         fn fields_are_counted_from_either_end(which in -5_i64..5, count in 0_usize..4) {
-            let found = number(which, || count);
+            let found = number(which, || 0, || count);
             if which < 0 {
                 prop_assert!(found.is_none_or(|number| (1..=count).contains(&number)));
             } else {

@@ -178,10 +178,29 @@ fn changes_of_the_header_and_quarantine_are_taken() {
         assert_eq!(found.fate, Fate::Accepted);
         let expect = "X-Rialto-Scan: m; junk; quarantine; looks bad\r\n\
              X-Rialto-Spam: junk (m: quarantine; looks bad)\r\n\
-             X-Spam: Yes\r\nDKIM-Signature: v=1;\r\n\tb=x\r\n";
+             DKIM-Signature: v=1;\r\n\tb=x\r\nX-Spam: Yes\r\n";
         assert_eq!(front(&found), expect);
         let header = &b"From: a@b.example\r\nSubject: [SPAM] hi\r\n\r\n"[..];
         assert_eq!(found.header.as_deref(), Some(header));
+    });
+}
+
+#[test]
+fn what_it_found_stays_where_it_removes_what_was_forged() {
+    run(async |world| {
+        let end: [(char, &[u8]); 3] = [
+            ('m', b"\0\0\0\x01Authentication-Results\0\0"),
+            ('i', b"\0\0\0\x01Authentication-Results\0mx; dkim=pass\0"),
+            ('c', b""),
+        ];
+        let (scanner, _) = milter(&world, [6, 0x31, 0], &[('E', &end)]).await;
+        world.configure(vec![scanner]);
+        let mut mail = world.mail("body\r\n");
+        mail.header = "From: a@b.example\r\nAuthentication-Results: mx; forged\r\n\r\n".into();
+        let found = world.clients.scan(mail).await;
+        let expect = "X-Rialto-Scan: m; clean\r\nAuthentication-Results: mx; dkim=pass\r\n";
+        assert_eq!(front(&found), expect);
+        assert_eq!(found.header.as_deref(), Some(&b"From: a@b.example\r\n\r\n"[..]));
     });
 }
 

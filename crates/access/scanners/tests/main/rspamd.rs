@@ -115,6 +115,21 @@ fn what_it_changes_is_changed_and_seen_by_the_next() {
 }
 
 #[test]
+fn what_it_replaces_is_there_once() {
+    run(async |world| {
+        let replaced = r#"{"action": "no action", "milter": {"add_headers": {"X-Spam": "new"},
+            "remove_headers": {"X-Spam": [1, 2]}}}"#;
+        let (scanner, _) = rspamd(&world, "200 OK", replaced).await;
+        world.configure(vec![scanner]);
+        let mut mail = world.mail("body\r\n");
+        mail.header = "X-Spam: 1\r\nX-Spam: 2\r\nX-Spam: 3\r\n\r\n".into();
+        let scanned = world.clients.scan(mail).await;
+        assert!(front(&scanned).ends_with("no action\r\nX-Spam: new\r\n"), "{scanned:?}");
+        assert_eq!(scanned.header.as_deref(), Some(&b"X-Spam: 3\r\n\r\n"[..]));
+    });
+}
+
+#[test]
 fn a_server_that_cannot_is_no_verdict() {
     run(async |world| {
         let check = async |status: &str, expect: &str| {

@@ -1,10 +1,10 @@
 //! What scanners say of a message, put into effect: what is stored, refused, and gone.
 
 use crate::world::{HOST, World, config, run};
-use access_smtp::Role;
+use access_smtp::{Config, Role};
 use async_trait::async_trait;
 use bytes::Bytes;
-use contract_blob::Place;
+use contract_blob::{Place, Segment};
 use contract_transport::authentication::{is_junk, junk_field};
 use contract_transport::scanner::Scanner;
 use contract_transport::scanner::scanning::{
@@ -111,6 +111,122 @@ fn a_changed_header_takes_the_place_of_the_old_one() {
     changed(MAIL);
     // What is stored in chunks already.
     changed(&format!("{MAIL}{}", "0123456789012345678901234567890123456789\n".repeat(20_000)));
+}
+
+/// A row of the queue takes 100,000 bytes, and the header may have 256 KiB.
+#[test]
+fn attack_what_scanners_make_of_a_header_fits_the_rows_of_the_queue() {
+    let line = format!("X-Long: {}\r\n", "x".repeat(900));
+    let check = |added: usize, fields: usize, body: &str| {
+        run(config(Role::Server), async |world| {
+            let own = note("spam", "junk", "7 of 15") + &junk_field("spam: 7 of 15");
+            let front = format!("{own}{}", line.repeat(added));
+            let header = format!("From: a@b.example\r\n{}Subject: s\r\n\r\n", line.repeat(fields));
+            let scanned = Scanned {
+                front: front.clone().into(),
+                header: (fields > 0).then(|| header.clone().into()),
+                ..Scanned::default()
+            };
+            scanners(&world, scanned);
+            let message = format!("{}{body}", MAIL.replace("body\n", ""));
+            world.talk(Role::Server, &data(&message, "250 2.6.0 *")).await.unwrap();
+            let (taken, text) = world.only();
+            let body = body.replace('\n', "\r\n");
+            if fields > 0 {
+                assert!(text == format!("{front}{header}{body}"), "{added} {fields}");
+            } else {
+                assert!(text.starts_with(&format!("{front}Received: ")), "{added}");
+                assert!(text.ends_with(&format!("Subject: hi\r\n\r\n{body}")), "{added}");
+            }
+            let content = &taken.submission.content;
+            let inline = |segment: &Segment| match segment {
+                Segment::Inline(bytes) => bytes.len(),
+                Segment::Blob { .. } => 0,
+            };
+            let inline: usize = content.segments.iter().map(inline).sum();
+            assert!(inline < 20_000, "{added} {fields}: {inline} bytes in the row");
+            assert!(is_junk(content), "{added} {fields}");
+            assert_eq!(notes(content), ["spam: junk; 7 of 15"]);
+            assert_eq!(*taken.submission.parsed, codec_mime::parse(&taken.bytes));
+        });
+    };
+    let long = "0123456789012345678901234567890123456789\n".repeat(20_000);
+    for body in ["", "body\n", &long] {
+        check(0, 60, body);
+        check(60, 0, body);
+        check(60, 60, body);
+    }
+    check(1, 1, "body\n");
+    check(100, 180, "body\n");
+}
+
+/// Says nothing of the first message until it is told to go on.
+#[derive(Default)]
+struct Slow {
+    began: tokio::sync::Notify,
+    goes_on: tokio::sync::Notify,
+    asked: Mutex<usize>,
+}
+
+#[async_trait]
+impl Scanners for Slow {
+    fn see(&self, _is_ours: bool) -> bool {
+        true
+    }
+
+    async fn scan(&self, _mail: Mail) -> Scanned {
+        let number = std::mem::replace(&mut *self.asked.lock(), 1);
+        if number == 0 {
+            self.began.notify_one();
+            self.goes_on.notified().await;
+        }
+        Scanned { front: note("av", "clean", "").into(), ..Scanned::default() }
+    }
+
+    fn standing(&self, _name: &str) -> Standing {
+        Standing::default()
+    }
+
+    async fn test(&self, _scanner: &Scanner) -> Vec<Trial> {
+        Vec::new()
+    }
+}
+
+#[test]
+fn attack_a_slow_scanner_does_not_hold_the_buffers_of_messages() {
+    let config = Config { message_buffers_bytes: 2 << 20, ..config(Role::Server) };
+    run(config, async |world| {
+        let slow = Arc::new(Slow::default());
+        drop(world.service.clone().with_scanners(slow.clone()));
+        let long = "0123456789012345678901234567890123456789\n".repeat(40_000);
+        let dialogue = data(&format!("{MAIL}{long}"), "250 2.6.0 *");
+        let first = world.talk(Role::Server, &dialogue);
+        let second = async {
+            slow.began.notified().await;
+            let second = world.talk(Role::Server, &dialogue).await;
+            slow.goes_on.notify_one();
+            second
+        };
+        let (first, second) = tokio::join!(first, second);
+        first.unwrap();
+        second.unwrap();
+        assert_eq!(world.taken().len(), 2);
+    });
+}
+
+/// Nobody but the scanners looks at it: there are no checks of senders.
+#[test]
+fn attack_20_strangers_do_not_speak_in_our_name() {
+    run(config(Role::Server), async |world| {
+        let front = note("av", "clean", "");
+        scanners(&world, Scanned { front: front.clone().into(), ..Scanned::default() });
+        let forged = format!("X-Rialto-Scan: forged; clean\nx-rialto-origin: inside\n{MAIL}");
+        world.talk(Role::Server, &data(&forged, "250 2.6.0 *")).await.unwrap();
+        let (taken, text) = world.only();
+        assert!(text.starts_with(&front) && !text.contains("forged"), "{text}");
+        assert_eq!(text.to_lowercase().matches("x-rialto-").count(), 1, "{text}");
+        assert_eq!(*taken.submission.parsed, codec_mime::parse(&taken.bytes));
+    });
 }
 
 #[test]

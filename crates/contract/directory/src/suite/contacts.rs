@@ -101,7 +101,9 @@ pub(super) async fn forwarding_is_set_and_ended(world: Arc<dyn World>) {
         let forwarding = Forwarding { to: address(text), keep_copy: true };
         FlowChange { forwarding: Some(Some(forwarding)), ..FlowChange::default() }
     };
-    refused(change(&two, &bob, to("BOB")).await, Kind::Invalid);
+    for own in ["BOB", "bob+x", "bob+x+y"] {
+        refused(change(&two, &bob, to(own)).await, Kind::Invalid);
+    }
     let after = change(&two, &bob, to("x@far.test")).await.unwrap();
     let forwarding = after.flow.forwarding.clone().unwrap();
     assert_eq!((forwarding.to, forwarding.keep_copy), (address("x@far.test"), true));
@@ -113,6 +115,32 @@ pub(super) async fn forwarding_is_set_and_ended(world: Arc<dyn World>) {
     assert_eq!(change(&two, &bob, ended).await.unwrap().flow.forwarding, None);
     let made = contact(&two, "s", "s@far.test").await.unwrap();
     refused(change(&two, &made, to("x@far.test")).await, Kind::Invalid);
+}
+
+pub(super) async fn mail_is_not_sent_on_to_where_it_comes_from(world: Arc<dyn World>) {
+    let two = Two::new(world).await;
+    let alias = async |account: &Account, alias: &str| {
+        let add_aliases = vec![address(alias)];
+        let change = AccountChange { add_aliases, ..AccountChange::default() };
+        two.a.admin.update_account(&Actor::Operator, account.id, change).await
+    };
+    let bob = create(&two.a, "bob").await;
+    let to = Forwarding { to: address("later"), keep_copy: false };
+    let flow = FlowChange { forwarding: Some(Some(to)), ..FlowChange::default() };
+    change(&two, &bob, flow).await.unwrap();
+    refused(alias(&bob, "LATER").await, Kind::Invalid);
+    alias(&bob, "robert").await.unwrap();
+    let old = contact(&two, "old", "new").await.unwrap();
+    refused(alias(&old, "New").await, Kind::Invalid);
+    alias(&old, "older").await.unwrap();
+    let to = |text: &str| FlowChange { external: Some(address(text)), ..FlowChange::default() };
+    refused(change(&two, &old, to("old+x")).await, Kind::Invalid);
+    refused(change(&two, &old, to("older+x")).await, Kind::Invalid);
+    change(&two, &old, to("bob+x")).await.unwrap();
+    refused(contact(&two, "c", "c+x").await, Kind::Invalid);
+    // One that is known by what it stands for ends there.
+    let far = contact(&two, "s@far.test", "s@far.test").await.unwrap();
+    alias(&far, "seller").await.unwrap();
 }
 
 pub(super) async fn restrictions_are_kept_of_people_and_groups(world: Arc<dyn World>) {

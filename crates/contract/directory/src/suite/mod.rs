@@ -73,6 +73,7 @@ pub fn cases() -> Vec<Case> {
         contacts::a_contact_is_known_by_its_external_address_alone,
         contacts::contacts_are_listed_apart_and_removed,
         contacts::forwarding_is_set_and_ended,
+        contacts::mail_is_not_sent_on_to_where_it_comes_from,
         contacts::restrictions_are_kept_of_people_and_groups,
         groups::expansion_is_complete_and_names_each_member_once,
         groups::pieces_make_the_whole_while_members_come_and_go,

@@ -75,6 +75,10 @@ impl Plan for UpdateAccount {
         let (known, asked) = (&account.flow.restrictions, &self.change.flow.restrictions);
         flow::check_parties(reader, known, asked).await?;
         flow::change(&mut account, &self.change.flow)?;
+        let FlowChange { external, forwarding, .. } = &self.change.flow;
+        if !self.add.is_empty() || external.is_some() || forwarding.is_some() {
+            flow::check_round(reader, &account).await?;
+        }
         reader.tx.set(&keys::account(self.id), &AccountRow::from(&account).to_bytes()?);
         Ok(Effects {
             id: self.id.0,

@@ -3,7 +3,7 @@
 //! A contact has an address of ours, or the external one itself, so that people find it. The latter
 //! is possible only in a domain whose recipients are not all here; else mail would go round.
 
-use super::{Effects, Plan, check_domain, check_free, run, set_name, take_ids};
+use super::{Effects, Plan, check_domain, check_free, flow, run, set_name, take_ids};
 use crate::keys;
 use crate::names::Name;
 use crate::read::{ReadResult, Reader};
@@ -53,7 +53,9 @@ impl Plan for CreateContact {
         check_free(reader, &self.name, address, None).await?;
         let id = AccountId(take_ids(reader, 1).await?);
         let target = Target::Account(id);
-        let row = AccountRow::from(&self.account(id, now)).to_bytes()?;
+        let account = self.account(id, now);
+        flow::check_round(reader, &account).await?;
+        let row = AccountRow::from(&account).to_bytes()?;
         reader.tx.set(&keys::account(id), &row);
         set_name(reader.tx, &self.name, target, true)?;
         let order = NameRow { target, primary: true }.to_bytes()?;

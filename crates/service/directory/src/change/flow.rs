@@ -5,16 +5,15 @@ use crate::keys;
 use crate::names::Name;
 use crate::read::{ReadResult, Reader};
 use crate::validate::{self, shown};
-use base::{Error, Kind, Result};
+use base::{Address, Error, Kind, Result};
 use contract_directory::{
     Account, AccountKind, FlowChange, Party, Restrictions, RestrictionsChange,
 };
 
-/// Makes the change.
+/// Makes the change. Whether mail would go round then is for [`check_round`] to say.
 ///
 /// # Errors
-/// [`base::Kind::Invalid`] for what cannot be: forwarding to oneself, an address elsewhere for a
-/// mailbox.
+/// [`base::Kind::Invalid`] for what cannot be: an address elsewhere for a mailbox.
 pub(super) fn change(account: &mut Account, change: &FlowChange) -> Result<()> {
     let is_contact = account.kind == AccountKind::Contact;
     let refuse = |why: &str| Err(Error::invalid(format!("{}: {why}", account.address)));
@@ -31,12 +30,9 @@ pub(super) fn change(account: &mut Account, change: &FlowChange) -> Result<()> {
         }
     }
     if let Some(Some(forwarding)) = &change.forwarding {
-        let name = validate::member_address(&forwarding.to)?;
+        validate::member_address(&forwarding.to)?;
         if is_contact {
             return refuse("a contact has no mailbox whose mail could be forwarded");
-        }
-        if account.addresses().any(|own| name.is_of(own)) {
-            return refuse(&format!("{} is an address of its own", shown(&forwarding.to)));
         }
     }
     if is_contact && (change.send_bytes_max.is_some() || change.recipients_max.is_some()) {
@@ -44,6 +40,37 @@ pub(super) fn change(account: &mut Account, change: &FlowChange) -> Result<()> {
     }
     change.apply(&mut account.flow);
     Ok(())
+}
+
+/// Refuses an account whose mail would be sent on to the account itself. Its addresses and where its
+/// mail goes on to are those that it is to have.
+///
+/// # Errors
+/// [`Kind::Invalid`]; the store's.
+pub(super) async fn check_round(reader: Reader<'_>, account: &Account) -> ReadResult<()> {
+    // A contact that is known by its external address ends there.
+    let is_round = |external: &&Address| Name::of(external) != Name::of(&account.address);
+    let external = account.flow.external.as_ref().filter(is_round);
+    let forwarding = account.flow.forwarding.as_ref().map(|forwarding| &forwarding.to);
+    for to in external.into_iter().chain(forwarding) {
+        if is_led_to(reader, account, to).await? {
+            let text = format!("{}: {} is an address of its own", account.address, shown(to));
+            return Err(Error::invalid(text).into());
+        }
+    }
+    Ok(())
+}
+
+/// Whether mail for an address arrives at the account: it is one of its own, or one with a detail
+/// that is not somebody else's as it stands.
+async fn is_led_to(reader: Reader<'_>, account: &Account, to: &Address) -> ReadResult<bool> {
+    let is_own = |name: &Name| account.addresses().any(|own| name.is_of(own));
+    let Some(name) = Name::of(to) else { return Ok(false) };
+    if is_own(&name) {
+        return Ok(true);
+    }
+    let is_detailed = name.without_detail().is_some_and(|user| is_own(&user));
+    Ok(is_detailed && reader.name(&name).await?.is_none())
 }
 
 /// Refuses lists that name whom there is not, or too many. Those who stood in them before may be

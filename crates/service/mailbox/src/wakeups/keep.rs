@@ -7,11 +7,13 @@
 //! costs one read for each watched mailbox, not one of every session.
 
 use super::watched::Asked;
-use super::{Call, Standing, TOGETHER_MAX, Wakeups};
+use super::{Call, FENCES_AT_ONCE, Standing, TOGETHER_MAX, Wakeups};
 use crate::rows::{self, Summary, keys::Keys};
-use base::{AccountId, Change, NodeId};
+use base::{AccountId, Change, NodeId, Slot};
 use contract_store::{Attempt, Body, BodyError, Isolation, Transaction};
+use futures::StreamExt;
 use futures::future::{BoxFuture, try_join_all};
+use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -63,17 +65,34 @@ impl Wakeups {
     }
 
     /// Some mailboxes have come here. What the last owner did not tell is in the store, all of it
-    /// as soon as the fence of this node stands there.
+    /// as soon as the fence of this node stands there; one that takes long delays no others.
     async fn take_over(self: Arc<Self>, asked: Vec<Asked>) {
-        let epochs = self.epochs(asked.iter().map(|asked| asked.slot)).await;
-        let is_here = |asked: &Asked| epochs.get(&asked.slot) == Some(&asked.owner.epoch);
-        let (here, not_yet): (Vec<Asked>, Vec<Asked>) = asked.into_iter().partition(is_here);
-        if !not_yet.is_empty() {
-            let now = self.env.clock.monotonic();
-            let mut watched = self.watched.lock();
-            not_yet.iter().for_each(|asked| watched.failed(asked, now));
+        let mut by_slot: HashMap<Slot, Vec<Asked>> = HashMap::new();
+        asked.into_iter().for_each(|one| by_slot.entry(one.slot).or_default().push(one));
+        let fences = futures::stream::iter(by_slot)
+            .map(|(slot, asked)| {
+                let wakeups = &self;
+                async move { (wakeups.epoch(slot).await, asked) }
+            })
+            .buffer_unordered(FENCES_AT_ONCE)
+            .ready_chunks(FENCES_AT_ONCE);
+        let mut fences = std::pin::pin!(fences);
+        while let Some(taken) = fences.next().await {
+            let (mut here, mut not_yet) = (Vec::new(), Vec::new());
+            for (epoch, asked) in taken {
+                for one in asked {
+                    let place =
+                        if epoch == Some(one.owner.epoch) { &mut here } else { &mut not_yet };
+                    place.push(one);
+                }
+            }
+            if !not_yet.is_empty() {
+                let now = self.env.clock.monotonic();
+                let mut watched = self.watched.lock();
+                not_yet.iter().for_each(|asked| watched.failed(asked, now));
+            }
+            self.catch_up(here).await;
         }
-        self.catch_up(here).await;
     }
 
     /// Tells one owner of some mailboxes.

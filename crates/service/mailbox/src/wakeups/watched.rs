@@ -13,8 +13,9 @@ pub(super) const RENEW: Duration = Duration::from_secs(20);
 /// What is due within this time is told together.
 const TOGETHER: Duration = Duration::from_secs(5);
 
-/// After which time an owner is asked again who did not answer at all.
-const GIVEN_UP: Duration = Duration::from_secs(3);
+/// After which time an owner is asked again who did not answer at all, and a fence that could not be
+/// had; longer than either takes.
+const GIVEN_UP: Duration = Duration::from_secs(8);
 
 /// After which time an owner is asked again who could not say; the next look is soon after.
 const AGAIN: Duration = Duration::from_millis(200);
@@ -44,6 +45,8 @@ struct Mailbox {
     /// When its owner is to be told next, by the monotonic clock; `None` while there is nothing to
     /// be told.
     due: Option<Duration>,
+    /// Somebody is about it. It is not told together with what is due, only once it is given up.
+    is_asked: bool,
 }
 
 /// A mailbox whose owner is being told.
@@ -74,7 +77,7 @@ impl Watched {
         let (sender, receiver) = watch::channel(Change(0));
         // Where the owner has changed and nobody has looked yet, looking makes it due.
         let due = if here { None } else { Some(Duration::ZERO) };
-        watch.mailboxes.insert(mailbox, Mailbox { sender, due });
+        watch.mailboxes.insert(mailbox, Mailbox { sender, due, is_asked: false });
         self.mailboxes += 1;
         self.soonest = earlier(self.soonest, due);
         (receiver, !here || was_empty)
@@ -106,7 +109,9 @@ impl Watched {
             let now = owner(*slot);
             if now != watch.owner {
                 watch.owner = now;
-                watch.mailboxes.values_mut().for_each(|one| one.due = Some(Duration::ZERO));
+                for one in watch.mailboxes.values_mut() {
+                    (one.due, one.is_asked) = (Some(Duration::ZERO), false);
+                }
                 self.soonest = Some(Duration::ZERO);
             }
         }
@@ -138,8 +143,9 @@ impl Watched {
         for (slot, watch) in &mut self.by_slot {
             let Some(owner) = watch.owner else { continue };
             for (mailbox, one) in &mut watch.mailboxes {
-                if one.due.is_some_and(|due| due <= now + TOGETHER) {
-                    one.due = Some(now + GIVEN_UP);
+                let ahead = if one.is_asked { Duration::ZERO } else { TOGETHER };
+                if one.due.is_some_and(|due| due <= now + ahead) {
+                    (one.due, one.is_asked) = (Some(now + GIVEN_UP), true);
                     let asked = Asked { mailbox: *mailbox, slot: *slot, owner };
                     taken.entry(owner.node).or_default().push(asked);
                 }
@@ -165,7 +171,7 @@ impl Watched {
             && watch.owner == Some(asked.owner)
             && let Some(one) = watch.mailboxes.get_mut(&asked.mailbox)
         {
-            one.due = due;
+            (one.due, one.is_asked) = (due, false);
             self.soonest = earlier(self.soonest, due);
         }
     }
@@ -258,6 +264,24 @@ mod tests {
         assert_eq!(taken.len(), 2);
         taken.iter().for_each(|asked| watched.is_kept(asked, ME, seconds(1)));
         assert_eq!(watched.next_due(), None);
+    }
+
+    /// A fence may take seconds; whoever else becomes due meanwhile starts no second task for it.
+    #[test]
+    fn what_is_under_way_is_not_taken_again() {
+        let mut watched = Watched::default();
+        let _one = watched.watch(slot(1), owned(1, 1), AccountId(1), false);
+        let taken = watched.take_due(seconds(10)).remove(&ME).unwrap();
+        let mut kept = Vec::new();
+        for number in 2..20 {
+            kept.push(watched.watch(slot(1), owned(1, 1), AccountId(number), false));
+            let more = watched.take_due(seconds(10)).remove(&ME).unwrap();
+            assert_eq!(more.iter().map(|one| one.mailbox.0).collect::<Vec<_>>(), [number]);
+        }
+        taken.iter().for_each(|asked| watched.failed(asked, seconds(15)));
+        let again = watched.take_due(seconds(16)).remove(&ME).unwrap();
+        assert_eq!(again.iter().map(|one| one.mailbox).collect::<Vec<_>>(), [AccountId(1)]);
+        assert_eq!(watched.take_due(seconds(30)).remove(&ME).unwrap().len(), 19, "given up");
     }
 
     #[test]

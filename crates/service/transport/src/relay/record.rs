@@ -2,6 +2,7 @@
 
 use super::rows;
 use base::{Error, Kind, QueueId, Result, Slot, Timestamp, wire};
+use contract_store::limits::VALUE_BYTES_MAX;
 use contract_store::{BodyError, Isolation, Transaction, body, transact};
 use contract_transport::relay::Hop;
 use contract_transport::{QueueEntry, QueuedMessage, RecipientState};
@@ -64,10 +65,16 @@ impl Relay {
     /// Writes it, and where it waits.
     ///
     /// # Errors
-    /// [`Kind::Internal`] if it cannot be encoded.
+    /// [`Kind::Limit`] if it is too large for a row; [`Kind::Internal`] if it cannot be encoded.
     pub(crate) fn save(&self, tx: &dyn Transaction, slot: Slot) -> Result<()> {
         let queue = self.entry.queue;
-        tx.set(&rows::message(slot, queue), &wire::encode_row(VERSION, self)?);
+        let row = wire::encode_row(VERSION, self)?;
+        // The store would say so, too, as of a bug: then it would be tried for ever.
+        if row.len() > VALUE_BYTES_MAX {
+            let text = "What has to be known of the message on its way is too much";
+            return Err(Error::new(Kind::Limit, text));
+        }
+        tx.set(&rows::message(slot, queue), &row);
         match self.state.next_attempt {
             _ if self.is_set_aside() => {}
             Some(due) => tx.set(&rows::later(slot, due, queue), &rows::encode_hop(&self.hop)?),

@@ -182,7 +182,7 @@ fn a_message_that_cannot_be_read_until_the_end_is_reported() {
 }
 
 /// More than a recipient is tried in half an hour.
-const ATTEMPTS_MAX: u32 = 12;
+const ATTEMPTS_MAX: u32 = 15;
 
 /// Damages every stored chunk of every blob.
 async fn damage_blobs(world: &World) {

@@ -58,6 +58,22 @@ fn mail_for_a_contact_goes_to_whom_it_stands_for() {
 }
 
 #[test]
+fn an_alias_of_a_contact_elsewhere_leads_to_it() {
+    outside(509, async |world, outside| {
+        contact(&world, "p@far.test", "p@far.test").await;
+        let found = world.directory.resolve(&address("p@far.test")).await.unwrap();
+        let Resolved::Contact(partner) = found else { panic!("no contact") };
+        let add_aliases = vec![address("partner")];
+        let change = AccountChange { add_aliases, ..AccountChange::default() };
+        world.directory.update_account(&Actor::System, partner.id, change).await.unwrap();
+        world.send("alice", &["partner"], "text").await;
+        is_empty(&world).await;
+        assert_eq!(outside.copies("p@far.test"), 1);
+        assert!(world.inbox("alice").await.is_empty());
+    });
+}
+
+#[test]
 fn a_contact_may_stand_for_somebody_of_ours_but_not_go_round() {
     run(502, async |world| {
         contact(&world, "old", "bob").await;

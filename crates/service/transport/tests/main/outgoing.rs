@@ -2,6 +2,7 @@
 
 use crate::courier::{Does, Outside};
 use crate::world::{World, address, connector, run};
+use bytes::Bytes;
 use contract_directory::Actor;
 use contract_transport::connector::{ConnectorChange, Route, SendConnectors};
 use contract_transport::courier::Host;
@@ -227,5 +228,25 @@ fn what_is_8_bit_is_known_before_it_is_sent() {
             assert_eq!((plain.is_8bit, plain.needs_smtputf8), (is_8bit, needs_smtputf8));
             assert!(utf8.needs_smtputf8);
         }
+    });
+}
+
+/// The row of a message for a next hop has more to hold than the one that it comes from.
+#[test]
+fn what_is_too_much_for_a_row_comes_back() {
+    outside(99, async |world, outside| {
+        let members: Vec<String> = (0..100).map(|number| format!("m{number}@far.test")).collect();
+        world.group("all", &members).await;
+        let mut submission = world.submission("alice", &["all"], "large").await;
+        let field = format!("X-Pad: {}\r\n", "x".repeat(70));
+        submission.content = submission.content.with_prefix(Bytes::from(field.repeat(800)));
+        let original = format!("rfc822;{}@rialto.test", "x".repeat(470));
+        submission.envelope.recipients[0].original = Some(original);
+        world.node.transport.accept(submission).await.unwrap();
+        is_empty(&world).await;
+        assert!(outside.taken().is_empty());
+        let told = world.inbox("alice").await;
+        assert_eq!(told.len(), 1);
+        assert!(told[0].contains("Status: 5.3.0") && told[0].contains("m99@far.test"));
     });
 }

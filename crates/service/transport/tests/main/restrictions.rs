@@ -1,14 +1,23 @@
 //! Who may write to whom, and how much.
 
+use crate::courier::Does;
+use crate::forwarding::forward;
 use crate::outgoing::{is_empty, outside};
-use crate::world::{World, address, run};
+use crate::rules::{make, rule};
+use crate::world::{DOMAIN, World, address, run};
 use base::AccountId;
+use bytes::Bytes;
 use contract_directory::{
     AccountChange, Actor, Directory, DirectoryAdmin, FlowChange, GroupChange, NewContact, Party,
     Resolved, RestrictionsChange,
 };
-use contract_transport::Transport;
+use contract_transport::authentication::INSIDE_FIELD;
+use contract_transport::rule::Action;
+use contract_transport::signing::{KeyAlgorithm, NewKey, SigningAdmin};
+use contract_transport::{QueueAdmin, Transport};
+use service_directory::{DirectoryConfig, DirectoryService};
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 /// Whom a message is from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -193,5 +202,156 @@ fn limits_of_senders_and_recipients() {
         let reports = world.inbox("alice").await;
         assert_eq!(reports.len(), told + 1);
         assert_eq!(reports[told].matches("Status: 5.5.3").count(), 2, "{}", reports[told]);
+    });
+}
+
+#[test]
+fn limits_of_senders_are_for_what_they_hand_in() {
+    outside(605, async |world, outside| {
+        world.account("carol", None).await;
+        let limit = async |recipients_max, send_bytes_max| {
+            let limits = FlowChange {
+                recipients_max: Some(recipients_max),
+                send_bytes_max: Some(send_bytes_max),
+                ..FlowChange::default()
+            };
+            change(&world, "alice", limits).await;
+        };
+        // Two at once, and then only one may be.
+        outside.set("far.test", Does::Away);
+        send_to_two(&world).await;
+        limit(Some(1), None).await;
+        let transport = &world.node.transport;
+        let waiting = transport.list(None, 1).await.unwrap();
+        transport.resubmit(waiting[0].queue).await.unwrap();
+        outside.set("far.test", Does::Take { dsn: true });
+        is_empty(&world).await;
+        assert_eq!((outside.copies("a@far.test"), outside.copies("b@far.test")), (1, 1));
+        // Rules add a recipient, and text.
+        let sender = address("alice").to_string();
+        let size = world.submission(&sender, &["bob"], "text").await.content.size_bytes();
+        limit(Some(1), Some(size)).await;
+        let actions = vec![
+            Action::BlindCopyTo(vec![address("carol").to_string()]),
+            Action::PrependSubject("[longer] ".into()),
+        ];
+        make(&world, rule("copy", vec![], actions)).await;
+        check(&world, By::Login("alice"), "bob", "bob", None).await;
+        assert_eq!(world.inbox("carol").await.len(), 1);
+        limit(Some(1), Some(size - 1)).await;
+        check(&world, By::Login("alice"), "bob", "bob", Some("5.2.3")).await;
+        assert_eq!(world.inbox("carol").await.len(), 1, "no rule has seen it");
+    });
+}
+
+/// Alice writes to two people elsewhere, whose server is away.
+async fn send_to_two(world: &World) {
+    let to = ["a@far.test", "b@far.test"];
+    let mut submission = world.submission("alice@rialto.test", &to, "two").await;
+    submission.envelope.authenticated = Some(account(world, "alice").await);
+    world.node.transport.accept(submission).await.unwrap();
+    world.env.clock.sleep(Duration::from_secs(30)).await;
+}
+
+#[test]
+fn a_device_stays_one_of_us_when_its_signed_mail_goes_another_way() {
+    outside(606, async |world, outside| {
+        let transport = &world.node.transport;
+        let (selector, algorithm) = (Some("s1".to_owned()), KeyAlgorithm::Ed25519);
+        let new = NewKey { domain: DOMAIN.into(), selector, algorithm };
+        transport.create_signing_key(&Actor::Operator, new).await.unwrap();
+        transport.activate_signing_key(&Actor::Operator, DOMAIN, "s1").await.unwrap();
+        let new = NewContact {
+            address: address("p@far.test"),
+            display_name: String::new(),
+            external: address("p@far.test"),
+        };
+        world.directory.create_contact(&Actor::System, new).await.unwrap();
+        let only = FlowChange { authenticated_only: Some(true), ..FlowChange::default() };
+        change(&world, "p@far.test", only).await;
+        outside.set("far.test", Does::Away);
+        let mut submission = world.submission("alice@rialto.test", &["p@far.test"], "scan").await;
+        submission.envelope.source.ip = Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)));
+        submission.content = submission.content.with_prefix(Bytes::from(INSIDE_FIELD));
+        transport.accept(submission).await.unwrap();
+        world.env.clock.sleep(Duration::from_secs(30)).await;
+        let waiting = transport.list(None, 1).await.unwrap();
+        transport.resubmit(waiting[0].queue).await.unwrap();
+        outside.set("far.test", Does::Take { dsn: true });
+        is_empty(&world).await;
+        assert_eq!(outside.copies("p@far.test"), 1);
+        assert!(world.inbox("alice").await.is_empty(), "nothing is refused");
+    });
+}
+
+#[test]
+fn contacts_in_groups_are_known_by_their_address_elsewhere() {
+    outside(607, async |world, _outside| {
+        let new = NewContact {
+            address: address("supplier"),
+            display_name: String::new(),
+            external: address("S@far.test"),
+        };
+        world.directory.create_contact(&Actor::System, new).await.unwrap();
+        let members = ["supplier@rialto.test", "erin@far.test"].map(String::from);
+        world.group("suppliers", &members).await;
+        let suppliers = party(&world, "suppliers").await;
+        restrict(&world, "bob", accept(&[suppliers])).await;
+        check(&world, By::Stranger("s@far.test"), "bob", "bob", None).await;
+        check(&world, By::Stranger("erin@far.test"), "bob", "bob", None).await;
+        check(&world, By::Stranger("t@far.test"), "bob", "bob", Some("5.7.1")).await;
+        check(&world, By::Login("alice"), "bob", "bob", Some("5.7.1")).await;
+        restrict(&world, "bob", accept(&[])).await;
+        restrict(&world, "bob", reject(&[suppliers])).await;
+        check(&world, By::Stranger("s@far.test"), "bob", "bob", Some("5.7.1")).await;
+        check(&world, By::Stranger("t@far.test"), "bob", "bob", None).await;
+    });
+}
+
+/// A member whose restrictions cannot be told fails alone, and whoever forwards there keeps a copy.
+#[test]
+fn one_bad_member_is_no_harm_to_the_others() {
+    run(608, async |world| {
+        world.account("erin", None).await;
+        world.account("dora", None).await;
+        let name = |number: usize| format!("deep{number}");
+        world.group(&name(0), &["dora@rialto.test".into()]).await;
+        for number in 1..25 {
+            world.group(&name(number), &[format!("{}@rialto.test", name(number - 1))]).await;
+        }
+        restrict(&world, "erin", accept(&[party(&world, &name(24)).await])).await;
+        forward(&world, "dora", "erin", true).await;
+        let members = ["bob", "erin", "dora"].map(|one| format!("{one}@rialto.test"));
+        world.group("staff", &members).await;
+        check(&world, By::Login("alice"), "staff", "bob", None).await;
+        check(&world, By::Login("alice"), "dora", "dora", None).await;
+        assert_eq!(world.inbox("dora").await.len(), 2);
+        assert!(world.inbox("erin").await.is_empty());
+        let told = world.inbox("alice").await;
+        assert_eq!(told.len(), 2, "{told:?}");
+        for report in &told {
+            assert!(report.contains("Status: 5.4.6"), "{report}");
+            assert!(report.contains("erin@rialto.test") && !report.contains("bob@"), "{report}");
+        }
+    });
+}
+
+/// Another node has removed the group that a member forwards to; this one has not heard of it.
+#[test]
+fn a_group_that_has_just_gone_is_nobody() {
+    run(609, async |world| {
+        world.account("erin", None).await;
+        world.group("gone", &["erin@rialto.test".into()]).await;
+        forward(&world, "erin", "gone", true).await;
+        world.group("staff", &["erin@rialto.test".into(), "bob@rialto.test".into()]).await;
+        let Party::Group(gone) = party(&world, "gone").await else { panic!("a group") };
+        let store = world.dynamic.clone();
+        let other = DirectoryService::start(DirectoryConfig::default(), store, world.env.clone());
+        other.remove_group(&Actor::System, gone).await.unwrap();
+        send(&world, By::Login("alice"), &["staff"], "text").await;
+        assert_eq!((world.inbox("bob").await.len(), world.inbox("erin").await.len()), (1, 1));
+        let told = world.inbox("alice").await;
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].contains("Status: 5.1.1") && told[0].contains("gone@"), "{}", told[0]);
     });
 }

@@ -151,7 +151,7 @@ fn mail_of_others_that_goes_on_is_sealed() {
         let rule = rule("mark", vec![], vec![Action::PrependSubject("[x] ".into())]);
         world.node.transport.create_rule(&Actor::Operator, rule).await.unwrap();
         let front = check("changed@x.test", results, "rsa1").await;
-        assert_eq!(front.matches("\r\nAuthentication-Results:").count(), 1, "{front}");
+        assert!(front.contains(told), "{front}");
     });
 }
 
