@@ -33,12 +33,13 @@ pub(super) struct Reply {
 }
 
 impl Reply {
+    /// What answers the question; `None` where nothing does.
     fn new(
         asked: Name,
         answers: &[Record],
         kind: RecordType,
         is_checked: bool,
-    ) -> Result<Self, DnsError> {
+    ) -> Result<Option<Self>, DnsError> {
         let mut reply = Self { records: Vec::new(), name: asked };
         // Each alias leads on from where the last one ended, in whatever order they came.
         for _ in 0..=answers.len() {
@@ -62,15 +63,16 @@ impl Reply {
         if is_checked && reply.records.iter().any(|one| one.proof.is_bogus()) {
             return Err(DnsError::NoAnswer(FORGED.to_owned()));
         }
-        if reply.records.iter().any(|one| one.record_type() == kind) {
-            return Ok(reply);
+        let is_answer = reply.records.iter().any(|one| one.record_type() == kind);
+        Ok(is_answer.then_some(reply))
+    }
+
+    /// What the first record stands for, if it is an alias.
+    fn target(&self) -> Option<Name> {
+        match &self.records.first()?.data {
+            RData::CNAME(CNAME(target)) => Some(target.clone()),
+            _ => None,
         }
-        // Something else was said than what was asked: with DNSSEC no proof of anything.
-        Err(if is_checked {
-            DnsError::NoAnswer(FORGED_DENIAL.to_owned())
-        } else {
-            DnsError::NoRecords
-        })
     }
 
     /// Whether all of it is vouched for, aliases included.
@@ -92,8 +94,22 @@ pub(super) async fn ask(
     // For some names hickory asks nobody, and nobody can forge what it says.
     let is_unasked = |zone| Name::from_ascii(zone).is_ok_and(|zone| zone.zone_of(&asked));
     let is_checked = is_checked && !UNASKED.into_iter().any(is_unasked);
+    ask_for(resolver, asked, (kind, is_checked), STEPS_MAX).await
+}
+
+async fn ask_for(
+    resolver: &TokioResolver,
+    asked: Name,
+    (kind, is_checked): (RecordType, bool),
+    steps: usize,
+) -> Result<Reply, DnsError> {
     let error = match resolver.lookup(asked.clone(), kind).await {
-        Ok(answer) => return Reply::new(asked, answer.answers(), kind, is_checked),
+        Ok(answer) => {
+            return match Reply::new(asked.clone(), answer.answers(), kind, is_checked)? {
+                Some(reply) => Ok(reply),
+                None => follow(resolver, asked, (kind, is_checked), steps).await,
+            };
+        }
         Err(error) => error,
     };
     match &error {
@@ -116,9 +132,37 @@ pub(super) async fn ask(
             let mut answers = response.answers.clone();
             let secure = answers.iter_mut().filter(|one| one.proof.is_secure());
             secure.for_each(|one| one.proof = *proof);
-            Reply::new(query.name().clone(), &answers, kind, is_checked)
+            let reply = Reply::new(query.name().clone(), &answers, kind, is_checked)?;
+            reply.ok_or_else(|| beside_the_point(is_checked))
         }
         _ => Err(reason(&error)),
+    }
+}
+
+/// Asks for what an alias stands for, a step at a time: hickory leaves out the aliases on the way to
+/// what it remembers.
+async fn follow(
+    resolver: &TokioResolver,
+    asked: Name,
+    (kind, is_checked): (RecordType, bool),
+    steps: usize,
+) -> Result<Reply, DnsError> {
+    let nothing = || beside_the_point(is_checked);
+    let steps = steps.checked_sub(1).ok_or_else(nothing)?;
+    let answer = resolver.lookup(asked.clone(), RecordType::CNAME).await.map_err(|_| nothing())?;
+    let alias = Reply::new(asked, answer.answers(), RecordType::CNAME, is_checked)?;
+    let alias = alias.ok_or_else(nothing)?;
+    let target = alias.target().ok_or_else(nothing)?;
+    let mut reply = Box::pin(ask_for(resolver, target, (kind, is_checked), steps)).await?;
+    reply.records.splice(0..0, alias.records);
+    Ok(reply)
+}
+
+/// Something else was said than what was asked: with DNSSEC no proof of anything.
+fn beside_the_point(is_checked: bool) -> DnsError {
+    match is_checked {
+        true => DnsError::NoAnswer(FORGED_DENIAL.to_owned()),
+        false => DnsError::NoRecords,
     }
 }
 
@@ -140,10 +184,7 @@ async fn is_denied(resolver: &TokioResolver, asked: Name, none: &NoRecords) -> b
             return false;
         };
         let alias = Reply::new(name, answer.answers(), RecordType::CNAME, true);
-        let target = alias.ok().and_then(|alias| match alias.records.first()?.data {
-            RData::CNAME(CNAME(ref target)) => Some(target.clone()),
-            _ => None,
-        });
+        let target = alias.ok().flatten().and_then(|alias| alias.target());
         let Some(target) = target else { return false };
         name = target;
     }
