@@ -3,7 +3,7 @@
 use super::help::{archive, handle_on, inbox};
 use super::takeover::Cluster;
 use crate::placement::slots;
-use crate::support::run;
+use crate::support::{in_memory, run};
 use base::{AccountId, Change};
 use contract_mailbox::{MailboxHandle, Mailboxes};
 use std::sync::atomic::Ordering;
@@ -130,6 +130,9 @@ fn a_lost_wake_up_is_found_out() {
 /// The mailbox is to be this node's; the last change of its owner before is committed only then.
 #[test]
 fn what_the_last_owner_commits_before_the_fence_is_found() {
+    if !in_memory() {
+        return;
+    }
     run(7, async |world| {
         let cluster = Cluster::new(world, 2).await;
         let world = &cluster.world;
