@@ -92,7 +92,8 @@ fn pop3_is_told_where_it_is_spoken() {
         tls: tls.into(),
     };
     node.listeners.push(listener("starttls", 110));
-    let expect = ["_pop3._tcp.rialto.test 0 1 110 mx.rialto.test.", "_pop3s._tcp.rialto.test 0 0 0 ."];
+    let expect =
+        ["_pop3._tcp.rialto.test 0 1 110 mx.rialto.test.", "_pop3s._tcp.rialto.test 0 0 0 ."];
     assert_eq!(services(&node), expect);
     node.listeners.push(listener("implicit", 10_995));
     let expect = [
