@@ -10,7 +10,6 @@ use base::env::sim::test_seed;
 use base::router::{LocalRouter, Router};
 use base::universe::Universe;
 use base::{AccountId, Address, Change, CommandId, Error, SessionId};
-use bytes::Bytes;
 use cluster::SingleNode;
 use contract_blob::{BlobId, Blobs, ByteStream, Collected, Content, Holder, Staged, Upload};
 use contract_control::Control;
