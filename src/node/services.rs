@@ -6,6 +6,7 @@ use super::{ListenerSection, NodeConfig, Protocol};
 use access_admin::Probe;
 use access_imap::ImapService;
 use access_listener::SessionFactory;
+use access_pop3::Pop3Service;
 use access_relay::Relay;
 use access_scanners::Clients;
 use access_smtp::SmtpService;
@@ -53,6 +54,7 @@ pub(super) struct Services {
 pub(super) struct Sessions {
     smtp: SmtpService,
     imap: Arc<ImapService>,
+    pop3: Arc<Pop3Service>,
 }
 
 impl Sessions {
@@ -62,6 +64,7 @@ impl Sessions {
             Protocol::Smtp => Role::Server,
             Protocol::Submission => Role::Submission,
             Protocol::Imap => return self.imap.clone(),
+            Protocol::Pop3 => return self.pop3.clone(),
         };
         Arc::new(self.smtp.at(ListenerPlace { role, address: section.address }))
     }
@@ -156,11 +159,18 @@ impl Services {
             self.mailboxes.clone(),
             self.blobs.clone(),
         );
+        let pop3 = Pop3Service::new(
+            access_pop3::Config::default(),
+            env.clone(),
+            self.directory.clone(),
+            self.mailboxes.clone(),
+            self.blobs.clone(),
+        );
         let smtp = smtp
             .with_connectors(self.transport.clone())
             .with_authentication(config.authentication.checks(config, env))
             .with_scanners(Arc::new(self.scanners.clone()));
-        Sessions { smtp, imap: Arc::new(imap) }
+        Sessions { smtp, imap: Arc::new(imap), pop3: Arc::new(pop3) }
     }
 
     /// Whether the store answers, and may be written.

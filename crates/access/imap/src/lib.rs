@@ -21,7 +21,6 @@ mod claims;
 mod command;
 pub mod config;
 mod flags;
-mod registry;
 mod reply;
 mod selection;
 mod service;

@@ -7,9 +7,9 @@
 //! ```
 
 use crate::claims::Claims;
-use crate::registry::Place;
 use crate::reply::{Reply, Stop};
 use crate::view::View;
+use access_listener::UserPlace;
 use base::{Change, Deadline, FolderId};
 use contract_directory::Account;
 use contract_mailbox::MailboxHandle;
@@ -40,7 +40,7 @@ pub(crate) struct User {
     /// Who of this node tells of what as \Recent.
     pub(crate) claims: Arc<Claims>,
     /// The session's place among the user's sessions.
-    pub(crate) _place: Place,
+    pub(crate) _place: UserPlace,
 }
 
 /// A folder that is open.

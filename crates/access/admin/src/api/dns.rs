@@ -27,9 +27,11 @@ const POLICY: &str = "POLICY";
 
 /// Services that mail programs look for (RFC 6186 §3, RFC 8314 §5.1): a listener's protocol and
 /// encryption, the service, its usual port.
-const SERVICES: [(&str, &str, &str, u16); 4] = [
+const SERVICES: [(&str, &str, &str, u16); 6] = [
     ("imap", "implicit", "_imaps", 993),
     ("imap", "starttls", "_imap", 143),
+    ("pop3", "implicit", "_pop3s", 995),
+    ("pop3", "starttls", "_pop3", 110),
     ("submission", "implicit", "_submissions", 465),
     ("submission", "starttls", "_submission", 587),
 ];
@@ -291,13 +293,15 @@ fn services(domain: &str, host: &str, listeners: &[ListenerView]) -> Vec<Record>
                 .to_owned(),
         });
     }
-    records.push(Record {
-        kind: "SRV",
-        name: format!("_pop3s._tcp.{domain}"),
-        value: "0 0 0 .".to_owned(),
-        wanted: Wanted::Service(0, String::new()),
-        advice: "tells mail programs that there is no POP3 here".to_owned(),
-    });
+    if !listeners.iter().any(|one| one.protocol == "pop3" && one.tls == "implicit") {
+        records.push(Record {
+            kind: "SRV",
+            name: format!("_pop3s._tcp.{domain}"),
+            value: "0 0 0 .".to_owned(),
+            wanted: Wanted::Service(0, String::new()),
+            advice: "tells mail programs that there is no POP3 over TLS here".to_owned(),
+        });
+    }
     records
 }
 

@@ -76,6 +76,33 @@ fn everything_that_is_to_be_published_is_told() {
     assert_eq!(without[4], "rialto.test DKIM ", "nothing signs yet: {without:?}");
 }
 
+#[test]
+fn pop3_is_told_where_it_is_spoken() {
+    let mut node = node();
+    let services = |node: &NodeAbout| -> Vec<String> {
+        let all = super::services("rialto.test", "mx.rialto.test", &node.listeners);
+        let pop3 = all.iter().filter(|one| one.name.starts_with("_pop3"));
+        pop3.map(|one| format!("{} {}", one.name, one.value)).collect()
+    };
+    assert_eq!(services(&node), ["_pop3s._tcp.rialto.test 0 0 0 ."]);
+    let listener = |tls: &str, port: u16| ListenerView {
+        name: format!("pop3-{tls}"),
+        address: format!("0.0.0.0:{port}"),
+        protocol: "pop3".into(),
+        tls: tls.into(),
+    };
+    node.listeners.push(listener("starttls", 110));
+    let expect =
+        ["_pop3._tcp.rialto.test 0 1 110 mx.rialto.test.", "_pop3s._tcp.rialto.test 0 0 0 ."];
+    assert_eq!(services(&node), expect);
+    node.listeners.push(listener("implicit", 10_995));
+    let expect = [
+        "_pop3s._tcp.rialto.test 0 1 10995 mx.rialto.test.",
+        "_pop3._tcp.rialto.test 0 1 110 mx.rialto.test.",
+    ];
+    assert_eq!(services(&node), expect);
+}
+
 /// The status of the record at a place of the list above, with one key.
 async fn check(dns: &SimDns, place: usize, expect: Status) {
     let keys = [key("s1", KeyState::Active)];
