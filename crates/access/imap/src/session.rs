@@ -2,8 +2,8 @@
 
 use crate::command::{
     append, authenticate, capability, check, close, copy, create, delete, enable, examine, expunge,
-    fetch, id, idle, list, login, logout, lsub, namespace, noop, rename, search, select, starttls,
-    status, store, subscribe, unselect,
+    fetch, getacl, getquota, id, idle, list, listrights, login, logout, lsub, myrights, namespace,
+    noop, rename, search, select, setacl, setquota, starttls, status, store, subscribe, unselect,
 };
 use crate::config::{BAD_MAX, BAD_PRE_AUTH_MAX};
 use crate::reply::{self, Answer, Ending, Reply, ReplyCode, Stop};
@@ -171,6 +171,7 @@ impl Session {
             Err(error) if error.kind == Kind::NotFound => {
                 return Err(Ending::bye(Some(Code::NonExistent), "The mailbox was deleted"));
             }
+            Err(error) if error.kind == Kind::Denied => return Err(sync::shut_out()),
             // The next command asks again; nothing is lost.
             Err(error) => {
                 reply::log("news", &error);
@@ -203,7 +204,7 @@ impl Session {
             }
             CommandBody::List(command) => list::run(self, &command).await,
             CommandBody::Lsub(command) => lsub::run(self, &command).await,
-            CommandBody::Namespace => namespace::run(self),
+            CommandBody::Namespace => namespace::run(self).await,
             CommandBody::Status(command) => status::run(self, &command).await,
             CommandBody::Append(command) => append::without_stream(self, &command),
             CommandBody::Idle => idle::run(self).await,
@@ -216,6 +217,14 @@ impl Session {
             CommandBody::Store(command) => store::run(self, command).await,
             CommandBody::Copy(command) => copy::run(self, command, copy::How::Copy).await,
             CommandBody::Move(command) => copy::run(self, command, copy::How::Move).await,
+            CommandBody::GetQuota(command) => getquota::run(self, &command).await,
+            CommandBody::GetQuotaRoot(command) => getquota::root(self, &command).await,
+            CommandBody::SetQuota(command) => setquota::run(self, &command),
+            CommandBody::GetAcl(command) => getacl::run(self, &command).await,
+            CommandBody::MyRights(command) => myrights::run(self, &command).await,
+            CommandBody::ListRights(command) => listrights::run(self, &command).await,
+            CommandBody::SetAcl(command) => setacl::run(self, command).await,
+            CommandBody::DeleteAcl(command) => setacl::delete(self, command).await,
         }
     }
 

@@ -265,3 +265,53 @@ fn malformed_commands_say_what_and_where() {
     let error = parse("a FETCH x FLAGS").expect_err("no number");
     assert_eq!(error.to_string(), "Expected a message number at byte 8");
 }
+
+#[test]
+fn quotas() {
+    check("a getquota \"\"", "a GETQUOTA \"\"");
+    same("a GETQUOTA #user/alice");
+    check("A003 GETQUOTAROOT inbox", "A003 GETQUOTAROOT INBOX");
+    same("a SETQUOTA \"\" (STORAGE 512)");
+    same("a SETQUOTA !partition/sda4 (STORAGE 99999999 MESSAGE 10)");
+    check("a SETQUOTA x (storage 0)", "a SETQUOTA x (STORAGE 0)");
+    same("a SETQUOTA x ()");
+    same("a STATUS INBOX (MESSAGES DELETED-STORAGE)");
+    let many = vec!["STORAGE 1"; 17].join(" ");
+    for bad in [
+        "a GETQUOTA",
+        "a GETQUOTA x y",
+        "a SETQUOTA x",
+        "a SETQUOTA x (STORAGE)",
+        "a SETQUOTA x (STORAGE 9223372036854775808)",
+        "a SETQUOTA x (STORAGE -1)",
+        &format!("a SETQUOTA x ({many})"),
+        &format!("a GETQUOTA {}", "x".repeat(513)),
+    ] {
+        assert!(parse(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn access_control() {
+    same("a GETACL INBOX/Drafts");
+    same("a MYRIGHTS INBOX");
+    check("a LISTRIGHTS ~/Mail/saved smith", "a LISTRIGHTS ~/Mail/saved smith");
+    same("a DELETEACL INBOX Fred");
+    check("a SETACL INBOX/Drafts Chris +cda", "a SETACL INBOX/Drafts Chris +acd");
+    check("a SETACL x John \"-e\"", "a SETACL x John -e");
+    check("a SETACL x John lrswicd0", "a SETACL x John lrswicd0");
+    same("a SETACL x John \"\"");
+    for bad in [
+        // RFC 4314 §3.1: there are no rights in capitals.
+        "a SETACL INBOX/Drafts John lrQswicda",
+        "a SETACL x John l+r",
+        "a SETACL x John",
+        "a SETACL x \"\" l",
+        "a GETACL",
+        "a MYRIGHTS x y",
+        &format!("a SETACL x John {}", "l".repeat(65)),
+        &format!("a DELETEACL x {}", "j".repeat(513)),
+    ] {
+        assert!(parse(bad).is_err(), "{bad}");
+    }
+}

@@ -5,10 +5,11 @@ use codec_imap::client::{ReadError, ResponseReader, ServerResponse, Value};
 use codec_imap::command::{FetchItem, Section, SectionText, StatusItem};
 use codec_imap::response::{
     Address, BodyStructure, ChildInfo, Disposition, Envelope, ListAttribute, ListItem, MultiPart,
-    NamespaceItem, PartKind, SinglePart,
+    NamespaceItem, PartKind, QuotaResource, SinglePart,
 };
 use codec_imap::{
-    Capability, Code, DateTime, FetchWriter, Flag, IdRange, Response, Status, StatusResponse, Tag,
+    Capability, Code, DateTime, FetchWriter, Flag, IdRange, Response, Rights, Status,
+    StatusResponse, Tag,
 };
 use std::borrow::Cow;
 
@@ -355,4 +356,31 @@ fn the_client_reads_what_other_servers_send() {
     assert!(matches!(next(), Err(ReadError::Parse(_))));
     let mut large = BytesMut::from(&b"* 1 FETCH (BODY[] {101}\r\n"[..]);
     assert_eq!(ResponseReader::new(100).next(&mut large), Err(ReadError::TooLarge));
+}
+
+#[test]
+fn quotas_and_rights() {
+    let mut resources = vec![QuotaResource { name: "STORAGE", usage: 10, limit: 512 }];
+    let print = |response: Response<'_>, expected: &str| {
+        check(|out| response.encode(out), expected);
+    };
+    print(Response::Quota("", &resources), "* QUOTA \"\" (STORAGE 10 512)\r\n");
+    resources.push(QuotaResource { name: "MESSAGE", usage: 1, limit: 2 });
+    print(Response::Quota("a b", &resources), "* QUOTA \"a b\" (STORAGE 10 512 MESSAGE 1 2)\r\n");
+    print(Response::QuotaRoot("INBOX", &[""]), "* QUOTAROOT INBOX \"\"\r\n");
+    print(Response::QuotaRoot("comp.mail.mime", &[]), "* QUOTAROOT \"comp.mail.mime\"\r\n");
+    let entries =
+        [("Fred".to_owned(), Rights::of("rwipslxetad")), ("a\r\nb".to_owned(), Rights::NONE)];
+    print(Response::Acl("INBOX", &entries[..1]), "* ACL INBOX Fred lrswipxtead\r\n");
+    // Whatever an identifier is, it stays in its place.
+    print(Response::Acl("INBOX", &entries[1..]), "* ACL INBOX {4}\r\na\r\nb \"\"\r\n");
+    let groups = [Rights::of("la"), Rights::of("r"), Rights::of("sw")];
+    print(
+        Response::ListRights("~/Mail/saved", "smith", &groups),
+        "* LISTRIGHTS \"~/Mail/saved\" smith la r sw\r\n",
+    );
+    print(
+        Response::MyRights("INBOX", Rights::of("rwiptsldaex")),
+        "* MYRIGHTS INBOX lrswipxtead\r\n",
+    );
 }

@@ -234,6 +234,10 @@ impl MailboxHandle {
         permissions(folder: FolderId) -> Vec<Permission> {
             Read::Permissions(folder) => ReadReply::Permissions(permissions) => permissions
         }
+        /// What the principal may do in each folder that it may see.
+        rights() -> Vec<(FolderId, u32)> {
+            Read::Rights => ReadReply::Rights(rights) => rights
+        }
     }
 
     writes! {
@@ -323,6 +327,10 @@ impl MailboxHandle {
         /// Replaces a folder's permissions.
         set_permissions(folder: FolderId, permissions: Vec<Permission>) -> () {
             Write::SetPermissions { folder, permissions } => WriteReply::Done => ()
+        }
+        /// Changes what one account may do in a folder.
+        grant(folder: FolderId, account: AccountId, mode: StoreMode, rights: u32) -> () {
+            Write::Grant { folder, account, mode, rights } => WriteReply::Done => ()
         }
         /// Keeps a folder's read state for each user, or for all alike.
         set_read_per_user(folder: FolderId, on: bool) -> () {

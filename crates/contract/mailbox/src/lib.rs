@@ -75,6 +75,17 @@ pub trait Mailboxes: Send + Sync + 'static {
     /// active.
     fn watch(&self, mailbox: AccountId) -> watch::Receiver<Change>;
 
+    /// The mailboxes in whose folders somebody has been given rights, in order of their accounts, at
+    /// most `limit`. A mailbox may be among them in which nothing is left of that: a hint where to
+    /// look, which costs one read of the store and wakes nobody. Full Access is the directory's
+    /// ([`contract_directory::Directory::full_access_of`]). Nobody, where that is not kept.
+    ///
+    /// # Errors
+    /// Temporary ones.
+    async fn shared_with(&self, _guest: AccountId, _limit: usize) -> Result<Vec<AccountId>> {
+        Ok(Vec::new())
+    }
+
     /// What every node that may own a mailbox understands; requests of a greater [`Write::level`]
     /// are not sent.
     fn feature_level(&self) -> u32 {

@@ -8,7 +8,7 @@ use crate::item::{
 use crate::message::{Delivered, Delivery, MessageMeta, NewMessage, Outgoing};
 use crate::search::Search;
 use crate::uidset::UidSet;
-use base::{Change, FolderId, ItemId, QueueId, Uid};
+use base::{AccountId, Change, FolderId, ItemId, QueueId, Uid};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -106,6 +106,9 @@ pub enum Read {
         /// At most [`META_MAX`].
         uids: Vec<Uid>,
     },
+    /// What the principal may do in each folder that it may see; the owner everything. From
+    /// feature level 4 on.
+    Rights,
 }
 
 /// The answer to a [`Read`], in the same order.
@@ -139,6 +142,8 @@ pub enum ReadReply {
     Permissions(Vec<Permission>),
     /// To [`Read::MetaPage`].
     MetaPage(MetaPage),
+    /// To [`Read::Rights`]: bits of [`Permission`].
+    Rights(Vec<(FolderId, u32)>),
 }
 
 /// A part of what was asked for, in order of UID.
@@ -150,7 +155,7 @@ pub struct MetaPage {
     pub next: Option<Uid>,
 }
 
-/// How [`Write::Store`] changes flags.
+/// How [`Write::Store`] changes flags and [`Write::Grant`] rights.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum StoreMode {
     /// FLAGS: exactly these.
@@ -338,6 +343,29 @@ pub enum Write {
         /// What they hold.
         class: FolderClass,
     },
+    /// Changes what one account may do in a folder, whatever others change meanwhile. Who has no
+    /// right left has no entry. Refused with [`base::Kind::Invalid`] for the mailbox's owner, who
+    /// needs no rights.
+    Grant {
+        /// Which folder.
+        folder: FolderId,
+        /// To whom.
+        account: AccountId,
+        /// How.
+        mode: StoreMode,
+        /// Bits of [`Permission`].
+        rights: u32,
+    },
+}
+
+impl Read {
+    /// As [`Write::level`].
+    pub const fn level(&self) -> u32 {
+        match self {
+            Self::Rights => 4,
+            _ => 1,
+        }
+    }
 }
 
 impl Write {
@@ -346,6 +374,7 @@ impl Write {
     pub const fn level(&self) -> u32 {
         match self {
             Self::CreateFolders { .. } => 2,
+            Self::Grant { .. } => 4,
             _ => 1,
         }
     }

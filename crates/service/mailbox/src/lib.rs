@@ -18,6 +18,7 @@ mod content;
 mod context;
 mod drive;
 mod gather;
+mod guests;
 mod handover;
 mod job;
 mod message;

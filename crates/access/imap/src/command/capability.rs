@@ -7,6 +7,9 @@ use codec_imap::Capability;
 use codec_imap::response::Response;
 use std::borrow::Cow;
 
+/// Those of who has signed in that have no name of their own in the codec.
+const NAMES: [&str; 5] = ["QUOTA", "QUOTA=RES-STORAGE", "ACL", "RIGHTS=kxte", "LIST-MYRIGHTS"];
+
 /// CAPABILITY.
 pub(crate) fn run(session: &mut Session) -> Answer {
     let capabilities = of(session);
@@ -39,6 +42,7 @@ fn of(session: &Session) -> Vec<Capability> {
             Capability::Move,
             Capability::Unselect,
         ]);
+        found.extend(NAMES.map(|name| Capability::Other(Cow::Borrowed(name))));
         return found;
     }
     if session.wire.connection.can_start_tls() {

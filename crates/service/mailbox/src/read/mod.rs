@@ -114,6 +114,7 @@ impl Reader {
                 ReadReply::Subscriptions(self.subscriptions.iter().cloned().collect())
             }
             Read::Usage => ReadReply::Usage(self.usage),
+            Read::Rights => ReadReply::Rights(self.rights()),
             Read::Permissions(id) => ReadReply::Permissions(self.folder(*id)?.permissions.clone()),
             Read::Delta { folder, since } => match delta::known(self, *folder, *since)? {
                 Some(delta) => ReadReply::Delta(Box::new(delta)),
@@ -257,6 +258,13 @@ impl Reader {
     pub(crate) fn info(&self, row: &FolderRow) -> FolderInfo {
         let path = crate::cache::path(&self.folders, row.info.id);
         FolderInfo { subscribed: self.subscriptions.contains(&path), ..row.info.clone() }
+    }
+
+    /// What may be done in each folder that is seen.
+    fn rights(&self) -> Vec<(FolderId, u32)> {
+        let there = self.folders.values().filter(|row| row.deleted.is_none() && self.sees(row));
+        let rights = |row: &FolderRow| self.standing.rights(&row.permissions) & Permission::ALL;
+        there.map(|row| (row.info.id, rights(row))).collect()
     }
 
     /// All folders that are not deleted, parents before children.
