@@ -49,6 +49,8 @@ pub const MAX_FLAG_BYTES: usize = 255;
 pub const MAX_IDENTIFIER_BYTES: usize = 512;
 /// Bytes of the rights of SETACL (RFC 4314 §3.1): there are 36 letters and digits, and a sign.
 pub const MAX_RIGHTS_BYTES: usize = 64;
+/// Criteria of one SORT (RFC 5256 §3): there are nine keys.
+pub const MAX_SORT_KEYS: usize = 32;
 /// Limits of one SETQUOTA (RFC 9208 §4.1.3): four resources are registered.
 pub const MAX_QUOTA_LIMITS: usize = 16;
 /// Nesting of lists in a server response read by [`crate::client`].

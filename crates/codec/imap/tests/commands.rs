@@ -315,3 +315,45 @@ fn access_control() {
         assert!(parse(bad).is_err(), "{bad}");
     }
 }
+
+#[test]
+fn compression() {
+    check("c compress deflate", "c COMPRESS DEFLATE");
+    for bad in ["c COMPRESS", "c COMPRESS DEFLATE 9", "c COMPRESS \"DEFLATE\""] {
+        assert!(parse(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn sorting_and_threading() {
+    same("A282 SORT (SUBJECT) UTF-8 SINCE 1-Feb-1994");
+    check(
+        "A283 SORT (SUBJECT REVERSE DATE) UTF-8 ALL",
+        "A283 SORT (SUBJECT REVERSE DATE) UTF-8 ALL",
+    );
+    check(
+        "A284 UID SORT (subject) us-ascii text \"not in mailbox\"",
+        "A284 UID SORT (SUBJECT) US-ASCII TEXT \"not in mailbox\"",
+    );
+    same("a SORT (REVERSE DISPLAYFROM DISPLAYTO CC TO FROM SIZE ARRIVAL) KOI8-R UNSEEN 1:3");
+    check(
+        "A283 thread ORDEREDSUBJECT UTF-8 SINCE 5-MAR-2000",
+        "A283 THREAD ORDEREDSUBJECT UTF-8 SINCE 5-Mar-2000",
+    );
+    same("A284 UID THREAD REFERENCES US-ASCII TEXT \"gewp\"");
+    check("a THREAD refs UTF-8 ALL", "a THREAD REFS UTF-8 ALL");
+    for bad in [
+        "a SORT () UTF-8 ALL",
+        "a SORT (SUBJECT) UTF-8",
+        "a SORT (SUBJECT) ALL",
+        "a SORT (REVERSE) UTF-8 ALL",
+        "a SORT (REVERSE REVERSE DATE) UTF-8 ALL",
+        "a SORT SUBJECT UTF-8 ALL",
+        "a SORT (BODY) UTF-8 ALL",
+        &format!("a SORT ({}DATE) UTF-8 ALL", "DATE ".repeat(32)),
+        "a THREAD REFERENCES",
+        "a THREAD REFERENCES UTF-8",
+    ] {
+        assert!(parse(bad).is_err(), "{bad}");
+    }
+}

@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use codec_imap::command::{
-    AclEntry, AclMode, Append, AppendData, AppendHead, Authenticate, BodySection, Charset, Copy,
-    Create, Delete, Enable, Expunge, Fetch, FetchItem, GetQuota, Id, List, ListReturn,
-    ListSelection, Login, Lsub, OfMailbox, Partial, Rename, Search, SearchKey, Section,
-    SectionText, Select, SetAcl, SetQuota, StatusCommand, StatusItem, Store, StoreMode, Subscribe,
-    Unsubscribe,
+    AclEntry, AclMode, Append, AppendData, AppendHead, Authenticate, BodySection, Charset,
+    Compress, Copy, Create, Delete, Enable, Expunge, Fetch, FetchItem, GetQuota, Id, List,
+    ListReturn, ListSelection, Login, Lsub, OfMailbox, Partial, Rename, Search, SearchKey, Section,
+    SectionText, Select, SetAcl, SetQuota, Sort, SortCriterion, SortKey, StatusCommand, StatusItem,
+    Store, StoreMode, Subscribe, Thread, ThreadAlgorithm, Unsubscribe,
 };
 use codec_imap::{
     Capability, Command, CommandBody, Date, DateTime, Flag, IdRange, IdSet, ListPattern,
@@ -33,10 +33,37 @@ fn body() -> impl Strategy<Value = CommandBody> {
         session_commands(),
         message_commands(),
         access_commands(),
+        ordering_commands(),
     ]
 }
 
-/// QUOTA and ACL.
+/// SORT and THREAD.
+fn ordering_commands() -> impl Strategy<Value = CommandBody> {
+    let keys = vec![SortKey::Arrival, SortKey::Cc, SortKey::Subject, SortKey::DisplayTo];
+    let criterion = (prop::sample::select(keys), any::<bool>())
+        .prop_map(|(key, reverse)| SortCriterion { key, reverse });
+    let charset = || {
+        let other = Charset::Other(Bytes::from_static(b"KOI8-R"));
+        prop::sample::select(vec![Charset::UsAscii, Charset::Utf8, other])
+    };
+    let algorithm = prop_oneof![
+        Just(ThreadAlgorithm::OrderedSubject),
+        Just(ThreadAlgorithm::References),
+        "X[A-Z]{1,6}".prop_map(ThreadAlgorithm::Other),
+    ];
+    prop_oneof![
+        (any::<bool>(), vec(criterion, 1..4), charset(), search_key()).prop_map(
+            |(uid, criteria, charset, key)| CommandBody::Sort(Sort { uid, criteria, charset, key })
+        ),
+        (any::<bool>(), algorithm, charset(), search_key()).prop_map(
+            |(uid, algorithm, charset, key)| {
+                CommandBody::Thread(Thread { uid, algorithm, charset, key })
+            }
+        ),
+    ]
+}
+
+/// COMPRESS, QUOTA and ACL.
 fn access_commands() -> impl Strategy<Value = CommandBody> {
     let text = || "[ -~é]{0,12}";
     let limits = vec(("[A-Z-]{1,12}", 0..1u64 << 63), 0..4);
@@ -48,6 +75,7 @@ fn access_commands() -> impl Strategy<Value = CommandBody> {
     };
     let of = || mailbox().prop_map(|mailbox| OfMailbox { mailbox });
     prop_oneof![
+        "[A-Z0-9-]{1,12}".prop_map(|mechanism| CommandBody::Compress(Compress { mechanism })),
         text().prop_map(|root| CommandBody::GetQuota(GetQuota { root })),
         (text(), limits)
             .prop_map(|(root, limits)| CommandBody::SetQuota(SetQuota { root, limits })),

@@ -5,7 +5,7 @@ use codec_imap::client::{ReadError, ResponseReader, ServerResponse, Value};
 use codec_imap::command::{FetchItem, Section, SectionText, StatusItem};
 use codec_imap::response::{
     Address, BodyStructure, ChildInfo, Disposition, Envelope, ListAttribute, ListItem, MultiPart,
-    NamespaceItem, PartKind, QuotaResource, SinglePart,
+    NamespaceItem, PartKind, QuotaResource, SinglePart, ThreadNode,
 };
 use codec_imap::{
     Capability, Code, DateTime, FetchWriter, Flag, IdRange, Response, Rights, Status,
@@ -383,4 +383,33 @@ fn quotas_and_rights() {
         Response::MyRights("INBOX", Rights::of("rwiptsldaex")),
         "* MYRIGHTS INBOX lrswipxtead\r\n",
     );
+}
+
+#[test]
+fn sorted_and_threaded() {
+    let print = |response: Response<'_>, expected: &str| {
+        check(|out| response.encode(out), &format!("* {expected}\r\n"));
+    };
+    print(Response::Sort(&[2, 84, 882]), "SORT 2 84 882");
+    print(Response::Sort(&[]), "SORT");
+    // Each node as its depth and number; 0 is a missing message.
+    let thread = |nodes: &[(u32, u32)], expected: &str| {
+        let node = |&(depth, id): &(u32, u32)| ThreadNode { depth, id: (id > 0).then_some(id) };
+        let nodes: Vec<ThreadNode> = nodes.iter().map(node).collect();
+        print(Response::Thread(&nodes), expected);
+    };
+    thread(&[], "THREAD");
+    // The examples of RFC 5256 §4.
+    let forked = [(0, 2), (0, 3), (1, 6), (2, 4), (3, 23), (2, 44), (3, 7), (4, 96)];
+    thread(&forked, "THREAD (2)(3 6 (4 23)(44 7 96))");
+    thread(&[(0, 0), (1, 3), (1, 5)], "THREAD ((3)(5))");
+    thread(&[(0, 166), (0, 167), (0, 168)], "THREAD (166)(167)(168)");
+    thread(&[(0, 1), (1, 2), (1, 3), (0, 4)], "THREAD (1 (2)(3))(4)");
+    thread(&[(0, 0), (1, 1), (2, 2), (3, 3), (3, 4), (1, 5), (2, 6)], "THREAD ((1 2 (3)(4))(5 6))");
+    let chain: Vec<(u32, u32)> = (0..100_000).map(|depth| (depth, depth + 1)).collect();
+    let node = |&(depth, id): &(u32, u32)| ThreadNode { depth, id: Some(id) };
+    let nodes: Vec<ThreadNode> = chain.iter().map(node).collect();
+    let mut out = BytesMut::new();
+    Response::Thread(&nodes).encode(&mut out);
+    assert!(out.starts_with(b"* THREAD (1 2 3 ") && out.ends_with(b" 100000)\r\n"));
 }

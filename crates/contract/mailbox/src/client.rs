@@ -6,6 +6,7 @@ use crate::item::{
     CollectionState, Edited, Item, ItemChange, ItemEdit, NewItem, Permission, Usage,
 };
 use crate::message::{Delivered, Delivery, MessageMeta, NewMessage, Outgoing};
+use crate::order::{Order, ThreadEntry, Threading};
 use crate::request::{Copied, MetaPage, Read, ReadReply, StoreMode, Stored, Write, WriteReply};
 use crate::search::Search;
 use crate::uidset::UidSet;
@@ -200,6 +201,14 @@ impl MailboxHandle {
         /// The messages that fulfil a condition.
         search(folder: FolderId, search: Search) -> Vec<Uid> {
             Read::Search { folder, search } => ReadReply::Search(uids) => uids
+        }
+        /// The messages that fulfil a condition, in an order.
+        sort(folder: FolderId, search: Search, order: Vec<Order>) -> Vec<Uid> {
+            Read::Sort { folder, search, order } => ReadReply::Search(uids) => uids
+        }
+        /// The messages that fulfil a condition, in threads.
+        threads(folder: FolderId, search: Search, threading: Threading) -> Vec<ThreadEntry> {
+            Read::Threads { folder, search, threading } => ReadReply::Threads(entries) => entries
         }
         /// How much the mailbox holds.
         usage() -> Usage {

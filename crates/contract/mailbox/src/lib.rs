@@ -16,6 +16,7 @@ pub mod folder;
 pub mod index;
 pub mod item;
 pub mod message;
+pub mod order;
 pub mod request;
 pub mod search;
 pub mod suite;
@@ -27,6 +28,7 @@ pub use folder::{FolderClass, FolderCounts, FolderInfo, FolderKind, SpecialUse, 
 pub use index::{Flags, FolderView, IndexBlock, IndexEntry, Keywords, SystemFlags, ViewDelta};
 pub use item::*;
 pub use message::{Delivered, Delivery, MessageMeta, NewMessage, Outgoing};
+pub use order::{Order, OrderKey, ThreadEntry, Threading};
 pub use request::{MetaPage, Read, ReadReply, Write, WriteReply};
 pub use search::Search;
 pub use uidset::UidSet;

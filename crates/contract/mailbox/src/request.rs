@@ -6,6 +6,7 @@ use crate::item::{
     CollectionState, Edited, Item, ItemChange, ItemEdit, NewItem, Permission, Usage,
 };
 use crate::message::{Delivered, Delivery, MessageMeta, NewMessage, Outgoing};
+use crate::order::{Order, ThreadEntry, Threading};
 use crate::search::Search;
 use crate::uidset::UidSet;
 use base::{AccountId, Change, FolderId, ItemId, QueueId, Uid};
@@ -109,6 +110,25 @@ pub enum Read {
     /// What the principal may do in each folder that it may see; the owner everything. From
     /// feature level 4 on.
     Rights,
+    /// The messages that fulfil a condition, in an order; those that are equal by UID. From feature
+    /// level 4 on.
+    Sort {
+        /// Which folder.
+        folder: FolderId,
+        /// The condition.
+        search: Search,
+        /// The first decides; where it is equal the next.
+        order: Vec<Order>,
+    },
+    /// The messages that fulfil a condition, in threads. From feature level 4 on.
+    Threads {
+        /// Which folder.
+        folder: FolderId,
+        /// The condition.
+        search: Search,
+        /// How they are put together.
+        threading: Threading,
+    },
 }
 
 /// The answer to a [`Read`], in the same order.
@@ -126,7 +146,7 @@ pub enum ReadReply {
     Delta(Box<ViewDelta>),
     /// To [`Read::Meta`].
     Meta(Vec<(Uid, Arc<MessageMeta>)>),
-    /// To [`Read::Search`].
+    /// To [`Read::Search`], and in order to [`Read::Sort`].
     Search(Vec<Uid>),
     /// To [`Read::Usage`].
     Usage(Usage),
@@ -144,6 +164,8 @@ pub enum ReadReply {
     MetaPage(MetaPage),
     /// To [`Read::Rights`]: bits of [`Permission`].
     Rights(Vec<(FolderId, u32)>),
+    /// To [`Read::Threads`].
+    Threads(Vec<ThreadEntry>),
 }
 
 /// A part of what was asked for, in order of UID.
@@ -362,7 +384,7 @@ impl Read {
     /// As [`Write::level`].
     pub const fn level(&self) -> u32 {
         match self {
-            Self::Rights => 4,
+            Self::Rights | Self::Sort { .. } | Self::Threads { .. } => 4,
             _ => 1,
         }
     }

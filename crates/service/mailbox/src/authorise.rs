@@ -90,6 +90,8 @@ pub(crate) fn of_read(request: &Read) -> Need {
         | Read::Meta { folder, .. }
         | Read::MetaPage { folder, .. }
         | Read::Search { folder, .. }
+        | Read::Sort { folder, .. }
+        | Read::Threads { folder, .. }
         | Read::ItemChanges { folder, .. }
         | Read::ByHref { folder, .. }
         | Read::BySourceKey { folder, .. }
@@ -275,6 +277,11 @@ mod tests {
         check(Read::Meta { folder: A, uids: vec![Uid(1)] }, P::READ_ANY, 0);
         check(Read::MetaPage { folder: A, uids: vec![Uid(1)] }, P::READ_ANY, 0);
         check(Read::Search { folder: A, search: contract_mailbox::Search::All }, P::READ_ANY, 0);
+        let search = contract_mailbox::Search::All;
+        let order = Vec::new();
+        check(Read::Sort { folder: A, search: search.clone(), order }, P::READ_ANY, 0);
+        let threading = contract_mailbox::Threading::References;
+        check(Read::Threads { folder: A, search, threading }, P::READ_ANY, 0);
         check(Read::ReadBy { folder: A }, P::READ_ANY, 0);
         check(Read::Permissions(A), P::OWNER, 0);
         check(Read::Folders, P::VISIBLE, 0);

@@ -23,6 +23,7 @@ mod handover;
 mod job;
 mod message;
 mod news;
+mod order;
 mod purge;
 mod read;
 mod resume;

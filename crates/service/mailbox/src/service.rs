@@ -200,7 +200,7 @@ impl Mailboxes for MailboxService {
                 let delta = self.news.since(subject, since, asks).await?;
                 return Ok(ReadReply::Delta(Box::new(delta)));
             }
-            Read::Search { .. } => LONG_REQUEST_TIME,
+            Read::Search { .. } | Read::Sort { .. } | Read::Threads { .. } => LONG_REQUEST_TIME,
             _ => REQUEST_TIME,
         };
         match self.ask(mailbox, Request::Read { who, request }, time).await? {

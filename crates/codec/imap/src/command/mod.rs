@@ -7,6 +7,7 @@
 mod acl;
 mod append;
 mod authenticate;
+mod compress;
 mod copy;
 mod fetch;
 mod id;
@@ -17,12 +18,14 @@ mod quota;
 mod search;
 mod section;
 mod select;
+mod sort;
 mod status;
 mod store;
 
 pub use acl::{AclEntry, AclMode, SetAcl};
 pub use append::{Append, AppendData, AppendHead, append_head, is_append_message};
 pub use authenticate::{Authenticate, SaslReply, is_idle_done, sasl_reply};
+pub use compress::Compress;
 pub use copy::{Copy, Expunge};
 pub use fetch::{BodySection, Fetch, FetchItem, Partial};
 pub use id::{Enable, Id};
@@ -33,6 +36,7 @@ pub use quota::{GetQuota, SetQuota};
 pub use search::{Charset, Search, SearchKey};
 pub use section::{Section, SectionText};
 pub use select::Select;
+pub use sort::{Sort, SortCriterion, SortKey, Thread, ThreadAlgorithm};
 pub use status::{StatusCommand, StatusItem};
 pub use store::{Store, StoreMode};
 
@@ -115,6 +119,12 @@ pub enum CommandBody {
     Copy(Copy),
     /// RFC 6851.
     Move(Copy),
+    /// RFC 5256 §3.
+    Sort(Sort),
+    /// RFC 5256 §3.
+    Thread(Thread),
+    /// RFC 4978 §3.
+    Compress(Compress),
     /// RFC 9208 §4.1.1.
     GetQuota(GetQuota),
     /// RFC 9208 §4.1.2.
@@ -214,6 +224,9 @@ fn parse_body(cursor: &mut Cursor<'_>) -> Result<CommandBody, ParseError> {
         b"STORE" => CommandBody::Store(Store::parse(cursor, false)?),
         b"COPY" => CommandBody::Copy(Copy::parse(cursor, false)?),
         b"MOVE" => CommandBody::Move(Copy::parse(cursor, false)?),
+        b"SORT" => CommandBody::Sort(Sort::parse(cursor, false)?),
+        b"THREAD" => CommandBody::Thread(Thread::parse(cursor, false)?),
+        b"COMPRESS" => CommandBody::Compress(Compress::parse(cursor)?),
         b"GETQUOTA" => CommandBody::GetQuota(GetQuota::parse(cursor)?),
         b"GETQUOTAROOT" => CommandBody::GetQuotaRoot(OfMailbox::parse(cursor)?),
         b"SETQUOTA" => CommandBody::SetQuota(SetQuota::parse(cursor)?),
@@ -238,6 +251,8 @@ fn parse_uid(cursor: &mut Cursor<'_>) -> Result<CommandBody, ParseError> {
         b"COPY" => CommandBody::Copy(Copy::parse(cursor, true)?),
         b"MOVE" => CommandBody::Move(Copy::parse(cursor, true)?),
         b"EXPUNGE" => CommandBody::Expunge(Expunge::parse_uid(cursor)?),
+        b"SORT" => CommandBody::Sort(Sort::parse(cursor, true)?),
+        b"THREAD" => CommandBody::Thread(Thread::parse(cursor, true)?),
         _ => return Err(unknown(cursor.error_at(at, "a command with UIDs"))),
     })
 }
@@ -280,6 +295,9 @@ impl CommandBody {
             CommandBody::Store(_) => "STORE",
             CommandBody::Copy(_) => "COPY",
             CommandBody::Move(_) => "MOVE",
+            CommandBody::Sort(_) => "SORT",
+            CommandBody::Thread(_) => "THREAD",
+            CommandBody::Compress(_) => "COMPRESS",
             CommandBody::GetQuota(_) => "GETQUOTA",
             CommandBody::GetQuotaRoot(_) => "GETQUOTAROOT",
             CommandBody::SetQuota(_) => "SETQUOTA",
@@ -299,6 +317,8 @@ impl CommandBody {
             CommandBody::Fetch(fetch) => fetch.uid,
             CommandBody::Store(store) => store.uid,
             CommandBody::Copy(copy) | CommandBody::Move(copy) => copy.uid,
+            CommandBody::Sort(sort) => sort.uid,
+            CommandBody::Thread(thread) => thread.uid,
             _ => false,
         }
     }
@@ -337,6 +357,9 @@ impl CommandBody {
             CommandBody::Fetch(fetch) => fetch.encode(out),
             CommandBody::Store(store) => store.encode(out),
             CommandBody::Copy(copy) | CommandBody::Move(copy) => copy.encode(out, form),
+            CommandBody::Sort(sort) => sort.encode(out, form),
+            CommandBody::Thread(thread) => thread.encode(out, form),
+            CommandBody::Compress(compress) => compress.encode(out),
             CommandBody::GetQuota(get) => get.encode(out, form),
             CommandBody::SetQuota(set) => set.encode(out, form),
             CommandBody::SetAcl(set) => set.encode(out, form),

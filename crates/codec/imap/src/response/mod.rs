@@ -12,6 +12,7 @@ mod envelope;
 mod fetch;
 mod list;
 mod status;
+mod thread;
 
 pub use access::QuotaResource;
 pub use body::{BodyStructure, Disposition, MultiPart, Param, PartKind, SinglePart};
@@ -20,6 +21,7 @@ pub use envelope::{Address, Envelope};
 pub use fetch::FetchWriter;
 pub use list::{ChildInfo, ListAttribute, ListItem, NamespaceItem};
 pub use status::{Status, StatusResponse, put_continuation};
+pub use thread::ThreadNode;
 
 use crate::command::StatusItem;
 use crate::lex::is_atom_char;
@@ -64,6 +66,10 @@ pub enum Response<'a> {
     Recent(u32),
     /// `EXPUNGE` of this message number (RFC 3501 §7.4.1).
     Expunge(u32),
+    /// `SORT` (RFC 5256 §4).
+    Sort(&'a [u32]),
+    /// `THREAD` (RFC 5256 §4).
+    Thread(&'a [ThreadNode]),
     /// `QUOTA` (RFC 9208 §4.2.1): a quota root and its resources.
     Quota(&'a str, &'a [QuotaResource<'a>]),
     /// `QUOTAROOT` (RFC 9208 §4.2.2): a mailbox and its quota roots.
@@ -127,6 +133,20 @@ impl Response<'_> {
             Response::Exists(count) => put_count(out, *count, " EXISTS"),
             Response::Recent(count) => put_count(out, *count, " RECENT"),
             Response::Expunge(number) => put_count(out, *number, " EXPUNGE"),
+            Response::Sort(ids) => {
+                out.put_slice(b"SORT");
+                for &id in *ids {
+                    out.put_u8(b' ');
+                    put_number(out, u64::from(id));
+                }
+            }
+            Response::Thread(nodes) => {
+                out.put_slice(b"THREAD");
+                if !nodes.is_empty() {
+                    out.put_u8(b' ');
+                    thread::put_threads(out, nodes);
+                }
+            }
             Response::Quota(root, resources) => access::put_quota(out, root, resources),
             Response::QuotaRoot(mailbox, roots) => access::put_quota_root(out, mailbox, roots),
             Response::Acl(mailbox, entries) => access::put_acl(out, mailbox, entries),

@@ -156,6 +156,13 @@ impl Reader {
             Read::Search { folder, search } => {
                 ReadReply::Search(crate::search::run(self, folder, &search, &*tx).await?)
             }
+            Read::Sort { folder, search, order } => {
+                ReadReply::Search(crate::order::sort(self, folder, &search, &order, &*tx).await?)
+            }
+            Read::Threads { folder, search, threading } => {
+                let threads = crate::order::threads(self, folder, &search, threading, &*tx);
+                ReadReply::Threads(threads.await?)
+            }
             Read::View(folder) => {
                 let mut attempts = Attempts::default();
                 loop {

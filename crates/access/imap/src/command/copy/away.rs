@@ -62,7 +62,7 @@ pub(super) async fn run(
         let keywords = view.keywords().names(flags.keywords).map(str::to_owned).collect();
         Some(Parcel {
             uid: view.uid(row)?,
-            flags: NamedFlags { system: flags.system.without(SystemFlags::DELETED), keywords },
+            flags: NamedFlags { system: flags.system, keywords },
             received: Timestamp::from_unix_s(view.received_s(row)),
         })
     };
