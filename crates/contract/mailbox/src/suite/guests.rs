@@ -190,7 +190,7 @@ pub(super) async fn guests_are_given_rights_one_by_one(desk: Desk) {
     grant(&grace, StoreMode::Replace, 0).await;
     grant(&henry, StoreMode::Remove, P::ALL).await;
     grant(&henry, StoreMode::Remove, P::ALL).await;
-    assert_eq!(given().await, []);
+    assert_eq!(given().await, Vec::<u32>::new());
     refused(guest.rights().await, Kind::Denied);
 }
 
