@@ -60,14 +60,6 @@ impl Place<'_> {
             Self::Other(user) => Some(user),
         }
     }
-
-    /// A name in that mailbox as the client knows it.
-    pub(crate) fn shown(&self, name: &str) -> String {
-        match &self.visiting {
-            Some(owner) => shown(&owner.address, name),
-            None => name.to_owned(),
-        }
-    }
 }
 
 /// A name with what it means.
