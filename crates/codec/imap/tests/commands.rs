@@ -326,7 +326,7 @@ fn compression() {
 
 #[test]
 fn sorting_and_threading() {
-    same("A282 SORT (SUBJECT) UTF-8 SINCE 1-Feb-1994");
+    same("A282 SORT (SUBJECT) UTF-8 SINCE 01-Feb-1994");
     check(
         "A283 SORT (SUBJECT REVERSE DATE) UTF-8 ALL",
         "A283 SORT (SUBJECT REVERSE DATE) UTF-8 ALL",
@@ -338,7 +338,7 @@ fn sorting_and_threading() {
     same("a SORT (REVERSE DISPLAYFROM DISPLAYTO CC TO FROM SIZE ARRIVAL) KOI8-R UNSEEN 1:3");
     check(
         "A283 thread ORDEREDSUBJECT UTF-8 SINCE 5-MAR-2000",
-        "A283 THREAD ORDEREDSUBJECT UTF-8 SINCE 5-Mar-2000",
+        "A283 THREAD ORDEREDSUBJECT UTF-8 SINCE 05-Mar-2000",
     );
     same("A284 UID THREAD REFERENCES US-ASCII TEXT \"gewp\"");
     check("a THREAD refs UTF-8 ALL", "a THREAD REFS UTF-8 ALL");

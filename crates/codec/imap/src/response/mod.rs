@@ -119,13 +119,7 @@ impl Response<'_> {
                     put_number(out, *value);
                 });
             }
-            Response::Search(ids) => {
-                out.put_slice(b"SEARCH");
-                for &id in *ids {
-                    out.put_u8(b' ');
-                    put_number(out, u64::from(id));
-                }
-            }
+            Response::Search(ids) => put_ids(out, "SEARCH", ids),
             Response::Flags(flags) => {
                 out.put_slice(b"FLAGS ");
                 put_flags(out, flags.iter().map(Flag::as_str));
@@ -133,13 +127,7 @@ impl Response<'_> {
             Response::Exists(count) => put_count(out, *count, " EXISTS"),
             Response::Recent(count) => put_count(out, *count, " RECENT"),
             Response::Expunge(number) => put_count(out, *number, " EXPUNGE"),
-            Response::Sort(ids) => {
-                out.put_slice(b"SORT");
-                for &id in *ids {
-                    out.put_u8(b' ');
-                    put_number(out, u64::from(id));
-                }
-            }
+            Response::Sort(ids) => put_ids(out, "SORT", ids),
             Response::Thread(nodes) => {
                 out.put_slice(b"THREAD");
                 if !nodes.is_empty() {
@@ -156,6 +144,15 @@ impl Response<'_> {
             Response::MyRights(mailbox, rights) => access::put_my_rights(out, mailbox, *rights),
         }
         out.put_slice(b"\r\n");
+    }
+}
+
+/// `NAME id id …`
+fn put_ids(out: &mut BytesMut, name: &str, ids: &[u32]) {
+    out.put_slice(name.as_bytes());
+    for &id in ids {
+        out.put_u8(b' ');
+        put_number(out, u64::from(id));
     }
 }
 
