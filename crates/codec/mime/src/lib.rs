@@ -12,6 +12,7 @@ pub mod address;
 pub mod author;
 pub mod build;
 mod captured;
+pub mod casemap;
 pub mod charset;
 pub mod date;
 pub mod decode;
@@ -30,6 +31,7 @@ mod quoted_printable;
 pub mod report;
 mod scanner;
 mod section;
+pub mod subject;
 mod utf7;
 
 pub use address::Address;

@@ -62,6 +62,15 @@ pub trait Directory: Send + Sync + 'static {
     /// Temporary ones only.
     async fn may_send_as(&self, account: &Account, from: &Address) -> Result<bool>;
 
+    /// The accounts that have given somebody Full Access, in order of their ids, at most `limit`.
+    /// Read from the store. Nobody, where that is not kept.
+    ///
+    /// # Errors
+    /// Temporary ones only.
+    async fn full_access_of(&self, _account: AccountId, _limit: usize) -> Result<Vec<AccountId>> {
+        Ok(Vec::new())
+    }
+
     /// The accepted domains.
     ///
     /// # Errors

@@ -40,6 +40,7 @@ mod read;
 mod resolve;
 mod rows;
 mod service;
+mod shares;
 mod telemetry;
 mod trim;
 mod validate;

@@ -6,7 +6,7 @@ use crate::change::{
 };
 use crate::config::DirectoryConfig;
 use crate::login::Login;
-use crate::{account, expand, feed, list, login, resolve, trim};
+use crate::{account, expand, feed, list, login, resolve, shares, trim};
 use async_trait::async_trait;
 use base::env::Env;
 use base::{AccountId, Address, Result};
@@ -94,6 +94,10 @@ impl Directory for DirectoryService {
 
     async fn may_send_as(&self, account: &Account, from: &Address) -> Result<bool> {
         account::may_send_as(&self.shared, account.id, from).await
+    }
+
+    async fn full_access_of(&self, account: AccountId, limit: usize) -> Result<Vec<AccountId>> {
+        shares::owners(&self.shared, account, limit).await
     }
 
     async fn domains(&self) -> Result<Vec<Arc<Domain>>> {

@@ -90,6 +90,7 @@ pub fn cases() -> Vec<Case> {
         admin::many_accounts_are_made_in_chunks,
         admin::ids_are_never_reused,
         admin::removed_accounts_are_remembered_until_they_are_purged,
+        admin::full_access_is_found_by_who_has_it,
     ]
 }
 

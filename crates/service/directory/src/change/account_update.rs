@@ -8,6 +8,7 @@ use crate::names::Name;
 use crate::read::{ReadResult, Reader};
 use crate::rows::{AccountRow, Changed, PasswordRow, Row, Target};
 use crate::service::Shared;
+use crate::shares;
 use crate::validate::{self, shown};
 use async_trait::async_trait;
 use base::{AccountId, Address, Error, Kind, Result, Timestamp};
@@ -147,6 +148,7 @@ impl UpdateAccount {
 
     async fn grant(&self, reader: Reader<'_>, account: &mut Account) -> ReadResult<()> {
         let AccountChange { send_as, full_access, .. } = &self.change;
+        let had_full_access = account.full_access.clone();
         for (asked, kept, what) in [
             (send_as, &mut account.send_as, "Send As"),
             (full_access, &mut account.full_access, "Full Access"),
@@ -166,6 +168,9 @@ impl UpdateAccount {
                 }
             }
             *kept = grants;
+        }
+        if full_access.is_some() {
+            shares::change(reader.tx, account.id, &had_full_access, &account.full_access);
         }
         Ok(())
     }
