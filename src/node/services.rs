@@ -99,7 +99,8 @@ impl Services {
         directory.start_purging(mailboxes.clone());
         let policies = Arc::new(StoredPolicies::new(store.clone()));
         let parts = service_transport::Parts {
-            env: env.clone(),
+            // Whoever wants reports says so in the DNS.
+            env: Env { dns: config.outbound.names(env), ..env.clone() },
             store,
             blobs: blobs.clone(),
             control,
@@ -119,6 +120,7 @@ impl Services {
             &local,
         )
         .await?;
+        courier.tell(transport.clone());
         let scanners = Clients::new(env.clone(), transport.clone(), blobs.clone());
         Ok(Self {
             backend,
@@ -158,7 +160,7 @@ impl Services {
         );
         let smtp = smtp
             .with_connectors(self.transport.clone())
-            .with_authentication(config.authentication.checks(config, env))
+            .with_authentication(config.authentication.telling(config, env, self.transport.clone()))
             .with_scanners(Arc::new(self.scanners.clone()));
         Sessions { smtp, imap: Arc::new(imap) }
     }
