@@ -41,6 +41,17 @@ pub(crate) enum DomainVerb {
     /// The keys that sign a domain's mail for other servers
     #[command(subcommand)]
     Dkim(DkimVerb),
+    /// Shows what others have reported of a domain: mail that bears its name, and TLS with its servers
+    Reports {
+        /// An accepted domain
+        name: String,
+        /// So many days back
+        #[arg(long, default_value_t = 7)]
+        days: u32,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        reach: Reach,
+    },
     /// Reports about authentication and TLS: whether they are sent, and where others send theirs
     #[command(subcommand)]
     Reporting(ReportingVerb),
@@ -70,6 +81,10 @@ pub(crate) struct Reporting {
     /// Whether other domains are told of mail that bears their names (DMARC)
     #[arg(long)]
     pub dmarc: Option<bool>,
+    /// Where others send reports about our domains: an address of ours; what comes there is read, and
+    /// delivered as any mail
+    #[arg(long)]
+    pub inbox: Option<String>,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub change: ChangeReach,

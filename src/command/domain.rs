@@ -25,6 +25,9 @@ pub(super) async fn run(verb: DomainVerb) -> Result<()> {
         DomainVerb::Dns { name, reach } => dns(&name, &reach).await,
         DomainVerb::Remote(verb) => remote(verb).await,
         DomainVerb::Dkim(verb) => dkim(verb).await,
+        DomainVerb::Reports { name, days, reach } => {
+            ask(&reach, &format!("{PATH}/{}/reports?days={days}", escape(&name))).await
+        }
         DomainVerb::Reporting(verb) => reporting(verb).await,
     }
 }
@@ -131,12 +134,13 @@ async fn reporting(verb: ReportingVerb) -> Result<()> {
     match verb {
         ReportingVerb::Get(reach) => ask(&reach, REPORTING).await,
         ReportingVerb::Set(reporting) => {
-            let Reporting { organization, contact, tls, dmarc, change: reach } = reporting;
+            let Reporting { organization, contact, tls, dmarc, inbox, change: reach } = reporting;
             let body = json!({
                 "organization": organization,
                 "contact": contact,
                 "tls": tls,
                 "dmarc": dmarc,
+                "inbox": inbox,
             });
             change(&reach, Method::PATCH, REPORTING, "", Some(&body)).await
         }

@@ -73,7 +73,7 @@ impl Shared {
         let is_open = match terms.tls {
             // What our operator demands is no policy of the domain's.
             TlsLevel::Opportunistic | TlsLevel::Encryption | TlsLevel::Certificate
-                if asked.despite_policies =>
+                if asked.despite_policies && asked.domain.is_some() =>
             {
                 return Ok(terms.clone());
             }

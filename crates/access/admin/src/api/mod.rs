@@ -194,6 +194,7 @@ fn of_domains() -> Router<Arc<Admin>> {
             patch(remote_domains::change).delete(remote_domains::remove),
         )
         .route("/api/v1/reporting", get(reporting::show).patch(reporting::change))
+        .route("/api/v1/domains/{name}/reports", get(reporting::received))
         .route("/api/v1/domains/{name}/dns", get(dns::show))
         .route("/api/v1/doctor", get(doctor::all))
         .route("/api/v1/doctor/{domain}", get(doctor::one))
@@ -234,6 +235,8 @@ struct Options {
     /// Ask a majority, not only what this node knows.
     #[serde(default)]
     fresh: bool,
+    /// So many days back.
+    days: Option<u32>,
     /// Whether the sender of a removed message is told.
     #[serde(default)]
     tell_sender: bool,

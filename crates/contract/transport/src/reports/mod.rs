@@ -10,7 +10,7 @@ pub mod tls;
 
 use crate::connector::is_host;
 use async_trait::async_trait;
-use base::{Address, Error, Result};
+use base::{Address, Error, Result, Timestamp};
 use contract_directory::Actor;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -102,6 +102,31 @@ impl ReportSettings {
     }
 }
 
+/// Something that another organisation has reported of a domain of ours, summed up for a day.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ReceivedReport {
+    /// The day's beginning (UTC).
+    pub day: Timestamp,
+    /// `dmarc` or `tls`.
+    pub kind: String,
+    /// Who reports.
+    pub reporter: String,
+    /// Which host has sent, or of TLS which of ours was reached; empty where that is not told.
+    pub source: String,
+    /// Whether all was well: authenticated, or encrypted.
+    pub passed: bool,
+    /// How, or why not.
+    pub detail: String,
+    /// How many messages or sessions.
+    pub count: u64,
+}
+
+/// How many days back reports of others are kept.
+pub const RECEIVED_DAYS_MAX: u32 = 90;
+
+/// The most that is told at once of reports of others.
+pub const RECEIVED_MAX: usize = 10_000;
+
 /// An address of plain ASCII in the domain of a host: what every record and every reader takes.
 fn read(text: &str) -> Option<Address> {
     let address = Address::parse_plain(text)?;
@@ -129,6 +154,13 @@ pub trait ReportAdmin: Send + Sync + 'static {
         actor: &Actor,
         change: &ReportChange,
     ) -> Result<Arc<ReportSettings>>;
+
+    /// What others have reported of a domain in the last days, the latest first; at most
+    /// [`RECEIVED_MAX`].
+    ///
+    /// # Errors
+    /// Temporary ones only.
+    async fn received_reports(&self, domain: &str, days: u32) -> Result<Vec<ReceivedReport>>;
 }
 
 #[cfg(test)]

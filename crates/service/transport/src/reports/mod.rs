@@ -9,9 +9,12 @@
 //!   follows from day and domain, so nothing is sent twice, whoever thinks to be the owner and
 //!   wherever a node dies: it is accepted once.
 //! - `settings` says whether, and in whose name.
+//!
+//! What others report of our domains is read when it comes (`received`), and kept in the same rows.
 
 mod dmarc;
 mod gather;
+mod received;
 mod send;
 mod settings;
 mod tally;
@@ -26,8 +29,9 @@ use bytes::Bytes;
 use contract_blob::Segment;
 use contract_store::Store;
 use contract_transport::QueueEntry;
-use contract_transport::reports::ReportSettings;
+use contract_transport::reports::{RECEIVED_DAYS_MAX, ReportSettings};
 use gather::Gathered;
+pub(crate) use received::{is_for_us, take};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -55,7 +59,7 @@ const SPREAD_MS: u64 = 4 * 3600 * 1000;
 const TRY_MS: i64 = 18 * 3600 * 1000;
 
 /// For how many days rows are kept that nobody sends.
-const KEEP_DAYS: u32 = 3;
+const UNSENT_DAYS: u32 = 3;
 
 /// By which a message of ours says that it goes whatever its recipients' domains ask for (RFC 8689
 /// §5).
@@ -66,24 +70,32 @@ const DESPITE_POLICIES: &[u8] = b"TLS-Required: No\r\n";
 pub(crate) enum Kind {
     Tls,
     Dmarc,
+    /// Of others, about our domains.
+    TlsReceived,
+    DmarcReceived,
 }
 
 impl Kind {
-    const ALL: [Self; 2] = [Self::Tls, Self::Dmarc];
+    /// Those that are sent.
+    const SENT: [Self; 2] = [Self::Tls, Self::Dmarc];
+
+    const ALL: [Self; 4] = [Self::Tls, Self::Dmarc, Self::TlsReceived, Self::DmarcReceived];
 
     /// In keys and names; never changed.
     fn letter(self) -> u8 {
         match self {
             Self::Tls => b't',
             Self::Dmarc => b'd',
+            Self::TlsReceived => b'T',
+            Self::DmarcReceived => b'D',
         }
     }
 
     /// For people, metrics and identifiers.
     fn word(self) -> &'static str {
         match self {
-            Self::Tls => "tls",
-            Self::Dmarc => "dmarc",
+            Self::Tls | Self::TlsReceived => "tls",
+            Self::Dmarc | Self::DmarcReceived => "dmarc",
         }
     }
 
@@ -92,6 +104,15 @@ impl Kind {
         match self {
             Self::Tls => 200,
             Self::Dmarc => 2_000,
+            Self::TlsReceived | Self::DmarcReceived => 1_000,
+        }
+    }
+
+    /// For how many days rows are kept.
+    fn days_kept(self) -> u32 {
+        match self {
+            Self::Tls | Self::Dmarc => UNSENT_DAYS,
+            Self::TlsReceived | Self::DmarcReceived => RECEIVED_DAYS_MAX,
         }
     }
 
@@ -99,6 +120,7 @@ impl Kind {
         match self {
             Self::Tls => settings.tls,
             Self::Dmarc => settings.dmarc,
+            Self::TlsReceived | Self::DmarcReceived => false,
         }
     }
 }
@@ -200,13 +222,13 @@ async fn pause(service: &Weak<TransportService>, time: Duration) -> Option<Arc<C
     Some(service.upgrade()?.context.clone())
 }
 
-/// Forgets the rows that nobody has sent: one node does it for all.
+/// Forgets the rows that nobody has sent, and what others reported long ago: one node does it for
+/// all.
 ///
 /// # Errors
 /// The store's.
 pub(crate) async fn forget_old(context: &Context) -> Result<()> {
-    let before = day(context.env.clock.now()).saturating_sub(KEEP_DAYS);
-    tally::forget_before(&context.store, before).await
+    tally::forget(&context.store, day(context.env.clock.now())).await
 }
 
 /// Whether a message goes whatever its recipients' domains ask for. Only we ourselves say so: looks

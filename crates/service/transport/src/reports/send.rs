@@ -9,8 +9,10 @@ use codec_mime::SentAt;
 use codec_mime::build::Mailbox;
 use codec_mime::data_report::DataReport;
 use contract_blob::Content;
+use contract_store::{body, transact};
 use contract_transport::reports::ReportSettings;
-use contract_transport::{Envelope, Notify, Recipient, Source, Submission};
+use contract_transport::{Envelope, Notify, Recipient, Source, Submission, rows};
+use futures::FutureExt;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -54,7 +56,7 @@ pub(super) async fn add(context: &Context) {
     let is_wanted = |subject: &Subject| match subject.kind {
         Kind::Tls => wanting.contains(&subject.domain),
         // Only what is wanted was counted.
-        Kind::Dmarc => true,
+        Kind::Dmarc | Kind::TlsReceived | Kind::DmarcReceived => true,
     };
     let wanted = counted.into_iter().filter(|(subject, _)| is_wanted(subject)).collect();
     tally::add(&context.store, wanted).await;
@@ -67,7 +69,7 @@ pub(super) async fn add(context: &Context) {
 pub(super) async fn send_due(context: &Arc<Context>) -> Result<()> {
     let settings = context.reports.wanted();
     let now = context.env.clock.now();
-    for kind in Kind::ALL.into_iter().filter(|kind| kind.is_wanted(&settings)) {
+    for kind in Kind::SENT.into_iter().filter(|kind| kind.is_wanted(&settings)) {
         let mut last = None;
         loop {
             let page = tally::subjects(&context.store, kind, day(now), last.as_ref()).await?;
@@ -104,6 +106,9 @@ async fn send(
         told("too late");
         return tally::remove(&context.store, subject).await;
     }
+    if is_sent(context, subject).await? {
+        return tally::remove(&context.store, subject).await;
+    }
     let from = settings.contact().ok_or_else(|| Error::invalid("there is no contact address"))?;
     // Receivers are to pass over what nobody vouches for (RFC 8460 §3).
     if !context.signing.as_ref().is_some_and(|signing| signing.signs(&from.domain)) {
@@ -113,6 +118,7 @@ async fn send(
     let draft = match kind {
         Kind::Tls => tls::draft(context, settings, subject).await?,
         Kind::Dmarc => dmarc::draft(context, settings, subject).await?,
+        Kind::TlsReceived | Kind::DmarcReceived => None,
     };
     match draft.filter(|draft| !draft.to.is_empty()) {
         Some(draft) => {
@@ -123,6 +129,21 @@ async fn send(
         None => told("unwanted"),
     }
     tally::remove(&context.store, subject).await
+}
+
+/// Whether somebody has sent it: this node before it died, or another one that takes itself for the
+/// owner.
+async fn is_sent(context: &Context, subject: &Subject) -> Result<bool> {
+    let queue = subject.queue();
+    let slot = context.control.slot_of_queue(queue);
+    let look = body((), |(), tx, _| {
+        async move {
+            let is_queued = rows::is_queued(tx, slot, queue).await?;
+            Ok(is_queued || rows::ended(tx, slot, queue).await?.is_some())
+        }
+        .boxed()
+    });
+    transact(&context.store, look).await
 }
 
 /// The report as a message, under the name that every attempt gives it.

@@ -2,12 +2,13 @@
 //!
 //! - `T/p/reports` the setting; `T/pc` is written with every change.
 
+use super::received;
 use crate::service::TransportService;
 use crate::table::{Setting, Table};
 use async_trait::async_trait;
 use base::Result;
 use contract_directory::Actor;
-use contract_transport::reports::{ReportAdmin, ReportChange, ReportSettings};
+use contract_transport::reports::{ReceivedReport, ReportAdmin, ReportChange, ReportSettings};
 use std::sync::Arc;
 
 /// The name of the one setting.
@@ -57,5 +58,9 @@ impl ReportAdmin for TransportService {
         change: &ReportChange,
     ) -> Result<Arc<ReportSettings>> {
         self.context.reports.settings.update(actor, NAME, &|old| old.changed(change)).await
+    }
+
+    async fn received_reports(&self, domain: &str, days: u32) -> Result<Vec<ReceivedReport>> {
+        received::list(self, domain, days).await
     }
 }

@@ -3,6 +3,7 @@
 //! - `T/ph/<kind><day><domain>` that there is a report, and how many rows it has ([`Head`]).
 //! - `T/pr/<kind><day><domain><hash>` a record of it, and how often.
 //! - `T/pn/<kind><day>` how many reports there are of a day.
+//! - `T/pm/<day><hash>` that a part of a report of others was added.
 //!
 //! Any node adds to them; a report's rows are read and removed by whoever sends it. Their number has
 //! a bound, for a report and for a day: what would be beyond is only counted.
@@ -15,6 +16,7 @@ use contract_store::keys::{KeyBuilder, KeyReader};
 use contract_store::{
     Attempt, Body, BodyError, Isolation, KeyRange, RangeRead, Store, Transaction, body, transact,
 };
+use contract_transport::reports::RECEIVED_DAYS_MAX;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde::de::DeserializeOwned;
@@ -24,6 +26,7 @@ use std::sync::Arc;
 const HEADS: &[u8] = b"T/ph/";
 const RECORDS: &[u8] = b"T/pr/";
 const COUNTS: &[u8] = b"T/pn/";
+const MARKS: &[u8] = b"T/pm/";
 
 /// The version byte of values.
 const VERSION: u8 = 1;
@@ -119,6 +122,36 @@ impl Body<()> for Add<'_> {
             Ok(())
         })
     }
+}
+
+/// Adds a report of others, unless it was added before, by its name among all of its reporter's.
+///
+/// # Errors
+/// The store's; what was added before the error is not added again.
+pub(super) async fn add_once(
+    store: &Arc<dyn Store>,
+    subject: &Subject,
+    counts: Counted,
+    name: &str,
+) -> Result<()> {
+    for (number, part) in counts.chunks(BATCH).enumerate() {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&subject.hash(true)).update(&number.to_be_bytes()).update(name.as_bytes());
+        let hash = hasher.finalize();
+        let mark = KeyBuilder::new(MARKS).u32(subject.day).raw(&hash.as_bytes()[..16]).build();
+        let add = body((mark, subject.clone(), part.to_vec()), |(mark, subject, part), tx, _| {
+            async move {
+                if tx.get(mark, Isolation::Serializable).await?.is_none() {
+                    tx.set(mark, &[]);
+                    add_one(tx, subject, part).await?;
+                }
+                Ok(())
+            }
+            .boxed()
+        });
+        transact(store, add).await?;
+    }
+    Ok(())
 }
 
 async fn add_one(
@@ -266,20 +299,24 @@ pub(super) async fn remove(store: &Arc<dyn Store>, subject: &Subject) -> Result<
     transact(store, clear).await
 }
 
-/// Forgets everything of the days before one.
+/// Forgets everything that is older than it is kept.
 ///
 /// # Errors
 /// The store's.
-pub(super) async fn forget_before(store: &Arc<dyn Store>, day: u32) -> Result<()> {
-    let clear = body(day, |day, tx, _| {
+pub(super) async fn forget(store: &Arc<dyn Store>, today: u32) -> Result<()> {
+    let clear = body(today, |today, tx, _| {
         async move {
             tx.set_batch_priority();
             for kind in Kind::ALL {
+                let day = today.saturating_sub(kind.days_kept());
                 for prefix in [HEADS, RECORDS, COUNTS] {
                     let begin = of_day(prefix, kind, 0).build();
-                    tx.clear_range(&KeyRange::new(begin, of_day(prefix, kind, *day).build()));
+                    tx.clear_range(&KeyRange::new(begin, of_day(prefix, kind, day).build()));
                 }
             }
+            let day = today.saturating_sub(RECEIVED_DAYS_MAX);
+            let end = KeyBuilder::new(MARKS).u32(day).build();
+            tx.clear_range(&KeyRange::new(Bytes::from_static(MARKS), end));
             Ok(())
         }
         .boxed()

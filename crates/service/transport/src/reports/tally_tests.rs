@@ -47,9 +47,34 @@ fn counts_of_all_nodes_come_together() {
         remove(&store, &a).await.unwrap();
         assert!(read::<String>(&store, &a).await.unwrap().is_none());
         assert_eq!(found(12, None).await, [b.clone(), later.clone()]);
-        forget_before(&store, 11).await.unwrap();
+        forget(&store, 11 + Kind::Tls.days_kept()).await.unwrap();
         assert_eq!(found(12, None).await, [later.clone()]);
         assert_eq!(tally(&store, &later).await, (vec![("z".into(), 1)], 0));
+    });
+}
+
+#[test]
+fn a_report_of_others_counts_once() {
+    run(async |store| {
+        let one = Subject { kind: Kind::DmarcReceived, day: 100, domain: "a.test".to_owned() };
+        let counts = |count: usize| -> Counted {
+            (0..count).map(|number| (record(&number.to_string()), 2)).collect()
+        };
+        for _ in 0..2 {
+            add_once(&store, &one, counts(BATCH * 2 + 1), "one").await.unwrap();
+        }
+        let (records, _) = tally(&store, &one).await;
+        assert_eq!(records.len(), BATCH * 2 + 1);
+        assert!(records.iter().all(|(_, count)| *count == 2));
+        add_once(&store, &one, counts(1), "two").await.unwrap();
+        assert_eq!(tally(&store, &one).await.0[0], ("0".into(), 4));
+        forget(&store, 100 + RECEIVED_DAYS_MAX).await.unwrap();
+        assert_eq!(tally(&store, &one).await.0.len(), records.len());
+        forget(&store, 101 + RECEIVED_DAYS_MAX).await.unwrap();
+        let tx = store.begin();
+        let range = KeyRange::prefix(b"T/p");
+        let page = tx.get_range(&RangeRead::all(&range), Isolation::Snapshot).await.unwrap();
+        assert!(page.rows.is_empty(), "{:?}", page.rows);
     });
 }
 

@@ -20,6 +20,7 @@ mod outgoing;
 mod owners;
 #[path = "../../../mailbox/tests/placement.rs"]
 mod placement;
+mod received_reports;
 mod receiving;
 mod relay_admin;
 mod relay_faults;
