@@ -147,6 +147,7 @@ async fn begin(
         rounds,
         due: Due::default(),
         working: Arc::default(),
+        in_hand: Arc::default(),
         courier,
         connectors,
         rules,
