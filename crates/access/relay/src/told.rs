@@ -9,7 +9,7 @@ use contract_transport::reports::tls::{
     PolicyKind, STRINGS_MAX, TlsFailure, TlsFault, TlsPolicy, TlsSession, TlsSessions,
 };
 use contract_transport::sts::{StsMode, StsPolicy};
-use rustls::CertificateError;
+use rustls::{CertificateError, OtherError};
 use std::fmt::Write;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -119,7 +119,14 @@ pub(crate) fn fault_of(error: &rustls::Error) -> TlsFault {
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             TlsFault::CertificateHostMismatch
         }
-        CertificateError::UnknownIssuer => TlsFault::CertificateNotTrusted,
+        // A signature that is not the authority's which it names is of one that nobody knows.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            TlsFault::CertificateNotTrusted
+        }
+        // How the library calls a certificate that is its own authority.
+        CertificateError::Other(OtherError(why)) if why.to_string() == "CaUsedAsEndEntity" => {
+            TlsFault::CertificateNotTrusted
+        }
         _ => TlsFault::ValidationFailure,
     }
 }

@@ -39,7 +39,7 @@ fn sessions_without_any_policy() {
     });
     // Whoever does not answer has nothing to do with it.
     run(async |world| {
-        world.host(MX, &["S: 421 no\n! closed"]).await;
+        world.host(MX, &["S: 421 no\nC: QUIT\n! closed"]).await;
         check(world, LATER).await;
         told(world, &[]);
     });
