@@ -13,7 +13,9 @@ mod trace;
 pub(crate) use cluster::{ClusterVerb, DrillArguments, DrillVerb, NodeJoin, NodeVerb, Rebalance};
 pub(crate) use connector::{ConnectorVerb, ReceiveSettings, ReceiveVerb, SendSettings, SendVerb};
 pub(crate) use contact::{ContactVerb, Restrict};
-pub(crate) use domain::{DkimKey, DkimVerb, Doctor, DomainVerb, RemoteEntry, RemoteVerb};
+pub(crate) use domain::{
+    DkimKey, DkimVerb, Doctor, DomainVerb, RemoteEntry, RemoteVerb, Reporting, ReportingVerb,
+};
 pub(crate) use queue::{HopVerb, QueueVerb};
 pub(crate) use rule::{RuleTest, RuleVerb};
 pub(crate) use scanner::{ScannerSettings, ScannerVerb};

@@ -102,7 +102,8 @@ impl Services {
         directory.start_purging(mailboxes.clone());
         let policies = Arc::new(StoredPolicies::new(store.clone()));
         let parts = service_transport::Parts {
-            env: env.clone(),
+            // Whoever wants reports says so in the DNS.
+            env: Env { dns: config.outbound.names(env), ..env.clone() },
             store,
             blobs: blobs.clone(),
             control,
@@ -122,6 +123,7 @@ impl Services {
             &local,
         )
         .await?;
+        courier.tell(transport.clone());
         let scanners = Clients::new(env.clone(), transport.clone(), blobs.clone());
         Ok(Self {
             backend,
@@ -168,7 +170,7 @@ impl Services {
         );
         let smtp = smtp
             .with_connectors(self.transport.clone())
-            .with_authentication(config.authentication.checks(config, env))
+            .with_authentication(config.authentication.telling(config, env, self.transport.clone()))
             .with_scanners(Arc::new(self.scanners.clone()));
         Sessions { smtp, imap: Arc::new(imap), pop3: Arc::new(pop3) }
     }

@@ -40,6 +40,7 @@ mod session;
 mod sts;
 mod telemetry;
 mod tls;
+mod told;
 mod verdicts;
 mod wire;
 

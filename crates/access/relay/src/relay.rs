@@ -11,6 +11,7 @@ use crate::session::{Reason, Refusal, Session, Terms};
 use crate::sts::Sts;
 use crate::telemetry;
 use crate::tls::Tls;
+use crate::told::Listener;
 use async_trait::async_trait;
 use base::env::Env;
 use base::{Deadline, Error, Result};
@@ -18,6 +19,7 @@ use contract_blob::Blobs;
 use contract_transport::courier::{
     Answer, Conversation, Courier, Manner, NextHop, TlsLevel, Unreachable,
 };
+use contract_transport::reports::tls::TlsSessions;
 use contract_transport::sts::StsPolicies;
 use futures::future::join_all;
 use rustls::pki_types::ServerName;
@@ -37,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) blobs: Arc<dyn Blobs>,
     pub(crate) tls: Tls,
     pub(crate) sts: Option<Arc<Sts>>,
+    pub(crate) listener: Listener,
     dead: Dead,
 }
 
@@ -93,9 +96,19 @@ impl Relay {
         let tls = Tls::new(&config, &env)?;
         let dead = Dead::new(env.clock.clone());
         let client = tls.client(TlsLevel::Domain, None)?;
-        let sts = policies
-            .map(|kept| Arc::new(Sts::new(env.clone(), client, config.local_exchangers, kept)));
-        Ok(Self { shared: Arc::new(Shared { config, env, blobs, tls, sts, dead }) })
+        let listener = Listener::default();
+        let is_closed_network = config.local_exchangers;
+        let sts = policies.map(|kept| {
+            let env = env.clone();
+            Arc::new(Sts::new(env, client, is_closed_network, (kept, listener.clone())))
+        });
+        Ok(Self { shared: Arc::new(Shared { config, env, blobs, tls, sts, listener, dead }) })
+    }
+
+    /// Tells from now on how sessions with the exchangers of domains go (RFC 8460); the first to
+    /// ask for it is told.
+    pub fn tell(&self, sessions: Arc<dyn TlsSessions>) {
+        self.shared.listener.begin(sessions);
     }
 
     /// Fetches policies of MTA-STS again that are kept and run out, and forgets those that have
@@ -205,7 +218,7 @@ impl Shared {
             match self.attempt(Target::new(exchanger, *address, &terms)).await {
                 Ok(reached) => return Some(reached),
                 // A smart host that wants us no more is for our operator to mend.
-                Err(Refusal { reason: Reason::Never, answer }) if asked.domain.is_some() => {
+                Err(Refusal { reason: Reason::Never, answer, .. }) if asked.domain.is_some() => {
                     tally.permanent = Some(answer);
                 }
                 Err(refusal) => {
@@ -248,7 +261,9 @@ impl Shared {
     /// (RFC 7435 §3).
     async fn attempt(&self, target: Target) -> Result<(Session, Target), Refusal> {
         match self.connect(&target).await {
-            Err(Refusal { reason: Reason::Handshake, answer }) if !target.terms.must_encrypt() => {
+            Err(Refusal { reason: Reason::Handshake, answer, .. })
+                if !target.terms.must_encrypt() =>
+            {
                 tracing::info!(host = target.host, why = answer.text, "goes on without encryption");
                 let terms = Terms { in_clear: true, ..target.terms.clone() };
                 let target = Target { terms, ..target };
@@ -269,7 +284,11 @@ impl Shared {
                     _ => "no answer".to_owned(),
                 };
                 let text = format!("{} could not be reached: {why}", target.host);
-                Err(Refusal { reason: Reason::Silent, answer: judged(0, "4.4.1", text) })
+                Err(Refusal {
+                    reason: Reason::Silent,
+                    answer: judged(0, "4.4.1", text),
+                    fault: None,
+                })
             }
         };
         match session.as_ref().map_err(|refusal| refusal.reason) {
@@ -283,6 +302,10 @@ impl Shared {
             Err(Reason::Handshake) => "handshake",
             Err(Reason::Terms) => "terms",
         });
+        // In clear is a second attempt at what has been told already.
+        if let Some(told) = target.terms.told.as_ref().filter(|_| !target.terms.in_clear) {
+            self.listener.session(told, target.address.ip(), session.as_ref());
+        }
         session
     }
 
@@ -300,6 +323,7 @@ impl Shared {
             base: None,
             policy: None,
             credentials: manner.credentials.clone().map(Arc::new),
+            told: None,
         })
     }
 }

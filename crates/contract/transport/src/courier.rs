@@ -18,6 +18,9 @@ pub struct NextHop {
     pub connector: String,
     /// Which hosts.
     pub destination: Destination,
+    /// Whether what the domain asks for of those who send to it (MTA-STS, DANE) is passed over; what
+    /// the connector asks for is not.
+    pub despite_policies: bool,
 }
 
 /// Which hosts take a message.

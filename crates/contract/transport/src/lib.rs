@@ -13,6 +13,7 @@ pub mod courier;
 pub mod receive;
 pub mod relay;
 pub mod remote;
+pub mod reports;
 pub mod rows;
 pub mod rule;
 pub mod scanner;

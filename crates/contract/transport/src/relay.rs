@@ -15,9 +15,14 @@ pub struct Hop {
     pub connector: String,
     /// The recipients' domain; `None` where all goes to the connector's smart hosts.
     pub domain: Option<String>,
-    /// Which part of the hop's mail, where it is spread over several owners.
+    /// Which part of the hop's mail, where it is spread over several owners; or
+    /// [`DESPITE_POLICIES`].
     pub shard: u8,
 }
+
+/// The part of a hop's mail that goes whatever the domain asks for of those who send to it (MTA-STS,
+/// DANE): it tells the domain what is wrong with that (RFC 8460 §3).
+pub const DESPITE_POLICIES: u8 = u8::MAX;
 
 /// What stands for the connector of mail that no send connector takes; no connector can be called
 /// so. (Exchange: the Unreachable queue.)
@@ -32,6 +37,11 @@ impl Hop {
     /// Whether what is here waits for a send connector.
     pub fn is_unreachable(&self) -> bool {
         self.connector == UNREACHABLE
+    }
+
+    /// Whether what is here goes whatever the domain asks for.
+    pub fn is_despite_policies(&self) -> bool {
+        self.shard == DESPITE_POLICIES
     }
 
     /// Its name in keys; what follows sorts below it.

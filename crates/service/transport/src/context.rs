@@ -22,6 +22,7 @@ use crate::connectors::Connectors;
 use crate::due::Due;
 use crate::guard::Members;
 use crate::remote_domains::Remote;
+use crate::reports::Reports;
 use crate::rules::Rules;
 use crate::signing::Signing;
 
@@ -92,6 +93,8 @@ pub(crate) struct Context {
     /// Who is in the groups that may or may not write to somebody.
     pub(crate) members: Members,
     pub(crate) remote_domains: Arc<Remote>,
+    /// What other domains are told once a day.
+    pub(crate) reports: Reports,
     /// Who signs mail of our domains; without, nobody does.
     pub(crate) signing: Option<Arc<Signing>>,
     /// One permit for each connection to another server.

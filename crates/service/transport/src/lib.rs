@@ -31,6 +31,7 @@ mod queues;
 mod receive;
 mod relay;
 mod remote_domains;
+mod reports;
 mod retry;
 mod round;
 mod routing;

@@ -183,6 +183,11 @@ impl Signing {
         made.unwrap_or_default()
     }
 
+    /// Whether mail of a domain, in ASCII and lower case, is signed.
+    pub(crate) fn signs(&self, domain: &str) -> bool {
+        self.ring().0.contains_key(domain)
+    }
+
     /// Begins to read a message that may be signed or sealed; `None` for one that is not.
     pub(crate) async fn begin(
         &self,

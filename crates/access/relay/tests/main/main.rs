@@ -16,4 +16,5 @@ mod script;
 mod signed;
 mod sts;
 mod tls;
+mod tls_reports;
 mod world;

@@ -132,7 +132,11 @@ pub(crate) fn next_hop(hop: &Hop, connector: &SendConnector) -> Option<NextHop> 
         (Route::MailExchangers, Some(domain)) => Destination::Domain(domain.clone()),
         (Route::MailExchangers, None) => return None,
     };
-    Some(NextHop { connector: connector.name.clone(), destination })
+    Some(NextHop {
+        connector: connector.name.clone(),
+        destination,
+        despite_policies: hop.is_despite_policies(),
+    })
 }
 
 struct Run {

@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use base::{Deadline, Error, Result};
-use contract_blob::Segment;
+use contract_blob::{Content, Segment};
+use contract_transport::Notify;
 use contract_transport::courier::{
     Answer, Conversation, Courier, Destination, Manner, NextHop, Outgoing, Transferred,
     Unreachable, Verdict,
@@ -46,6 +47,11 @@ pub(crate) struct Taken {
     pub(crate) front: String,
     /// How many segments it consists of.
     pub(crate) segments: usize,
+    pub(crate) content: Content,
+    /// What of its recipients' fate the sender wants to hear.
+    pub(crate) notify: Vec<Notify>,
+    /// Whether it went whatever the domain asks for.
+    pub(crate) despite_policies: bool,
 }
 
 #[derive(Default)]
@@ -156,7 +162,8 @@ impl Courier for Outside {
         let most = scene.open_max.entry(domain.clone()).or_default();
         *most = open.max(*most);
         let (outside, host) = (self.clone(), format!("mx.{domain} [192.0.2.1]"));
-        Ok(Box::new(Talk { outside, domain, host, messages: 0 }))
+        let despite_policies = hop.despite_policies;
+        Ok(Box::new(Talk { outside, domain, host, messages: 0, despite_policies }))
     }
 }
 
@@ -165,6 +172,7 @@ struct Talk {
     domain: String,
     host: String,
     messages: u32,
+    despite_policies: bool,
 }
 
 impl Drop for Talk {
@@ -221,6 +229,9 @@ impl Conversation for Talk {
                 is_8bit: outgoing.is_8bit,
                 envelope_id: outgoing.envelope_id.clone(),
                 segments: outgoing.content.segments.len(),
+                content: outgoing.content.clone(),
+                notify: outgoing.recipients.iter().map(|to| to.notify).collect(),
+                despite_policies: self.despite_policies,
                 front: match outgoing.content.segments.first() {
                     Some(Segment::Inline(front)) => String::from_utf8_lossy(front).into_owned(),
                     _ => String::new(),

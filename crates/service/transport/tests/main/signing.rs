@@ -24,13 +24,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Makes a key; its selector is its algorithm's name and `number`.
-async fn made(world: &World, algorithm: KeyAlgorithm, number: u32) -> ShownKey {
+pub(crate) async fn made(world: &World, algorithm: KeyAlgorithm, number: u32) -> ShownKey {
     let selector = Some(format!("{}{number}", algorithm.word()));
     let new = NewKey { domain: DOMAIN.into(), selector, algorithm };
     world.node.transport.create_signing_key(&Actor::Operator, new).await.unwrap()
 }
 
-async fn activate(world: &World, key: &ShownKey) {
+pub(crate) async fn activate(world: &World, key: &ShownKey) {
     let transport = &world.node.transport;
     transport.activate_signing_key(&Actor::Operator, DOMAIN, &key.selector).await.unwrap();
 }
