@@ -5,7 +5,7 @@
 //! grow: who comes or goes between two pieces shifts nobody else.
 
 use crate::keys;
-use crate::read::{Reader, view};
+use crate::read::view;
 use crate::rows::{AccountRow, Row};
 use crate::service::Shared;
 use base::{Address, Result};
@@ -82,7 +82,7 @@ pub(crate) async fn look(
 
 /// Some accounts in order, and where the following ones begin, if there may be any.
 async fn page(shared: &Shared, from: u64) -> Result<(Vec<Account>, Option<u64>)> {
-    view(&shared.store, |reader: Reader<'_>| {
+    view(&shared.store, |reader| {
         async move {
             let range = KeyRange::new(keys::account(base::AccountId(from)), keys::accounts().end);
             let rows = reader.rows(&range, PAGE_ROWS, false).await?;

@@ -151,12 +151,6 @@ impl Parser {
         self.tokens.get(self.next).or(self.tokens.last()).unwrap_or(END)
     }
 
-    fn take(&mut self) -> (usize, Token) {
-        let token = self.peek().clone();
-        self.next += 1;
-        token
-    }
-
     fn takes_word(&mut self, word: &str) -> bool {
         let is_it = matches!(&self.peek().1, Token::Word(found) if found == word);
         self.next += usize::from(is_it);

@@ -144,7 +144,7 @@ pub(super) async fn a_filter_is_checked_changed_and_told(world: Arc<dyn World>) 
     };
     let listed = admin.create_group(operator, listed).await.unwrap();
     refused(admin.update_group(operator, listed.id, other("all users")).await, Kind::Invalid);
-    assert_eq!(admin.group(group.id).await.unwrap().dynamic.unwrap_or_default().domain, None);
+    assert_eq!(admin.group(group.id).await.unwrap().dynamic.as_ref().unwrap().domain, None);
     let audit = admin.audit(100).await.unwrap();
     let told = |text: &str| audit.iter().filter(|one| one.parameters.contains(text)).count();
     assert_eq!((told("filter=\"all users\""), told("filter=\"custom7 = 'boat'\"")), (1, 1));
