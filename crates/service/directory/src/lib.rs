@@ -30,6 +30,7 @@ mod change;
 mod config;
 mod expand;
 mod feed;
+mod found;
 mod keys;
 mod list;
 mod login;

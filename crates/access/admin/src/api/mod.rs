@@ -1,5 +1,6 @@
 //! The routes of `/api/v1/`, one file per noun, and what they share.
 
+mod attributes;
 mod cluster;
 mod connectors;
 mod contacts;
@@ -118,6 +119,7 @@ pub fn router(admin: Arc<Admin>) -> Router {
             "/api/v1/groups/{address}",
             get(groups::show).patch(groups::change).delete(groups::remove),
         )
+        .route("/api/v1/groups/{address}/members", get(groups::members))
         .route("/api/v1/queue", get(queue::list))
         .route("/api/v1/queue/{id}", get(queue::show).delete(queue::remove))
         .route("/api/v1/queue/{id}/retry", post(queue::retry))

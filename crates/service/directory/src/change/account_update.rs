@@ -28,6 +28,9 @@ pub(crate) async fn update(
     if let Some(quota) = &change.quota {
         validate::quota(quota)?;
     }
+    for (attribute, value) in &change.attributes {
+        validate::attribute(*attribute, value)?;
+    }
     let add = change
         .add_aliases
         .iter()
@@ -73,6 +76,9 @@ impl Plan for UpdateAccount {
         account.quota = quota.unwrap_or(account.quota);
         account.smtp_sent_copy = smtp_sent_copy.unwrap_or(account.smtp_sent_copy);
         account.litigation_hold = litigation_hold.unwrap_or(account.litigation_hold);
+        for (attribute, value) in &self.change.attributes {
+            account.attributes.set(*attribute, value);
+        }
         let (known, asked) = (&account.flow.restrictions, &self.change.flow.restrictions);
         flow::check_parties(reader, known, asked).await?;
         flow::change(&mut account, &self.change.flow)?;
@@ -214,6 +220,7 @@ impl UpdateAccount {
             litigation_hold,
             role,
             flow,
+            attributes,
         } = &self.change;
         let mut text = String::new();
         let mut say = |name: &str, value: Option<String>| {
@@ -233,6 +240,8 @@ impl UpdateAccount {
         say("smtp_sent_copy", smtp_sent_copy.map(|v| v.to_string()));
         say("litigation_hold", litigation_hold.map(|v| v.to_string()));
         say("role", role.map(|v| format!("{v:?}")));
+        let attributes = (!attributes.is_empty()).then_some(attributes);
+        say("attributes", attributes.map(super::flow::shown_change));
         say("mail_flow", (*flow != FlowChange::default()).then(|| super::flow::shown_change(flow)));
         text
     }

@@ -227,7 +227,7 @@ impl World {
         panic!("still queued: {:?}", self.node.transport.list(None, 10).await);
     }
 
-    async fn handle(&self, name: &str) -> MailboxHandle {
+    pub(crate) async fn handle(&self, name: &str) -> MailboxHandle {
         let account = self.directory.resolve(&address(name)).await.unwrap();
         let contract_directory::Resolved::Account(account) = account else {
             panic!("{name} is no account")
