@@ -13,6 +13,7 @@ pub mod author;
 pub mod build;
 mod captured;
 pub mod charset;
+pub mod convert;
 pub mod date;
 pub mod decode;
 mod describe;

@@ -23,7 +23,23 @@ pub struct Hop {
 /// so. (Exchange: the Unreachable queue.)
 pub const UNREACHABLE: &str = "Unreachable";
 
+/// The part of a hop's mail whose senders would rather have it there than safe
+/// ([`crate::courier::NextHop::ignores_policies`]). Mail is spread over fewer parts than this.
+const WITHOUT_POLICIES: u8 = u8::MAX;
+
 impl Hop {
+    /// The same hop for mail that what the domain publishes about its hosts is not to hold up.
+    #[must_use]
+    pub fn without_policies(self) -> Self {
+        let is_asked = self.domain.is_some() && !self.is_unreachable();
+        Self { shard: if is_asked { WITHOUT_POLICIES } else { self.shard }, ..self }
+    }
+
+    /// Whether it is a [`Hop::without_policies`].
+    pub fn ignores_policies(&self) -> bool {
+        self.shard == WITHOUT_POLICIES
+    }
+
     /// Where mail for a domain waits while no send connector takes it.
     pub fn unreachable(domain: &str, shard: u8) -> Self {
         Self { connector: UNREACHABLE.to_owned(), domain: Some(domain.to_owned()), shard }

@@ -12,8 +12,8 @@ use bytes::Bytes;
 use contract_blob::{Blobs, Content, Segment};
 use contract_transport::Recipient;
 use contract_transport::courier::{
-    Answer, Conversation, Courier, Destination, Host, Manner, NextHop, Outgoing, Transferred,
-    Unreachable, Verdict,
+    Answer, Conversation, Courier, Destination, Host, Manner, NextHop, Outgoing, Signer,
+    Transferred, Unreachable, Verdict,
 };
 use contract_transport::sts::{StsPolicies, StsPolicy};
 use parking_lot::Mutex;
@@ -41,6 +41,7 @@ pub(crate) struct World {
     hosts: Vec<JoinHandle<Result<(), String>>>,
     pub(crate) messages: Arc<Mutex<Vec<Vec<u8>>>>,
     pub(crate) policies: Arc<Kept>,
+    pub(crate) ignores_policies: bool,
     relay: Option<Relay>,
 }
 
@@ -90,6 +91,7 @@ pub(crate) fn run(test: impl AsyncFnOnce(&mut World)) {
             hosts: Vec::new(),
             messages: Arc::default(),
             policies: Arc::default(),
+            ignores_policies: false,
             relay: None,
         };
         test(&mut world).await;
@@ -145,7 +147,11 @@ impl World {
             let (config, env, blobs) = (config.clone(), env.clone(), blobs.clone());
             Relay::with_policies(config, env, blobs, self.policies.clone()).unwrap()
         });
-        let hop = NextHop { connector: "internet".to_owned(), destination };
+        let hop = NextHop {
+            connector: "internet".to_owned(),
+            destination,
+            ignores_policies: self.ignores_policies,
+        };
         relay.open(&hop, &self.manner, Deadline::after(Duration::from_secs(600))).await
     }
 
@@ -231,6 +237,9 @@ pub(crate) fn outgoing(text: &str, count: usize) -> Outgoing {
         needs_smtputf8: false,
         envelope_id: None,
         return_headers_only: false,
+        require_tls: false,
+        signed_bytes: 0,
+        signer: Signer::default(),
     }
 }
 
