@@ -29,6 +29,7 @@ mod conversation;
 mod dane;
 mod dead;
 mod exchangers;
+mod fit;
 mod introduce;
 mod limits;
 mod offer;

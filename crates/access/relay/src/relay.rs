@@ -6,7 +6,7 @@ use crate::conversation::Talk;
 use crate::dead::{Dead, State};
 use crate::exchangers::{Exchanger, Finder, NoAddress, Place};
 use crate::limits::CONNECT_TIME;
-use crate::secure::Asked;
+use crate::secure::{self, Asked};
 use crate::session::{Reason, Refusal, Session, Terms};
 use crate::sts::Sts;
 use crate::telemetry;
@@ -132,13 +132,32 @@ impl Courier for Relay {
         manner: &Manner,
         deadline: Deadline,
     ) -> std::result::Result<Box<dyn Conversation>, Unreachable> {
+        let way = Way { hop: hop.clone(), manner: manner.clone(), require_tls: false };
+        Ok(Box::new(self.shared.open(way, deadline).await?))
+    }
+}
+
+/// Where a conversation leads, and how safe it has to be.
+#[derive(Clone)]
+pub(crate) struct Way {
+    pub(crate) hop: NextHop,
+    pub(crate) manner: Manner,
+    /// For messages whose senders want TLS wherever they go.
+    pub(crate) require_tls: bool,
+}
+
+impl Shared {
+    /// As [`Courier::open`].
+    pub(crate) async fn open(
+        self: &Arc<Self>,
+        way: Way,
+        deadline: Deadline,
+    ) -> std::result::Result<Talk, Unreachable> {
         let mut tally = Tally::default();
-        let search = Box::pin(self.shared.search(hop, manner, &mut tally));
+        let search = Box::pin(self.search(&way, &mut tally));
         match tokio::time::timeout_at(deadline.instant(), search).await {
-            Ok(Ok(Some((session, target)))) => {
-                Ok(Box::new(Talk::new(self.shared.clone(), session, target)))
-            }
-            Ok(Ok(None)) => Err(tally.sum(hop)),
+            Ok(Ok(Some((session, target)))) => Ok(Talk::new(self.clone(), way, session, target)),
+            Ok(Ok(None)) => Err(tally.sum(&way.hop)),
             Ok(Err(unreachable)) => Err(unreachable),
             // What the hosts said so far tells more than that the time is over.
             Err(_) => Err(Unreachable::Later(tally.temporary.unwrap_or_else(|| {
@@ -146,19 +165,18 @@ impl Courier for Relay {
             }))),
         }
     }
-}
 
-impl Shared {
     async fn search(
         &self,
-        hop: &NextHop,
-        manner: &Manner,
+        way: &Way,
         tally: &mut Tally,
     ) -> std::result::Result<Option<(Session, Target)>, Unreachable> {
+        let Way { hop, manner, require_tls } = way;
         let finder = Finder::new(&self.config, &self.env, &hop.destination);
         let terms = self.terms(manner).map_err(|error| {
             Unreachable::Later(judged(0, "4.3.5", format!("the connector cannot be used: {error}")))
         })?;
+        let terms = Terms { require_tls: *require_tls, ..terms };
         let exchangers = finder.exchangers(&hop.destination, manner.port).await?;
         let asked = Asked::new(hop, &exchangers);
         for group in exchangers.groups {
@@ -207,7 +225,10 @@ impl Shared {
             Ok(terms) => terms,
             Err(answer) => {
                 tracing::info!(host = exchanger.name, why = answer.text, "a host is left out");
-                tally.temporary = Some(answer);
+                match answer.code {
+                    500.. => tally.permanent = Some(answer),
+                    _ => tally.temporary = Some(answer),
+                }
                 return None;
             }
         };
@@ -220,6 +241,11 @@ impl Shared {
                 // A smart host that wants us no more is for our operator to mend.
                 Err(Refusal { reason: Reason::Never, answer, .. }) if asked.domain.is_some() => {
                     tally.permanent = Some(answer);
+                }
+                Err(Refusal { reason: Reason::Handshake | Reason::Unsafe, answer })
+                    if terms.require_tls =>
+                {
+                    tally.permanent = Some(secure::unsafe_here(&answer.text));
                 }
                 Err(refusal) => {
                     if refusal.reason == Reason::Silent {
@@ -300,7 +326,7 @@ impl Shared {
             Err(Reason::Silent) => "silent",
             Err(Reason::NotNow | Reason::Never) => "refused",
             Err(Reason::Handshake) => "handshake",
-            Err(Reason::Terms) => "terms",
+            Err(Reason::Terms | Reason::Unsafe) => "terms",
         });
         // In clear is a second attempt at what has been told already.
         if let Some(told) = target.terms.told.as_ref().filter(|_| !target.terms.in_clear) {
@@ -322,6 +348,7 @@ impl Shared {
             server_name: nobody,
             base: None,
             policy: None,
+            require_tls: false,
             credentials: manner.credentials.clone().map(Arc::new),
             told: None,
         })

@@ -29,14 +29,17 @@ const DANE: &str = "DANE";
 /// And where the domain's policy does.
 const MTA_STS: &str = "MTA-STS";
 
+/// And where the sender does (RFC 8689).
+const REQUIRE_TLS: &str = "REQUIRETLS";
+
 /// What is asked of all hosts of a next hop.
 pub(crate) struct Asked<'a> {
     /// Whose mail it is; `None` for smart hosts.
     pub(crate) domain: Option<&'a str>,
     /// Whether the hosts' names can be relied on.
     is_secure: bool,
-    /// Whether what they publish is passed over.
-    despite_policies: bool,
+    /// Whether what the domain publishes is not asked for.
+    ignores_policies: bool,
     /// The domain's policy, looked for when the first host needs it.
     policy: OnceCell<Option<Arc<StsPolicy>>>,
 }
@@ -48,8 +51,8 @@ impl<'a> Asked<'a> {
             Destination::SmartHosts(_) => None,
         };
         let is_secure = exchangers.is_secure;
-        let despite_policies = hop.despite_policies;
-        Self { domain, is_secure, despite_policies, policy: OnceCell::new() }
+        let ignores_policies = hop.ignores_policies;
+        Self { domain, is_secure, ignores_policies, policy: OnceCell::new() }
     }
 
     /// A domain that can be told of, as a name.
@@ -58,11 +61,16 @@ impl<'a> Asked<'a> {
     }
 }
 
+/// Why a message that requires TLS cannot go to a host (RFC 8689 §5).
+pub(crate) fn unsafe_here(why: &str) -> Answer {
+    judged(550, "5.7.30", format!("{REQUIRE_TLS}: {why}"))
+}
+
 impl Shared {
     /// The terms for one host.
     ///
     /// # Errors
-    /// Why no mail may go there now.
+    /// Why no mail may go there, now or, with a code of its own, ever.
     pub(crate) async fn secured(
         &self,
         exchanger: &Exchanger,
@@ -70,19 +78,54 @@ impl Shared {
         terms: &Terms,
         asked: &Asked<'_>,
     ) -> Result<Terms, Answer> {
-        let is_open = match terms.tls {
-            // What our operator demands is no policy of the domain's.
-            TlsLevel::Opportunistic | TlsLevel::Encryption | TlsLevel::Certificate
-                if asked.despite_policies && asked.domain.is_some() =>
-            {
-                return Ok(terms.clone());
+        let secured = self.as_published(exchanger, place, terms, asked).await?;
+        if !terms.require_tls {
+            return Ok(secured);
+        }
+        // Whose certificate it is says nothing where the name could be anybody's (RFC 8689 §4.2.1).
+        let is_named = asked.domain.is_none()
+            || asked.is_secure
+            || secured.policy == Some(MTA_STS)
+            || self.by_policy(exchanger, terms, asked).await?.policy.is_some();
+        let host = &exchanger.name;
+        if !is_named {
+            let text = format!(
+                "neither DNSSEC nor a policy of MTA-STS vouches for the name of the host {host}"
+            );
+            return Err(unsafe_here(&text));
+        }
+        match secured.tls {
+            TlsLevel::Dane | TlsLevel::Domain => Ok(secured),
+            TlsLevel::Opportunistic | TlsLevel::Encryption | TlsLevel::Certificate => {
+                let client = self.tls.client(TlsLevel::Domain, None);
+                let client = client.map_err(|error| {
+                    judged(0, "4.3.5", format!("{host}: {REQUIRE_TLS}: {error}"))
+                })?;
+                let policy = Some(REQUIRE_TLS);
+                Ok(Terms { client, tls: TlsLevel::Domain, policy, ..secured })
             }
+        }
+    }
+
+    /// The terms for one host, by what it and its domain publish.
+    async fn as_published(
+        &self,
+        exchanger: &Exchanger,
+        place: &Place,
+        terms: &Terms,
+        asked: &Asked<'_>,
+    ) -> Result<Terms, Answer> {
+        let is_open = match terms.tls {
             TlsLevel::Opportunistic | TlsLevel::Encryption => true,
             TlsLevel::Dane => false,
             // It checks no name: whoever can redirect mail could have any certificate.
             TlsLevel::Certificate if asked.domain.is_some() => true,
             TlsLevel::Certificate | TlsLevel::Domain => return Ok(terms.clone()),
         };
+        // What our operator demands is no policy of the domain's.
+        if is_open && asked.ignores_policies {
+            return Ok(terms.clone());
+        }
         let published = match asked.is_secure {
             true => self.published(exchanger, place).await.inspect_err(|answer| {
                 let fault = (TlsFault::DnssecInvalid, answer.text.clone());
@@ -148,7 +191,7 @@ impl Shared {
 
     /// Tells of a host that is left out.
     fn left_out(&self, exchanger: &Exchanger, asked: &Asked<'_>, policy: TlsPolicy, fault: Fault) {
-        if let Some(domain) = asked.name().filter(|_| !asked.despite_policies) {
+        if let Some(domain) = asked.name().filter(|_| !asked.ignores_policies) {
             self.listener.left_out(domain, &exchanger.name, policy, fault);
         }
     }

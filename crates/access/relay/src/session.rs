@@ -2,7 +2,7 @@
 
 use crate::answer::{judged, said};
 use crate::auth;
-use crate::limits::{COMMAND_TIME, GREETING_TIME};
+use crate::limits::{COMMAND_TIME, GREETING_TIME, LAST_WORDS_TIME};
 use crate::offer::Offer;
 use crate::told::{Fault, Told, no_starttls};
 use crate::verdicts::broken;
@@ -33,6 +33,8 @@ pub(crate) struct Terms {
     pub(crate) base: Option<ServerName<'static>>,
     /// What asks for so much, where it is not our operator: `DANE`, `MTA-STS`.
     pub(crate) policy: Option<&'static str>,
+    /// The host must promise to demand TLS of those behind it, too (RFC 8689 §4.2.1).
+    pub(crate) require_tls: bool,
     /// Name and password.
     pub(crate) credentials: Option<Arc<(String, String)>>,
     /// What is told of the session, if anything is.
@@ -68,12 +70,17 @@ pub(crate) enum Reason {
     Handshake,
     /// It could not do what our operator asks for.
     Terms,
+    /// It could not do what the sender of a message asks for (REQUIRETLS).
+    Unsafe,
 }
 
 impl Terms {
     /// Whether the session must be encrypted. A password is never given in clear.
     pub(crate) fn must_encrypt(&self) -> bool {
-        self.tls != TlsLevel::Opportunistic || self.implicit_tls || self.credentials.is_some()
+        self.tls != TlsLevel::Opportunistic
+            || self.implicit_tls
+            || self.require_tls
+            || self.credentials.is_some()
     }
 }
 
@@ -99,6 +106,12 @@ impl Session {
         let mut session = Self { wire, offer, is_encrypted: terms.implicit_tls };
         if !terms.implicit_tls && !terms.in_clear {
             session = session.with_starttls(terms).await?;
+        }
+        if terms.require_tls && !session.offer.require_tls {
+            let text = format!("{host} does not offer REQUIRETLS");
+            let goodbye = session.wire.send_commands([&Command::Quit], LAST_WORDS_TIME);
+            let _unimportant = goodbye.await;
+            return Err(Refusal { reason: Reason::Unsafe, answer: judged(0, "4.7.0", text) });
         }
         if let Some(credentials) = &terms.credentials {
             session.sign_in(credentials).await?;
@@ -193,7 +206,8 @@ fn silent(trouble: &Trouble, host: &str) -> Refusal {
 fn unencrypted(host: &str, terms: &Terms, why: &str) -> Refusal {
     let policy = terms.policy.map_or(String::new(), |policy| format!("{policy}: "));
     let text = format!("{host}: {policy}encryption is required, but {why}");
-    Refusal { reason: Reason::Terms, answer: judged(0, "4.7.4", text), fault: Some(no_starttls()) }
+    let reason = if terms.require_tls { Reason::Unsafe } else { Reason::Terms };
+    Refusal { reason, answer: judged(0, "4.7.4", text), fault: Some(no_starttls()) }
 }
 
 /// The host does not want us, now or ever. A goodbye is due (RFC 5321 §3.1), its answer is not.
@@ -204,7 +218,7 @@ async fn turned_away(mut wire: Wire, reply: &Reply) -> Refusal {
         _ => return silent(&Trouble::Unexpected(reply.code()), wire.host()),
     };
     let answer = said(reply, wire.host());
-    let goodbye = wire.send_commands([&Command::Quit], crate::limits::LAST_WORDS_TIME);
+    let goodbye = wire.send_commands([&Command::Quit], LAST_WORDS_TIME);
     let _unimportant = goodbye.await;
     Refusal { reason, answer, fault: None }
 }

@@ -14,6 +14,7 @@ pub mod build;
 mod captured;
 pub mod casemap;
 pub mod charset;
+pub mod convert;
 pub mod data_report;
 pub mod date;
 pub mod decode;

@@ -15,20 +15,32 @@ pub struct Hop {
     pub connector: String,
     /// The recipients' domain; `None` where all goes to the connector's smart hosts.
     pub domain: Option<String>,
-    /// Which part of the hop's mail, where it is spread over several owners; or
-    /// [`DESPITE_POLICIES`].
+    /// Which part of the hop's mail, where it is spread over several owners; or the one that
+    /// [ignores policies](Self::ignores_policies).
     pub shard: u8,
 }
-
-/// The part of a hop's mail that goes whatever the domain asks for of those who send to it (MTA-STS,
-/// DANE): it tells the domain what is wrong with that (RFC 8460 §3).
-pub const DESPITE_POLICIES: u8 = u8::MAX;
 
 /// What stands for the connector of mail that no send connector takes; no connector can be called
 /// so. (Exchange: the Unreachable queue.)
 pub const UNREACHABLE: &str = "Unreachable";
 
+/// The part of a hop's mail whose senders would rather have it there than safe
+/// ([`crate::courier::NextHop::ignores_policies`]). Mail is spread over fewer parts than this.
+const WITHOUT_POLICIES: u8 = u8::MAX;
+
 impl Hop {
+    /// The same hop for mail that what the domain publishes about its hosts is not to hold up.
+    #[must_use]
+    pub fn without_policies(self) -> Self {
+        let is_asked = self.domain.is_some() && !self.is_unreachable();
+        Self { shard: if is_asked { WITHOUT_POLICIES } else { self.shard }, ..self }
+    }
+
+    /// Whether it is a [`Hop::without_policies`].
+    pub fn ignores_policies(&self) -> bool {
+        self.shard == WITHOUT_POLICIES
+    }
+
     /// Where mail for a domain waits while no send connector takes it.
     pub fn unreachable(domain: &str, shard: u8) -> Self {
         Self { connector: UNREACHABLE.to_owned(), domain: Some(domain.to_owned()), shard }
@@ -37,11 +49,6 @@ impl Hop {
     /// Whether what is here waits for a send connector.
     pub fn is_unreachable(&self) -> bool {
         self.connector == UNREACHABLE
-    }
-
-    /// Whether what is here goes whatever the domain asks for.
-    pub fn is_despite_policies(&self) -> bool {
-        self.shard == DESPITE_POLICIES
     }
 
     /// Its name in keys; what follows sorts below it.

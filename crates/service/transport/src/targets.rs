@@ -7,14 +7,13 @@ use crate::guard::{Guard, Refusal};
 use crate::met::{self, Met};
 use crate::relay::hand_over::{Remote, Through};
 use crate::remote_domains;
-use crate::reports;
 use crate::routing::{self, Choice};
 use crate::state::{Cursor, PIECE};
 use base::{AccountId, Address, Error, Kind, Result};
 use contract_directory::{Account, Group, Resolved};
 use contract_transport::connector::Route;
 use contract_transport::courier::Answer;
-use contract_transport::relay::{DESPITE_POLICIES, Hop};
+use contract_transport::relay::Hop;
 use contract_transport::tracking::Event;
 use contract_transport::{QueueEntry, Recipient};
 use std::borrow::Cow;
@@ -528,11 +527,8 @@ async fn route(
         // No connector will ever change that.
         return failure("5.4.4", "There is no route to that domain".to_owned());
     }
-    let shard = match reports::is_despite_policies(entry) {
-        true => DESPITE_POLICIES,
-        // The last byte of a queue id is random.
-        false => (entry.queue.0 & 0xff) as u8 % context.config.hop_shards.max(1),
-    };
+    // The last byte of a queue id is random.
+    let shard = (entry.queue.0 & 0xff) as u8 % context.config.hop_shards.max(1);
     let hop = match choice {
         Choice::Connector(connector) => {
             let domain = match connector.route {

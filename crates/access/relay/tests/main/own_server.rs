@@ -137,7 +137,7 @@ async fn messages_arrive_encrypted_and_whole() {
     let hop = NextHop {
         connector: "internet".to_owned(),
         destination: Destination::Domain("rialto.test".to_owned()),
-        despite_policies: false,
+        ignores_policies: false,
     };
     let manner =
         Manner { port: listener.address().port(), tls: TlsLevel::Domain, ..Manner::default() };

@@ -196,7 +196,7 @@ fn sessions_under_dane() {
 fn what_tells_of_failures_goes_despite_policies() {
     run(async |world| {
         publish(world, "1", &[]).await;
-        world.despite_policies = true;
+        world.ignores_policies = true;
         world.host(MX, &[&clear()]).await;
         check(world, RELAYED).await;
         told(world, &[]);
@@ -204,7 +204,7 @@ fn what_tells_of_failures_goes_despite_policies() {
     let record = Tlsa { usage: 3, selector: 1, matching: 1, data: vec![1; 32] };
     run(async |world| {
         publish_tlsa(world, record);
-        world.despite_policies = true;
+        world.ignores_policies = true;
         world.tls = Some(self_signed("else.test"));
         world.host(MX, &[&encrypted()]).await;
         check(world, RELAYED).await;
@@ -212,7 +212,7 @@ fn what_tells_of_failures_goes_despite_policies() {
     });
     // What our operator demands stands.
     run(async |world| {
-        world.despite_policies = true;
+        world.ignores_policies = true;
         world.manner.tls = TlsLevel::Domain;
         world.tls = Some(self_signed("mx.example.org"));
         world.host(MX, &[&broken()]).await;

@@ -12,8 +12,8 @@ use bytes::Bytes;
 use contract_blob::{Blobs, Content, Segment};
 use contract_transport::Recipient;
 use contract_transport::courier::{
-    Answer, Conversation, Courier, Destination, Host, Manner, NextHop, Outgoing, Transferred,
-    Unreachable, Verdict,
+    Answer, Conversation, Courier, Destination, Host, Manner, NextHop, Outgoing, Signer,
+    Transferred, Unreachable, Verdict,
 };
 use contract_transport::reports::tls::{TlsFailure, TlsPolicy, TlsSession, TlsSessions};
 use contract_transport::sts::{StsPolicies, StsPolicy};
@@ -44,7 +44,7 @@ pub(crate) struct World {
     pub(crate) policies: Arc<Kept>,
     /// What was told of sessions.
     pub(crate) told: Arc<Told>,
-    pub(crate) despite_policies: bool,
+    pub(crate) ignores_policies: bool,
     relay: Option<Relay>,
 }
 
@@ -136,7 +136,7 @@ pub(crate) fn run(test: impl AsyncFnOnce(&mut World)) {
             messages: Arc::default(),
             policies: Arc::default(),
             told: Arc::default(),
-            despite_policies: false,
+            ignores_policies: false,
             relay: None,
         };
         test(&mut world).await;
@@ -197,7 +197,7 @@ impl World {
         let hop = NextHop {
             connector: "internet".to_owned(),
             destination,
-            despite_policies: self.despite_policies,
+            ignores_policies: self.ignores_policies,
         };
         relay.open(&hop, &self.manner, Deadline::after(Duration::from_secs(600))).await
     }
@@ -284,6 +284,9 @@ pub(crate) fn outgoing(text: &str, count: usize) -> Outgoing {
         needs_smtputf8: false,
         envelope_id: None,
         return_headers_only: false,
+        require_tls: false,
+        signed_bytes: 0,
+        signer: Signer::default(),
     }
 }
 

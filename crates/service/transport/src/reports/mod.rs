@@ -26,9 +26,7 @@ use crate::table::{self, Settings};
 use base::env::Env;
 use base::{QueueId, Recent, Result, Slot, Timestamp};
 use bytes::Bytes;
-use contract_blob::Segment;
 use contract_store::Store;
-use contract_transport::QueueEntry;
 use contract_transport::reports::{RECEIVED_DAYS_MAX, ReportSettings};
 use gather::Gathered;
 pub(crate) use received::{is_for_us, take};
@@ -231,19 +229,7 @@ pub(crate) async fn forget_old(context: &Context) -> Result<()> {
     tally::forget(&context.store, day(context.env.clock.now())).await
 }
 
-/// Whether a message goes whatever its recipients' domains ask for. Only we ourselves say so: looks
-/// at nothing that came from anybody else.
-pub(crate) fn is_despite_policies(entry: &QueueEntry) -> bool {
-    let envelope = &entry.envelope;
-    let is_own = envelope.source.ip.is_none() && envelope.authenticated.is_none();
-    let fields = entry.content.segments.iter().map_while(|segment| match segment {
-        Segment::Inline(fields) => Some(fields),
-        Segment::Blob { .. } => None,
-    });
-    is_own && envelope.sender.is_none() && fields.into_iter().any(|one| one == DESPITE_POLICIES)
-}
-
-/// What says so, to be put in front.
+/// The field that says so, to be put in front.
 fn despite_policies() -> Bytes {
     Bytes::from_static(DESPITE_POLICIES)
 }

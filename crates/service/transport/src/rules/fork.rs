@@ -331,6 +331,7 @@ impl Fork<'_> {
             authenticated: None,
             envelope_id: None,
             return_headers_only: false,
+            require_tls: false,
             source: Source { ip: None, helo: host.clone(), protocol: "local".to_owned() },
         };
         Ok(self.new_message(envelope, whole))

@@ -165,6 +165,7 @@ impl Rules {
             authenticated: None,
             envelope_id: None,
             return_headers_only: false,
+            require_tls: false,
             source,
         };
         let message = Message { envelope: &envelope, content: &content, parsed: &parsed };

@@ -68,7 +68,7 @@ fn a_day_of_a_domain_is_told_once() {
         let sent = mail(&world, &outside, "agg@y.test").await;
         assert_eq!(sent.len(), 1);
         let (taken, message) = &sent[0];
-        assert!(!taken.despite_policies && message.starts_with("DKIM-Signature:"), "{message}");
+        assert!(!taken.ignores_policies && message.starts_with("DKIM-Signature:"), "{message}");
         for expected in [
             "\r\nSubject: Report Domain: y.test Submitter: rialto.test Report-ID:",
             "\r\nContent-Type: application/gzip\r\n",

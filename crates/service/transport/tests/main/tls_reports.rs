@@ -114,7 +114,7 @@ fn a_day_is_told_once_and_signed() {
         let sent = mail(&world, &outside, "tls@y.test").await;
         assert_eq!((sent.len(), mail(&world, &outside, "tls@z.test").await.len()), (1, 1));
         let (taken, message) = &sent[0];
-        assert!(taken.despite_policies);
+        assert!(taken.ignores_policies);
         let never = Notify { success: false, failure: false, delay: false };
         assert_eq!(taken.notify, [never]);
         for expected in [

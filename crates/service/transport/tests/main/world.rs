@@ -163,6 +163,7 @@ impl World {
                 authenticated: None,
                 envelope_id: None,
                 return_headers_only: false,
+                require_tls: false,
                 source: Source { ip: None, helo: "test".into(), protocol: "ESMTP".into() },
             },
             content: Content::of(&staged),
