@@ -14,6 +14,10 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
+    // Before there are threads, and with nothing open.
+    if matches!(arguments.command, cli::Command::ExtractWorker) {
+        return access_inspection::work();
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return output::refused(format!("the runtime cannot start: {error}")),

@@ -10,6 +10,7 @@
 pub mod authentication;
 pub mod connector;
 pub mod courier;
+pub mod inspection;
 pub mod receive;
 pub mod relay;
 pub mod remote;
