@@ -96,6 +96,9 @@ pub(crate) enum Command {
     Health(Reach),
     /// What administrators changed, newest first
     Audit(Reach),
+    /// Looks into one attachment, for the node that has started it
+    #[command(hide = true)]
+    ExtractWorker,
 }
 
 /// `rialto serve`.

@@ -5,6 +5,7 @@ use super::store::{Backend, Opening};
 use super::{ListenerSection, NodeConfig, Protocol};
 use access_admin::Probe;
 use access_imap::ImapService;
+use access_inspection::Workers;
 use access_listener::SessionFactory;
 use access_pop3::Pop3Service;
 use access_relay::Relay;
@@ -111,7 +112,11 @@ impl Services {
             mailboxes: mailboxes.clone(),
             router,
         };
-        let transport_config = service_transport::Config::new(config.node.host_name.clone());
+        let workers = Workers::new(access_inspection::Config::own_program("extract-worker"));
+        let transport_config = service_transport::Config {
+            inspector: Some(Arc::new(workers)),
+            ..service_transport::Config::new(config.node.host_name.clone())
+        };
         let signatures = Arc::new(service_sender_auth::Dkim);
         let host = &config.node.host_name;
         let courier = config.outbound.courier(host, env, blobs.clone(), policies)?;

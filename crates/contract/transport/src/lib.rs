@@ -11,6 +11,7 @@ pub mod authentication;
 pub mod connector;
 pub mod courier;
 mod envelope;
+pub mod inspection;
 pub mod receive;
 pub mod relay;
 pub mod remote;

@@ -9,6 +9,7 @@ use contract_directory::Directory;
 use contract_mailbox::Mailboxes;
 use contract_store::Store;
 use contract_transport::courier::Courier;
+use contract_transport::inspection::Inspector;
 use contract_transport::relay::Hop;
 use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
@@ -52,6 +53,8 @@ pub struct Config {
     pub hop_shards: u8,
     /// In which language a sender is told whose message does not tell its own.
     pub report_language: Language,
+    /// Whoever looks into attachments for transport rules; without, none of them can be told.
+    pub inspector: Option<Arc<dyn Inspector>>,
 }
 
 impl Config {
@@ -68,6 +71,7 @@ impl Config {
             messages_per_connection: 20,
             hop_shards: 1,
             report_language: Language::default(),
+            inspector: None,
         }
     }
 }

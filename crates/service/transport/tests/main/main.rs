@@ -12,6 +12,7 @@ mod expiry;
 mod faults;
 mod forwarding;
 mod groups;
+mod inspecting;
 mod languages;
 mod late;
 mod listing;
