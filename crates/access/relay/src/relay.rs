@@ -242,7 +242,7 @@ impl Shared {
                 Err(Refusal { reason: Reason::Never, answer, .. }) if asked.domain.is_some() => {
                     tally.permanent = Some(answer);
                 }
-                Err(Refusal { reason: Reason::Handshake | Reason::Unsafe, answer })
+                Err(Refusal { reason: Reason::Handshake | Reason::Unsafe, answer, .. })
                     if terms.require_tls =>
                 {
                     tally.permanent = Some(secure::unsafe_here(&answer.text));

@@ -111,7 +111,8 @@ impl Session {
             let text = format!("{host} does not offer REQUIRETLS");
             let goodbye = session.wire.send_commands([&Command::Quit], LAST_WORDS_TIME);
             let _unimportant = goodbye.await;
-            return Err(Refusal { reason: Reason::Unsafe, answer: judged(0, "4.7.0", text) });
+            let answer = judged(0, "4.7.0", text);
+            return Err(Refusal { reason: Reason::Unsafe, answer, fault: None });
         }
         if let Some(credentials) = &terms.credentials {
             session.sign_in(credentials).await?;

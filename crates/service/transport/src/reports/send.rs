@@ -173,6 +173,7 @@ async fn submission(
             authenticated: None,
             envelope_id: None,
             return_headers_only: false,
+            require_tls: false,
             source: Source { ip: None, helo, protocol: "local".into() },
         },
         content: Content::of(&staged).with_prefix(front),

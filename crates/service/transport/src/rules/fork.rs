@@ -355,6 +355,7 @@ impl Fork<'_> {
             authenticated: None,
             envelope_id: None,
             return_headers_only: false,
+            require_tls: false,
             source,
         };
         Ok(self.new_message(envelope, whole))
