@@ -307,7 +307,7 @@ fn recipients_are_told_and_messages_classified() {
             Action::Delete,
         ];
         let to_bob = vec![Condition::SentTo(vec![address("bob").to_string()])];
-        make(&world, rule("quiet", to_bob, actions)).await;
+        make(&world, rule("a quiet", to_bob, actions)).await;
         let to_carol = vec![Condition::HasNoClassification];
         make(&world, rule("class", to_carol, vec![Action::Classify("Public".into())])).await;
         world.account("carol", None).await;
@@ -324,6 +324,6 @@ fn recipients_are_told_and_messages_classified() {
         let carol = world.inbox("carol").await;
         assert!(carol.len() == 1 && carol[0].contains("X-Rialto-Classification: Public\r\n"));
         let report = world.inbox("alice").await;
-        assert!(report.len() == 1 && report[0].contains("Rule report: quiet"), "{report:?}");
+        assert!(report.len() == 1 && report[0].contains("Rule report: a quiet"), "{report:?}");
     });
 }
