@@ -1,7 +1,7 @@
 //! Messages of any octets (BODY=BINARYMIME, RFC 3030 §3), made into lines when they have come whole.
 //!
 //! Everything behind the session handles mail as lines: signatures, rules, IMAP, DATA towards other
-//! servers. So parts that are no lines are stored as base64 (decision 0030). Nobody is told of a
+//! servers. So parts that are no lines are stored as base64 (decision 0031). Nobody is told of a
 //! loss, since there is none: each part decodes to what was sent.
 
 use crate::reply;
