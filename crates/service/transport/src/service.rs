@@ -176,8 +176,7 @@ async fn begin(
         wake::wake_waiting_slots::<Relayed>(&service.context).await?;
         tokio::spawn(wake::keep_waking::<Relayed>(Arc::downgrade(&service)));
         tokio::spawn(wake::keep_rerouting(Arc::downgrade(&service)));
-        tokio::spawn(reports::keep_adding(Arc::downgrade(&service)));
-        tokio::spawn(reports::keep_sending(Arc::downgrade(&service)));
+        reports::keep(&service);
     }
     Ok(service)
 }

@@ -198,15 +198,21 @@ pub(crate) async fn start(store: &Arc<dyn Store>, env: &Env) -> Result<Reports> 
     Ok(Reports { settings, gathered: Gathered::default(), wishes: Recent::new(DOMAINS_MAX) })
 }
 
+/// Adds what is counted and sends what is due, for as long as the service lives.
+pub(crate) fn keep(service: &Arc<TransportService>) {
+    tokio::spawn(keep_adding(Arc::downgrade(service)));
+    tokio::spawn(keep_sending(Arc::downgrade(service)));
+}
+
 /// Adds what was counted to the rows, for as long as the service lives.
-pub(crate) async fn keep_adding(service: Weak<TransportService>) {
+async fn keep_adding(service: Weak<TransportService>) {
     while let Some(context) = pause(&service, ADD_EVERY).await {
         send::add(&context).await;
     }
 }
 
 /// Sends what is due, for as long as the service lives.
-pub(crate) async fn keep_sending(service: Weak<TransportService>) {
+async fn keep_sending(service: Weak<TransportService>) {
     while let Some(context) = pause(&service, SEND_EVERY).await {
         if let Err(error) = send::send_due(&context).await {
             tracing::debug!(%error, "reports cannot be looked for now");
