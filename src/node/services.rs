@@ -5,6 +5,7 @@ use super::store::{Backend, Opening};
 use super::{ListenerSection, NodeConfig, Protocol};
 use access_admin::Probe;
 use access_imap::ImapService;
+use access_inspection::Workers;
 use access_listener::SessionFactory;
 use access_pop3::Pop3Service;
 use access_relay::Relay;
@@ -102,7 +103,8 @@ impl Services {
         directory.start_purging(mailboxes.clone());
         let policies = Arc::new(StoredPolicies::new(store.clone()));
         let parts = service_transport::Parts {
-            env: env.clone(),
+            // Whoever wants reports says so in the DNS.
+            env: Env { dns: config.outbound.names(env), ..env.clone() },
             store,
             blobs: blobs.clone(),
             control,
@@ -110,7 +112,11 @@ impl Services {
             mailboxes: mailboxes.clone(),
             router,
         };
-        let transport_config = service_transport::Config::new(config.node.host_name.clone());
+        let workers = Workers::new(access_inspection::Config::own_program("extract-worker"));
+        let transport_config = service_transport::Config {
+            inspector: Some(Arc::new(workers)),
+            ..service_transport::Config::new(config.node.host_name.clone())
+        };
         let signatures = Arc::new(service_sender_auth::Dkim);
         let host = &config.node.host_name;
         let courier = config.outbound.courier(host, env, blobs.clone(), policies)?;
@@ -122,6 +128,7 @@ impl Services {
             &local,
         )
         .await?;
+        courier.tell(transport.clone());
         let scanners = Clients::new(env.clone(), transport.clone(), blobs.clone());
         Ok(Self {
             backend,
@@ -168,7 +175,7 @@ impl Services {
         );
         let smtp = smtp
             .with_connectors(self.transport.clone())
-            .with_authentication(config.authentication.checks(config, env))
+            .with_authentication(config.authentication.telling(config, env, self.transport.clone()))
             .with_scanners(Arc::new(self.scanners.clone()));
         Sessions { smtp, imap: Arc::new(imap), pop3: Arc::new(pop3) }
     }

@@ -24,6 +24,7 @@ pub mod account;
 mod admission;
 pub mod config;
 mod connection;
+mod deflate;
 mod listener;
 mod pace;
 mod proxy;

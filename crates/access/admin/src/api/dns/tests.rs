@@ -44,7 +44,7 @@ fn own() -> Vec<IpAddr> {
 /// Each record as a line of a zone file.
 fn lines(own: &[IpAddr], keys: &[ShownKey]) -> Vec<String> {
     let line = |one: &Record| format!("{} {} {}", one.name, one.kind, one.value);
-    records("rialto.test", &node(), own, keys, Some("ab12")).iter().map(line).collect()
+    records("rialto.test", &node(), own, keys, (Some("ab12"), None)).iter().map(line).collect()
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn pop3_is_told_where_it_is_spoken() {
 /// The status of the record at a place of the list above, with one key.
 async fn check(dns: &SimDns, place: usize, expect: Status) {
     let keys = [key("s1", KeyState::Active)];
-    let records = records("rialto.test", &node(), &own(), &keys, Some("ab12"));
+    let records = records("rialto.test", &node(), &own(), &keys, (Some("ab12"), None));
     let (status, found) = look(dns, &records[place]).await;
     assert_eq!(status, expect, "{:?}: {found:?}", records[place]);
 }
@@ -180,4 +180,24 @@ async fn what_is_there_is_told_from_what_is_not() {
     dns.break_host(name);
     check(&dns, 0, Status::Unknown).await;
     check(&dns, 2, Status::Unknown).await;
+}
+
+#[test]
+fn reports_go_to_the_address_that_is_set() {
+    let check = |inbox: &str, expect: &[&str]| {
+        let keys = [key("now", KeyState::Active)];
+        let all = records("rialto.test", &node(), &[], &keys, (None, Some(inbox)));
+        let about = |one: &&Record| one.value.contains("rua=") || one.name.contains("_report");
+        let found: Vec<_> = all.iter().filter(about).map(|one| one.name.as_str()).collect();
+        assert_eq!(found, expect, "{inbox}");
+        let rua = format!("rua=mailto:{inbox}");
+        let named = all.iter().filter(|one| one.value.contains(&rua)).count();
+        assert_eq!(named, 2, "{inbox}");
+    };
+    let own = ["_dmarc.rialto.test", "_smtp._tls.rialto.test"];
+    check("r@rialto.test", &own);
+    check("r@sub.rialto.test", &own);
+    let other =
+        ["_dmarc.rialto.test", "rialto.test._report._dmarc.other.test", "_smtp._tls.rialto.test"];
+    check("r@other.test", &other);
 }
