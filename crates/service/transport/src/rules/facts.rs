@@ -239,6 +239,15 @@ impl Who {
     }
 }
 
+/// What the directory says of somebody has.
+fn attribute_hits(rules: &RuleSet, person: &Person, who: Who) -> BTreeMap<Attribute, Hits> {
+    let asked = rules.patterns.places().filter_map(|place| Some((place, who.attribute(place)?)));
+    let hits = asked.map(|(place, attribute)| {
+        (attribute, rules.patterns.hits(place, &person.attribute(attribute)))
+    });
+    hits.collect()
+}
+
 async fn person(
     context: &Context,
     rules: &RuleSet,
@@ -295,12 +304,7 @@ async fn person(
             person.kind = "group";
         }
     }
-    for place in rules.patterns.places() {
-        if let Some(attribute) = who.attribute(place) {
-            let hits = rules.patterns.hits(place, &person.attribute(attribute));
-            person.attribute_hits.insert(attribute, hits);
-        }
-    }
+    person.attribute_hits = attribute_hits(rules, &person, who);
     // Of strangers nothing but their address is known, and anybody may write that.
     let is_known = person.scope == Scope::Inside || !person.own.is_empty();
     for (group, members) in groups.iter().filter(|_| is_known) {
