@@ -10,16 +10,18 @@ use access_relay::Relay;
 use access_scanners::Clients;
 use access_smtp::SmtpService;
 use base::env::Env;
+use base::logs::LogWriter;
 use base::router::LocalRouter;
 use base::{Deadline, Result};
 use contract_blob::Blobs;
 use contract_store::Store;
+use contract_transport::pressure::{Level, Pressure};
 use contract_transport::receive::{ListenerPlace, Role};
 use contract_transport::scanner::ScannerSettings;
 use contract_transport::scanner::scanning::Scanners;
 use service_directory::{DirectoryConfig, DirectoryService};
 use service_mailbox::MailboxService;
-use service_transport::{StoredPolicies, TransportService};
+use service_transport::{Monitor, StoredPolicies, TransportService};
 use std::sync::Arc;
 use std::time::Duration;
 use store_blobs::StoreBlobs;
@@ -46,6 +48,10 @@ pub(super) struct Services {
     pub(super) transport: Arc<TransportService>,
     pub(super) scanners: Clients,
     pub(super) courier: Arc<Relay>,
+    /// What the node is short of.
+    pub(super) pressure: Arc<Monitor>,
+    /// What is told in files.
+    pub(super) logs: LogWriter,
 }
 
 /// Who speaks the protocols with clients. What bounds all sessions of a protocol together is one
@@ -119,6 +125,9 @@ impl Services {
             &local,
         )
         .await?;
+        let logs = super::logs::start(env, &config.node.data);
+        courier.log_to(super::logs::sending(&logs, &transport));
+        let pressure = Monitor::start(config.pressure.clone(), &transport, Some(config.room()));
         let scanners = Clients::new(env.clone(), transport.clone(), blobs.clone());
         Ok(Self {
             backend,
@@ -130,6 +139,8 @@ impl Services {
             transport,
             scanners,
             courier,
+            pressure,
+            logs,
         })
     }
 
@@ -158,9 +169,11 @@ impl Services {
         );
         let smtp = smtp
             .with_connectors(self.transport.clone())
-            .with_authentication(config.authentication.checks(config, env))
-            .with_scanners(Arc::new(self.scanners.clone()));
-        Sessions { smtp, imap: Arc::new(imap) }
+            .with_authentication(config.authentication.checks(config, env, self.transport.clone()))
+            .with_scanners(Arc::new(self.scanners.clone()))
+            .with_pressure(self.pressure.clone())
+            .with_protocol_log(self.receive_log());
+        Sessions { smtp, imap: Arc::new(imap.with_log(self.imap_log())) }
     }
 
     /// Whether the store answers, and may be written.
@@ -198,6 +211,26 @@ impl Services {
                 (0, _) => "none".to_owned(),
                 (count, []) => format!("{count} asked"),
                 (_, away) => format!("passed over, as they do not answer: {}", away.join(", ")),
+            };
+            async move { Ok(text) }
+        })
+    }
+
+    /// What the node is short of, and who waits for that. The node stays ready: what it takes goes
+    /// by who sends it, and clients that read are served.
+    pub(super) fn pressure_probe(&self) -> Probe {
+        let pressure = self.pressure.clone();
+        Probe::new("pressure", move || {
+            let standing = pressure.standing();
+            let short = standing.resources.iter().filter(|one| one.level > Level::Normal);
+            let short: Vec<_> = short
+                .map(|one| {
+                    format!("{} is {} ({})", one.resource.word(), one.level.word(), one.room)
+                })
+                .collect();
+            let text = match short.as_slice() {
+                [] => standing.effect,
+                short => format!("{}: {}", short.join(", "), standing.effect),
             };
             async move { Ok(text) }
         })

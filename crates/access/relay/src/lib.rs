@@ -31,6 +31,7 @@ mod dead;
 mod exchangers;
 mod introduce;
 mod limits;
+mod logs;
 mod offer;
 mod plan;
 mod relay;
@@ -44,5 +45,6 @@ mod verdicts;
 mod wire;
 
 pub use config::Config;
+pub use logs::{CONNECTIVITY_LOG, Logs, PROTOCOL_LOG};
 pub use relay::Relay;
 pub use resolver::{Dnssec, Resolver, check_anchors};

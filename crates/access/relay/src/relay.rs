@@ -6,6 +6,7 @@ use crate::conversation::Talk;
 use crate::dead::{Dead, State};
 use crate::exchangers::{Exchanger, Finder, NoAddress, Place};
 use crate::limits::CONNECT_TIME;
+use crate::logs::{Course, Logs};
 use crate::secure::Asked;
 use crate::session::{Reason, Refusal, Session, Terms};
 use crate::sts::Sts;
@@ -22,7 +23,7 @@ use contract_transport::sts::StsPolicies;
 use futures::future::join_all;
 use rustls::pki_types::ServerName;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Speaks SMTP to other servers. Cheap to clone.
 #[derive(Clone)]
@@ -38,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) tls: Tls,
     pub(crate) sts: Option<Arc<Sts>>,
     dead: Dead,
+    logs: OnceLock<Logs>,
 }
 
 /// One address of one host, and how to talk there.
@@ -95,7 +97,13 @@ impl Relay {
         let client = tls.client(TlsLevel::Domain, None)?;
         let sts = policies
             .map(|kept| Arc::new(Sts::new(env.clone(), client, config.local_exchangers, kept)));
-        Ok(Self { shared: Arc::new(Shared { config, env, blobs, tls, sts, dead }) })
+        let logs = OnceLock::new();
+        Ok(Self { shared: Arc::new(Shared { config, env, blobs, tls, sts, dead, logs }) })
+    }
+
+    /// From now on conversations are logged there. What was set first stays.
+    pub fn log_to(&self, logs: Logs) {
+        self.shared.logs.get_or_init(|| logs);
     }
 
     /// Fetches policies of MTA-STS again that are kept and run out, and forgets those that have
@@ -120,10 +128,12 @@ impl Courier for Relay {
         deadline: Deadline,
     ) -> std::result::Result<Box<dyn Conversation>, Unreachable> {
         let mut tally = Tally::default();
-        let search = Box::pin(self.shared.search(hop, manner, &mut tally));
-        match tokio::time::timeout_at(deadline.instant(), search).await {
+        let course = Course::begin(hop, self.shared.logs.get(), &self.shared.env);
+        let search = Box::pin(self.shared.search(hop, manner, &course, &mut tally));
+        let opened = match tokio::time::timeout_at(deadline.instant(), search).await {
             Ok(Ok(Some((session, target)))) => {
-                Ok(Box::new(Talk::new(self.shared.clone(), session, target)))
+                Ok(Box::new(Talk::new(self.shared.clone(), session, target))
+                    as Box<dyn Conversation>)
             }
             Ok(Ok(None)) => Err(tally.sum(hop)),
             Ok(Err(unreachable)) => Err(unreachable),
@@ -131,7 +141,13 @@ impl Courier for Relay {
             Err(_) => Err(Unreachable::Later(tally.temporary.unwrap_or_else(|| {
                 judged(0, "4.4.1", "no host was reached in the time there was")
             }))),
+        };
+        match &opened {
+            Ok(_) => {}
+            Err(Unreachable::Later(answer)) => course.note(format_args!("later: {}", answer.text)),
+            Err(Unreachable::Never(answer)) => course.note(format_args!("never: {}", answer.text)),
         }
+        opened
     }
 }
 
@@ -140,13 +156,16 @@ impl Shared {
         &self,
         hop: &NextHop,
         manner: &Manner,
+        course: &Arc<Course>,
         tally: &mut Tally,
     ) -> std::result::Result<Option<(Session, Target)>, Unreachable> {
         let finder = Finder::new(&self.config, &self.env, &hop.destination);
-        let terms = self.terms(manner).map_err(|error| {
+        let terms = self.terms(manner, course).map_err(|error| {
             Unreachable::Later(judged(0, "4.3.5", format!("the connector cannot be used: {error}")))
         })?;
         let exchangers = finder.exchangers(&hop.destination, manner.port).await?;
+        let names = exchangers.groups.iter().flatten().map(|host| host.name.as_str());
+        course.note(names.collect::<Vec<_>>().join(" "));
         let asked = Asked::new(hop, &exchangers);
         for group in exchangers.groups {
             let found = join_all(group.iter().map(|host| finder.addresses(host))).await;
@@ -194,6 +213,7 @@ impl Shared {
             Ok(terms) => terms,
             Err(answer) => {
                 tracing::info!(host = exchanger.name, why = answer.text, "a host is left out");
+                terms.course.note(format_args!("left out: {}", answer.text));
                 tally.temporary = Some(answer);
                 return None;
             }
@@ -260,9 +280,13 @@ impl Shared {
 
     /// Connects and begins a session.
     pub(crate) async fn connect(&self, target: &Target) -> Result<Session, Refusal> {
+        let course = &target.terms.course;
         let connecting = self.env.network.connect(target.address);
         let session = match tokio::time::timeout(CONNECT_TIME, connecting).await {
-            Ok(Ok(stream)) => Session::begin(stream, &target.host, &target.terms).await,
+            Ok(Ok(stream)) => {
+                let log = course.conversation(target.address);
+                Session::begin(stream, (&target.host, log), &target.terms).await
+            }
             outcome => {
                 let why = match outcome {
                     Ok(Err(error)) => error.to_string(),
@@ -272,6 +296,14 @@ impl Shared {
                 Err(Refusal { reason: Reason::Silent, answer: judged(0, "4.4.1", text) })
             }
         };
+        match &session {
+            Ok(ready) => {
+                let tls =
+                    ready.wire.tls().map_or("no TLS".to_owned(), |version| version.to_owned());
+                course.note(format_args!("established with {}, {tls}", target.host));
+            }
+            Err(refusal) => course.note(&refusal.answer.text),
+        }
         match session.as_ref().map_err(|refusal| refusal.reason) {
             Err(Reason::Silent) => self.dead.failed(target.address),
             _ => self.dead.answered(target.address),
@@ -287,7 +319,7 @@ impl Shared {
     }
 
     /// As far as they do not depend on the host.
-    fn terms(&self, manner: &Manner) -> Result<Terms> {
+    fn terms(&self, manner: &Manner, course: &Arc<Course>) -> Result<Terms> {
         let client = self.tls.client(manner.tls, manner.tls_domain.as_deref())?;
         let nobody = ServerName::try_from("localhost").map_err(Error::internal)?;
         Ok(Terms {
@@ -300,6 +332,7 @@ impl Shared {
             base: None,
             policy: None,
             credentials: manner.credentials.clone().map(Arc::new),
+            course: course.clone(),
         })
     }
 }

@@ -3,10 +3,12 @@
 use crate::answer::{judged, said};
 use crate::auth;
 use crate::limits::{COMMAND_TIME, GREETING_TIME};
+use crate::logs::Course;
 use crate::offer::Offer;
 use crate::verdicts::broken;
 use crate::wire::{Trouble, Wire};
 use base::env::Stream;
+use base::logs::Conversation;
 use codec_smtp::{Command, EhloResponse, Reply};
 use contract_transport::courier::{Answer, TlsLevel};
 use rustls::ClientConfig;
@@ -34,6 +36,8 @@ pub(crate) struct Terms {
     pub(crate) policy: Option<&'static str>,
     /// Name and password.
     pub(crate) credentials: Option<Arc<(String, String)>>,
+    /// What it is a part of, for logs.
+    pub(crate) course: Arc<Course>,
 }
 
 /// A session in which MAIL can be said.
@@ -78,10 +82,10 @@ impl Session {
     /// [`Refusal`]; the connection is closed then.
     pub(crate) async fn begin(
         stream: Box<dyn Stream>,
-        host: &str,
+        (host, log): (&str, Option<Box<Conversation>>),
         terms: &Terms,
     ) -> Result<Self, Refusal> {
-        let mut wire = Wire::new(stream, host);
+        let mut wire = Wire::new(stream, host).with_log(log);
         if terms.implicit_tls {
             wire = encrypt(wire, terms).await?;
         }

@@ -7,6 +7,7 @@
 
 use crate::limits::{HANDSHAKE_TIME, INPUT_BYTES_MAX};
 use base::env::Stream;
+use base::logs::Conversation;
 use base::telemetry::PrintableBytes;
 use bytes::{Buf, Bytes, BytesMut};
 use codec_smtp::{Command, Reply, ReplyError, ReplyReader};
@@ -36,6 +37,10 @@ pub(crate) struct Wire {
     reader: ReplyReader,
     ended: bool,
     host: String,
+    /// Of TLS, where there is any.
+    tls: Option<&'static str>,
+    /// What is said, if that is logged.
+    log: Option<Box<Conversation>>,
 }
 
 /// Why a stream is of no more use.
@@ -104,6 +109,32 @@ impl Wire {
             reader: ReplyReader::new(),
             ended: false,
             host: host.to_owned(),
+            tls: None,
+            log: None,
+        }
+    }
+
+    /// The same; what is said is logged.
+    pub(crate) fn with_log(self, log: Option<Box<Conversation>>) -> Self {
+        Self { log, ..self }
+    }
+
+    /// The version of TLS, where there is any.
+    pub(crate) fn tls(&self) -> Option<&'static str> {
+        self.tls
+    }
+
+    /// Something that belongs into the log, and is no command.
+    pub(crate) fn note(&mut self, what: &str, context: &str) {
+        if let Some(log) = &mut self.log {
+            log.note(what, context);
+        }
+    }
+
+    /// Something is sent that is never logged.
+    pub(crate) fn sent_hidden(&mut self, what: &str) {
+        if let Some(log) = &mut self.log {
+            log.sent_hidden(what);
         }
     }
 
@@ -136,8 +167,12 @@ impl Wire {
             match command {
                 Command::Auth { mechanism, .. } => {
                     tracing::debug!(target: "protocol", host = self.host, "> AUTH {mechanism} …");
+                    self.sent_hidden(&format!("AUTH {mechanism}"));
                 }
                 _ => {
+                    if let Some(log) = &mut self.log {
+                        log.sent(line);
+                    }
                     let line = PrintableBytes(line);
                     tracing::debug!(target: "protocol", host = self.host, "> {line}");
                 }
@@ -172,6 +207,11 @@ impl Wire {
         let reply = self.reader.next_reply(&mut self.input).map_err(Trouble::Garbled)?;
         if let Some(reply) = &reply {
             tracing::debug!(target: "protocol", host = self.host, "< {reply}");
+            if let Some(log) = &mut self.log {
+                let bytes = reply.to_bytes();
+                let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+                lines.for_each(|line| log.received(line.trim_ascii_end()));
+            }
         }
         Ok(reply)
     }
@@ -266,14 +306,27 @@ impl Wire {
         if !self.is_quiet() {
             return Err(Trouble::OutOfStep);
         }
-        let handshake = TlsConnector::from(config).connect(name, self.stream);
-        let stream = tokio::time::timeout(HANDSHAKE_TIME, Box::pin(handshake))
-            .await
-            .map_err(|_| Trouble::Handshake("it took too long".to_owned()))?
-            .map_err(|error| Trouble::Handshake(reason(&error)))?;
+        let Self { stream, host, mut log, .. } = self;
+        let handshake = TlsConnector::from(config).connect(name, stream);
+        let shaken = tokio::time::timeout(HANDSHAKE_TIME, Box::pin(handshake)).await;
+        let stream = match shaken {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(error)) => Err(reason(&error)),
+            Err(_) => Err("it took too long".to_owned()),
+        };
+        let stream = stream.map_err(|why| {
+            if let Some(log) = &mut log {
+                log.note("the TLS handshake failed", &why);
+            }
+            Trouble::Handshake(why)
+        })?;
         let version = stream.get_ref().1.protocol_version();
-        tracing::debug!(target: "protocol", host = self.host, ?version, "encrypted");
-        Ok(Self::new(Box::new(stream), &self.host))
+        tracing::debug!(target: "protocol", host, ?version, "encrypted");
+        let tls = version.and_then(|version| version.as_str()).unwrap_or("TLS");
+        if let Some(log) = &mut log {
+            log.note("TLS", tls);
+        }
+        Ok(Self { tls: Some(tls), ..Self::new(Box::new(stream), &host).with_log(log) })
     }
 }
 

@@ -10,12 +10,14 @@
 pub mod authentication;
 pub mod connector;
 pub mod courier;
+pub mod pressure;
 pub mod receive;
 pub mod relay;
 pub mod remote;
 pub mod rows;
 pub mod rule;
 pub mod scanner;
+pub mod setting;
 pub mod signing;
 pub mod sts;
 pub mod suite;

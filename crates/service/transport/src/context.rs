@@ -21,6 +21,8 @@ use crate::bounce::Language;
 use crate::connectors::Connectors;
 use crate::due::Due;
 use crate::guard::Members;
+use crate::organisation::Organisation;
+use crate::pressure::load::Load;
 use crate::remote_domains::Remote;
 use crate::rules::Rules;
 use crate::signing::Signing;
@@ -83,6 +85,8 @@ pub(crate) struct Context {
     pub(crate) rounds: Arc<Semaphore>,
     pub(crate) due: Due,
     pub(crate) working: Arc<Working>,
+    /// What back pressure goes by.
+    pub(crate) load: Arc<Load>,
     /// Whoever speaks SMTP to other servers; without, there is no way out of here.
     pub(crate) courier: Option<Arc<dyn Courier>>,
     pub(crate) connectors: Arc<Connectors>,
@@ -90,6 +94,8 @@ pub(crate) struct Context {
     /// Who is in the groups that may or may not write to somebody.
     pub(crate) members: Members,
     pub(crate) remote_domains: Arc<Remote>,
+    /// Settings that are one word each.
+    pub(crate) organisation: Arc<Organisation>,
     /// Who signs mail of our domains; without, nobody does.
     pub(crate) signing: Option<Arc<Signing>>,
     /// One permit for each connection to another server.

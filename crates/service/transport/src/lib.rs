@@ -8,6 +8,7 @@
 //!   again; `due` and `wake` wake the slots that have something to do later; `queues` is what both kinds
 //!   of queue have in common; `admin` is what an
 //!   administrator may do, `list` what is there to be seen.
+//! - `pressure` watches what the node is short of, and tells whose mail waits for that.
 //! - What is for other servers goes by the send connectors (`connectors`, `routing`) to the queue
 //!   of its next hop: `relay`.
 //!
@@ -27,6 +28,8 @@ mod forget;
 mod guard;
 mod list;
 mod messages;
+mod organisation;
+mod pressure;
 mod queues;
 mod receive;
 mod relay;
@@ -50,5 +53,6 @@ mod wake;
 
 pub use bounce::Language;
 pub use context::Config;
+pub use pressure::{Monitor, PressureConfig, Thresholds};
 pub use service::{Parts, TransportService, start, start_relaying, start_signing};
 pub use sts::StoredPolicies;

@@ -128,6 +128,7 @@ async fn begin(
     let receiving = Arc::new(Receiving::new(table::start(&store, &env).await?));
     let rules = Arc::new(Rules::new(table::start(&store, &env).await?));
     let remote_domains = table::start(&store, &env).await?;
+    let organisation = table::start(&store, &env).await?;
     let scanning = scanners::start(&store, &env).await?;
     let signing = match signatures {
         Some(signatures) => Some(signing::start(&store, &env, signatures).await?),
@@ -146,11 +147,13 @@ async fn begin(
         rounds,
         due: Due::default(),
         working: Arc::default(),
+        load: Arc::default(),
         courier,
         connectors,
         rules,
         members: Members::default(),
         remote_domains,
+        organisation,
         signing,
         connections,
         relay_due: Due::default(),

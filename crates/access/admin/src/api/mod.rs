@@ -8,6 +8,7 @@ mod dns;
 mod doctor;
 mod domains;
 mod groups;
+mod logs;
 mod mailboxes;
 mod member;
 mod node;
@@ -18,6 +19,7 @@ mod remote_domains;
 mod restrictions;
 mod rules;
 mod scanners;
+mod settings;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod testing;
@@ -40,13 +42,16 @@ use contract_mailbox::Mailboxes;
 use contract_transport::QueueAdmin;
 use contract_transport::authentication::SenderPolicies;
 use contract_transport::connector::SendConnectors;
+use contract_transport::pressure::Pressure;
 use contract_transport::receive::ReceiveConnectors;
 use contract_transport::remote::RemoteDomains;
 use contract_transport::rule::TransportRules;
 use contract_transport::scanner::ScannerSettings;
 use contract_transport::scanner::scanning::Scanners;
+use contract_transport::setting::OrganisationSettings;
 use contract_transport::signing::SigningAdmin;
 use contract_transport::tracking::MessageTracking;
+pub use logs::NodeLogs;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::net::IpAddr;
@@ -84,6 +89,12 @@ pub struct Admin {
     pub own_addresses: Vec<IpAddr>,
     /// Mailboxes, for their sizes.
     pub mailboxes: Arc<dyn Mailboxes>,
+    /// Settings that are one word each.
+    pub settings: Arc<dyn OrganisationSettings>,
+    /// What this node is short of.
+    pub pressure: Arc<dyn Pressure>,
+    /// What it tells in files.
+    pub logs: NodeLogs,
     /// How this node is.
     pub health: Arc<Health>,
     /// What it can do itself.
@@ -163,6 +174,10 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/store/verify", post(node::verify_store))
         .route("/api/v1/audit", get(audit))
         .route("/api/v1/health", get(health))
+        .route("/api/v1/pressure", get(pressure))
+        .route("/api/v1/logs", get(logs::read))
+        .route("/api/v1/settings", get(settings::list))
+        .route("/api/v1/settings/{name}", axum::routing::put(settings::set).delete(settings::reset))
         .merge(of_domains())
         .merge(of_scanners())
         .with_state(admin)
@@ -199,6 +214,11 @@ fn of_domains() -> Router<Arc<Admin>> {
 
 async fn health(asked: Asked) -> impl IntoResponse {
     Json(asked.admin.health.reports().await)
+}
+
+/// Get-ResourceThrottling, as it were: what is short, how long it will last, and who waits.
+async fn pressure(asked: Asked) -> impl IntoResponse {
+    Json(asked.admin.pressure.standing())
 }
 
 async fn audit(asked: Asked) -> Answer {

@@ -9,6 +9,7 @@ mod doubles;
 mod extensions;
 mod limits;
 mod messages;
+mod pressure;
 mod properties;
 mod receive;
 mod scanning;

@@ -19,6 +19,7 @@ mod outgoing;
 mod owners;
 #[path = "../../../mailbox/tests/placement.rs"]
 mod placement;
+mod pressure;
 mod receiving;
 mod relay_admin;
 mod relay_faults;

@@ -34,7 +34,7 @@ use store_testing::TestStore;
 pub(crate) const DOMAIN: &str = "rialto.test";
 
 pub(crate) struct World {
-    simulation: Simulation,
+    pub(crate) simulation: Simulation,
     pub(crate) env: Env,
     memory: Option<MemoryStore>,
     /// What everything runs on.
