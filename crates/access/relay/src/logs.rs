@@ -76,6 +76,11 @@ impl Course {
         course
     }
 
+    /// By which connector.
+    pub(crate) fn connector(&self) -> &str {
+        &self.connector
+    }
+
     /// Something happened on the way.
     pub(crate) fn note(&self, what: impl Display) {
         self.row('>', what);

@@ -308,13 +308,14 @@ impl Shared {
             Err(Reason::Silent) => self.dead.failed(target.address),
             _ => self.dead.answered(target.address),
         }
-        telemetry::attempted(match session.as_ref().map_err(|refusal| refusal.reason) {
+        let result = match session.as_ref().map_err(|refusal| refusal.reason) {
             Ok(_) => "ready",
             Err(Reason::Silent) => "silent",
             Err(Reason::NotNow | Reason::Never) => "refused",
             Err(Reason::Handshake) => "handshake",
             Err(Reason::Terms) => "terms",
-        });
+        };
+        telemetry::attempted(course.connector(), result);
         session
     }
 

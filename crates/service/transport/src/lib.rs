@@ -42,6 +42,7 @@ mod scanners;
 mod service;
 mod settle;
 mod signing;
+mod stage;
 mod state;
 mod sts;
 mod success;
