@@ -62,11 +62,9 @@ struct Report {
 impl Work {
     /// Runs until nothing is due any more.
     pub(crate) async fn run(mut self) -> Left {
-        let context = self.context.clone();
-        let ruled = {
-            let _stage = Stage::begin(&context, "rules");
-            self.rule().await
-        };
+        let ruling = Stage::begin(&self.context, "rules");
+        let ruled = self.rule().await;
+        drop(ruling);
         match ruled {
             Ok(None) => {}
             Ok(Some(left)) => return left,
