@@ -148,6 +148,7 @@ async fn begin(
         due: Due::default(),
         working: Arc::default(),
         load: Arc::default(),
+        in_hand: Arc::default(),
         courier,
         connectors,
         rules,
