@@ -11,6 +11,7 @@ mod limits;
 mod messages;
 mod pressure;
 mod properties;
+mod protocol_log;
 mod receive;
 mod scanning;
 mod service;

@@ -50,10 +50,18 @@ pub struct Config {
     pub rise_samples: u32,
     /// So many must ask for a lower one.
     pub fall_samples: u32,
-    /// Used part of the disk (Exchange: UsedDiskSpace).
-    pub disk_percent: Thresholds,
     /// A disk counts as at most so large: a tenth of many terabytes is no reason to refuse mail.
     pub disk_counted_gb: u64,
+    /// How long strangers wait at first, in seconds …
+    pub wait_s: u64,
+    /// … how much longer with each measurement …
+    pub wait_step_s: u64,
+    /// … and at most; behind that they are told to come later.
+    pub wait_s_max: u64,
+    /// How long the level must have been high before people of ours are told so, too, in seconds.
+    pub own_grace_s: u64,
+    /// Used part of the disk (Exchange: UsedDiskSpace).
+    pub disk_percent: Thresholds,
     /// Memory of the process (Exchange: PrivateBytes).
     pub memory_percent: Thresholds,
     /// Memory of the machine (Exchange: SystemMemory). Never counts as more than medium: what others
@@ -63,14 +71,6 @@ pub struct Config {
     pub queue_messages: Thresholds,
     /// The slowest answer of the store; the sessions give up after 10 s.
     pub store_ms: Thresholds,
-    /// How long strangers wait at first, in seconds …
-    pub wait_s: u64,
-    /// … how much longer with each measurement …
-    pub wait_step_s: u64,
-    /// … and at most; behind that they are told to come later.
-    pub wait_s_max: u64,
-    /// How long the level must have been high before people of ours are told so, too, in seconds.
-    pub own_grace_s: u64,
 }
 
 impl Default for Config {
