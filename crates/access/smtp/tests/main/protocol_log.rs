@@ -66,7 +66,7 @@ fn attack_68_no_password_and_no_message_is_ever_logged() {
         "{hello}C: AUTH CRAM-MD5 {initial}\nS? 5*\nC: {password}\nS: 500 *\nC: AUTH  {password} x y\nS? 5*\n"
     );
     let content = format!(
-        "{hello}C: DATA\nS: 503 *\nC: Subject: {PASSWORD}\nS? 5*\nC: HELP {PASSWORD}\nS? 214 *\n"
+        "{hello}C: DATA\nS: 503 *\nC: The {PASSWORD} is\nS: 500 *\nC: HELP {PASSWORD}\nS? 214 *\n"
     );
     run(config(Role::Submission), async move |world| {
         let (world, rows) = logged(world, "submission");
