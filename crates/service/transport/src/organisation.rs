@@ -1,6 +1,6 @@
 //! Settings of the organisation that are one word each.
 //!
-//! - `T/o/<name>` a setting; `T/p` is written with every change.
+//! - `T/o/<name>` a setting; `T/oc` is written with every change.
 //!
 //! Nodes go by what they know and never ask the store: one that cannot read it goes on with what it
 //! knew last.
@@ -18,7 +18,7 @@ use contract_transport::setting::{
 
 impl table::Setting for Setting {
     const PREFIX: &'static [u8] = b"T/o/";
-    const CHANGED: &'static [u8] = b"T/p";
+    const CHANGED: &'static [u8] = b"T/oc";
     const COUNT_MAX: usize = SETTINGS_MAX;
     const NOUN: &'static str = "setting";
     const ACTION: &'static str = "setting";

@@ -116,7 +116,7 @@ fn the_importance_of_a_client_follows_from_its_connector_and_sign_in() {
         of("10.3.0.0/16", Permissions { partners: true, ..none }),
     ];
     let hello = "S: 220 *\nC: EHLO c.example\nS? 250 STARTTLS\n";
-    let tls = "C: STARTTLS\nS: 220 *\n! tls\nC: EHLO c.example\nS? 250-*\n";
+    let tls = "C: STARTTLS\nS: 220 *\n! tls\nC: EHLO c.example\nS? 250 *\n";
     let later = mail("452 4.3.1 *");
     let clients = [
         ("10.1.0.1", format!("{hello}{later}")),
