@@ -2,6 +2,7 @@
 
 use super::NodeConfig;
 use base::env::Env;
+use contract_transport::reports::dmarc::DmarcMessages;
 use contract_transport::setting::{CHECK_LOOPBACK, DMARC, OrganisationSettings, SPF};
 use serde::{Deserialize, Serialize};
 use service_sender_auth::{Action, Authentication, Config};
@@ -56,6 +57,27 @@ impl AuthenticationSection {
         env: &Env,
         settings: Arc<dyn OrganisationSettings>,
     ) -> Arc<Authentication> {
+        self.begin(node, env, settings, None)
+    }
+
+    /// As [`checks`](Self::checks), and tells what comes of it.
+    pub(crate) fn telling(
+        &self,
+        node: &NodeConfig,
+        env: &Env,
+        settings: Arc<dyn OrganisationSettings>,
+        counting: Arc<dyn DmarcMessages>,
+    ) -> Arc<Authentication> {
+        self.begin(node, env, settings, Some(counting))
+    }
+
+    fn begin(
+        &self,
+        node: &NodeConfig,
+        env: &Env,
+        settings: Arc<dyn OrganisationSettings>,
+        counting: Option<Arc<dyn DmarcMessages>>,
+    ) -> Arc<Authentication> {
         let config = Config {
             own_names: node.outbound.own_names.clone(),
             dmarc: self.dmarc.into(),
@@ -64,7 +86,8 @@ impl AuthenticationSection {
             ..Config::new(node.node.host_name.clone())
         };
         let env = Env { dns: node.outbound.names(env), ..env.clone() };
-        Arc::new(Authentication::adjusted(config, env, move |config| adjust(config, &*settings)))
+        let adjust = move |config: &mut Config| adjust(config, &*settings);
+        Arc::new(Authentication::adjusted(config, env, adjust, counting))
     }
 }
 

@@ -187,6 +187,8 @@ pub(crate) enum Protocol {
     Submission,
     /// Reading.
     Imap,
+    /// Fetching.
+    Pop3,
 }
 
 /// `[[listener]]`.
@@ -250,6 +252,7 @@ impl Protocol {
             Self::Smtp => "smtp",
             Self::Submission => "submission",
             Self::Imap => "imap",
+            Self::Pop3 => "pop3",
         }
     }
 }

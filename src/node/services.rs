@@ -5,7 +5,9 @@ use super::store::{Backend, Opening};
 use super::{ListenerSection, NodeConfig, Protocol};
 use access_admin::Probe;
 use access_imap::ImapService;
+use access_inspection::Workers;
 use access_listener::SessionFactory;
+use access_pop3::Pop3Service;
 use access_relay::Relay;
 use access_scanners::Clients;
 use access_smtp::SmtpService;
@@ -59,6 +61,7 @@ pub(super) struct Services {
 pub(super) struct Sessions {
     smtp: SmtpService,
     imap: Arc<ImapService>,
+    pop3: Arc<Pop3Service>,
 }
 
 impl Sessions {
@@ -68,8 +71,27 @@ impl Sessions {
             Protocol::Smtp => Role::Server,
             Protocol::Submission => Role::Submission,
             Protocol::Imap => return self.imap.clone(),
+            Protocol::Pop3 => return self.pop3.clone(),
         };
         Arc::new(self.smtp.at(ListenerPlace { role, address: section.address }))
+    }
+}
+
+/// How mailboxes are kept.
+#[cfg_attr(not(feature = "mutants"), allow(unused_variables))]
+fn mailbox_config(config: &NodeConfig) -> service_mailbox::Config {
+    let mailbox_config = service_mailbox::Config::default();
+    #[cfg(feature = "mutants")]
+    let mailbox_config = config.mutant.map_or(mailbox_config, crate::mutant::Mutant::of_mailboxes);
+    mailbox_config
+}
+
+/// How mail is sorted, and who looks into attachments.
+fn transport_config(config: &NodeConfig) -> service_transport::Config {
+    let workers = Workers::new(access_inspection::Config::own_program("extract-worker"));
+    service_transport::Config {
+        inspector: Some(Arc::new(workers)),
+        ..service_transport::Config::new(config.node.host_name.clone())
     }
 }
 
@@ -97,15 +119,12 @@ impl Services {
             directory: directory.clone(),
             router: router.clone(),
         };
-        let mailbox_config = service_mailbox::Config::default();
-        #[cfg(feature = "mutants")]
-        let mailbox_config =
-            config.mutant.map_or(mailbox_config, crate::mutant::Mutant::of_mailboxes);
-        let mailboxes = service_mailbox::start(mailbox_config, parts, &local);
+        let mailboxes = service_mailbox::start(mailbox_config(config), parts, &local);
         directory.start_purging(mailboxes.clone());
         let policies = Arc::new(StoredPolicies::new(store.clone()));
         let parts = service_transport::Parts {
-            env: env.clone(),
+            // Whoever wants reports says so in the DNS.
+            env: Env { dns: config.outbound.names(env), ..env.clone() },
             store,
             blobs: blobs.clone(),
             control,
@@ -113,18 +132,18 @@ impl Services {
             mailboxes: mailboxes.clone(),
             router,
         };
-        let transport_config = service_transport::Config::new(config.node.host_name.clone());
         let signatures = Arc::new(service_sender_auth::Dkim);
         let host = &config.node.host_name;
         let courier = config.outbound.courier(host, env, blobs.clone(), policies)?;
         let transport = service_transport::start_signing(
-            transport_config,
+            transport_config(config),
             parts,
             courier.clone(),
             signatures,
             &local,
         )
         .await?;
+        courier.tell(transport.clone());
         let logs = super::logs::start(env, &config.node.data);
         courier.log_to(super::logs::sending(&logs, &transport));
         let pressure = Monitor::start(config.pressure.clone(), &transport, Some(config.room()));
@@ -167,13 +186,25 @@ impl Services {
             self.mailboxes.clone(),
             self.blobs.clone(),
         );
+        let pop3 = Pop3Service::new(
+            access_pop3::Config::default(),
+            env.clone(),
+            self.directory.clone(),
+            self.mailboxes.clone(),
+            self.blobs.clone(),
+        );
         let smtp = smtp
             .with_connectors(self.transport.clone())
-            .with_authentication(config.authentication.checks(config, env, self.transport.clone()))
+            .with_authentication(config.authentication.telling(
+                config,
+                env,
+                self.transport.clone(),
+                self.transport.clone(),
+            ))
             .with_scanners(Arc::new(self.scanners.clone()))
             .with_pressure(self.pressure.clone())
             .with_protocol_log(self.receive_log());
-        Sessions { smtp, imap: Arc::new(imap.with_log(self.imap_log())) }
+        Sessions { smtp, imap: Arc::new(imap.with_log(self.imap_log())), pop3: Arc::new(pop3) }
     }
 
     /// Whether the store answers, and may be written.

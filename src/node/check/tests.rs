@@ -64,7 +64,7 @@ fn thresholds_of_back_pressure_must_be_in_order() {
 
 #[test]
 fn passwords_are_taken_in_clear_on_this_machine_only() {
-    for protocol in ["submission", "imap"] {
+    for protocol in ["submission", "imap", "pop3"] {
         for address in ["0.0.0.0:1", "192.0.2.1:1", "[::]:1", "[2001:db8::1]:1"] {
             let clear = listener(protocol, address, "none");
             check(&format!("{NODE}{clear}"), &["FILE:9: listener[0].tls: listener \"l\" would"]);

@@ -29,6 +29,7 @@ mod conversation;
 mod dane;
 mod dead;
 mod exchangers;
+mod fit;
 mod introduce;
 mod limits;
 mod logs;
@@ -41,6 +42,7 @@ mod session;
 mod sts;
 mod telemetry;
 mod tls;
+mod told;
 mod verdicts;
 mod wire;
 

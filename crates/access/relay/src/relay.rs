@@ -7,11 +7,12 @@ use crate::dead::{Dead, State};
 use crate::exchangers::{Exchanger, Finder, NoAddress, Place};
 use crate::limits::CONNECT_TIME;
 use crate::logs::{Course, Logs};
-use crate::secure::Asked;
+use crate::secure::{self, Asked};
 use crate::session::{Reason, Refusal, Session, Terms};
 use crate::sts::Sts;
 use crate::telemetry;
 use crate::tls::Tls;
+use crate::told::Listener;
 use async_trait::async_trait;
 use base::env::Env;
 use base::{Deadline, Error, Result};
@@ -19,6 +20,7 @@ use contract_blob::Blobs;
 use contract_transport::courier::{
     Answer, Conversation, Courier, Manner, NextHop, TlsLevel, Unreachable,
 };
+use contract_transport::reports::tls::TlsSessions;
 use contract_transport::sts::StsPolicies;
 use futures::future::join_all;
 use rustls::pki_types::ServerName;
@@ -38,6 +40,7 @@ pub(crate) struct Shared {
     pub(crate) blobs: Arc<dyn Blobs>,
     pub(crate) tls: Tls,
     pub(crate) sts: Option<Arc<Sts>>,
+    pub(crate) listener: Listener,
     dead: Dead,
     logs: OnceLock<Logs>,
 }
@@ -95,15 +98,25 @@ impl Relay {
         let tls = Tls::new(&config, &env)?;
         let dead = Dead::new(env.clock.clone());
         let client = tls.client(TlsLevel::Domain, None)?;
-        let sts = policies
-            .map(|kept| Arc::new(Sts::new(env.clone(), client, config.local_exchangers, kept)));
+        let listener = Listener::default();
+        let is_closed_network = config.local_exchangers;
+        let sts = policies.map(|kept| {
+            let env = env.clone();
+            Arc::new(Sts::new(env, client, is_closed_network, (kept, listener.clone())))
+        });
         let logs = OnceLock::new();
-        Ok(Self { shared: Arc::new(Shared { config, env, blobs, tls, sts, dead, logs }) })
+        Ok(Self { shared: Arc::new(Shared { config, env, blobs, tls, sts, listener, dead, logs }) })
     }
 
     /// From now on conversations are logged there. What was set first stays.
     pub fn log_to(&self, logs: Logs) {
         self.shared.logs.get_or_init(|| logs);
+    }
+
+    /// Tells from now on how sessions with the exchangers of domains go (RFC 8460); the first to
+    /// ask for it is told.
+    pub fn tell(&self, sessions: Arc<dyn TlsSessions>) {
+        self.shared.listener.begin(sessions);
     }
 
     /// Fetches policies of MTA-STS again that are kept and run out, and forgets those that have
@@ -127,15 +140,33 @@ impl Courier for Relay {
         manner: &Manner,
         deadline: Deadline,
     ) -> std::result::Result<Box<dyn Conversation>, Unreachable> {
+        let way = Way { hop: hop.clone(), manner: manner.clone(), require_tls: false };
+        Ok(Box::new(self.shared.open(way, deadline).await?))
+    }
+}
+
+/// Where a conversation leads, and how safe it has to be.
+#[derive(Clone)]
+pub(crate) struct Way {
+    pub(crate) hop: NextHop,
+    pub(crate) manner: Manner,
+    /// For messages whose senders want TLS wherever they go.
+    pub(crate) require_tls: bool,
+}
+
+impl Shared {
+    /// As [`Courier::open`].
+    pub(crate) async fn open(
+        self: &Arc<Self>,
+        way: Way,
+        deadline: Deadline,
+    ) -> std::result::Result<Talk, Unreachable> {
         let mut tally = Tally::default();
-        let course = Course::begin(hop, self.shared.logs.get(), &self.shared.env);
-        let search = Box::pin(self.shared.search(hop, manner, &course, &mut tally));
+        let course = Course::begin(&way.hop, self.logs.get(), &self.env);
+        let search = Box::pin(self.search(&way, &course, &mut tally));
         let opened = match tokio::time::timeout_at(deadline.instant(), search).await {
-            Ok(Ok(Some((session, target)))) => {
-                Ok(Box::new(Talk::new(self.shared.clone(), session, target))
-                    as Box<dyn Conversation>)
-            }
-            Ok(Ok(None)) => Err(tally.sum(hop)),
+            Ok(Ok(Some((session, target)))) => Ok(Talk::new(self.clone(), way, session, target)),
+            Ok(Ok(None)) => Err(tally.sum(&way.hop)),
             Ok(Err(unreachable)) => Err(unreachable),
             // What the hosts said so far tells more than that the time is over.
             Err(_) => Err(Unreachable::Later(tally.temporary.unwrap_or_else(|| {
@@ -149,20 +180,19 @@ impl Courier for Relay {
         }
         opened
     }
-}
 
-impl Shared {
     async fn search(
         &self,
-        hop: &NextHop,
-        manner: &Manner,
+        way: &Way,
         course: &Arc<Course>,
         tally: &mut Tally,
     ) -> std::result::Result<Option<(Session, Target)>, Unreachable> {
+        let Way { hop, manner, require_tls } = way;
         let finder = Finder::new(&self.config, &self.env, &hop.destination);
         let terms = self.terms(manner, course).map_err(|error| {
             Unreachable::Later(judged(0, "4.3.5", format!("the connector cannot be used: {error}")))
         })?;
+        let terms = Terms { require_tls: *require_tls, ..terms };
         let exchangers = finder.exchangers(&hop.destination, manner.port).await?;
         let names = exchangers.groups.iter().flatten().map(|host| host.name.as_str());
         course.note(names.collect::<Vec<_>>().join(" "));
@@ -214,7 +244,10 @@ impl Shared {
             Err(answer) => {
                 tracing::info!(host = exchanger.name, why = answer.text, "a host is left out");
                 terms.course.note(format_args!("left out: {}", answer.text));
-                tally.temporary = Some(answer);
+                match answer.code {
+                    500.. => tally.permanent = Some(answer),
+                    _ => tally.temporary = Some(answer),
+                }
                 return None;
             }
         };
@@ -225,8 +258,13 @@ impl Shared {
             match self.attempt(Target::new(exchanger, *address, &terms)).await {
                 Ok(reached) => return Some(reached),
                 // A smart host that wants us no more is for our operator to mend.
-                Err(Refusal { reason: Reason::Never, answer }) if asked.domain.is_some() => {
+                Err(Refusal { reason: Reason::Never, answer, .. }) if asked.domain.is_some() => {
                     tally.permanent = Some(answer);
+                }
+                Err(Refusal { reason: Reason::Handshake | Reason::Unsafe, answer, .. })
+                    if terms.require_tls =>
+                {
+                    tally.permanent = Some(secure::unsafe_here(&answer.text));
                 }
                 Err(refusal) => {
                     if refusal.reason == Reason::Silent {
@@ -268,7 +306,9 @@ impl Shared {
     /// (RFC 7435 §3).
     async fn attempt(&self, target: Target) -> Result<(Session, Target), Refusal> {
         match self.connect(&target).await {
-            Err(Refusal { reason: Reason::Handshake, answer }) if !target.terms.must_encrypt() => {
+            Err(Refusal { reason: Reason::Handshake, answer, .. })
+                if !target.terms.must_encrypt() =>
+            {
                 tracing::info!(host = target.host, why = answer.text, "goes on without encryption");
                 let terms = Terms { in_clear: true, ..target.terms.clone() };
                 let target = Target { terms, ..target };
@@ -293,7 +333,11 @@ impl Shared {
                     _ => "no answer".to_owned(),
                 };
                 let text = format!("{} could not be reached: {why}", target.host);
-                Err(Refusal { reason: Reason::Silent, answer: judged(0, "4.4.1", text) })
+                Err(Refusal {
+                    reason: Reason::Silent,
+                    answer: judged(0, "4.4.1", text),
+                    fault: None,
+                })
             }
         };
         match &session {
@@ -313,9 +357,13 @@ impl Shared {
             Err(Reason::Silent) => "silent",
             Err(Reason::NotNow | Reason::Never) => "refused",
             Err(Reason::Handshake) => "handshake",
-            Err(Reason::Terms) => "terms",
+            Err(Reason::Terms | Reason::Unsafe) => "terms",
         };
         telemetry::attempted(course.connector(), result);
+        // In clear is a second attempt at what has been told already.
+        if let Some(told) = target.terms.told.as_ref().filter(|_| !target.terms.in_clear) {
+            self.listener.session(told, target.address.ip(), session.as_ref());
+        }
         session
     }
 
@@ -332,7 +380,9 @@ impl Shared {
             server_name: nobody,
             base: None,
             policy: None,
+            require_tls: false,
             credentials: manner.credentials.clone().map(Arc::new),
+            told: None,
             course: course.clone(),
         })
     }

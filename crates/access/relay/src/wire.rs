@@ -6,11 +6,13 @@
 //! or somebody who speaks in its name, before STARTTLS above all (RFC 3207 §6).
 
 use crate::limits::{HANDSHAKE_TIME, INPUT_BYTES_MAX};
+use crate::told::fault_of;
 use base::env::Stream;
 use base::logs::Conversation;
 use base::telemetry::PrintableBytes;
 use bytes::{Buf, Bytes, BytesMut};
 use codec_smtp::{Command, Reply, ReplyError, ReplyReader};
+use contract_transport::reports::tls::TlsFault;
 use rustls::pki_types::ServerName;
 use rustls::{CertificateError, ClientConfig, OtherError};
 use std::collections::VecDeque;
@@ -23,6 +25,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// How much is read at once.
 const READ_BYTES: usize = 4 * 1024;
@@ -61,7 +64,12 @@ pub(crate) enum Trouble {
     /// The host ends the session (421).
     Closing(Reply),
     /// The TLS handshake failed.
-    Handshake(String),
+    Handshake {
+        /// In words.
+        why: String,
+        /// As it is reported.
+        fault: TlsFault,
+    },
 }
 
 impl fmt::Display for Trouble {
@@ -74,7 +82,7 @@ impl fmt::Display for Trouble {
             Self::OutOfStep => f.write_str("the host said more than it was asked"),
             Self::Unexpected(code) => write!(f, "the host gave an unexpected answer ({code})"),
             Self::Closing(reply) => write!(f, "{reply}"),
-            Self::Handshake(why) => write!(f, "no encryption could be agreed on: {why}"),
+            Self::Handshake { why, .. } => write!(f, "no encryption could be agreed on: {why}"),
         }
     }
 }
@@ -86,7 +94,7 @@ impl Trouble {
             Self::Ended | Self::Broken(_) | Self::Closing(_) => "4.4.2",
             Self::TimedOut => "4.4.1",
             Self::Garbled(_) | Self::OutOfStep | Self::Unexpected(_) => "4.5.0",
-            Self::Handshake(_) => "4.7.5",
+            Self::Handshake { .. } => "4.7.5",
         }
     }
 }
@@ -309,34 +317,37 @@ impl Wire {
         let Self { stream, host, mut log, .. } = self;
         let handshake = TlsConnector::from(config).connect(name, stream);
         let shaken = tokio::time::timeout(HANDSHAKE_TIME, Box::pin(handshake)).await;
-        let stream = match shaken {
-            Ok(Ok(stream)) => Ok(stream),
-            Ok(Err(error)) => Err(reason(&error)),
-            Err(_) => Err("it took too long".to_owned()),
+        let (why, fault) = match shaken {
+            Ok(Ok(stream)) => return Ok(Self::begun(stream, &host, log)),
+            Ok(Err(error)) => reason(&error),
+            Err(_) => ("it took too long".to_owned(), TlsFault::ValidationFailure),
         };
-        let stream = stream.map_err(|why| {
-            if let Some(log) = &mut log {
-                log.note("the TLS handshake failed", &why);
-            }
-            Trouble::Handshake(why)
-        })?;
+        if let Some(log) = &mut log {
+            log.note("the TLS handshake failed", &why);
+        }
+        Err(Trouble::Handshake { why, fault })
+    }
+
+    /// What goes on under TLS.
+    fn begun(stream: TlsStream<Stream>, host: &str, mut log: Option<Box<Conversation>>) -> Self {
         let version = stream.get_ref().1.protocol_version();
         tracing::debug!(target: "protocol", host, ?version, "encrypted");
         let tls = version.and_then(|version| version.as_str()).unwrap_or("TLS");
         if let Some(log) = &mut log {
             log.note("TLS", tls);
         }
-        Ok(Self { tls: Some(tls), ..Self::new(Box::new(stream), &host).with_log(log) })
+        Self { tls: Some(tls), ..Self::new(Box::new(stream), host).with_log(log) }
     }
 }
 
 /// Why a handshake failed; what is our own verdict on a certificate stands alone.
-fn reason(error: &io::Error) -> String {
+fn reason(error: &io::Error) -> (String, TlsFault) {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    match inner {
+    let why = match inner {
         Some(rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(why)))) => {
             why.to_string()
         }
         _ => error.to_string(),
-    }
+    };
+    (why, inner.map_or(TlsFault::ValidationFailure, fault_of))
 }

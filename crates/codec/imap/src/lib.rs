@@ -33,7 +33,7 @@ pub use error::{ParseError, ParseErrorKind};
 pub use framer::{FrameError, FrameEvent, Framer, Limits, RawCommand};
 pub use response::{Code, FetchWriter, Response, Status, StatusResponse};
 pub use value::{
-    Capability, Date, DateTime, Flag, IdRange, IdSet, ListPattern, MailboxName, NameError, Secret,
-    SequenceSet, Tag, mutf7,
+    Capability, Date, DateTime, Flag, IdRange, IdSet, ListPattern, MailboxName, NameError, Rights,
+    Secret, SequenceSet, Tag, mutf7,
 };
 pub use wire::LiteralForm;

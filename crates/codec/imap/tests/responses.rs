@@ -5,10 +5,11 @@ use codec_imap::client::{ReadError, ResponseReader, ServerResponse, Value};
 use codec_imap::command::{FetchItem, Section, SectionText, StatusItem};
 use codec_imap::response::{
     Address, BodyStructure, ChildInfo, Disposition, Envelope, ListAttribute, ListItem, MultiPart,
-    NamespaceItem, PartKind, SinglePart,
+    NamespaceItem, PartKind, QuotaResource, SinglePart, ThreadNode,
 };
 use codec_imap::{
-    Capability, Code, DateTime, FetchWriter, Flag, IdRange, Response, Status, StatusResponse, Tag,
+    Capability, Code, DateTime, FetchWriter, Flag, IdRange, Response, Rights, Status,
+    StatusResponse, Tag,
 };
 use std::borrow::Cow;
 
@@ -355,4 +356,60 @@ fn the_client_reads_what_other_servers_send() {
     assert!(matches!(next(), Err(ReadError::Parse(_))));
     let mut large = BytesMut::from(&b"* 1 FETCH (BODY[] {101}\r\n"[..]);
     assert_eq!(ResponseReader::new(100).next(&mut large), Err(ReadError::TooLarge));
+}
+
+#[test]
+fn quotas_and_rights() {
+    let mut resources = vec![QuotaResource { name: "STORAGE", usage: 10, limit: 512 }];
+    let print = |response: Response<'_>, expected: &str| {
+        check(|out| response.encode(out), expected);
+    };
+    print(Response::Quota("", &resources), "* QUOTA \"\" (STORAGE 10 512)\r\n");
+    resources.push(QuotaResource { name: "MESSAGE", usage: 1, limit: 2 });
+    print(Response::Quota("a b", &resources), "* QUOTA \"a b\" (STORAGE 10 512 MESSAGE 1 2)\r\n");
+    print(Response::QuotaRoot("INBOX", &[""]), "* QUOTAROOT INBOX \"\"\r\n");
+    print(Response::QuotaRoot("comp.mail.mime", &[]), "* QUOTAROOT \"comp.mail.mime\"\r\n");
+    let entries =
+        [("Fred".to_owned(), Rights::of("rwipslxetad")), ("a\r\nb".to_owned(), Rights::NONE)];
+    print(Response::Acl("INBOX", &entries[..1]), "* ACL INBOX Fred lrswipxtead\r\n");
+    // Whatever an identifier is, it stays in its place.
+    print(Response::Acl("INBOX", &entries[1..]), "* ACL INBOX {4}\r\na\r\nb \"\"\r\n");
+    let groups = [Rights::of("la"), Rights::of("r"), Rights::of("sw")];
+    print(
+        Response::ListRights("~/Mail/saved", "smith", &groups),
+        "* LISTRIGHTS \"~/Mail/saved\" smith la r sw\r\n",
+    );
+    print(
+        Response::MyRights("INBOX", Rights::of("rwiptsldaex")),
+        "* MYRIGHTS INBOX lrswipxtead\r\n",
+    );
+}
+
+#[test]
+fn sorted_and_threaded() {
+    let print = |response: Response<'_>, expected: &str| {
+        check(|out| response.encode(out), &format!("* {expected}\r\n"));
+    };
+    print(Response::Sort(&[2, 84, 882]), "SORT 2 84 882");
+    print(Response::Sort(&[]), "SORT");
+    // Each node as its depth and number; 0 is a missing message.
+    let thread = |nodes: &[(u32, u32)], expected: &str| {
+        let node = |&(depth, id): &(u32, u32)| ThreadNode { depth, id: (id > 0).then_some(id) };
+        let nodes: Vec<ThreadNode> = nodes.iter().map(node).collect();
+        print(Response::Thread(&nodes), expected);
+    };
+    thread(&[], "THREAD");
+    // The examples of RFC 5256 §4.
+    let forked = [(0, 2), (0, 3), (1, 6), (2, 4), (3, 23), (2, 44), (3, 7), (4, 96)];
+    thread(&forked, "THREAD (2)(3 6 (4 23)(44 7 96))");
+    thread(&[(0, 0), (1, 3), (1, 5)], "THREAD ((3)(5))");
+    thread(&[(0, 166), (0, 167), (0, 168)], "THREAD (166)(167)(168)");
+    thread(&[(0, 1), (1, 2), (1, 3), (0, 4)], "THREAD (1 (2)(3))(4)");
+    thread(&[(0, 0), (1, 1), (2, 2), (3, 3), (3, 4), (1, 5), (2, 6)], "THREAD ((1 2 (3)(4))(5 6))");
+    let chain: Vec<(u32, u32)> = (0..100_000).map(|depth| (depth, depth + 1)).collect();
+    let node = |&(depth, id): &(u32, u32)| ThreadNode { depth, id: Some(id) };
+    let nodes: Vec<ThreadNode> = chain.iter().map(node).collect();
+    let mut out = BytesMut::new();
+    Response::Thread(&nodes).encode(&mut out);
+    assert!(out.starts_with(b"* THREAD (1 2 3 ") && out.ends_with(b" 100000)\r\n"));
 }

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use contract_transport::authentication::{
     Checked, Client, SenderAuthentication, SenderCheck, SenderPolicies,
 };
+use contract_transport::reports::dmarc::DmarcMessages;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,28 +41,43 @@ struct Shared {
     /// Under which nobody else may write results, in lower case.
     own_names: Vec<String>,
     env: Env,
+    /// Who counts what comes of messages.
+    counting: Option<Arc<dyn DmarcMessages>>,
 }
 
 impl Authentication {
     /// Checks with these settings, asking `env.dns`.
     pub fn new(config: Config, env: Env) -> Self {
-        Self::begin_with(config, env, None)
+        Self::begin_with(config, env, None, None)
     }
 
-    /// As [`Authentication::new`]; with each message `adjust` may change what follows from failures
-    /// and whether the machine itself is trusted.
+    /// As [`Authentication::new`], and tells what comes of messages whose author's domain wants
+    /// reports (RFC 9990).
+    pub fn telling(config: Config, env: Env, counting: Arc<dyn DmarcMessages>) -> Self {
+        Self::begin_with(config, env, None, Some(counting))
+    }
+
+    /// As [`Authentication::new`], or as [`Authentication::telling`] with `counting`; with each
+    /// message `adjust` may change what follows from failures and whether the machine itself is
+    /// trusted.
     pub fn adjusted(
         config: Config,
         env: Env,
         adjust: impl Fn(&mut Config) + Send + Sync + 'static,
+        counting: Option<Arc<dyn DmarcMessages>>,
     ) -> Self {
-        Self::begin_with(config, env, Some(Box::new(adjust)))
+        Self::begin_with(config, env, Some(Box::new(adjust)), counting)
     }
 
-    fn begin_with(config: Config, env: Env, adjust: Option<Adjust>) -> Self {
+    fn begin_with(
+        config: Config,
+        env: Env,
+        adjust: Option<Adjust>,
+        counting: Option<Arc<dyn DmarcMessages>>,
+    ) -> Self {
         let names = config.own_names.iter().chain([&config.host_name]);
         let own_names = names.map(|name| name.to_ascii_lowercase()).collect();
-        Self { shared: Arc::new(Shared { config, adjust, own_names, env }) }
+        Self { shared: Arc::new(Shared { config, adjust, own_names, env, counting }) }
     }
 }
 
@@ -200,6 +216,10 @@ impl SenderCheck for Check {
             now_s: shared.env.clock.now().unix_s(),
             draw: shared.env.random.below(100) as u8,
         };
-        findings.conclude()
+        let (checked, told) = findings.conclude();
+        if let (Some(counting), Some(told)) = (&shared.counting, told) {
+            counting.note(told);
+        }
+        checked
     }
 }

@@ -10,7 +10,7 @@ use crate::relay::actor::RelayActor;
 use crate::relay::{hops, record};
 use crate::rules::Rules;
 use crate::scanners::{self, Scanning};
-use crate::{accept, export, forget, list, routing, signing, table, tracking, wake};
+use crate::{accept, export, forget, list, reports, routing, signing, table, tracking, wake};
 use async_trait::async_trait;
 use base::actor::{Population, PopulationOptions};
 use base::env::Env;
@@ -129,12 +129,12 @@ async fn begin(
     let rules = Arc::new(Rules::new(table::start(&store, &env).await?));
     let remote_domains = table::start(&store, &env).await?;
     let organisation = table::start(&store, &env).await?;
+    let reports = reports::start(&store, &env).await?;
     let scanning = scanners::start(&store, &env).await?;
     let signing = match signatures {
         Some(signatures) => Some(signing::start(&store, &env, signatures).await?),
         None => None,
     };
-    let idle = config.idle;
     let context = Arc::new(Context {
         config,
         env,
@@ -155,6 +155,7 @@ async fn begin(
         members: Members::default(),
         remote_domains,
         organisation,
+        reports,
         signing,
         connections,
         relay_due: Due::default(),
@@ -162,6 +163,17 @@ async fn begin(
         session,
         sequence: AtomicU64::new(0),
     });
+    begin_work(context, receiving, scanning, local).await
+}
+
+/// Starts the queues, and whatever wakes them and is done now and then.
+async fn begin_work(
+    context: Arc<Context>,
+    receiving: Arc<Receiving>,
+    scanning: Scanning,
+    local: &LocalRouter,
+) -> Result<Arc<TransportService>> {
+    let idle = context.config.idle;
     let options = PopulationOptions {
         inbox_capacity: INBOX_CAPACITY,
         idle,
@@ -177,6 +189,7 @@ async fn begin(
         wake::wake_waiting_slots::<Relayed>(&service.context).await?;
         tokio::spawn(wake::keep_waking::<Relayed>(Arc::downgrade(&service)));
         tokio::spawn(wake::keep_rerouting(Arc::downgrade(&service)));
+        reports::keep(&service);
     }
     Ok(service)
 }

@@ -6,10 +6,12 @@
 //! the one transaction that files it, so a client that vanishes half-way leaves nothing but chunks
 //! under a lease (attack 30).
 
-use super::{failed, no_such, tree, unexpected, write_into};
+use super::{failed, no_such, unexpected, write_into};
 use crate::flags;
+use crate::others;
 use crate::reply::{self, Answer, Ending, Reply, ReplyCode, Stop};
 use crate::session::Session;
+use crate::state::User;
 use crate::sync::{self, Manner};
 use crate::wire::Incoming;
 use base::{Error, FolderId, Timestamp};
@@ -19,7 +21,7 @@ use codec_imap::{Code, Command, CommandBody, IdRange, Tag};
 use codec_mime::{Limits, ParsedMessage, Scanner};
 use contract_blob::{Content, Staged, Upload};
 use contract_mailbox::index::NamedFlags;
-use contract_mailbox::{NewMessage, Write, WriteReply};
+use contract_mailbox::{NewMessage, Permission, Write, WriteReply};
 use std::sync::Arc;
 
 /// Numbers may change with APPEND, and UIDs need not be named.
@@ -66,6 +68,8 @@ struct Prepared {
     folder: FolderId,
     flags: NamedFlags,
     received: Option<Timestamp>,
+    /// Where it is somebody else's mailbox.
+    visitor: Option<Box<User>>,
 }
 
 async fn prepare(
@@ -84,10 +88,21 @@ async fn prepare(
     }
     let flags = flags::named(&head.flags)?;
     let user = session.state.user()?;
-    let folder = match tree(user).await?.find(head.mailbox.as_str()) {
-        Some(info) => info.id,
-        None => return Err(reply::of_target_error(&no_such(&head.mailbox)).into()),
-    };
+    let missing = || Stop::from(reply::of_target_error(&no_such(&head.mailbox)));
+    let located = others::locate(&session.shared, user, head.mailbox.as_str()).await?;
+    let located = located.ok_or_else(missing)?;
+    let folder = located.find().ok_or_else(missing)?.id;
+    let rights = located.rights(folder).await?;
+    let received = head.date.map(|date| Timestamp::from_unix_s(date.to_unix_seconds()));
+    if let Some(visitor) = located.place.visitor() {
+        // How full somebody else's mailbox is, is told by the mailbox when the message is filed.
+        if rights & Permission::CREATE == 0 {
+            return Err(Reply::no(Code::NoPerm, "You may not put messages there").into());
+        }
+        let may = |right| rights & right != 0;
+        let flags = flags::limited(flags, may(Permission::EDIT_ANY), may(Permission::DELETE_ANY));
+        return Ok(Prepared { folder, flags, received, visitor: Some(visitor) });
+    }
     let account = session.shared.directory.account(user.account.id).await;
     let quota = account.map_err(|error| failed("APPEND", error))?.quota;
     if let Some(max) = quota.no_receive_bytes {
@@ -96,8 +111,7 @@ async fn prepare(
             return Err(Reply::no(Code::OverQuota, "The mailbox is full").into());
         }
     }
-    let received = head.date.map(|date| Timestamp::from_unix_s(date.to_unix_seconds()));
-    Ok(Prepared { folder, flags, received })
+    Ok(Prepared { folder, flags, received, visitor: None })
 }
 
 /// Answers an APPEND whose message will not be taken.
@@ -165,7 +179,10 @@ async fn file(
     staged: Staged,
     parsed: ParsedMessage,
 ) -> Answer {
-    let user = session.state.user()?;
+    let user = match &prepared.visitor {
+        Some(visitor) => visitor,
+        None => session.state.user()?,
+    };
     let message = NewMessage {
         content: Content::of(&staged),
         staged: vec![staged],

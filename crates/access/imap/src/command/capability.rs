@@ -7,6 +7,19 @@ use codec_imap::Capability;
 use codec_imap::response::Response;
 use std::borrow::Cow;
 
+/// Those of who has signed in that have no name of their own in the codec.
+const NAMES: [&str; 9] = [
+    "QUOTA",
+    "QUOTA=RES-STORAGE",
+    "ACL",
+    "RIGHTS=kxte",
+    "LIST-MYRIGHTS",
+    "SORT",
+    "SORT=DISPLAY",
+    "THREAD=ORDEREDSUBJECT",
+    "THREAD=REFERENCES",
+];
+
 /// CAPABILITY.
 pub(crate) fn run(session: &mut Session) -> Answer {
     let capabilities = of(session);
@@ -39,6 +52,11 @@ fn of(session: &Session) -> Vec<Capability> {
             Capability::Move,
             Capability::Unselect,
         ]);
+        let named = |name| Capability::Other(Cow::Borrowed(name));
+        found.extend(NAMES.map(named));
+        if !session.wire.connection.is_deflated() {
+            found.push(named("COMPRESS=DEFLATE"));
+        }
         return found;
     }
     if session.wire.connection.can_start_tls() {

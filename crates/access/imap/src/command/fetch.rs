@@ -81,7 +81,7 @@ pub(crate) async fn run(session: &mut Session, command: Fetch) -> Answer {
         bring_up_to_date(user, selected, "FETCH").await?;
         return Ok(Reply::ok("Fetched"));
     }
-    let plan = Arc::new(Plan::new(command.items, command.uid, selected.read_only));
+    let plan = Arc::new(Plan::new(command.items, command.uid, !selected.may_flag()));
     let batch = if plan.sets_seen { FETCH_SEEN_BATCH } else { FETCH_BATCH };
     let mut rows = selection.rows();
     let (mut waiting, mut missing) = (VecDeque::new(), Missing::default());
@@ -144,7 +144,7 @@ fn concerns_one_message(error: &Error) -> bool {
 }
 
 impl Plan {
-    fn new(mut items: Vec<FetchItem>, uid: bool, read_only: bool) -> Self {
+    fn new(mut items: Vec<FetchItem>, uid: bool, keeps_unseen: bool) -> Self {
         if uid && !items.contains(&FetchItem::Uid) {
             items.insert(0, FetchItem::Uid);
         }
@@ -153,7 +153,7 @@ impl Plan {
             matches!(item, Flags | InternalDate | Rfc822Size | Uid)
         };
         let needs_meta = !items.iter().all(from_view);
-        let sets_seen = !read_only && items.iter().any(FetchItem::sets_seen);
+        let sets_seen = !keeps_unseen && items.iter().any(FetchItem::sets_seen);
         let asks_flags = items.contains(&FetchItem::Flags);
         // Dates and sizes never change, and where structures are read it is seen what is there.
         let needs_view = asks_flags || sets_seen || !needs_meta;

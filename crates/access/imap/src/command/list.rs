@@ -1,8 +1,12 @@
 //! LIST (RFC 3501 §6.3.8) with LIST-EXTENDED (RFC 5258), CHILDREN (RFC 3348) and SPECIAL-USE
 //! (RFC 6154). Special uses and children are always told, as §2 of both allows.
 
+mod others;
+
 use super::{failed, tree};
 use crate::reply::{Answer, Reply, Stop};
+use crate::rights;
+use crate::service::Shared;
 use crate::session::Session;
 use crate::state::User;
 use crate::tree::{DELIMITER, Tree, ancestors, special_use};
@@ -19,6 +23,8 @@ struct Name {
     children: bool,
     subscribed: bool,
     special: Option<ListAttribute>,
+    /// What the user may do there, as bits of [`contract_mailbox::Permission`].
+    rights: u32,
 }
 
 /// Names that are matched before other sessions get a turn: matching costs name × pattern.
@@ -34,7 +40,7 @@ pub(crate) async fn run(session: &mut Session, command: &List) -> Answer {
         return Ok(Reply::ok("Done"));
     }
     let tree = tree(user).await?;
-    let names = names(user, &tree, command).await?;
+    let names = names(&session.shared, user, &tree, command).await?;
     let chosen = |name: &Name| is_chosen(&command.selection, name);
     let with_chosen_below: BTreeSet<&str> = match command.selection.recursive_match {
         true => {
@@ -60,6 +66,9 @@ pub(crate) async fn run(session: &mut Session, command: &List) -> Answer {
             name: path,
             child_info: &child_info,
         }));
+        if command.returns.my_rights && name.selectable {
+            session.wire.put(&Response::MyRights(path, rights::of(name.rights)));
+        }
         session.wire.relieve().await?;
     }
     Ok(Reply::ok("Done"))
@@ -76,7 +85,12 @@ fn put_delimiter(session: &mut Session) {
 }
 
 /// All folders, and with SUBSCRIBED the subscribed names that are none.
-async fn names(user: &User, tree: &Tree, command: &List) -> Result<BTreeMap<String, Name>, Stop> {
+async fn names(
+    shared: &Shared,
+    user: &User,
+    tree: &Tree,
+    command: &List,
+) -> Result<BTreeMap<String, Name>, Stop> {
     let mut names: BTreeMap<String, Name> = BTreeMap::new();
     for entry in tree.entries() {
         let name = Name {
@@ -85,13 +99,18 @@ async fn names(user: &User, tree: &Tree, command: &List) -> Result<BTreeMap<Stri
             children: entry.children,
             subscribed: entry.info.subscribed,
             special: special_use(entry.info),
+            rights: others::OWNERS_RIGHTS,
         };
         names.insert(entry.path.to_owned(), name);
     }
-    if command.selection.subscribed {
+    let mut subscribed = BTreeSet::new();
+    if command.selection.subscribed || command.returns.subscribed {
         let paths = user.mailbox.subscriptions().await.map_err(|error| failed("LIST", error))?;
-        for path in paths {
-            let path = tree.shown_path(&path);
+        subscribed.extend(paths);
+    }
+    if command.selection.subscribed {
+        for path in &subscribed {
+            let path = tree.shown_path(path);
             if tree.is_hidden(&path) {
                 continue;
             }
@@ -103,6 +122,7 @@ async fn names(user: &User, tree: &Tree, command: &List) -> Result<BTreeMap<Stri
             names.entry(path).or_default().subscribed = true;
         }
     }
+    others::add(shared, user, tree, command, &mut names, &subscribed).await?;
     Ok(names)
 }
 

@@ -80,7 +80,8 @@ pub(crate) async fn sign_in(session: &mut Session, claim: Claim) -> Answer {
     let wake = mailbox.watch();
     tracing::debug!(account = %account.address, %source, "signed in");
     let claims = shared.claims.clone();
-    let user = User { account, mailbox, wake, claims, _place: place };
+    let (visiting, visit) = (None, None);
+    let user = User { account, mailbox, wake, claims, _place: Some(place), visiting, visit };
     session.state = State::Authenticated(Box::new(user));
     session.wire.framer.set_limits(Limits::AUTHENTICATED);
     Ok(Reply::ok("Signed in").code(capability::code(session)))

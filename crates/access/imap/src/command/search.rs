@@ -25,10 +25,7 @@ const TESTS_PER_TURN: usize = 100_000;
 /// SEARCH, UID SEARCH.
 pub(crate) async fn run(session: &mut Session, command: Command) -> Answer {
     let (user, selected) = session.state.selected()?;
-    if let Some(Charset::Other(_)) = command.charset {
-        let code = Code::BadCharset(&["US-ASCII", "UTF-8"]);
-        return Err(Reply::no(code, "That charset is not known").into());
-    }
+    check_charset(command.charset.as_ref())?;
     bring_up_to_date(user, selected, "SEARCH").await?;
     let view = &selected.view;
     let search = translate(&command.key, view, DEPTH_MAX)?;
@@ -47,6 +44,20 @@ pub(crate) async fn run(session: &mut Session, command: Command) -> Answer {
     let numbers: Vec<u32> = rows.into_iter().map(number).collect();
     session.wire.put(&Response::Search(&numbers));
     Ok(Reply::ok("Done"))
+}
+
+/// Refuses charsets that are not known.
+pub(super) fn check_charset(charset: Option<&Charset>) -> Result<(), Stop> {
+    if let Some(Charset::Other(_)) = charset {
+        let code = Code::BadCharset(&["US-ASCII", "UTF-8"]);
+        return Err(Reply::no(code, "That charset is not known").into());
+    }
+    Ok(())
+}
+
+/// The key as a condition on messages, for the mailbox.
+pub(super) fn condition(key: &SearchKey, view: &View) -> Result<Search, Stop> {
+    translate(key, view, DEPTH_MAX)
 }
 
 /// The key as a condition on messages. Numbers and \Recent, which are the session's own, become

@@ -1,6 +1,7 @@
 //! SELECT (RFC 3501 §6.3.1), and opening for EXAMINE.
 
-use super::{failed, no_such, tree};
+use super::{failed, no_such};
+use crate::others;
 use crate::reply::{self, Answer, Reply, ReplyCode};
 use crate::session::Session;
 use crate::state::Selected;
@@ -10,7 +11,7 @@ use base::{Kind, Uid};
 use codec_imap::command::Select;
 use codec_imap::response::Response;
 use codec_imap::{Code, MailboxName, Status, StatusResponse};
-use contract_mailbox::UidSet;
+use contract_mailbox::{Permission, UidSet};
 
 /// SELECT.
 pub(crate) async fn run(session: &mut Session, command: &Select) -> Answer {
@@ -24,13 +25,17 @@ pub(crate) async fn open(session: &mut Session, name: &MailboxName, read_only: b
         condition(session, Some(Code::Closed), "Closed the mailbox that was open");
     }
     let user = session.state.user()?;
-    let folder = match tree(user).await?.find(name.as_str()) {
+    let located = others::find(&session.shared, user, name).await?;
+    let folder = match located.find() {
         Some(info) => info.id,
         None => return Err(no_such(name).into()),
     };
+    let rights = located.rights(folder).await?;
+    let user = &*located.place;
     // First the claim: what comes behind it is recent for whoever tells of it first.
-    let (mut read_only, mut recent_from) = (read_only, None);
-    if !read_only {
+    const CHANGES: u32 = Permission::EDIT_ANY | Permission::DELETE_ANY;
+    let (mut read_only, mut recent_from) = (read_only || rights & CHANGES == 0, None);
+    if !read_only && user.visiting.is_none() {
         match user.mailbox.claim_recent(folder).await {
             Ok(first) => recent_from = Some(first),
             Err(error) if error.kind == Kind::Denied => read_only = true,
@@ -53,21 +58,23 @@ pub(crate) async fn open(session: &mut Session, name: &MailboxName, read_only: b
     let selected = Selected {
         folder,
         read_only,
+        rights,
         uid_validity: info.uid_validity,
         view: View::open(&view, recent),
         followed,
     };
     let (uid_validity, uid_next) = (info.uid_validity, info.uid_next.0);
     drop(view);
+    let visit = located.place.visitor();
     describe(session, &selected, uid_validity, uid_next);
-    session.state.select(selected);
+    session.state.select(selected, visit);
     let code = if read_only { Code::ReadOnly } else { Code::ReadWrite };
     Ok(Reply::ok("Opened").code(ReplyCode::Plain(code)))
 }
 
 fn describe(session: &mut Session, selected: &Selected, uid_validity: u32, uid_next: u32) {
     let view = &selected.view;
-    put_flags(&mut session.wire, view, selected.read_only);
+    put_flags(&mut session.wire, selected);
     session.wire.put(&Response::Exists(view.len() as u32));
     session.wire.put(&Response::Recent(view.recent_count()));
     if let Some(row) = view.first_unseen() {

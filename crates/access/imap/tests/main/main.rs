@@ -3,10 +3,12 @@
 
 mod attacks;
 mod client;
+mod compression;
 mod concurrency;
 mod cost;
 mod floods;
 mod limits;
 mod sessions;
+mod sharing;
 mod support;
 mod transcripts;

@@ -49,6 +49,7 @@ macro_rules! transcripts {
 }
 
 transcripts! {
+    access_control
     append_and_fetch
     attack_14_sasl
     attack_21_other_protocols
@@ -61,19 +62,23 @@ transcripts! {
     attack_28_mailbox_names
     attack_29_injection
     autologout
+    compress
     copy_and_move
     expunge
     folders
     idle
     list
+    quota
     search
     select
     shutdown
     sign_in
+    sort
     states
     status
     store
     subscriptions
+    thread
     tls_attack_03_injection
     tls_starttls
     too_slow_to_sign_in

@@ -42,10 +42,12 @@ pub struct ListReturn {
     pub children: bool,
     /// Special-use attributes.
     pub special_use: bool,
+    /// MYRIGHTS responses (RFC 8440 §3).
+    pub my_rights: bool,
 }
 
 const SELECTION_NAMES: [&str; 4] = ["SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"];
-const RETURN_NAMES: [&str; 3] = ["SUBSCRIBED", "CHILDREN", "SPECIAL-USE"];
+const RETURN_NAMES: [&str; 4] = ["SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "MYRIGHTS"];
 
 impl List {
     pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<List, ParseError> {
@@ -65,8 +67,9 @@ impl List {
                 return Err(cursor.error("RETURN"));
             }
             cursor.space()?;
-            let [subscribed, children, special_use] = parse_options(cursor, RETURN_NAMES)?;
-            returns = ListReturn { subscribed, children, special_use };
+            let [subscribed, children, special_use, my_rights] =
+                parse_options(cursor, RETURN_NAMES)?;
+            returns = ListReturn { subscribed, children, special_use, my_rights };
         }
         Ok(List { selection, reference, patterns, returns })
     }
@@ -85,9 +88,9 @@ impl List {
             patterns => put_list(out, patterns, |out, pattern| pattern.encode(out, form)),
         }
         if self.returns != ListReturn::default() {
-            let ListReturn { subscribed, children, special_use } = self.returns;
+            let ListReturn { subscribed, children, special_use, my_rights } = self.returns;
             out.put_slice(b" RETURN ");
-            put_options(out, RETURN_NAMES, [subscribed, children, special_use]);
+            put_options(out, RETURN_NAMES, [subscribed, children, special_use, my_rights]);
         }
     }
 }

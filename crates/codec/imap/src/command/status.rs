@@ -19,15 +19,18 @@ pub enum StatusItem {
     UidValidity,
     /// Number of messages without `\Seen`.
     Unseen,
+    /// Bytes that EXPUNGE would give back (RFC 9208 §4.1.4).
+    DeletedStorage,
 }
 
 impl StatusItem {
-    const ALL: [StatusItem; 5] = [
+    const ALL: [StatusItem; 6] = [
         StatusItem::Messages,
         StatusItem::Recent,
         StatusItem::UidNext,
         StatusItem::UidValidity,
         StatusItem::Unseen,
+        StatusItem::DeletedStorage,
     ];
 
     /// The name on the wire.
@@ -38,6 +41,7 @@ impl StatusItem {
             StatusItem::UidNext => "UIDNEXT",
             StatusItem::UidValidity => "UIDVALIDITY",
             StatusItem::Unseen => "UNSEEN",
+            StatusItem::DeletedStorage => "DELETED-STORAGE",
         }
     }
 }

@@ -93,6 +93,8 @@ pub enum Code<'a> {
     Closed,
     /// The message is larger than APPEND allows (RFC 7889 §4).
     TooBig,
+    /// The connection is compressed already (RFC 4978 §3).
+    CompressionActive,
 }
 
 impl Code<'_> {
@@ -177,6 +179,7 @@ impl Code<'_> {
             Code::HasChildren => "HASCHILDREN",
             Code::Closed => "CLOSED",
             Code::TooBig => "TOOBIG",
+            Code::CompressionActive => "COMPRESSIONACTIVE",
         }
     }
 }
