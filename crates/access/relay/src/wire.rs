@@ -329,7 +329,11 @@ impl Wire {
     }
 
     /// What goes on under TLS.
-    fn begun(stream: TlsStream<Stream>, host: &str, mut log: Option<Box<Conversation>>) -> Self {
+    fn begun(
+        stream: TlsStream<Box<dyn Stream>>,
+        host: &str,
+        mut log: Option<Box<Conversation>>,
+    ) -> Self {
         let version = stream.get_ref().1.protocol_version();
         tracing::debug!(target: "protocol", host, ?version, "encrypted");
         let tls = version.and_then(|version| version.as_str()).unwrap_or("TLS");
