@@ -161,16 +161,8 @@ impl Session {
     /// One command and its reply.
     async fn turn(&mut self) -> Result<(), End> {
         let reply = match self.line().await? {
-            Ok(line) => {
-                let parsed = Command::parse(&line, self.dialect());
-                self.heard(&line, &parsed);
-                match parsed {
-                    // Boxed, so that a session that waits for a command does not carry the largest.
-                    Ok(command) => Box::pin(self.dispatch(command)).await?,
-                    Err(error) if error.is_fatal() => return Err(End::Say(error.reply())),
-                    Err(error) => error.reply(),
-                }
-            }
+            // Boxed, so that a session that waits for a command does not carry the largest.
+            Ok(line) => Box::pin(self.obey(line)).await?,
             Err(error) => {
                 self.noted("a line that is none", &error.to_string());
                 Reply::bad_line(error.to_string())
@@ -181,6 +173,17 @@ impl Session {
             Box::pin(command::starttls::upgrade(self)).await?;
         }
         Ok(())
+    }
+
+    /// A line that ought to be a command.
+    async fn obey(&mut self, line: Bytes) -> Outcome {
+        let parsed = Command::parse(&line, self.dialect());
+        self.heard(&line, &parsed);
+        match parsed {
+            Ok(command) => self.dispatch(command).await,
+            Err(error) if error.is_fatal() => Err(End::Say(error.reply())),
+            Err(error) => Ok(error.reply()),
+        }
     }
 
     /// Once an envelope has begun, it says whether there may be UTF-8 in its addresses.
