@@ -140,21 +140,25 @@ impl Session {
         }
     }
 
-    /// Talks until either side is done.
-    pub(crate) async fn run(mut self) {
-        if let Some(tls) = self.connection.tls_info() {
-            let cipher = format!("{} {}", tls.version, tls.cipher);
-            self.noted("TLS", &cipher);
-        }
-        self.say(&self.greeting());
-        let end = loop {
-            if let Err(end) = self.turn().await {
-                break end;
+    /// Talks until either side is done. No `async fn`: its future would hold the session twice, as it
+    /// was given and as it is used.
+    #[allow(clippy::manual_async_fn)]
+    pub(crate) fn run(mut self) -> impl Future<Output = ()> + Send {
+        async move {
+            if let Some(tls) = self.connection.tls_info() {
+                let cipher = format!("{} {}", tls.version, tls.cipher);
+                self.noted("TLS", &cipher);
             }
-        };
-        if let End::Say(reply) = end {
-            self.say(&reply);
-            self.connection.close().await;
+            self.say(&self.greeting());
+            let end = loop {
+                if let Err(end) = self.turn().await {
+                    break end;
+                }
+            };
+            if let End::Say(reply) = end {
+                self.say(&reply);
+                self.connection.close().await;
+            }
         }
     }
 
