@@ -29,9 +29,11 @@ mod service;
 mod session;
 mod state;
 mod sync;
+mod transcript;
 mod tree;
 mod view;
 mod wire;
 
 pub use config::Config;
 pub use service::ImapService;
+pub use transcript::{CommandLog, PROTOCOL_LOG};

@@ -11,6 +11,7 @@ use crate::reply::{self, Answer, Ending, Reply, ReplyCode, Stop};
 use crate::service::Shared;
 use crate::state::{State, Stranger};
 use crate::sync::{self, Ask, Manner};
+use crate::transcript::Transcript;
 use crate::wire::{Incoming, Patience, Wire, too_slow};
 use access_listener::Connection;
 use access_listener::account::is_still_signed_in;
@@ -27,13 +28,17 @@ pub(crate) struct Session {
     pub(crate) state: State,
     /// Commands in a row that could not be read.
     bad: u32,
+    /// What is asked, where that is logged.
+    pub(crate) log: Option<Box<Transcript>>,
 }
 
 impl Session {
     pub(crate) fn new(shared: Arc<Shared>, connection: Connection) -> Self {
         let deadline = Deadline::after(shared.config.login_timeout());
         let state = State::NotAuthenticated(Stranger { failures: 0, deadline });
-        Self { shared, wire: Wire::new(connection), state, bad: 0 }
+        let id = || shared.env.random.u64();
+        let log = shared.log.get().and_then(|log| log.begin(id(), connection.peer()));
+        Self { shared, wire: Wire::new(connection), state, bad: 0, log }
     }
 
     /// Talks to the client until either side is done.
@@ -97,6 +102,7 @@ impl Session {
         match Command::parse(raw) {
             Ok(command) => {
                 self.bad = 0;
+                self.asked(&command, raw.len_bytes());
                 self.answer(command).await
             }
             Err(error) => {
@@ -125,10 +131,14 @@ impl Session {
         let reply = match self.dispatch(&tag, body).await {
             Ok(reply) | Err(Stop::Reply(reply)) => reply,
             Err(Stop::Last(reply, bye)) => {
+                self.answered(reply.status);
                 self.wire.condition(Some(&tag), &reply);
                 return Err(Ending::bye(None, bye));
             }
-            Err(Stop::Answered) => return Ok(()),
+            Err(Stop::Answered) => {
+                self.answered(Status::Ok);
+                return Ok(());
+            }
             Err(Stop::End(ending)) => return Err(ending),
         };
         let took = self.shared.env.clock.monotonic().saturating_sub(begun);
@@ -162,6 +172,7 @@ impl Session {
             false => self.news(Ask::IfWoken, manner).await,
         };
         self.wire.condition(tag, reply);
+        self.answered(reply.status);
         news?;
         match self.state {
             State::Logout => Err(Ending::Quiet),
@@ -245,6 +256,7 @@ impl Session {
         let head = append_head(self.wire.framer.pending());
         if let (Some((tag, head)), Ok(_)) = (head, self.state.user()) {
             self.still_signed_in().await?;
+            self.asked_to_append(usize::try_from(offer.len_bytes).unwrap_or(usize::MAX));
             return Box::pin(append::receive(self, &tag, head, offer)).await;
         }
         if self.wire.framer.accept() {
