@@ -113,7 +113,7 @@ mod tests {
         let written = report.build();
         assert!(written.is_ascii());
         let text = String::from_utf8_lossy(&written).into_owned();
-        let begin = "TLS-Report-Domain: y.test  X: y\r\nDate: Thu, 1 Jan 1970 00:00:00 +0000\r\n\
+        let begin = "TLS-Report-Domain: y.test  X: y\r\nDate: Thu, 01 Jan 1970 00:00:00 +0000\r\n\
                      From: R <r@x.test>\r\nTo: a@y.test, b@y.test\r\n";
         assert!(text.starts_with(begin), "{text}");
         assert!(text.contains("M=C3=BCller"), "{text}");
