@@ -11,6 +11,7 @@ mod author;
 use crate::context::Context;
 use base::{AccountId, Error, FolderId, Result};
 use contract_directory::Account;
+use contract_mailbox::index::NamedFlags;
 use contract_mailbox::request::StoreMode;
 use contract_mailbox::{Permission, Principal, Read, SystemFlags, Write};
 
@@ -52,6 +53,21 @@ pub(crate) fn check(standing: Standing, permissions: &[Permission], need: u32) -
         true => Ok(()),
         false => Err(denied()),
     }
+}
+
+/// The flags of a new message without those that somebody with these rights may not set
+/// (RFC 4314 §4).
+pub(crate) fn settable(flags: &NamedFlags, rights: u32) -> NamedFlags {
+    let deleted = flags.system.contains(SystemFlags::DELETED);
+    let mut kept = match rights & Permission::EDIT_ANY {
+        0 => NamedFlags::default(),
+        _ => flags.clone(),
+    };
+    kept.system = match deleted && rights & Permission::DELETE_ANY != 0 {
+        true => kept.system.union(SystemFlags::DELETED),
+        false => kept.system.without(SystemFlags::DELETED),
+    };
+    kept
 }
 
 /// Whether somebody may know that a folder is there.
@@ -127,8 +143,9 @@ pub(crate) fn of_write(request: &Write) -> Need {
         {
             one(folder, P::READ_ANY | P::DELETE_ANY)
         }
-        Write::Store { folder, mode, flags, .. } => {
-            let deletes = *mode != StoreMode::Remove && flags.system.contains(SystemFlags::DELETED);
+        // Where it is not named, replacing leaves the mark as it is to those who may not delete.
+        Write::Store { folder, flags, .. } => {
+            let deletes = flags.system.contains(SystemFlags::DELETED);
             one(folder, P::READ_ANY | P::EDIT_ANY | if deletes { P::DELETE_ANY } else { 0 })
         }
         Write::Copy { from, to, .. } => Need::In(vec![(*from, P::READ_ANY), (*to, P::CREATE)]),
@@ -224,7 +241,6 @@ pub(crate) async fn write(
 mod tests {
     use super::*;
     use base::{Kind, Uid};
-    use contract_mailbox::index::NamedFlags;
     use contract_mailbox::{FolderClass, SpecialUse, UidSet};
     use std::collections::BTreeMap;
 
@@ -318,8 +334,10 @@ mod tests {
         let edit = P::READ_ANY | P::EDIT_ANY;
         check(store(StoreMode::Add, SystemFlags::SEEN), edit, 0);
         let both = SystemFlags::SEEN.union(SystemFlags::DELETED);
-        check(store(StoreMode::Remove, both), edit, 0);
-        check(store(StoreMode::Add, both), edit | P::DELETE_ANY, 0);
+        check(store(StoreMode::Replace, SystemFlags::SEEN), edit, 0);
+        for mode in [StoreMode::Add, StoreMode::Remove, StoreMode::Replace] {
+            check(store(mode, both), edit | P::DELETE_ANY, 0);
+        }
         check(store(StoreMode::Replace, SystemFlags::DELETED), edit | P::DELETE_ANY, 0);
         for mode in [StoreMode::Add, StoreMode::Remove] {
             check(store(mode, SystemFlags::DELETED), P::READ_ANY | P::DELETE_ANY, 0);
@@ -338,6 +356,28 @@ mod tests {
         };
         check(search, P::CREATE_SUBFOLDER | P::READ_ANY, P::READ_ANY);
         check(Write::ReserveIds { count: 1 }, P::CREATE, 0);
+    }
+
+    #[test]
+    fn new_messages_get_the_flags_that_may_be_set() {
+        use Permission as P;
+        let (seen, deleted) = (SystemFlags::SEEN, SystemFlags::DELETED);
+        let named = |system, keywords: &[&str]| NamedFlags {
+            system,
+            keywords: keywords.iter().map(|name| (*name).to_owned()).collect(),
+        };
+        let check = |rights: u32, expect: NamedFlags| {
+            assert_eq!(
+                settable(&named(seen.union(deleted), &["k"]), rights),
+                expect,
+                "{rights:#x}"
+            );
+        };
+        check(P::CREATE, NamedFlags::default());
+        check(P::CREATE | P::EDIT_ANY, named(seen, &["k"]));
+        check(P::CREATE | P::DELETE_ANY, named(deleted, &[]));
+        check(u32::MAX, named(seen.union(deleted), &["k"]));
+        assert_eq!(settable(&named(seen, &[]), u32::MAX), named(seen, &[]));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Rights stand in the mailboxes' own folders; whoever is given some gets a row beside, in the same
 //! transaction (`write/permissions.rs`). Those rows are read here, by any node and without waking an
-//! actor. They are hints: a folder or a mailbox that is gone leaves its rows behind, and what a
+//! actor. They are hints: a mailbox that is gone leaves its rows behind, and what a
 //! guest really may do is decided where it is asked for.
 
 use crate::context::Context;

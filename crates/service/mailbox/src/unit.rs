@@ -245,6 +245,14 @@ impl<'a> Unit<'a> {
         authorise::check(self.standing, &self.folder(folder)?.permissions, rights)
     }
 
+    /// The principal's rights in a folder; all where it may do everything.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`].
+    pub(crate) fn rights(&self, folder: FolderId) -> Result<u32> {
+        Ok(self.standing.rights(&self.folder(folder)?.permissions))
+    }
+
     /// Flags with keywords as bits; new names get bits.
     ///
     /// # Errors

@@ -3,7 +3,8 @@
 use super::desk::{Desk, deleted, inbox, note, refused, seen, subject, trash, uids};
 use crate::request::StoreMode;
 use crate::{
-    FolderClass, ItemEdit, MailboxHandle, Permission, Principal, Search, SpecialUse, UidSet,
+    FolderClass, ItemEdit, MailboxHandle, Permission, Principal, Search, SpecialUse, SystemFlags,
+    UidSet,
 };
 use base::{Change, FolderId, Kind, Uid};
 
@@ -85,6 +86,14 @@ pub(super) async fn guests_change_what_they_may(desk: Desk) {
     let message = desk.message(b"Subject: from a guest\r\n\r\n").await;
     refused(guest.append(inbox(), vec![message.clone()]).await, Kind::Denied);
     refused(guest.create_item(inbox(), note("n", "n")).await, Kind::Denied);
+
+    // Nor does the mark of deletion go with the other flags.
+    let replace = StoreMode::Replace;
+    desk.me.store(inbox(), all(), replace, deleted(), None).await.unwrap();
+    let kept = guest.store(inbox(), all(), replace, seen(), None).await.unwrap();
+    let both = SystemFlags::SEEN.union(SystemFlags::DELETED);
+    assert_eq!(kept.entries.len(), 2);
+    assert!(kept.entries.iter().all(|entry| entry.flags.system == both));
 
     allow(&desk, inbox(), permission, Permission::CREATE).await;
     guest.append(inbox(), vec![message]).await.unwrap();
@@ -214,4 +223,11 @@ pub(super) async fn guests_find_the_mailboxes_that_are_shared_with_them(desk: De
     desk.me.set_permissions(trash(), Vec::new()).await.unwrap();
     assert_eq!(found(10).await, [henry.account]);
     assert_eq!(desk.mailboxes.shared_with(henry.account, 10).await.unwrap(), none);
+    // A folder that is deleted is shared with nobody.
+    let class = FolderClass::Mail;
+    let made = desk.me.create_folder(inbox(), "project".into(), class, None).await.unwrap().id;
+    desk.me.grant(made, grace.account, StoreMode::Add, read).await.unwrap();
+    assert_eq!(found(10).await, both);
+    desk.me.delete_folder(made).await.unwrap();
+    assert_eq!(found(10).await, [henry.account]);
 }

@@ -29,11 +29,32 @@ pub(super) fn of(order: &[Order], entry: &IndexEntry, meta: Option<&MessageMeta>
 /// Which of two messages comes first.
 pub(super) fn compare(order: &[Order], a: &[Value], b: &[Value]) -> Ordering {
     let pairs = order.iter().zip(a.iter().zip(b));
-    let each = pairs.map(|(order, (a, b))| match order.descending {
+    let mut each = pairs.map(|(order, (a, b))| match order.descending {
         true => b.cmp(a),
         false => a.cmp(b),
     });
-    each.fold(Ordering::Equal, Ordering::then)
+    each.find(|found| found.is_ne()).unwrap_or(Ordering::Equal)
+}
+
+/// The criteria without those that decide nothing any more, because the same key, in whatever
+/// direction, stands before them.
+pub(super) fn distinct(order: &[Order]) -> Vec<Order> {
+    let mut kept: Vec<Order> = Vec::new();
+    for one in order {
+        if kept.iter().all(|known| known.key != one.key) {
+            kept.push(*one);
+        }
+    }
+    kept
+}
+
+/// How much memory keys take.
+pub(super) fn size_bytes(keys: &[Value]) -> usize {
+    let texts = keys.iter().map(|key| match key {
+        Value::Number(_) => 0,
+        Value::Text(text) => text.len(),
+    });
+    size_of_val(keys) + texts.sum::<usize>()
 }
 
 /// When a message was sent, in seconds since 1970; when it arrived where that is not known
@@ -83,4 +104,25 @@ fn shown(address: &Address) -> String {
         Some(mailbox) => encoded_word::decode(mailbox),
         None => String::new(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_counts_once_and_the_first_difference_decides() {
+        let order = |key, descending| Order { key, descending };
+        let (size, subject) = (order(OrderKey::Size, true), order(OrderKey::Subject, false));
+        let again = [size, subject, size, order(OrderKey::Size, false), subject];
+        let order = distinct(&again);
+        assert_eq!(order, [size, subject]);
+        let keys = |size, text: &str| [Value::Number(size), Value::Text(text.into())];
+        let check =
+            |a: &[Value], b: &[Value], expect: Ordering| assert_eq!(compare(&order, a, b), expect);
+        check(&keys(1, "a"), &keys(2, "b"), Ordering::Greater);
+        check(&keys(1, "a"), &keys(1, "b"), Ordering::Less);
+        check(&keys(1, "a"), &keys(1, "a"), Ordering::Equal);
+        assert_eq!(size_bytes(&keys(1, "abc")), 2 * size_of::<Value>() + 3);
+    }
 }

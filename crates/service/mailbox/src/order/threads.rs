@@ -13,6 +13,10 @@ use std::collections::HashMap;
 /// The hash of an id or a subject; that two are the same by chance need not be feared.
 type Hash = u128;
 
+/// Of long References the first is kept and so many of the last: what is between links only
+/// messages that say the same themselves.
+const LAST_REFERENCES: usize = 20;
+
 /// What threads are made from.
 pub(super) struct Message {
     uid: Uid,
@@ -41,11 +45,22 @@ impl Message {
             uid: entry.uid,
             sent_s: sent_s(entry, meta),
             id: parsed.and_then(|parsed| parsed.message_id.as_deref()).map(hash),
-            references: references.iter().map(|id| hash(id)).collect(),
+            references: telling(references).map(|id| hash(id)).collect(),
             subject: (!text.is_empty()).then(|| hash(casemap(text).as_bytes())),
             is_reply: base.is_some_and(|base| base.is_reply_or_forward),
         }
     }
+
+    /// How much memory the references take.
+    pub(super) fn references_bytes(&self) -> usize {
+        size_of_val(&*self.references)
+    }
+}
+
+/// The references that are kept, in their order.
+fn telling<T>(references: &[T]) -> impl Iterator<Item = &T> {
+    let cut = references.len().saturating_sub(LAST_REFERENCES);
+    references[..cut.min(1)].iter().chain(&references[cut..])
 }
 
 fn hash(bytes: &[u8]) -> Hash {

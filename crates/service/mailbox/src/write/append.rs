@@ -1,6 +1,7 @@
 //! Append: puts messages into a folder, all or none.
 
 use super::folder::check_takes_mail;
+use crate::authorise;
 use crate::message::{self, Arrival};
 use crate::unit::Unit;
 use base::{FolderId, Result};
@@ -27,6 +28,7 @@ pub(super) async fn run(
     check_takes_mail(unit, folder)?;
     let bytes: u64 = messages.iter().map(|message| message.content.size_bytes()).sum();
     message::check_room(unit, bytes)?;
+    let rights = unit.rights(folder)?;
     let mut uids = Vec::with_capacity(messages.len());
     for new in messages {
         if unit.tx.approximate_size() > BYTES_MAX {
@@ -38,7 +40,7 @@ pub(super) async fn run(
             content: new.content.clone(),
             staged: &new.staged,
             parsed: (*new.parsed).clone(),
-            flags: unit.flags(&new.flags)?,
+            flags: unit.flags(&authorise::settable(&new.flags, rights))?,
             received: new.received.unwrap_or(unit.now),
         };
         uids.push(message::add(unit, arrival).await?.uid);

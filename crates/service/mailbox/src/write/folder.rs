@@ -1,6 +1,7 @@
 //! Making, renaming, removing folders, and subscriptions.
 
 use super::bulk::{self, Progress};
+use super::permissions::tell;
 use super::{Step, inbox, search_folder};
 use crate::authorise::Standing;
 use crate::rows::FolderRow;
@@ -11,6 +12,7 @@ use contract_mailbox::{
     default_folders,
 };
 use contract_store::BodyError;
+use std::collections::BTreeSet;
 
 /// The longest name, in bytes of UTF-8.
 const NAME_BYTES_MAX: usize = 255;
@@ -203,14 +205,19 @@ pub(super) async fn delete(unit: &mut Unit<'_>, id: FolderId) -> Result<Step, Bo
         let text = "The folder has folders below it; remove those first";
         return Err(Error::new(Kind::CannotChange, text).into());
     }
+    let permissions = unit.folder(id)?.permissions.iter();
+    let guests: BTreeSet<AccountId> = permissions.map(|permission| permission.account).collect();
     if unit.folder(id)?.search.is_some() {
         search_folder::remove(unit, id);
+        tell(unit, &guests);
         return Ok(Step::Finished(WriteReply::Done));
     }
     if search_folder::members::leave_with_folder(unit, id, bulk::CHUNK).await? {
         return Ok(Step::More);
     }
-    Ok(Step::Finished(dispose_of(unit, id)?))
+    let reply = dispose_of(unit, id)?;
+    tell(unit, &guests);
+    Ok(Step::Finished(reply))
 }
 
 fn dispose_of(unit: &mut Unit<'_>, id: FolderId) -> Result<WriteReply> {

@@ -3,7 +3,7 @@
 //!
 //! Whoever has been given something is to find the mailbox without asking every one there is: the
 //! same transaction writes a row outside of the mailbox, below the guest's id. The row is only a
-//! hint, so it may outlast the folder or the mailbox that it speaks of.
+//! hint, so it may outlast the mailbox that it speaks of.
 
 use super::folder::{check_exists, check_holds_messages};
 use crate::unit::Unit;
@@ -62,7 +62,7 @@ pub(super) fn grant(
         (Ok(place), 0) => drop(permissions.remove(place)),
         (Ok(place), rights) => permissions[place].rights = rights,
         (Err(_), 0) => {}
-        (Err(_), _) if permissions.len() == PERMISSIONS_MAX => return Err(too_many()),
+        (Err(_), _) if permissions.len() >= PERMISSIONS_MAX => return Err(too_many()),
         (Err(place), rights) => permissions.insert(place, Permission { account, rights }),
     }
     match rights == old {
@@ -83,19 +83,21 @@ fn replace(
     row.info.own_change = change;
     let now = row.permissions.iter();
     let concerned: BTreeSet<AccountId> = old.iter().chain(now).map(|one| one.account).collect();
-    for account in concerned {
-        tell(unit, account);
-    }
+    tell(unit, &concerned);
     Ok(WriteReply::Done)
 }
 
-/// Writes or removes the row by which somebody finds this mailbox.
-fn tell(unit: &Unit<'_>, account: AccountId) {
-    let key = unit.keys.guest_mark(account);
-    let given = |permission: &Permission| permission.account == account && permission.rights != 0;
-    match unit.folders().any(|row| row.permissions.iter().any(given)) {
-        true => unit.tx.set(&key, &[]),
-        false => unit.tx.clear(&key),
+/// Writes or removes the rows by which these find this mailbox.
+pub(super) fn tell(unit: &Unit<'_>, concerned: &BTreeSet<AccountId>) {
+    let there = unit.folders().filter(|row| row.deleted.is_none());
+    let given = there.flat_map(|row| row.permissions.iter()).filter(|given| given.rights != 0);
+    let guests: BTreeSet<AccountId> = given.map(|given| given.account).collect();
+    for account in concerned {
+        let key = unit.keys.guest_mark(*account);
+        match guests.contains(account) {
+            true => unit.tx.set(&key, &[]),
+            false => unit.tx.clear(&key),
+        }
     }
 }
 

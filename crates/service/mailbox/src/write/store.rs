@@ -9,7 +9,7 @@ use crate::unit::Unit;
 use base::{FolderId, Result};
 use contract_mailbox::index::NamedFlags;
 use contract_mailbox::request::{StoreMode, Stored};
-use contract_mailbox::{Flags, IndexEntry, UidSet, WriteReply};
+use contract_mailbox::{Flags, IndexEntry, Permission, SystemFlags, UidSet, WriteReply};
 use contract_store::BodyError;
 
 /// How flags are to be changed.
@@ -36,7 +36,12 @@ pub(super) async fn step(
         _ => unit.flags(change.flags)?,
     };
     let since = change.unchanged_since;
-    let wanted = |old: &IndexEntry| combine(old.flags, change.mode, flags);
+    // Who may not delete does not take the mark of deletion away by replacing all flags, either.
+    let may_delete = unit.rights(folder)? & Permission::DELETE_ANY != 0;
+    let wanted = |old: &IndexEntry| {
+        let flags = combine(old.flags, change.mode, flags);
+        if may_delete { flags } else { with_mark_of(old.flags, flags) }
+    };
     let is_late = |old: &IndexEntry| since.is_some_and(|since| old.change > since);
     let touched: Vec<IndexEntry> =
         entries.iter().filter(|old| !is_late(old) && wanted(old) != old.flags).copied().collect();
@@ -69,6 +74,16 @@ pub(super) async fn step(
     })))
 }
 
+/// Flags with `\Deleted` as it was.
+fn with_mark_of(old: Flags, mut flags: Flags) -> Flags {
+    let deleted = SystemFlags::DELETED;
+    flags.system = match old.system.contains(deleted) {
+        true => flags.system.union(deleted),
+        false => flags.system.without(deleted),
+    };
+    flags
+}
+
 fn combine(old: Flags, mode: StoreMode, flags: Flags) -> Flags {
     match mode {
         StoreMode::Replace => flags,
@@ -86,7 +101,16 @@ fn combine(old: Flags, mode: StoreMode, flags: Flags) -> Flags {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use contract_mailbox::SystemFlags;
+
+    #[test]
+    fn the_mark_of_deletion_stays() {
+        let (seen, deleted) = (SystemFlags::SEEN, SystemFlags::DELETED);
+        let both = Flags::system(seen.union(deleted));
+        let (seen, deleted) = (Flags::system(seen), Flags::system(deleted));
+        assert_eq!(with_mark_of(deleted, seen), both);
+        assert_eq!(with_mark_of(both, both), both);
+        assert_eq!(with_mark_of(seen, both), seen);
+    }
 
     #[test]
     fn flags_combine() {

@@ -203,3 +203,16 @@ fn nothing_is_lost() {
         }
     }
 }
+
+#[test]
+fn of_many_references_the_first_and_the_last_are_kept() {
+    let check = |count: u32, expect: Vec<u32>| {
+        let all: Vec<u32> = (0..count).collect();
+        assert_eq!(telling(&all).copied().collect::<Vec<_>>(), expect, "{count}");
+    };
+    check(0, Vec::new());
+    check(1, vec![0]);
+    check(20, (0..20).collect());
+    check(21, (0..21).collect());
+    check(50, [0].into_iter().chain(30..50).collect());
+}
