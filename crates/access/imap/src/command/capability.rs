@@ -5,12 +5,14 @@ use crate::session::Session;
 use crate::state::State;
 use codec_imap::Capability;
 use codec_imap::response::Response;
+use contract_mailbox::Read;
 use std::borrow::Cow;
 
 /// Those of who has signed in that have no name of their own in the codec.
-const NAMES: [&str; 9] = [
-    "QUOTA",
-    "QUOTA=RES-STORAGE",
+const NAMES: [&str; 2] = ["QUOTA", "QUOTA=RES-STORAGE"];
+
+/// Those whose requests older nodes, which may own mailboxes, do not understand.
+const NEWER: [&str; 7] = [
     "ACL",
     "RIGHTS=kxte",
     "LIST-MYRIGHTS",
@@ -54,6 +56,9 @@ fn of(session: &Session) -> Vec<Capability> {
         ]);
         let named = |name| Capability::Other(Cow::Borrowed(name));
         found.extend(NAMES.map(named));
+        if session.shared.mailboxes.feature_level() >= Read::Rights.level() {
+            found.extend(NEWER.map(named));
+        }
         if !session.wire.connection.is_deflated() {
             found.push(named("COMPRESS=DEFLATE"));
         }

@@ -28,14 +28,15 @@ struct Root {
 /// GETQUOTA.
 pub(crate) async fn run(session: &mut Session, command: &GetQuota) -> Answer {
     let user = session.state.user()?;
-    let asked = Address::parse_plain(&command.root).map(|address| address.folded());
-    let root = match asked {
-        Some(asked) if user.account.addresses().any(|own| own.folded() == asked) => {
-            root_of(session, user).await?
-        }
-        Some(_) => {
+    let is_own = |asked: &Address| {
+        let asked = asked.folded();
+        user.account.addresses().any(|own| own.folded() == asked)
+    };
+    let root = match Address::parse_plain(&command.root) {
+        Some(asked) if is_own(&asked) => root_of(session, user).await?,
+        Some(asked) => {
             // By the name that GETQUOTAROOT gave.
-            let mailbox = format!("{}{}", others::PREFIX, command.root);
+            let mailbox = others::shown(&asked, "");
             match others::locate(&session.shared, user, &mailbox).await? {
                 Some(found) if matches!(found.place, Place::Other(_)) => {
                     root_of(session, &found.place).await?

@@ -18,7 +18,12 @@ pub(crate) async fn run(session: &mut Session, name: &MailboxName, on: bool) -> 
     let path = match &located {
         Some(own) if matches!(own.place, Place::Own(_)) => own.tree.stored_path(own.name),
         _ => match others::split(name.as_str()) {
-            Some((owner, name)) => others::shown(&owner, &normal(name)),
+            // By the primary address, as LIST shows it.
+            Some((owner, name)) => {
+                let visited = located.as_ref().and_then(|found| found.place.visiting.as_deref());
+                let owner = visited.map_or(&owner, |account| &account.address);
+                others::shown(owner, &normal(name))
+            }
             None => name.as_str().to_owned(),
         },
     };

@@ -43,22 +43,33 @@ fn known(entries: &[ThreadEntry], id: impl Fn(base::Uid) -> Option<u32>) -> Vec<
         while out.last().is_some_and(|depth| *depth >= entry.depth) {
             out.pop();
         }
-        let id = entry.uid.and_then(&id);
+        let shown = |entry: &ThreadEntry| entry.uid.and_then(&id);
+        let known = shown(entry);
         let depth = entry.depth - out.len() as u32;
-        let stays = id.is_some() || depth == 0 && children(&entries[index..]) > 1;
+        let several = || children(&entries[index..], |entry| shown(entry).is_some()) > 1;
+        let stays = known.is_some() || depth == 0 && several();
         match stays {
-            true => nodes.push(ThreadNode { depth, id }),
+            true => nodes.push(ThreadNode { depth, id: known }),
             false => out.push(entry.depth),
         }
     }
     nodes
 }
 
-/// How many entries are right below the first.
-fn children(entries: &[ThreadEntry]) -> usize {
+/// How many known entries will be right below the first when the others below it are taken out.
+fn children(entries: &[ThreadEntry], known: impl Fn(&ThreadEntry) -> bool) -> usize {
     let Some(first) = entries.first() else { return 0 };
-    let below = entries[1..].iter().take_while(|entry| entry.depth > first.depth);
-    below.filter(|entry| entry.depth == first.depth + 1).count()
+    // The depth of the known one that was counted last.
+    let (mut count, mut counted) = (0, u32::MAX);
+    for entry in entries[1..].iter().take_while(|entry| entry.depth > first.depth) {
+        if entry.depth <= counted {
+            counted = u32::MAX;
+            if known(entry) {
+                (count, counted) = (count + 1, entry.depth);
+            }
+        }
+    }
+    count
 }
 
 #[cfg(test)]
@@ -83,6 +94,8 @@ mod tests {
         check(&all, &[], &all);
         check(&all, &[2], &[(0, 1), (1, 3), (1, 4), (0, 5)]);
         check(&all, &[1], &[(0, 0), (1, 2), (2, 3), (1, 4), (0, 5)]);
+        check(&all, &[1, 4], &[(0, 2), (1, 3), (0, 5)]);
+        check(&[(0, 0), (1, 2), (1, 3)], &[2], &[(0, 3)]);
         check(&all, &[1, 2, 5], &[(0, 0), (1, 3), (1, 4)]);
         check(&[(0, 1), (1, 2), (2, 3)], &[1], &[(0, 2), (1, 3)]);
         check(&[(0, 0), (1, 2), (1, 3)], &[], &[(0, 0), (1, 2), (1, 3)]);

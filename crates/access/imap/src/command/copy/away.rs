@@ -3,20 +3,24 @@
 //! No transaction spans two mailboxes. The messages are read and stored anew, and appended in
 //! batches; should one fail, what was appended is expunged again, so that the client finds all of
 //! them or none. MOVE expunges them at their old place when all are at the new one: where it breaks
-//! off before, they are at both (RFC 6851 §3.3 prefers that to losing any).
+//! off before, they are at both (RFC 6851 §3.3 prefers that to losing any). What somebody else took
+//! away meanwhile is his: its copies are expunged again.
 
 use super::{How, copy_uid, gone};
-use crate::command::failed;
+use crate::command::{bring_up_to_date, failed};
 use crate::reply::{Answer, Reply, Stop};
 use crate::selection::Selection;
 use crate::session::Session;
 use crate::state::User;
-use base::{Error, FolderId, Kind, Timestamp, Uid};
+use crate::view::View;
+use base::{Change, Error, FolderId, Kind, Timestamp, Uid};
 use codec_imap::Code;
 use contract_blob::{Blobs, Content};
 use contract_mailbox::index::NamedFlags;
 use contract_mailbox::request::{Copied, StoreMode};
-use contract_mailbox::{MailboxHandle, MessageMeta, NewMessage, SystemFlags, UidSet};
+use contract_mailbox::{
+    MailboxHandle, MessageMeta, NewMessage, SystemFlags, UidSet, Write, WriteReply,
+};
 use futures::StreamExt;
 use std::sync::Arc;
 
@@ -33,6 +37,9 @@ pub(super) struct Target {
     pub(super) folder: FolderId,
 }
 
+/// A folder of a mailbox.
+type Place<'m> = (&'m MailboxHandle, FolderId);
+
 /// One message on its way.
 struct Parcel {
     uid: Uid,
@@ -48,7 +55,7 @@ pub(super) async fn run(
     how: How,
     uid: bool,
 ) -> Answer {
-    let (_, selected) = session.state.selected()?;
+    let (here, selected) = session.state.selected()?;
     if how == How::Move && !selected.may_delete() {
         return Err(Reply::no(Code::NoPerm, "You may not remove messages here").into());
     }
@@ -56,7 +63,51 @@ pub(super) async fn run(
         let text = format!("At most {MESSAGES_MAX} messages go to another mailbox at once");
         return Err(Reply::no(Code::Limit, text).into());
     }
-    let view = &selected.view;
+    // The flags are those of now, whoever changed them.
+    bring_up_to_date(here, selected, "COPY").await?;
+    let parcels = parcels(&selected.view, selection);
+    let (from, since) = (selected.folder, selected.view.since());
+    let source = (&session.state.here()?.mailbox, from);
+    let into = match &target.visitor {
+        Some(visitor) => (&visitor.mailbox, target.folder),
+        None => (&session.state.user()?.mailbox, target.folder),
+    };
+    let shutdown = session.wire.connection.shutdown().clone();
+    let mut copied = Copied { uid_validity: 0, pairs: Vec::with_capacity(parcels.len()) };
+    for batch in parcels.chunks(BATCH) {
+        let step = match shutdown.is_cancelled() {
+            true => Err(Error::unavailable("the node stops")),
+            false => copy_batch(&session.shared.blobs, source, into, batch, &mut copied).await,
+        };
+        if let Err(error) = step {
+            undo(into, copied.pairs.iter().map(|(_, uid)| *uid).collect()).await;
+            return Err(refused(error));
+        }
+    }
+    if copied.pairs.is_empty() {
+        return gone(uid);
+    }
+    if how == How::Copy {
+        return Ok(Reply::ok("Copied").code(copy_uid(&copied)));
+    }
+    let uids: UidSet = copied.pairs.iter().map(|(uid, _)| *uid).collect();
+    let (went, outcome) = remove(source, since, uids).await.map_err(|e| failed("MOVE", e))?;
+    let stays = copied.pairs.iter().filter(|(uid, _)| !went.contains(*uid));
+    undo(into, stays.map(|(_, uid)| *uid).collect()).await;
+    outcome.map_err(|error| failed("MOVE", error))?;
+    copied.pairs.retain(|(uid, _)| went.contains(*uid));
+    if copied.pairs.is_empty() {
+        return gone(uid);
+    }
+    let (_, selected) = session.state.selected()?;
+    for (uid, _) in &copied.pairs {
+        selected.view.vanish(*uid);
+    }
+    session.wire.condition(None, &Reply::ok("Moved").code(copy_uid(&copied)));
+    Ok(Reply::ok("Done"))
+}
+
+fn parcels(view: &View, selection: &Selection) -> Vec<Parcel> {
     let parcel = |row| {
         let (flags, _) = view.flags(row);
         let keywords = view.keywords().names(flags.keywords).map(str::to_owned).collect();
@@ -66,36 +117,7 @@ pub(super) async fn run(
             received: Timestamp::from_unix_s(view.received_s(row)),
         })
     };
-    let parcels: Vec<Parcel> = selection.rows().filter_map(parcel).collect();
-    let from = selected.folder;
-    let source = &session.state.here()?.mailbox;
-    let into = match &target.visitor {
-        Some(visitor) => &visitor.mailbox,
-        None => &session.state.user()?.mailbox,
-    };
-    let mut copied = Copied { uid_validity: 0, pairs: Vec::with_capacity(parcels.len()) };
-    for batch in parcels.chunks(BATCH) {
-        let step = copy(&session.shared.blobs, (source, from), (into, target.folder), batch);
-        if let Err(error) = step.await.map(|step| take(&mut copied, step)) {
-            undo(into, target.folder, &copied).await;
-            return Err(refused(error));
-        }
-    }
-    if copied.pairs.is_empty() {
-        return gone(uid);
-    }
-    let code = copy_uid(&copied);
-    if how == How::Copy {
-        return Ok(Reply::ok("Copied").code(code));
-    }
-    let uids: UidSet = copied.pairs.iter().map(|(uid, _)| *uid).collect();
-    expunge(source, from, uids).await.map_err(|error| failed("MOVE", error))?;
-    let (_, selected) = session.state.selected()?;
-    for (uid, _) in &copied.pairs {
-        selected.view.vanish(*uid);
-    }
-    session.wire.condition(None, &Reply::ok("Moved").code(code));
-    Ok(Reply::ok("Done"))
+    selection.rows().filter_map(parcel).collect()
 }
 
 fn take(copied: &mut Copied, step: Copied) {
@@ -113,11 +135,30 @@ fn refused(error: Error) -> Stop {
     }
 }
 
+/// Copies a batch: at once, or one by one where it is too large for one transaction.
+async fn copy_batch(
+    blobs: &Arc<dyn Blobs>,
+    source: Place<'_>,
+    into: Place<'_>,
+    batch: &[Parcel],
+    copied: &mut Copied,
+) -> base::Result<()> {
+    let step = copy(blobs, source, into, batch).await;
+    if batch.len() > 1 && step.as_ref().is_err_and(|error| error.kind == Kind::Limit) {
+        for parcel in batch.chunks(1) {
+            take(copied, copy(blobs, source, into, parcel).await?);
+        }
+        return Ok(());
+    }
+    take(copied, step?);
+    Ok(())
+}
+
 /// Copies some messages; those that are gone meanwhile are left out.
 async fn copy(
     blobs: &Arc<dyn Blobs>,
-    (source, from): (&MailboxHandle, FolderId),
-    (into, to): (&MailboxHandle, FolderId),
+    (source, from): Place<'_>,
+    (into, to): Place<'_>,
     batch: &[Parcel],
 ) -> base::Result<Copied> {
     let (mut messages, mut uids) = (Vec::with_capacity(batch.len()), Vec::new());
@@ -156,18 +197,69 @@ async fn store_anew(
 }
 
 /// Takes back what was appended. Who may put messages there but remove none leaves them.
-async fn undo(into: &MailboxHandle, folder: FolderId, copied: &Copied) {
-    let uids: UidSet = copied.pairs.iter().map(|(_, uid)| *uid).collect();
-    if !uids.is_empty()
-        && let Err(error) = expunge(into, folder, uids).await
-    {
+async fn undo(into: Place<'_>, uids: UidSet) {
+    if uids.is_empty() {
+        return;
+    }
+    let mut done = mark(into, &uids).await;
+    if done.is_ok() {
+        done = expunge(into, uids).await.map(drop);
+    }
+    if let Err(error) = done {
         crate::reply::log("COPY", &error);
     }
 }
 
-async fn expunge(mailbox: &MailboxHandle, folder: FolderId, uids: UidSet) -> base::Result<()> {
-    let deleted = NamedFlags { system: SystemFlags::DELETED, keywords: Vec::new() };
-    mailbox.store(folder, uids.clone(), StoreMode::Add, deleted, None).await?;
-    mailbox.expunge(folder, Some(uids)).await?;
-    Ok(())
+/// Removes messages from their old place: those that went, and what became of it for the others.
+/// One that somebody else has moved or expunged at the same time went with him, not with us.
+///
+/// # Errors
+/// Where it is not known what went, or may yet go.
+async fn remove(
+    from: Place<'_>,
+    since: Change,
+    uids: UidSet,
+) -> base::Result<(UidSet, base::Result<()>)> {
+    match mark(from, &uids).await {
+        Err(error) if !error.is_temporary() => return Ok((UidSet::default(), Err(error))),
+        marked => marked?,
+    }
+    match expunge(from, uids.clone()).await {
+        Ok(Some(went)) => Ok((went, Ok(()))),
+        Ok(None) => Ok((gone_since(from, since, &uids).await?, Ok(()))),
+        Err(error) if error.is_temporary() => Err(error),
+        Err(error) => Ok((gone_since(from, since, &uids).await?, Err(error))),
+    }
+}
+
+/// Sets \Deleted. The answer says nothing that is needed.
+async fn mark((mailbox, folder): Place<'_>, uids: &UidSet) -> base::Result<()> {
+    let (uids, mode) = (uids.clone(), StoreMode::Add);
+    let flags = NamedFlags { system: SystemFlags::DELETED, keywords: Vec::new() };
+    let request = Write::Store { folder, uids, mode, flags, unchanged_since: None };
+    mailbox.write(request).await.map(drop)
+}
+
+/// Expunges; gives those that this has expunged, `None` where they were too many to be told.
+async fn expunge((mailbox, folder): Place<'_>, uids: UidSet) -> base::Result<Option<UidSet>> {
+    match mailbox.write(Write::Expunge { folder, uids: Some(uids) }).await? {
+        WriteReply::Expunged(went) => Ok(Some(went)),
+        WriteReply::LookAgain => Ok(None),
+        _ => Err(Error::internal("EXPUNGE: an answer of another kind")),
+    }
+}
+
+/// Which of some messages are gone since they were there.
+async fn gone_since(
+    (mailbox, folder): Place<'_>,
+    since: Change,
+    uids: &UidSet,
+) -> base::Result<UidSet> {
+    let delta = mailbox.delta(folder, since).await?;
+    if delta.complete {
+        return Ok(delta.vanished.into_iter().filter(|uid| uids.contains(*uid)).collect());
+    }
+    let view = mailbox.view(folder).await?;
+    let there: UidSet = view.entries().map(|entry| entry.uid).collect();
+    Ok(uids.iter().filter(|uid| !there.contains(*uid)).collect())
 }

@@ -1,15 +1,15 @@
 //! Before a batch is shown: what happened until now, the structures of its messages, and \Seen.
 
-use super::super::{bring_up_to_date, failed, unexpected, write};
+use super::super::{bring_up_to_date, failed, unexpected};
 use super::{Missing, Plan, Target, concerns_one_message};
 use crate::reply::Stop;
 use crate::session::Session;
 use crate::state::{Selected, User};
 use crate::sync::{self, Ask};
-use base::{Error, FolderId, Uid};
+use base::{Error, FolderId, Kind, Uid};
 use contract_mailbox::index::NamedFlags;
 use contract_mailbox::request::StoreMode;
-use contract_mailbox::{MessageMeta, MetaPage, SystemFlags, UidSet, Write, WriteReply};
+use contract_mailbox::{MessageMeta, MetaPage, Permission, SystemFlags, UidSet, Write, WriteReply};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -113,12 +113,18 @@ async fn mark_seen(
     let flags = NamedFlags { system: SystemFlags::SEEN, keywords: Vec::new() };
     let (mode, folder) = (StoreMode::Add, selected.folder);
     let request = Write::Store { folder, uids, mode, flags: flags.clone(), unchanged_since: None };
-    match write(user, "FETCH", request).await? {
-        Some(WriteReply::Stored(stored)) => selected.view.stored(&stored, false, mode, &flags),
-        None => sync::catch_up(user, selected, Ask::Always)
+    match user.mailbox.write(request).await {
+        Ok(WriteReply::Stored(stored)) => selected.view.stored(&stored, false, mode, &flags),
+        Ok(WriteReply::LookAgain) => sync::catch_up(user, selected, Ask::Always)
             .await
             .map_err(|error| failed("FETCH", error))?,
-        Some(_) => return unexpected("FETCH").map(drop),
+        Ok(_) => return unexpected("FETCH").map(drop),
+        // The right was taken away since the folder was opened: who may read still reads.
+        Err(error) if error.kind == Kind::Denied => {
+            selected.rights &= !Permission::EDIT_ANY;
+            return Ok(());
+        }
+        Err(error) => return Err(failed("FETCH", error)),
     }
     for index in unseen {
         targets[index].now_seen = true;
