@@ -21,6 +21,7 @@ mod claims;
 mod command;
 pub mod config;
 mod flags;
+mod modseq;
 mod registry;
 mod reply;
 mod selection;

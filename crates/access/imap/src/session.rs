@@ -3,9 +3,10 @@
 use crate::command::{
     append, authenticate, capability, check, close, copy, create, delete, enable, examine, expunge,
     fetch, id, idle, list, login, logout, lsub, namespace, noop, rename, search, select, starttls,
-    status, store, subscribe, unselect,
+    status, store, subscribe, unauthenticate, unselect,
 };
 use crate::config::{BAD_MAX, BAD_PRE_AUTH_MAX};
+use crate::modseq;
 use crate::reply::{self, Answer, Ending, Reply, ReplyCode, Stop};
 use crate::service::Shared;
 use crate::state::{State, Stranger};
@@ -153,7 +154,11 @@ impl Session {
             true => Ok(false),
             false => self.news(Ask::IfWoken, manner).await,
         };
-        self.wire.condition(tag, reply);
+        let stamped = match self.state.selected() {
+            Ok((user, selected)) => modseq::stamp(reply, user.enabled, &selected.view),
+            Err(_) => None,
+        };
+        self.wire.condition(tag, stamped.as_ref().unwrap_or(reply));
         news?;
         match self.state {
             State::Logout => Err(Ending::Quiet),
@@ -177,7 +182,7 @@ impl Session {
                 false
             }
         };
-        sync::announce(&mut self.wire, selected, manner).await?;
+        sync::announce(&mut self.wire, selected, user.enabled, manner).await?;
         Ok(answered)
     }
 
@@ -191,7 +196,7 @@ impl Session {
             CommandBody::Authenticate(command) => authenticate::run(self, command).await,
             CommandBody::Login(command) => login::run(self, command).await,
             CommandBody::Id(_) => id::run(self),
-            CommandBody::Enable(_) => enable::run(self),
+            CommandBody::Enable(command) => enable::run(self, &command).await,
             CommandBody::Select(command) => select::run(self, &command).await,
             CommandBody::Examine(command) => examine::run(self, &command).await,
             CommandBody::Create(command) => create::run(self, &command).await,
@@ -210,8 +215,9 @@ impl Session {
             CommandBody::Check => check::run(self).await,
             CommandBody::Close => close::run(self).await,
             CommandBody::Unselect => unselect::run(self),
+            CommandBody::Unauthenticate => unauthenticate::run(self),
             CommandBody::Expunge(command) => expunge::run(self, command).await,
-            CommandBody::Search(command) => Box::pin(search::run(self, command)).await,
+            CommandBody::Search(command) => Box::pin(search::run(self, tag, command)).await,
             CommandBody::Fetch(command) => Box::pin(fetch::run(self, command)).await,
             CommandBody::Store(command) => store::run(self, command).await,
             CommandBody::Copy(command) => copy::run(self, command, copy::How::Copy).await,

@@ -5,6 +5,8 @@
 //!        │                                   │    ▲──CLOSE, UNSELECT, failed SELECT──┘ │
 //!        └──────────────LOGOUT───────────────┴────────────────LOGOUT───────────────────┴─▶ Logout
 //! ```
+//!
+//! UNAUTHENTICATE leads back to where a session begins, from wherever somebody has signed in.
 
 use crate::claims::Claims;
 use crate::registry::Place;
@@ -39,8 +41,19 @@ pub(crate) struct User {
     pub(crate) wake: watch::Receiver<Change>,
     /// Who of this node tells of what as \Recent.
     pub(crate) claims: Arc<Claims>,
+    /// What the client may be told that RFC 3501 does not know.
+    pub(crate) enabled: Enabled,
     /// The session's place among the user's sessions.
     pub(crate) _place: Place,
+}
+
+/// What a client has enabled (RFC 5161), or used, which enables it too (RFC 7162 §3.1).
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+pub(crate) struct Enabled {
+    /// Modification sequences are told.
+    pub(crate) condstore: bool,
+    /// What is gone is told by UID; never without `condstore`.
+    pub(crate) qresync: bool,
 }
 
 /// A folder that is open.
@@ -57,6 +70,14 @@ pub(crate) struct Selected {
 impl State {
     /// Who has signed in.
     pub(crate) fn user(&self) -> Result<&User, Stop> {
+        match self {
+            Self::Authenticated(user) | Self::Selected(user, _) => Ok(user),
+            Self::NotAuthenticated(_) | Self::Logout => Err(Reply::bad("Sign in first").into()),
+        }
+    }
+
+    /// The same, to change what is known of the client.
+    pub(crate) fn user_mut(&mut self) -> Result<&mut User, Stop> {
         match self {
             Self::Authenticated(user) | Self::Selected(user, _) => Ok(user),
             Self::NotAuthenticated(_) | Self::Logout => Err(Reply::bad("Sign in first").into()),

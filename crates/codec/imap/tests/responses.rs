@@ -2,10 +2,10 @@
 
 use bytes::BytesMut;
 use codec_imap::client::{ReadError, ResponseReader, ServerResponse, Value};
-use codec_imap::command::{FetchItem, Section, SectionText, StatusItem};
+use codec_imap::command::{FetchItem, PartialRange, Section, SectionText, StatusItem};
 use codec_imap::response::{
-    Address, BodyStructure, ChildInfo, Disposition, Envelope, ListAttribute, ListItem, MultiPart,
-    NamespaceItem, PartKind, SinglePart,
+    Address, BodyStructure, ChildInfo, Disposition, ESearch, Envelope, ListAttribute, ListItem,
+    MultiPart, NamespaceItem, PartKind, SinglePart,
 };
 use codec_imap::{
     Capability, Code, DateTime, FetchWriter, Flag, IdRange, Response, Status, StatusResponse, Tag,
@@ -108,9 +108,13 @@ fn data() {
     assert_eq!(exists.count("EXISTS"), Some(172));
     check(|out| Response::Recent(0).encode(out), "* 0 RECENT\r\n");
     check(|out| Response::Expunge(u32::MAX).encode(out), "* 4294967295 EXPUNGE\r\n");
-    let found = check(|out| Response::Search(&[2, 84]).encode(out), "* SEARCH 2 84\r\n");
+    let found = check(|out| Response::Search(&[2, 84], None).encode(out), "* SEARCH 2 84\r\n");
     assert_eq!(found.data("SEARCH"), Some(&[Value::Number(2), Value::Number(84)][..]));
-    check(|out| Response::Search(&[]).encode(out), "* SEARCH\r\n");
+    check(|out| Response::Search(&[], None).encode(out), "* SEARCH\r\n");
+    check(
+        |out| Response::Search(&[2, 5], Some(917162500)).encode(out),
+        "* SEARCH 2 5 (MODSEQ 917162500)\r\n",
+    );
     check(|out| Response::Flags(&[Flag::Draft]).encode(out), "* FLAGS (\\Draft)\r\n");
     check(|out| Response::Enabled(&[]).encode(out), "* ENABLED\r\n");
     check(
@@ -355,4 +359,61 @@ fn the_client_reads_what_other_servers_send() {
     assert!(matches!(next(), Err(ReadError::Parse(_))));
     let mut large = BytesMut::from(&b"* 1 FETCH (BODY[] {101}\r\n"[..]);
     assert_eq!(ResponseReader::new(100).next(&mut large), Err(ReadError::TooLarge));
+}
+
+#[test]
+fn results_and_what_has_vanished() {
+    let tag = Tag::new("A01").expect("a tag");
+    let ids = [IdRange { first: 2, last: 2 }, IdRange { first: 10, last: 11 }];
+    let check = |found: ESearch<'_>, expected: &str| {
+        check(|out| Response::ESearch(found).encode(out), &format!("* ESEARCH{expected}\r\n"));
+    };
+    check(ESearch::default(), "");
+    check(ESearch { tag: Some(&tag), uid: true, ..ESearch::default() }, " (TAG \"A01\") UID");
+    let some = ESearch { min: Some(2), max: Some(11), count: Some(3), ..ESearch::default() };
+    check(some, " MIN 2 MAX 11 COUNT 3");
+    check(
+        ESearch { all: &ids, mod_seq: Some(9), ..some },
+        " MIN 2 MAX 11 ALL 2,10:11 COUNT 3 MODSEQ 9",
+    );
+    let range = PartialRange { first: 1, last: 100, from_end: true };
+    let part = |ids| ESearch { partial: Some((range, ids)), ..ESearch::default() };
+    check(part(&ids), " PARTIAL (-1:-100 2,10:11)");
+    check(part(&[]), " PARTIAL (-1:-100 NIL)");
+    for (len, first, last, from_end, expect) in [
+        (10, 1, 3, false, 0..3),
+        (10, 9, 30, false, 8..10),
+        (10, 11, 30, false, 10..10),
+        (10, 1, 3, true, 7..10),
+        (10, 9, 30, true, 0..2),
+        (10, 11, 30, true, 0..0),
+        (0, 1, 1, true, 0..0),
+    ] {
+        assert_eq!(PartialRange { first, last, from_end }.places(len), expect);
+    }
+    let vanished = |earlier| Response::Vanished { earlier, uids: &ids };
+    let told = |earlier, expected: &str| {
+        let mut out = BytesMut::new();
+        vanished(earlier).encode(&mut out);
+        assert_eq!(&out[..], expected.as_bytes());
+        read(&mut out)
+    };
+    told(true, "* VANISHED (EARLIER) 2,10:11\r\n");
+    told(false, "* VANISHED 2,10:11\r\n");
+    for (code, expected) in [
+        (Code::HighestModSeq(715194045007), "HIGHESTMODSEQ 715194045007"),
+        (Code::Modified(&ids), "MODIFIED 2,10:11"),
+    ] {
+        let response =
+            StatusResponse { tag: None, status: Status::Ok, code: Some(code), text: "n" };
+        let mut out = BytesMut::new();
+        response.encode(&mut out);
+        assert_eq!(String::from_utf8_lossy(&out), format!("* OK [{expected}] n\r\n"));
+    }
+    let mut out = BytesMut::new();
+    let mut fetch = FetchWriter::begin(&mut out, 1);
+    fetch.uid(&mut out, 4);
+    fetch.mod_seq(&mut out, 65402);
+    fetch.finish(&mut out);
+    assert_eq!(&out[..], b"* 1 FETCH (UID 4 MODSEQ (65402))\r\n");
 }

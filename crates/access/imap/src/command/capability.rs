@@ -7,6 +7,11 @@ use codec_imap::Capability;
 use codec_imap::response::Response;
 use std::borrow::Cow;
 
+/// What works once somebody has signed in and need not be enabled: RFC 4731, RFC 5182, RFC 5032,
+/// RFC 9394, RFC 5819, RFC 8438 and RFC 8437.
+const SIGNED_IN: [&str; 7] =
+    ["ESEARCH", "SEARCHRES", "WITHIN", "PARTIAL", "LIST-STATUS", "STATUS=SIZE", "UNAUTHENTICATE"];
+
 /// CAPABILITY.
 pub(crate) fn run(session: &mut Session) -> Answer {
     let capabilities = of(session);
@@ -38,7 +43,12 @@ fn of(session: &Session) -> Vec<Capability> {
             Capability::UidPlus,
             Capability::Move,
             Capability::Unselect,
+            Capability::CondStore,
+            Capability::QResync,
         ]);
+        found.extend(SIGNED_IN.map(|name| Capability::Other(Cow::Borrowed(name))));
+        let limit = session.shared.config.message_bytes_max;
+        found.push(Capability::Other(Cow::Owned(format!("APPENDLIMIT={limit}"))));
         return found;
     }
     if session.wire.connection.can_start_tls() {

@@ -1,7 +1,7 @@
 //! LIST (RFC 3501 §6.3.8) with LIST-EXTENDED (RFC 5258), CHILDREN (RFC 3348) and SPECIAL-USE
-//! (RFC 6154). Special uses and children are always told, as §2 of both allows.
+//! (RFC 6154), and LIST-STATUS (RFC 5819). Special uses and children are always told, as §2 of both allows.
 
-use super::{failed, tree};
+use super::{failed, status, tree};
 use crate::reply::{Answer, Reply, Stop};
 use crate::session::Session;
 use crate::state::User;
@@ -26,6 +26,7 @@ const NAMES_PER_TURN: usize = 64;
 
 /// LIST.
 pub(crate) async fn run(session: &mut Session, command: &List) -> Answer {
+    status::enable_for(session, &command.status).await?;
     let user = session.state.user()?;
     if let [pattern] = &command.patterns[..]
         && pattern.as_str().is_empty()
@@ -60,6 +61,12 @@ pub(crate) async fn run(session: &mut Session, command: &List) -> Answer {
             name: path,
             child_info: &child_info,
         }));
+        // A mailbox that cannot be opened has no status (RFC 5819 §2).
+        if let Some(info) = tree.find(path).filter(|_| !command.status.is_empty()) {
+            let (user, limit) = (session.state.user()?, session.shared.config.message_bytes_max);
+            let values = status::values(user, limit, info, &command.status).await?;
+            session.wire.put(&Response::Status(path, &values));
+        }
         session.wire.relieve().await?;
     }
     Ok(Reply::ok("Done"))

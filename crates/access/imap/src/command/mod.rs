@@ -27,6 +27,7 @@ pub(crate) mod starttls;
 pub(crate) mod status;
 pub(crate) mod store;
 pub(crate) mod subscribe;
+pub(crate) mod unauthenticate;
 pub(crate) mod unselect;
 
 use crate::reply::{self, Answer, Ending, Stop};
@@ -44,7 +45,7 @@ async fn tree(user: &User) -> Result<Tree, Stop> {
 }
 
 /// An error as an answer; the server's own are logged here.
-fn failed(command: &'static str, error: Error) -> Stop {
+pub(crate) fn failed(command: &'static str, error: Error) -> Stop {
     reply::log(command, &error);
     error.into()
 }

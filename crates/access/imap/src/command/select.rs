@@ -1,6 +1,8 @@
-//! SELECT (RFC 3501 §6.3.1), and opening for EXAMINE.
+//! SELECT (RFC 3501 §6.3.1), and opening for EXAMINE; with CONDSTORE and QRESYNC (RFC 7162 §3.1.8,
+//! §3.2.5).
 
 use super::{failed, no_such, tree};
+use crate::modseq;
 use crate::reply::{self, Answer, Reply, ReplyCode};
 use crate::session::Session;
 use crate::state::Selected;
@@ -9,21 +11,27 @@ use crate::view::View;
 use base::{Kind, Uid};
 use codec_imap::command::Select;
 use codec_imap::response::Response;
-use codec_imap::{Code, MailboxName, Status, StatusResponse};
+use codec_imap::{Code, Status, StatusResponse};
 use contract_mailbox::UidSet;
 
 /// SELECT.
 pub(crate) async fn run(session: &mut Session, command: &Select) -> Answer {
-    open(session, &command.mailbox, false).await
+    open(session, command, false).await
 }
 
 /// Opens a mailbox; what was open is closed in any case (RFC 3501 §6.3.1).
-pub(crate) async fn open(session: &mut Session, name: &MailboxName, read_only: bool) -> Answer {
-    session.state.user()?;
+pub(crate) async fn open(session: &mut Session, command: &Select, read_only: bool) -> Answer {
+    let enabled = session.state.user()?.enabled;
+    if command.resync.is_some() && !enabled.qresync {
+        return Err(Reply::bad("Enable QRESYNC first").into());
+    }
     if session.state.deselect() {
         condition(session, Some(Code::Closed), "Closed the mailbox that was open");
     }
-    let user = session.state.user()?;
+    if command.condstore {
+        session.state.user_mut()?.enabled.condstore = true;
+    }
+    let (user, name) = (session.state.user()?, &command.mailbox);
     let folder = match tree(user).await?.find(name.as_str()) {
         Some(info) => info.id,
         None => return Err(no_such(name).into()),
@@ -54,12 +62,15 @@ pub(crate) async fn open(session: &mut Session, name: &MailboxName, read_only: b
         folder,
         read_only,
         uid_validity: info.uid_validity,
-        view: View::open(&view, recent),
+        view: View::open(&view, recent, user.enabled.condstore),
         followed,
     };
     let (uid_validity, uid_next) = (info.uid_validity, info.uid_next.0);
     drop(view);
     describe(session, &selected, uid_validity, uid_next);
+    if let Some(known) = &command.resync {
+        modseq::resync(session, &selected, known).await?;
+    }
     session.state.select(selected);
     let code = if read_only { Code::ReadOnly } else { Code::ReadWrite };
     Ok(Reply::ok("Opened").code(ReplyCode::Plain(code)))
@@ -75,6 +86,8 @@ fn describe(session: &mut Session, selected: &Selected, uid_validity: u32, uid_n
     }
     condition(session, Some(Code::UidValidity(uid_validity)), "UIDs are valid");
     condition(session, Some(Code::UidNext(uid_next)), "The next UID");
+    let newest = modseq::shown(selected.view.since());
+    condition(session, Some(Code::HighestModSeq(newest)), "The newest change");
 }
 
 fn condition(session: &mut Session, code: Option<Code<'static>>, text: &str) {

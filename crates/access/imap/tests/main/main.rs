@@ -7,6 +7,7 @@ mod concurrency;
 mod cost;
 mod floods;
 mod limits;
+mod resync;
 mod sessions;
 mod support;
 mod transcripts;

@@ -61,11 +61,14 @@ transcripts! {
     attack_28_mailbox_names
     attack_29_injection
     autologout
+    condstore
     copy_and_move
+    esearch
     expunge
     folders
     idle
     list
+    qresync
     search
     select
     shutdown

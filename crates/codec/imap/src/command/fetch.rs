@@ -1,5 +1,6 @@
-//! FETCH (RFC 3501 §6.4.5).
+//! FETCH (RFC 3501 §6.4.5), with the modifiers of RFC 7162 §3.1.4 and RFC 9394 §3.3.
 
+use super::returns::PartialRange;
 use super::section::Section;
 use crate::error::ParseError;
 use crate::lex::Cursor;
@@ -17,6 +18,20 @@ pub struct Fetch {
     pub set: SequenceSet,
     /// What of them, in the order asked; the macros ALL, FAST and FULL are already expanded.
     pub items: Vec<FetchItem>,
+    /// Of which messages only.
+    pub modifiers: FetchModifiers,
+}
+
+/// What may follow the data items (RFC 4466 §2.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FetchModifiers {
+    /// Only messages changed after this modification sequence (RFC 7162 §3.1.4.1).
+    pub changed_since: Option<u64>,
+    /// Also which of the messages have gone since then (RFC 7162 §3.2.6); only with
+    /// `changed_since` and UIDs.
+    pub vanished: bool,
+    /// Only this part of the messages (RFC 9394 §3.3).
+    pub partial: Option<PartialRange>,
 }
 
 /// A message data item.
@@ -42,6 +57,8 @@ pub enum FetchItem {
     BodyStructure,
     /// `UID`
     Uid,
+    /// `MODSEQ` (RFC 7162 §3.1.4.2)
+    ModSeq,
     /// `BODY[…]` and `BODY.PEEK[…]`
     Section(BodySection),
 }
@@ -97,6 +114,7 @@ impl FetchItem {
             b"RFC822.TEXT" => return Ok(FetchItem::Rfc822Text),
             b"BODYSTRUCTURE" => return Ok(FetchItem::BodyStructure),
             b"UID" => return Ok(FetchItem::Uid),
+            b"MODSEQ" => return Ok(FetchItem::ModSeq),
             b"BODY" if cursor.peek() != Some(b'[') => return Ok(FetchItem::Body),
             b"BODY" => false,
             b"BODY.PEEK" => true,
@@ -121,6 +139,7 @@ impl FetchItem {
             FetchItem::Body => "BODY",
             FetchItem::BodyStructure => "BODYSTRUCTURE",
             FetchItem::Uid => "UID",
+            FetchItem::ModSeq => "MODSEQ",
             FetchItem::Section(body) => return body.encode(out),
         };
         out.put_slice(name.as_bytes());
@@ -161,22 +180,13 @@ impl Fetch {
         cursor.space()?;
         let set = SequenceSet::parse(cursor)?;
         cursor.space()?;
-        if !cursor.eat(b'(') {
-            let items = match parse_macro(cursor) {
-                Some(items) => items,
-                None => vec![FetchItem::parse(cursor)?],
-            };
-            return Ok(Fetch { uid, set, items });
-        }
-        let mut items = vec![FetchItem::parse(cursor)?];
-        while !cursor.eat(b')') {
-            if items.len() == MAX_FETCH_ITEMS {
-                return Err(cursor.too_much("data items"));
-            }
+        let items = parse_items(cursor)?;
+        let mut modifiers = FetchModifiers::default();
+        if !cursor.at_end() {
             cursor.space()?;
-            items.push(FetchItem::parse(cursor)?);
+            modifiers = FetchModifiers::parse(cursor, uid)?;
         }
-        Ok(Fetch { uid, set, items })
+        Ok(Fetch { uid, set, items, modifiers })
     }
 
     pub(super) fn encode(&self, out: &mut BytesMut) {
@@ -184,7 +194,79 @@ impl Fetch {
         self.set.encode(out);
         out.put_u8(b' ');
         put_list(out, &self.items, |out, item| item.encode(out));
+        self.modifiers.encode(out);
     }
+}
+
+impl FetchModifiers {
+    fn parse(cursor: &mut Cursor<'_>, uid: bool) -> Result<FetchModifiers, ParseError> {
+        let mut modifiers = FetchModifiers::default();
+        cursor.expect(b'(', "a list of modifiers")?;
+        loop {
+            let at = cursor.mark();
+            match cursor.word().as_bytes() {
+                b"CHANGEDSINCE" => {
+                    cursor.space()?;
+                    modifiers.changed_since = Some(cursor.number64("a modification sequence")?);
+                }
+                b"VANISHED" if uid => modifiers.vanished = true,
+                b"PARTIAL" => {
+                    cursor.space()?;
+                    modifiers.partial = Some(PartialRange::parse(cursor)?);
+                }
+                _ => return Err(cursor.error_at(at, "a FETCH modifier")),
+            }
+            if cursor.eat(b')') {
+                break;
+            }
+            cursor.space()?;
+        }
+        if modifiers.vanished && modifiers.changed_since.is_none() {
+            return Err(cursor.error("CHANGEDSINCE beside VANISHED"));
+        }
+        Ok(modifiers)
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        let mut before = " (";
+        let mut next = |out: &mut BytesMut, name: &str| {
+            out.put_slice(std::mem::replace(&mut before, " ").as_bytes());
+            out.put_slice(name.as_bytes());
+        };
+        if let Some(since) = self.changed_since {
+            next(out, "CHANGEDSINCE ");
+            put_number(out, since);
+        }
+        if self.vanished {
+            next(out, "VANISHED");
+        }
+        if let Some(partial) = self.partial {
+            next(out, "PARTIAL ");
+            partial.encode(out);
+        }
+        if *self != FetchModifiers::default() {
+            out.put_u8(b')');
+        }
+    }
+}
+
+/// A macro, an item, or a list of items.
+fn parse_items(cursor: &mut Cursor<'_>) -> Result<Vec<FetchItem>, ParseError> {
+    if !cursor.eat(b'(') {
+        return match parse_macro(cursor) {
+            Some(items) => Ok(items),
+            None => Ok(vec![FetchItem::parse(cursor)?]),
+        };
+    }
+    let mut items = vec![FetchItem::parse(cursor)?];
+    while !cursor.eat(b')') {
+        if items.len() == MAX_FETCH_ITEMS {
+            return Err(cursor.too_much("data items"));
+        }
+        cursor.space()?;
+        items.push(FetchItem::parse(cursor)?);
+    }
+    Ok(items)
 }
 
 /// A macro, which stands alone and never in a list.

@@ -2,7 +2,7 @@
 //!
 //! [`Command::parse`] takes what the framer cut out; [`Command::encode`] is its inverse, for clients.
 //! Every command with arguments has a struct of its own with named fields, so that an extension
-//! (CONDSTORE, ESEARCH, IMAP4rev2) adds a field or a variant and no existing shape changes.
+//! (CONDSTORE, ESEARCH) adds a field or a variant and no existing shape changes.
 
 mod append;
 mod authenticate;
@@ -12,6 +12,7 @@ mod id;
 mod list;
 mod login;
 mod manage;
+mod returns;
 mod search;
 mod section;
 mod select;
@@ -21,14 +22,15 @@ mod store;
 pub use append::{Append, AppendData, AppendHead, append_head, is_append_message};
 pub use authenticate::{Authenticate, SaslReply, is_idle_done, sasl_reply};
 pub use copy::{Copy, Expunge};
-pub use fetch::{BodySection, Fetch, FetchItem, Partial};
+pub use fetch::{BodySection, Fetch, FetchItem, FetchModifiers, Partial};
 pub use id::{Enable, Id};
 pub use list::{List, ListReturn, ListSelection, Lsub};
 pub use login::Login;
 pub use manage::{Create, Delete, Rename, Subscribe, Unsubscribe};
+pub use returns::{PartialRange, SearchReturn};
 pub use search::{Charset, Search, SearchKey};
 pub use section::{Section, SectionText};
-pub use select::Select;
+pub use select::{Resync, Select};
 pub use status::{StatusCommand, StatusItem};
 pub use store::{Store, StoreMode};
 
@@ -99,6 +101,8 @@ pub enum CommandBody {
     Close,
     /// RFC 3691.
     Unselect,
+    /// RFC 8437.
+    Unauthenticate,
     /// RFC 3501 §6.4.3, RFC 4315 §2.1.
     Expunge(Expunge),
     /// RFC 3501 §6.4.4.
@@ -187,6 +191,7 @@ fn parse_body(cursor: &mut Cursor<'_>) -> Result<CommandBody, ParseError> {
         b"CHECK" => CommandBody::Check,
         b"CLOSE" => CommandBody::Close,
         b"UNSELECT" => CommandBody::Unselect,
+        b"UNAUTHENTICATE" => CommandBody::Unauthenticate,
         b"EXPUNGE" => CommandBody::Expunge(Expunge { uids: None }),
         b"UID" => parse_uid(cursor)?,
         b"SEARCH" => CommandBody::Search(Search::parse(cursor, false)?),
@@ -246,6 +251,7 @@ impl CommandBody {
             CommandBody::Check => "CHECK",
             CommandBody::Close => "CLOSE",
             CommandBody::Unselect => "UNSELECT",
+            CommandBody::Unauthenticate => "UNAUTHENTICATE",
             CommandBody::Expunge(_) => "EXPUNGE",
             CommandBody::Search(_) => "SEARCH",
             CommandBody::Fetch(_) => "FETCH",
@@ -281,7 +287,8 @@ impl CommandBody {
             | CommandBody::Idle
             | CommandBody::Check
             | CommandBody::Close
-            | CommandBody::Unselect => {}
+            | CommandBody::Unselect
+            | CommandBody::Unauthenticate => {}
             CommandBody::Authenticate(authenticate) => authenticate.encode(out),
             CommandBody::Login(login) => login.encode(out, form),
             CommandBody::Id(id) => id.encode(out, form),

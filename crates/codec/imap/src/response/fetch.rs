@@ -57,6 +57,13 @@ impl FetchWriter {
         put_number(out, u64::from(uid));
     }
 
+    /// `MODSEQ` (RFC 7162 §3.1.4.2)
+    pub fn mod_seq(&mut self, out: &mut BytesMut, number: u64) {
+        self.key(out, "MODSEQ (");
+        put_number(out, number);
+        out.put_u8(b')');
+    }
+
     /// `RFC822.SIZE`
     pub fn size(&mut self, out: &mut BytesMut, size_bytes: u64) {
         self.key(out, "RFC822.SIZE ");

@@ -8,6 +8,7 @@
 mod body;
 mod code;
 mod envelope;
+mod esearch;
 mod fetch;
 mod list;
 mod status;
@@ -15,13 +16,14 @@ mod status;
 pub use body::{BodyStructure, Disposition, MultiPart, Param, PartKind, SinglePart};
 pub use code::Code;
 pub use envelope::{Address, Envelope};
+pub use esearch::ESearch;
 pub use fetch::FetchWriter;
 pub use list::{ChildInfo, ListAttribute, ListItem, NamespaceItem};
 pub use status::{Status, StatusResponse, put_continuation};
 
 use crate::command::StatusItem;
 use crate::lex::is_atom_char;
-use crate::value::{Capability, Flag};
+use crate::value::{Capability, Flag, IdRange, put_ranges};
 use crate::wire::{
     LiteralForm, put_flags, put_list, put_mailbox, put_nstring, put_number, put_spaced, put_string,
 };
@@ -52,8 +54,11 @@ pub enum Response<'a> {
     },
     /// `STATUS` (RFC 3501 §7.2.4): the mailbox in Unicode and the values.
     Status(&'a str, &'a [(StatusItem, u64)]),
-    /// `SEARCH` (RFC 3501 §7.2.5).
-    Search(&'a [u32]),
+    /// `SEARCH` (RFC 3501 §7.2.5), with the highest modification sequence of what was found where
+    /// MODSEQ was searched for (RFC 7162 §3.1.6).
+    Search(&'a [u32], Option<u64>),
+    /// `ESEARCH` (RFC 4731 §3.1).
+    ESearch(ESearch<'a>),
     /// `FLAGS` (RFC 3501 §7.2.6).
     Flags(&'a [Flag]),
     /// `EXISTS` (RFC 3501 §7.3.1).
@@ -62,6 +67,13 @@ pub enum Response<'a> {
     Recent(u32),
     /// `EXPUNGE` of this message number (RFC 3501 §7.4.1).
     Expunge(u32),
+    /// `VANISHED` (RFC 7162 §3.2.10): UIDs that are gone, ascending.
+    Vanished {
+        /// Whether they had gone before the mailbox was opened, or were asked for.
+        earlier: bool,
+        /// Which.
+        uids: &'a [IdRange],
+    },
 }
 
 impl Response<'_> {
@@ -100,12 +112,26 @@ impl Response<'_> {
                     put_number(out, *value);
                 });
             }
-            Response::Search(ids) => {
+            Response::Search(ids, mod_seq) => {
                 out.put_slice(b"SEARCH");
                 for &id in *ids {
                     out.put_u8(b' ');
                     put_number(out, u64::from(id));
                 }
+                if let Some(mod_seq) = mod_seq {
+                    out.put_slice(b" (MODSEQ ");
+                    put_number(out, *mod_seq);
+                    out.put_u8(b')');
+                }
+            }
+            Response::ESearch(found) => found.encode(out),
+            Response::Vanished { earlier, uids } => {
+                out.put_slice(if *earlier {
+                    b"VANISHED (EARLIER) ".as_slice()
+                } else {
+                    b"VANISHED "
+                });
+                put_ranges(out, uids);
             }
             Response::Flags(flags) => {
                 out.put_slice(b"FLAGS ");

@@ -52,6 +52,10 @@ pub(super) async fn message(
     if target.now_seen && !plan.asks_flags {
         known(wire, &mut fetch, view, row, &FetchItem::Flags);
     }
+    // Flags never come without their modification sequence to who wants it (RFC 7162 §3.1.4.2).
+    if (target.now_seen || plan.asks_flags) && !plan.items.contains(&FetchItem::ModSeq) {
+        known(wire, &mut fetch, view, row, &FetchItem::ModSeq);
+    }
     fetch.finish(wire.out());
     if target.now_seen || plan.asks_flags {
         view.shown(row);
@@ -72,6 +76,11 @@ fn known(
         FetchItem::Flags => {
             let (flags, recent) = view.flags(row);
             fetch.flags(out, flags::names(flags, recent, view.keywords()));
+        }
+        FetchItem::ModSeq => {
+            if let Some(mod_seq) = view.mod_seq(row) {
+                fetch.mod_seq(out, mod_seq);
+            }
         }
         FetchItem::Uid => fetch.uid(out, view.uid(row).unwrap_or_default().0),
         FetchItem::Rfc822Size => fetch.size(out, view.size_bytes(row)),
