@@ -30,6 +30,7 @@ mod session;
 mod state;
 mod sync;
 mod tree;
+mod uid_only;
 mod view;
 mod wire;
 

@@ -127,7 +127,7 @@ pub(crate) async fn resync(
     let doubtful = doubtful.map(|(first, last)| ((*first).max(kept + 1), *last));
     let gone = gone(&delta, view, &UidSet::from_ranges(doubtful));
     put_vanished(&mut session.wire, true, &ranges(&gone));
-    let manner = Manner { expunges: true, uids: true };
+    let manner = Manner { expunges: true, uids: !session.wire.uid_only };
     for row in 0..view.len() {
         let changed = view.mod_seq(row).is_some_and(|mod_seq| mod_seq > since);
         if changed && view.uid(row).is_some_and(|uid| known.contains(uid)) {

@@ -11,6 +11,7 @@ use crate::reply::{self, Answer, Ending, Reply, ReplyCode, Stop};
 use crate::service::Shared;
 use crate::state::{State, Stranger};
 use crate::sync::{self, Ask, Manner};
+use crate::uid_only;
 use crate::wire::{Incoming, Patience, Wire, too_slow};
 use access_listener::Connection;
 use access_listener::account::is_still_signed_in;
@@ -94,7 +95,7 @@ impl Session {
     }
 
     async fn command(&mut self, raw: &RawCommand) -> Result<(), Ending> {
-        match Command::parse(raw) {
+        match Command::parse_with(raw, self.wire.names) {
             Ok(command) => {
                 self.bad = 0;
                 self.answer(command).await
@@ -112,6 +113,9 @@ impl Session {
         }
         let (name, begun) = (body.name(), self.shared.env.clock.monotonic());
         let uids = body.is_uid();
+        if let Some(reply) = uid_only::refusal(self, &body) {
+            return self.finish(Some(&tag), &reply, Manner { expunges: false, uids }).await;
+        }
         let shows_numbers =
             matches!(body, CommandBody::Fetch(_) | CommandBody::Store(_) | CommandBody::Search(_));
         let manner = Manner { expunges: uids || !shows_numbers, uids };
@@ -228,7 +232,7 @@ impl Session {
     /// A literal is announced: a message is streamed, a small string collected, all else refused
     /// before a byte of it is taken (attack 22).
     async fn literal(&mut self, offer: LiteralOffer) -> Result<(), Ending> {
-        let head = append_head(self.wire.framer.pending());
+        let head = append_head(self.wire.framer.pending(), self.wire.names);
         if let (Some((tag, head)), Ok(_)) = (head, self.state.user()) {
             self.still_signed_in().await?;
             return Box::pin(append::receive(self, &tag, head, offer)).await;

@@ -54,6 +54,12 @@ pub(crate) struct Enabled {
     pub(crate) condstore: bool,
     /// What is gone is told by UID; never without `condstore`.
     pub(crate) qresync: bool,
+    /// The client speaks IMAP4rev2 (RFC 9051): it knows no \Recent and no SEARCH response.
+    pub(crate) rev2: bool,
+    /// Text is UTF-8 (RFC 6855), as it is in IMAP4rev2.
+    pub(crate) utf8: bool,
+    /// Messages have UIDs and no numbers (RFC 9586).
+    pub(crate) uid_only: bool,
 }
 
 /// A folder that is open.

@@ -8,7 +8,7 @@ use crate::view::View;
 use crate::wire::Wire;
 use base::{Error, FolderId, Kind, Result, Uid};
 use codec_imap::response::Response;
-use codec_imap::{Code, FetchWriter, Status, StatusResponse};
+use codec_imap::{Code, Status, StatusResponse};
 use contract_mailbox::FolderInfo;
 
 /// Whether to ask although nobody has called.
@@ -41,7 +41,7 @@ pub(crate) async fn catch_up(user: &User, selected: &mut Selected, ask: Ask) -> 
     let info = refresh(user, selected).await?;
     selected.followed = selected.followed.max(woken);
     match selected.view.arrived() {
-        Some((_, last)) if last >= info.recent_from => {
+        Some((_, last)) if last >= info.recent_from && !user.enabled.rev2 => {
             claim(user, selected, info.recent_from).await
         }
         _ => Ok(()),
@@ -129,11 +129,12 @@ pub(crate) async fn announce(
     manner: Manner,
 ) -> Result<(), Ending> {
     // Who resynchronises by UID is always told them (RFC 7162 §3.2.4).
-    let manner = Manner { uids: manner.uids || enabled.qresync, ..manner };
+    let uids = (manner.uids || enabled.qresync) && !enabled.uid_only;
+    let manner = Manner { uids, ..manner };
     announce_keywords(wire, selected);
     let view = &mut selected.view;
     let news = view.take_news(manner.expunges);
-    if enabled.qresync {
+    if enabled.qresync || enabled.uid_only {
         let gone = news.vanished.iter().copied().collect();
         modseq::put_vanished(wire, false, &modseq::ranges(&gone));
     } else {
@@ -144,7 +145,9 @@ pub(crate) async fn announce(
     }
     if let Some((exists, recent)) = news.exists {
         wire.put(&Response::Exists(exists));
-        wire.put(&Response::Recent(recent));
+        if !enabled.rev2 {
+            wire.put(&Response::Recent(recent));
+        }
     }
     for row in news.flags {
         put_row_flags(wire, view, row, manner);
@@ -163,8 +166,8 @@ pub(crate) fn put_row_flags(wire: &mut Wire, view: &View, row: usize, manner: Ma
 }
 
 fn put_row(wire: &mut Wire, view: &View, row: usize, manner: Manner, with_flags: bool) {
+    let mut fetch = wire.begin_fetch(view, row);
     let out = wire.out();
-    let mut fetch = FetchWriter::begin(out, row as u32 + 1);
     if let (true, Some(uid)) = (manner.uids, view.uid(row)) {
         fetch.uid(out, uid.0);
     }

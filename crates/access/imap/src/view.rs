@@ -173,7 +173,7 @@ impl View {
                 }
                 next = row.uid.saturating_add(1);
             }
-            if next <= *last && next > 0 {
+            if next <= *last {
                 missing.push((next, *last));
             }
         }
@@ -242,6 +242,11 @@ impl View {
     pub(crate) fn arrived(&self) -> Option<(Uid, Uid)> {
         let new = &self.rows[self.told..];
         Some((Uid(new.first()?.uid), Uid(new.last()?.uid)))
+    }
+
+    /// Makes nothing \Recent, for a client that does not know the flag.
+    pub(crate) fn forget_recent(&mut self) {
+        self.recent = UidSet::default();
     }
 
     /// Makes UIDs \Recent.

@@ -123,6 +123,9 @@ fn appends() {
     );
     same("a APPEND x ~{3+}\r\na\0b");
     check("a APPEND x () {0}\r\n", "a APPEND x {0+}\r\n");
+    // Several messages, and such with UTF-8 in their headers.
+    same("a APPEND x {1+}\r\na (\\Seen) \"01-Feb-2026 01:02:03 -0130\" {2+}\r\nbc {1+}\r\nd");
+    check("a append x utf8 (~{2}\r\nbc)", "a APPEND x UTF8 (~{2+}\r\nbc)");
 }
 
 #[test]
@@ -182,6 +185,7 @@ fn fetches() {
         },
         other => panic!("{other:?}"),
     }
+    same("a FETCH 1 (BINARY[1]<0.5> BINARY.PEEK[] BINARY.SIZE[1.2])");
     same("a FETCH 1 (MODSEQ) (CHANGEDSINCE 12345)");
     same("a UID FETCH 300:500 (FLAGS) (CHANGEDSINCE 12345 VANISHED)");
     check(
@@ -303,6 +307,13 @@ fn malformed_commands_say_what_and_where() {
         ("a SEARCH YOUNGER 0", true, Syntax, 17),
         ("a SEARCH MODSEQ \"/flags/x\" some 1", true, Syntax, 28),
         ("a SEARCH $,1", true, Syntax, 10),
+        ("a FETCH 1 BINARY", true, Syntax, 16),
+        ("a FETCH 1 BINARY[HEADER]", true, Syntax, 17),
+        ("a FETCH 1 BINARY.SIZE[1]<0.1>", true, Syntax, 24),
+        ("a APPEND x UTF8 ({1}\r\nx)", true, Syntax, 17),
+        ("a APPEND x UTF9 (~{1}\r\nx)", true, Syntax, 11),
+        ("a APPEND x UTF8 (~{1}\r\nx", true, Syntax, 18),
+        ("a APPEND x {1}\r\nx y", true, Syntax, 13),
         ("a SELECT x ()", true, Syntax, 12),
         ("a SELECT x (QRESYNC (0 1))", true, Syntax, 21),
         ("a SELECT x (QRESYNC (1 0))", true, Syntax, 23),
@@ -325,4 +336,21 @@ fn malformed_commands_say_what_and_where() {
     }
     let error = parse("a FETCH x FLAGS").expect_err("no number");
     assert_eq!(error.to_string(), "Expected a message number at byte 8");
+}
+
+#[test]
+fn names_as_they_are() {
+    use codec_imap::Names;
+    let name = |text: &str, names| match Command::parse_with(&raw(text.as_bytes()), names) {
+        Ok(Command { body: CommandBody::Select(select), .. }) => Some(select.mailbox.to_string()),
+        _ => None,
+    };
+    let check = |text: &str, utf7: Option<&str>, utf8: Option<&str>| {
+        assert_eq!(name(text, Names::Utf7).as_deref(), utf7, "{text}");
+        assert_eq!(name(text, Names::Utf8).as_deref(), utf8, "{text}");
+    };
+    check("a SELECT Entw&APw-rfe", Some("Entw\u{fc}rfe"), Some("Entw&APw-rfe"));
+    check("a SELECT \"Entw\u{fc}rfe\"", None, Some("Entw\u{fc}rfe"));
+    check("a SELECT \"a & b\"", None, Some("a & b"));
+    check("a SELECT \"a\u{85}b\"", None, None);
 }

@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 use codec_imap::command::{
-    Append, AppendData, AppendHead, Authenticate, BodySection, Charset, Copy, Create, Delete,
-    Enable, Expunge, Fetch, FetchItem, FetchModifiers, Id, List, ListReturn, ListSelection, Login,
-    Lsub, Partial, PartialRange, Rename, Resync, Search, SearchKey, SearchReturn, Section,
-    SectionText, Select, StatusCommand, StatusItem, Store, StoreMode, Subscribe, Unsubscribe,
+    Append, AppendData, AppendMessage, AppendOptions, Authenticate, BinarySection, BodySection,
+    Charset, Copy, Create, Delete, Enable, Expunge, Fetch, FetchItem, FetchModifiers, Id, List,
+    ListReturn, ListSelection, Login, Lsub, Partial, PartialRange, Rename, Resync, Search,
+    SearchKey, SearchReturn, Section, SectionText, Select, StatusCommand, StatusItem, Store,
+    StoreMode, Subscribe, Unsubscribe,
 };
 use codec_imap::{
     Capability, Command, CommandBody, Date, DateTime, Flag, IdRange, IdSet, ListPattern,
@@ -56,7 +57,6 @@ fn session_commands() -> impl Strategy<Value = CommandBody> {
 }
 
 fn mailbox_commands() -> impl Strategy<Value = CommandBody> {
-    let head = (mailbox(), vec(flag(), 0..3), prop::option::of(date_time()));
     prop_oneof![
         select(),
         mailbox().prop_map(|mailbox| CommandBody::Create(Create { mailbox })),
@@ -69,11 +69,8 @@ fn mailbox_commands() -> impl Strategy<Value = CommandBody> {
         list(),
         (name(0), pattern())
             .prop_map(|(reference, pattern)| CommandBody::Lsub(Lsub { reference, pattern })),
-        (head, vec(1u8.., 0..200)).prop_map(|((mailbox, flags, date), message)| {
-            let head = AppendHead { mailbox, flags, date };
-            let data = AppendData::Buffered(message.into());
-            CommandBody::Append(Append { head, data, binary: false })
-        }),
+        (mailbox(), vec(message(), 1..4))
+            .prop_map(|(mailbox, messages)| CommandBody::Append(Append { mailbox, messages })),
     ]
 }
 
@@ -87,6 +84,17 @@ fn list() -> impl Strategy<Value = CommandBody> {
             let [subscribed, children, special_use] = returns;
             let returns = ListReturn { subscribed, children, special_use };
             CommandBody::List(List { selection, reference, patterns, returns, status })
+        },
+    )
+}
+
+fn message() -> impl Strategy<Value = AppendMessage> {
+    let options = (vec(flag(), 0..3), prop::option::of(date_time()), any::<bool>());
+    (options, vec(any::<u8>(), 0..200), any::<bool>()).prop_map(
+        |((flags, date, utf8), message, binary)| {
+            let binary = binary || utf8 || message.contains(&0);
+            let data = AppendData::Buffered(message.into());
+            AppendMessage { options: AppendOptions { flags, date, utf8 }, data, binary }
         },
     )
 }
@@ -187,8 +195,10 @@ fn fetch_item() -> impl Strategy<Value = FetchItem> {
         fields().prop_map(SectionText::HeaderFields),
         fields().prop_map(SectionText::HeaderFieldsNot),
     ]);
-    let partial = (0..1u64 << 63, 1..1u64 << 63)
-        .prop_map(|(offset_bytes, len_bytes)| Partial { offset_bytes, len_bytes });
+    let partial = || {
+        (0..1u64 << 63, 1..1u64 << 63)
+            .prop_map(|(offset_bytes, len_bytes)| Partial { offset_bytes, len_bytes })
+    };
     let section = (vec(1u32.., 0..4), text).prop_map(|(parts, text)| Section { parts, text });
     prop_oneof![
         prop::sample::select(vec![
@@ -200,9 +210,15 @@ fn fetch_item() -> impl Strategy<Value = FetchItem> {
             FetchItem::Uid,
             FetchItem::ModSeq,
         ]),
-        (any::<bool>(), section, prop::option::of(partial)).prop_map(|(peek, section, partial)| {
-            FetchItem::Section(BodySection { peek, section, partial })
-        }),
+        vec(1u32.., 0..4).prop_map(FetchItem::BinarySize),
+        (any::<bool>(), vec(1u32.., 0..4), prop::option::of(partial())).prop_map(
+            |(peek, parts, partial)| FetchItem::Binary(BinarySection { peek, parts, partial })
+        ),
+        (any::<bool>(), section, prop::option::of(partial())).prop_map(
+            |(peek, section, partial)| {
+                FetchItem::Section(BodySection { peek, section, partial })
+            }
+        ),
     ]
 }
 

@@ -8,7 +8,8 @@ use codec_imap::response::{
     MultiPart, NamespaceItem, PartKind, SinglePart,
 };
 use codec_imap::{
-    Capability, Code, DateTime, FetchWriter, Flag, IdRange, Response, Status, StatusResponse, Tag,
+    Capability, Code, DateTime, FetchWriter, Flag, IdRange, Names, Response, Status,
+    StatusResponse, Tag,
 };
 use std::borrow::Cow;
 
@@ -416,4 +417,24 @@ fn results_and_what_has_vanished() {
     fetch.mod_seq(&mut out, 65402);
     fetch.finish(&mut out);
     assert_eq!(&out[..], b"* 1 FETCH (UID 4 MODSEQ (65402))\r\n");
+    let mut out = BytesMut::new();
+    let mut fetch = FetchWriter::begin_uid(&mut out, 25996);
+    fetch.binary_size(&mut out, &[1, 2], 7);
+    fetch.binary_nil(&mut out, &[3], Some(4));
+    fetch.binary_header(&mut out, &[], None, 3);
+    out.extend_from_slice(b"a\0b");
+    fetch.finish(&mut out);
+    let expected =
+        b"* 25996 UIDFETCH (BINARY.SIZE[1.2] 7 BINARY[3]<4> NIL BINARY[] ~{3}\r\na\0b)\r\n";
+    assert_eq!(&out[..], &expected[..]);
+    // Names as the client has them.
+    let list = |names, expected: &str| {
+        let mut out = BytesMut::new();
+        let name = "Entw\u{fc}rfe \"&\"";
+        let item = ListItem { attributes: &[], delimiter: None, name, child_info: &[] };
+        Response::List(item).encode_with(&mut out, names);
+        assert_eq!(String::from_utf8_lossy(&out), format!("* LIST () NIL {expected}\r\n"));
+    };
+    list(Names::Utf7, "\"Entw&APw-rfe \\\"&-\\\"\"");
+    list(Names::Utf8, "\"Entw\u{fc}rfe \\\"&\\\"\"");
 }

@@ -8,9 +8,18 @@ use codec_imap::response::Response;
 use std::borrow::Cow;
 
 /// What works once somebody has signed in and need not be enabled: RFC 4731, RFC 5182, RFC 5032,
-/// RFC 9394, RFC 5819, RFC 8438 and RFC 8437.
-const SIGNED_IN: [&str; 7] =
-    ["ESEARCH", "SEARCHRES", "WITHIN", "PARTIAL", "LIST-STATUS", "STATUS=SIZE", "UNAUTHENTICATE"];
+/// RFC 9394, RFC 5819, RFC 8438, RFC 8437, RFC 3502 and RFC 3516.
+const SIGNED_IN: [&str; 9] = [
+    "ESEARCH",
+    "SEARCHRES",
+    "WITHIN",
+    "PARTIAL",
+    "LIST-STATUS",
+    "STATUS=SIZE",
+    "UNAUTHENTICATE",
+    "MULTIAPPEND",
+    "BINARY",
+];
 
 /// CAPABILITY.
 pub(crate) fn run(session: &mut Session) -> Answer {
@@ -27,6 +36,7 @@ pub(crate) fn code(session: &Session) -> ReplyCode {
 fn of(session: &Session) -> Vec<Capability> {
     let mut found = vec![
         Capability::Imap4Rev1,
+        Capability::Imap4Rev2,
         Capability::LiteralPlus,
         Capability::SaslIr,
         Capability::Id,
@@ -45,6 +55,8 @@ fn of(session: &Session) -> Vec<Capability> {
             Capability::Unselect,
             Capability::CondStore,
             Capability::QResync,
+            Capability::Utf8Accept,
+            Capability::UidOnly,
         ]);
         found.extend(SIGNED_IN.map(|name| Capability::Other(Cow::Borrowed(name))));
         let limit = session.shared.config.message_bytes_max;

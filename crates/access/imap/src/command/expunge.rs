@@ -27,7 +27,8 @@ pub(crate) async fn run(session: &mut Session, command: Expunge) -> Answer {
         Some(WriteReply::Expunged(gone)) => {
             // Who goes by modification sequences is to know that of the expunge (RFC 7162 §3.2.7).
             if user.enabled.condstore && !gone.is_empty() {
-                sync::catch_up_own(user, selected, selected.folder).await;
+                let folder = selected.folder;
+                sync::catch_up_own(user, selected, folder).await;
             }
             gone.iter().for_each(|uid| selected.view.vanish(uid));
         }

@@ -15,6 +15,7 @@
 //! whose stored form is damaged is left out too, and NO names it in the end: it must not take the
 //! others with it.
 
+mod binary;
 mod load;
 mod narrow;
 mod prepare;
@@ -60,6 +61,8 @@ pub(super) struct Target {
 struct Missing {
     /// Messages were expunged by others.
     gone: bool,
+    /// Parts were asked for decoded whose encoding is not known.
+    unknown_encoding: bool,
     /// The messages that are damaged, and why the first one could not be shown.
     damaged: Option<(Vec<Named>, Error)>,
 }
@@ -85,7 +88,7 @@ pub(crate) async fn run(session: &mut Session, command: Fetch) -> Answer {
         }
         return Ok(Reply::ok("Fetched"));
     }
-    let plan = Arc::new(Plan::new(&command, selected.read_only));
+    let plan = Arc::new(Plan::new(&command, selected.read_only, user.enabled.uid_only));
     let batch = if plan.sets_seen { FETCH_SEEN_BATCH } else { FETCH_BATCH };
     let mut rows = selection.rows();
     let (mut waiting, mut missing) = (VecDeque::new(), Missing::default());
@@ -105,6 +108,10 @@ pub(crate) async fn run(session: &mut Session, command: Fetch) -> Answer {
         Missing { damaged: Some((named, error)), .. } => {
             let text = format!("{} could not be shown: {}", which(&named), error.text).into();
             Err(Error { text, ..error }.into())
+        }
+        Missing { unknown_encoding: true, .. } => {
+            let text = "Some parts have a transfer encoding that is not known";
+            Err(Reply::no(Code::UnknownCte, text).into())
         }
         Missing { gone: true, .. } if !command.uid => {
             let text = "Some of the messages were expunged by somebody else";
@@ -148,9 +155,10 @@ fn concerns_one_message(error: &Error) -> bool {
 }
 
 impl Plan {
-    fn new(command: &Fetch, read_only: bool) -> Self {
+    fn new(command: &Fetch, read_only: bool, uid_only: bool) -> Self {
         let mut items = command.items.clone();
-        if command.uid && !items.contains(&FetchItem::Uid) {
+        // The response of a client that knows UIDs only begins with it (RFC 9586 §3.3).
+        if command.uid && !uid_only && !items.contains(&FetchItem::Uid) {
             items.insert(0, FetchItem::Uid);
         }
         // Who asks what has changed is told when (RFC 7162 §3.1.4.1).
@@ -194,6 +202,10 @@ async fn show(
     let mut loaded = futures::stream::iter(loads).buffered(FETCH_AHEAD);
     while let Some((target, pieces)) = loaded.next().await {
         let pieces = match pieces {
+            Ok(pieces) if pieces.iter().any(|piece| matches!(piece, load::Piece::Unknown)) => {
+                missing.unknown_encoding = true;
+                continue;
+            }
             Ok(pieces) => pieces,
             Err(error) => {
                 missing.damaged(&selected.view, target.row, error)?;

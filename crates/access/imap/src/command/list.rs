@@ -5,10 +5,10 @@ use super::{failed, status, tree};
 use crate::reply::{Answer, Reply, Stop};
 use crate::session::Session;
 use crate::state::User;
-use crate::tree::{DELIMITER, Tree, ancestors, special_use};
-use codec_imap::ListPattern;
+use crate::tree::{DELIMITER, Entry, Tree, ancestors, special_use};
 use codec_imap::command::{List, ListSelection};
 use codec_imap::response::{ChildInfo, ListAttribute, ListItem, Response};
+use codec_imap::{ListPattern, MailboxName};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A name that LIST may show.
@@ -19,6 +19,18 @@ struct Name {
     children: bool,
     subscribed: bool,
     special: Option<ListAttribute>,
+}
+
+impl Name {
+    fn of(entry: &Entry<'_>) -> Self {
+        Self {
+            exists: true,
+            selectable: entry.selectable,
+            children: entry.children,
+            subscribed: entry.info.subscribed,
+            special: special_use(entry.info),
+        }
+    }
 }
 
 /// Names that are matched before other sessions get a turn: matching costs name × pattern.
@@ -82,18 +94,25 @@ fn put_delimiter(session: &mut Session) {
     }));
 }
 
+/// The mailbox that is being opened, by its own name (RFC 9051 §6.3.2).
+pub(super) fn put_opened(session: &mut Session, tree: &Tree, name: &MailboxName) {
+    let Some(info) = tree.find(name.as_str()) else { return };
+    let entry = tree.entries().find(|entry| entry.info.id == info.id);
+    let Some(entry) = entry else { return };
+    let attributes = attributes(&Name::of(&entry), false);
+    session.wire.put(&Response::List(ListItem {
+        attributes: &attributes,
+        delimiter: Some(DELIMITER),
+        name: entry.path,
+        child_info: &[],
+    }));
+}
+
 /// All folders, and with SUBSCRIBED the subscribed names that are none.
 async fn names(user: &User, tree: &Tree, command: &List) -> Result<BTreeMap<String, Name>, Stop> {
     let mut names: BTreeMap<String, Name> = BTreeMap::new();
     for entry in tree.entries() {
-        let name = Name {
-            exists: true,
-            selectable: entry.selectable,
-            children: entry.children,
-            subscribed: entry.info.subscribed,
-            special: special_use(entry.info),
-        };
-        names.insert(entry.path.to_owned(), name);
+        names.insert(entry.path.to_owned(), Name::of(&entry));
     }
     if command.selection.subscribed {
         let paths = user.mailbox.subscriptions().await.map_err(|error| failed("LIST", error))?;

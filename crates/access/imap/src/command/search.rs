@@ -15,7 +15,7 @@ use crate::session::Session;
 use crate::view::View;
 use base::{Change, Timestamp, Uid};
 use bytes::Bytes;
-use codec_imap::command::{Charset, Search as Command, SearchKey};
+use codec_imap::command::{Charset, Search as Command, SearchKey, SearchReturn};
 use codec_imap::{Code, Date, SequenceSet, Tag};
 use contract_mailbox::search::DEPTH_MAX;
 use contract_mailbox::{Search, SystemFlags, UidSet};
@@ -33,7 +33,8 @@ pub(crate) async fn run(session: &mut Session, tag: &Tag, command: Command) -> A
     }
     let found = find(session, &command).await;
     let Session { wire, state, .. } = session;
-    let (_, selected) = state.selected()?;
+    let (user, selected) = state.selected()?;
+    let rev2 = user.enabled.rev2;
     let saves = command.returns.is_some_and(|returns| returns.save);
     let rows = match found {
         Ok(rows) => rows,
@@ -48,6 +49,8 @@ pub(crate) async fn run(session: &mut Session, tag: &Tag, command: Command) -> A
     let found = result::Found { rows: &rows, uid: command.uid, view: &selected.view };
     let mod_seqs = asks_mod_seq(&command.key);
     match &command.returns {
+        // IMAP4rev2 knows no other answer (RFC 9051 §6.4.4).
+        None if rev2 => found.put(wire, tag, &SearchReturn::default(), mod_seqs),
         None => found.put_all(wire, mod_seqs),
         Some(returns) => found.put(wire, tag, returns, mod_seqs),
     }
@@ -60,6 +63,11 @@ pub(crate) async fn run(session: &mut Session, tag: &Tag, command: Command) -> A
 
 /// The rows that a SEARCH finds, ascending.
 async fn find(session: &mut Session, command: &Command) -> Result<Vec<usize>, Stop> {
+    // Where all text is UTF-8 nothing else may be said to be (RFC 6855 §3).
+    let enabled = session.state.user()?.enabled;
+    if command.charset.is_some() && enabled.utf8 && !enabled.rev2 {
+        return Err(Reply::bad("Text is UTF-8 once UTF8=ACCEPT is enabled").into());
+    }
     if let Some(Charset::Other(_)) = command.charset {
         let code = Code::BadCharset(&["US-ASCII", "UTF-8"]);
         return Err(Reply::no(code, "That charset is not known").into());

@@ -1,11 +1,11 @@
 //! SELECT (RFC 3501 §6.3.1), and opening for EXAMINE; with CONDSTORE and QRESYNC (RFC 7162 §3.1.8,
 //! §3.2.5).
 
-use super::{failed, no_such, tree};
+use super::{failed, list, no_such, tree};
 use crate::modseq;
 use crate::reply::{self, Answer, Reply, ReplyCode};
 use crate::session::Session;
-use crate::state::Selected;
+use crate::state::{Enabled, Selected};
 use crate::sync::put_flags;
 use crate::view::View;
 use base::{Kind, Uid};
@@ -32,7 +32,8 @@ pub(crate) async fn open(session: &mut Session, command: &Select, read_only: boo
         session.state.user_mut()?.enabled.condstore = true;
     }
     let (user, name) = (session.state.user()?, &command.mailbox);
-    let folder = match tree(user).await?.find(name.as_str()) {
+    let tree = tree(user).await?;
+    let folder = match tree.find(name.as_str()) {
         Some(info) => info.id,
         None => return Err(no_such(name).into()),
     };
@@ -57,7 +58,8 @@ pub(crate) async fn open(session: &mut Session, command: &Select, read_only: boo
         Some(first) => (first.0, info.recent_from.0.saturating_sub(1)),
         None => (info.recent_from.0, last.0),
     };
-    let recent = UidSet::from_ranges((recent.0 <= recent.1).then_some(recent));
+    let tells_recent = recent.0 <= recent.1 && !enabled.rev2;
+    let recent = UidSet::from_ranges(tells_recent.then_some(recent));
     let selected = Selected {
         folder,
         read_only,
@@ -65,9 +67,12 @@ pub(crate) async fn open(session: &mut Session, command: &Select, read_only: boo
         view: View::open(&view, recent, user.enabled.condstore),
         followed,
     };
-    let (uid_validity, uid_next) = (info.uid_validity, info.uid_next.0);
+    let uid_next = info.uid_next.0;
     drop(view);
-    describe(session, &selected, uid_validity, uid_next);
+    if enabled.rev2 {
+        list::put_opened(session, &tree, &command.mailbox);
+    }
+    describe(session, &selected, enabled, uid_next);
     if let Some(known) = &command.resync {
         modseq::resync(session, &selected, known).await?;
     }
@@ -76,15 +81,18 @@ pub(crate) async fn open(session: &mut Session, command: &Select, read_only: boo
     Ok(Reply::ok("Opened").code(ReplyCode::Plain(code)))
 }
 
-fn describe(session: &mut Session, selected: &Selected, uid_validity: u32, uid_next: u32) {
+fn describe(session: &mut Session, selected: &Selected, enabled: Enabled, uid_next: u32) {
     let view = &selected.view;
     put_flags(&mut session.wire, view, selected.read_only);
     session.wire.put(&Response::Exists(view.len() as u32));
-    session.wire.put(&Response::Recent(view.recent_count()));
-    if let Some(row) = view.first_unseen() {
+    // IMAP4rev2 has neither of them (RFC 9051 §6.3.2), and numbers mean nothing to some.
+    if !enabled.rev2 {
+        session.wire.put(&Response::Recent(view.recent_count()));
+    }
+    if let (false, Some(row)) = (enabled.rev2 || enabled.uid_only, view.first_unseen()) {
         condition(session, Some(Code::Unseen(row as u32 + 1)), "First unseen message");
     }
-    condition(session, Some(Code::UidValidity(uid_validity)), "UIDs are valid");
+    condition(session, Some(Code::UidValidity(selected.uid_validity)), "UIDs are valid");
     condition(session, Some(Code::UidNext(uid_next)), "The next UID");
     let newest = modseq::shown(selected.view.since());
     condition(session, Some(Code::HighestModSeq(newest)), "The newest change");

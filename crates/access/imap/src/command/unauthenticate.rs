@@ -5,7 +5,7 @@ use crate::reply::{Answer, Reply};
 use crate::session::Session;
 use crate::state::{State, Stranger};
 use base::Deadline;
-use codec_imap::Limits;
+use codec_imap::{Limits, Names};
 
 /// UNAUTHENTICATE. What was marked for removal stays, as with UNSELECT.
 pub(crate) fn run(session: &mut Session) -> Answer {
@@ -13,5 +13,6 @@ pub(crate) fn run(session: &mut Session) -> Answer {
     let deadline = Deadline::after(session.shared.config.login_timeout());
     session.state = State::NotAuthenticated(Stranger { failures: 0, deadline });
     session.wire.framer.set_limits(Limits::PRE_AUTH);
+    (session.wire.names, session.wire.uid_only) = (Names::Utf7, false);
     Ok(Reply::ok("You are a stranger again"))
 }

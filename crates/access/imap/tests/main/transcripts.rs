@@ -61,6 +61,7 @@ transcripts! {
     attack_28_mailbox_names
     attack_29_injection
     autologout
+    binary
     condstore
     copy_and_move
     esearch
@@ -68,7 +69,9 @@ transcripts! {
     folders
     idle
     list
+    multiappend
     qresync
+    rev2
     search
     select
     shutdown
@@ -80,5 +83,6 @@ transcripts! {
     tls_attack_03_injection
     tls_starttls
     too_slow_to_sign_in
+    uid_only
     wrong_passwords
 }

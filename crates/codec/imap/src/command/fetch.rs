@@ -61,6 +61,21 @@ pub enum FetchItem {
     ModSeq,
     /// `BODY[…]` and `BODY.PEEK[…]`
     Section(BodySection),
+    /// `BINARY[…]` and `BINARY.PEEK[…]` (RFC 3516 §4.2): a part without its transfer encoding.
+    Binary(BinarySection),
+    /// `BINARY.SIZE[…]`: the size of the same.
+    BinarySize(Vec<u32>),
+}
+
+/// `BINARY[1.2]<partial>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BinarySection {
+    /// Whether `\Seen` stays as it is.
+    pub peek: bool,
+    /// The part numbers; none: the whole message.
+    pub parts: Vec<u32>,
+    /// Which bytes of what is decoded; `None`: all.
+    pub partial: Option<Partial>,
 }
 
 /// `BODY[section]<partial>`.
@@ -97,6 +112,7 @@ impl FetchItem {
         match self {
             FetchItem::Rfc822 | FetchItem::Rfc822Text => true,
             FetchItem::Section(body) => !body.peek,
+            FetchItem::Binary(binary) => !binary.peek,
             _ => false,
         }
     }
@@ -116,14 +132,16 @@ impl FetchItem {
             b"UID" => return Ok(FetchItem::Uid),
             b"MODSEQ" => return Ok(FetchItem::ModSeq),
             b"BODY" if cursor.peek() != Some(b'[') => return Ok(FetchItem::Body),
+            b"BINARY" => return BinarySection::parse(cursor, false).map(FetchItem::Binary),
+            b"BINARY.PEEK" => return BinarySection::parse(cursor, true).map(FetchItem::Binary),
+            b"BINARY.SIZE" => return part_numbers(cursor).map(FetchItem::BinarySize),
             b"BODY" => false,
             b"BODY.PEEK" => true,
             _ => return Err(cursor.error_at(at, "a data item")),
         };
         cursor.expect(b'[', "`[` after BODY.PEEK")?;
         let section = Section::parse(cursor)?;
-        let partial =
-            if cursor.peek() == Some(b'<') { Some(Partial::parse(cursor)?) } else { None };
+        let partial = Partial::parse_optional(cursor)?;
         Ok(FetchItem::Section(BodySection { peek, section, partial }))
     }
 
@@ -141,6 +159,11 @@ impl FetchItem {
             FetchItem::Uid => "UID",
             FetchItem::ModSeq => "MODSEQ",
             FetchItem::Section(body) => return body.encode(out),
+            FetchItem::Binary(binary) => return binary.encode(out),
+            FetchItem::BinarySize(parts) => {
+                out.put_slice(b"BINARY.SIZE");
+                return put_part_numbers(out, parts);
+            }
         };
         out.put_slice(name.as_bytes());
     }
@@ -150,7 +173,41 @@ impl BodySection {
     fn encode(&self, out: &mut BytesMut) {
         out.put_slice(if self.peek { b"BODY.PEEK".as_slice() } else { b"BODY" });
         self.section.encode(out);
-        if let Some(partial) = self.partial {
+        Partial::encode(self.partial, out);
+    }
+}
+
+impl BinarySection {
+    fn parse(cursor: &mut Cursor<'_>, peek: bool) -> Result<BinarySection, ParseError> {
+        let parts = part_numbers(cursor)?;
+        Ok(BinarySection { peek, parts, partial: Partial::parse_optional(cursor)? })
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        out.put_slice(if self.peek { b"BINARY.PEEK".as_slice() } else { b"BINARY" });
+        put_part_numbers(out, &self.parts);
+        Partial::encode(self.partial, out);
+    }
+}
+
+/// `[1.2]`: a section that is only numbers.
+fn part_numbers(cursor: &mut Cursor<'_>) -> Result<Vec<u32>, ParseError> {
+    cursor.expect(b'[', "`[` after BINARY")?;
+    let at = cursor.mark();
+    match Section::parse(cursor)? {
+        Section { parts, text: None } => Ok(parts),
+        Section { text: Some(_), .. } => Err(cursor.error_at(at, "part numbers")),
+    }
+}
+
+/// The same, printed.
+pub(crate) fn put_part_numbers(out: &mut BytesMut, parts: &[u32]) {
+    Section { parts: parts.to_vec(), text: None }.encode(out);
+}
+
+impl Partial {
+    fn encode(partial: Option<Partial>, out: &mut BytesMut) {
+        if let Some(partial) = partial {
             out.put_u8(b'<');
             put_number(out, partial.offset_bytes);
             out.put_u8(b'.');
@@ -158,9 +215,11 @@ impl BodySection {
             out.put_u8(b'>');
         }
     }
-}
 
-impl Partial {
+    fn parse_optional(cursor: &mut Cursor<'_>) -> Result<Option<Partial>, ParseError> {
+        if cursor.peek() == Some(b'<') { Partial::parse(cursor).map(Some) } else { Ok(None) }
+    }
+
     fn parse(cursor: &mut Cursor<'_>) -> Result<Partial, ParseError> {
         cursor.expect(b'<', "`<`")?;
         let offset_bytes = cursor.number64("an offset below 2^63")?;

@@ -19,10 +19,13 @@ mod select;
 mod status;
 mod store;
 
-pub use append::{Append, AppendData, AppendHead, append_head, is_append_message};
+pub use append::{
+    Append, AppendData, AppendHead, AppendMessage, AppendOptions, append_head, is_append_message,
+};
 pub use authenticate::{Authenticate, SaslReply, is_idle_done, sasl_reply};
 pub use copy::{Copy, Expunge};
-pub use fetch::{BodySection, Fetch, FetchItem, FetchModifiers, Partial};
+pub(crate) use fetch::put_part_numbers;
+pub use fetch::{BinarySection, BodySection, Fetch, FetchItem, FetchModifiers, Partial};
 pub use id::{Enable, Id};
 pub use list::{List, ListReturn, ListSelection, Lsub};
 pub use login::Login;
@@ -37,7 +40,7 @@ pub use store::{Store, StoreMode};
 use crate::error::{ParseError, ParseErrorKind};
 use crate::framer::RawCommand;
 use crate::lex::{Cursor, is_astring_char};
-use crate::value::Tag;
+use crate::value::{Names, Tag};
 use crate::wire::LiteralForm;
 use bytes::{BufMut, BytesMut};
 
@@ -118,12 +121,20 @@ pub enum CommandBody {
 }
 
 impl Command {
-    /// Parses a complete command.
+    /// Parses a complete command, with mailbox names in modified UTF-7.
     ///
     /// # Errors
     /// [`ParseError`], with the tag if that much could be read.
     pub fn parse(raw: &RawCommand) -> Result<Command, ParseError> {
-        let mut cursor = Cursor::new(raw);
+        Command::parse_with(raw, Names::Utf7)
+    }
+
+    /// The same, with mailbox names as the client has them.
+    ///
+    /// # Errors
+    /// As [`Command::parse`].
+    pub fn parse_with(raw: &RawCommand, names: Names) -> Result<Command, ParseError> {
+        let mut cursor = Cursor::with_names(raw, names);
         if cursor.at_end() {
             return Err(ParseError { kind: ParseErrorKind::Empty, ..cursor.error("a command") });
         }
@@ -141,7 +152,7 @@ impl Command {
         out.put_slice(self.tag.as_bytes());
         out.put_u8(b' ');
         self.body.encode(out, form);
-        if !matches!(&self.body, CommandBody::Append(append) if append.data.is_streamed()) {
+        if !matches!(&self.body, CommandBody::Append(append) if append.is_streamed()) {
             out.put_slice(b"\r\n");
         }
     }

@@ -95,6 +95,10 @@ pub enum Code<'a> {
     TooBig,
     /// The newest modification sequence (RFC 7162 §3.1.2.1).
     HighestModSeq(u64),
+    /// A transfer encoding that cannot be undone, or NUL where it cannot be stored (RFC 3516 §7).
+    UnknownCte,
+    /// Message numbers where only UIDs are known (RFC 9586 §3).
+    UidRequired,
     /// What a conditional STORE left alone (RFC 7162 §3.1.3): message numbers or UIDs.
     Modified(&'a [IdRange]),
 }
@@ -191,6 +195,8 @@ impl Code<'_> {
             Code::TooBig => "TOOBIG",
             Code::HighestModSeq(_) => "HIGHESTMODSEQ",
             Code::Modified(_) => "MODIFIED",
+            Code::UnknownCte => "UNKNOWN-CTE",
+            Code::UidRequired => "UIDREQUIRED",
         }
     }
 }

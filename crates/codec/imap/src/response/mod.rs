@@ -23,9 +23,9 @@ pub use status::{Status, StatusResponse, put_continuation};
 
 use crate::command::StatusItem;
 use crate::lex::is_atom_char;
-use crate::value::{Capability, Flag, IdRange, put_ranges};
+use crate::value::{Capability, Flag, IdRange, Names, put_ranges};
 use crate::wire::{
-    LiteralForm, put_flags, put_list, put_mailbox, put_nstring, put_number, put_spaced, put_string,
+    LiteralForm, put_flags, put_list, put_name, put_nstring, put_number, put_spaced, put_string,
 };
 use bytes::{BufMut, BytesMut};
 use list::put_namespaces;
@@ -77,8 +77,13 @@ pub enum Response<'a> {
 }
 
 impl Response<'_> {
-    /// Prints the response with its line end.
+    /// Prints the response with its line end, mailbox names in modified UTF-7.
     pub fn encode(&self, out: &mut BytesMut) {
+        self.encode_with(out, Names::Utf7);
+    }
+
+    /// The same, with mailbox names as the client has them.
+    pub fn encode_with(&self, out: &mut BytesMut, names: Names) {
         out.put_slice(b"* ");
         match self {
             Response::Capability(capabilities) => {
@@ -92,19 +97,21 @@ impl Response<'_> {
             Response::Id(params) => put_id(out, params),
             Response::List(item) => {
                 out.put_slice(b"LIST ");
-                item.encode(out);
+                item.encode(out, names);
             }
             Response::Lsub(item) => {
                 out.put_slice(b"LSUB ");
-                item.encode(out);
+                item.encode(out, names);
             }
             Response::Namespace { personal, other, shared } => {
                 out.put_slice(b"NAMESPACE ");
-                put_spaced(out, [personal, other, shared], |out, items| put_namespaces(out, items));
+                put_spaced(out, [personal, other, shared], |out, items| {
+                    put_namespaces(out, items, names);
+                });
             }
             Response::Status(mailbox, items) => {
                 out.put_slice(b"STATUS ");
-                put_mailbox(out, mailbox);
+                put_name(out, mailbox, names);
                 out.put_u8(b' ');
                 put_list(out, *items, |out, (item, value)| {
                     out.put_slice(item.name().as_bytes());
