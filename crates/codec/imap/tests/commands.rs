@@ -261,7 +261,7 @@ fn malformed_commands_say_what_and_where() {
         ("a NOOP x", true, Syntax, 6),
         ("a UID NOOP", true, UnknownCommand, 6),
         ("a SELECT", true, Syntax, 8),
-        ("a SELECT a b", true, Syntax, 10),
+        ("a SELECT a b", true, Syntax, 11),
         ("a SELECT \"a", true, Syntax, 11),
         ("a SELECT \"a\\b\"", true, Syntax, 12),
         ("a SELECT \"\"", true, Syntax, 9),
@@ -305,7 +305,7 @@ fn malformed_commands_say_what_and_where() {
         ("a SEARCH RETURN (PARTIAL 1:-2) ALL", true, Syntax, 27),
         ("a SEARCH RETURN (FEW) ALL", true, Syntax, 17),
         ("a SEARCH YOUNGER 0", true, Syntax, 17),
-        ("a SEARCH MODSEQ \"/flags/x\" some 1", true, Syntax, 28),
+        ("a SEARCH MODSEQ \"/flags/x\" some 1", true, Syntax, 27),
         ("a SEARCH $,1", true, Syntax, 10),
         ("a FETCH 1 BINARY", true, Syntax, 16),
         ("a FETCH 1 BINARY[HEADER]", true, Syntax, 17),
@@ -341,7 +341,10 @@ fn malformed_commands_say_what_and_where() {
 #[test]
 fn names_as_they_are() {
     use codec_imap::Names;
-    let name = |text: &str, names| match Command::parse_with(&raw(text.as_bytes()), names) {
+    let name = |text: &str, names| match Command::parse_with(
+        &raw(format!("{text}\r\n").as_bytes()),
+        names,
+    ) {
         Ok(Command { body: CommandBody::Select(select), .. }) => Some(select.mailbox.to_string()),
         _ => None,
     };

@@ -142,8 +142,10 @@ fn append_is_streamed_in_chunks() {
                 assert!(raw.len_bytes() < 100, "the message is not in the command");
                 match Command::parse(&raw).expect("parsed").body {
                     CommandBody::Append(append) => {
-                        assert_eq!(append.data, AppendData::Streamed { len_bytes: 1_000_000 });
-                        assert_eq!(append.head, head);
+                        let [message] = &append.messages[..] else { panic!("{append:?}") };
+                        let streamed = AppendData::Streamed { len_bytes: 1_000_000 };
+                        assert_eq!((&message.data, &message.options), (&streamed, &head.options));
+                        assert_eq!(append.mailbox, head.mailbox);
                     }
                     other => panic!("{other:?}"),
                 }
