@@ -33,7 +33,7 @@ SEEDS ?= 200
 FUZZ_SECONDS ?= 60
 
 .PHONY: help run build test lint bench bench-peer full
-.PHONY: toolchain packages optional-packages web test-crates test-stores test-fdb test-interop full-crates full-fuzz
+.PHONY: toolchain packages optional-packages web build-tests test-crates test-stores interop-cases test-fdb test-interop full-crates full-fuzz
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -72,11 +72,17 @@ lint: toolchain
 		echo 'skipped: needs `cargo install --locked cargo-deny`'; \
 	fi
 
-test: build packages test-crates test-interop
+test: toolchain web packages build-tests test-crates interop-cases
 	@printf '\n==> All tests passed\n'
 
+# The programs, too: with the features that the tests select, which are not quite those of `make
+# build`, so that nothing is compiled twice.
+build-tests: toolchain
+	@printf '\n==> %s\n' 'Building the programs and their tests'
+	$(CARGO) build $(PROFILE) --workspace --lib --bins --tests --examples
+
 # Every crate's tests, and those of chaos-tests: real processes, faults, an oracle, a short round
-# of each scenario. They find the binary of `make build`; the mutants they build themselves. Seeds
+# of each scenario. They find the binary that was built beside them; the mutants they build themselves. Seeds
 # are fixed (docs/testing.md): a change must not land, or be refused, by luck.
 test-crates: export PROPTEST_RNG_SEED ?= 1
 test-crates: toolchain
@@ -101,7 +107,9 @@ test-fdb: toolchain
 		-p service-directory -p service-mailbox -p service-transport
 
 # Clients from the distribution against a running server.
-test-interop: build packages
+test-interop: build packages interop-cases
+
+interop-cases:
 	@if [[ -f interop/run.sh ]]; then \
 		printf '\n==> Real clients\n'; \
 		RIALTO_BIN="$$PWD/$(RIALTO)" sh interop/run.sh; \

@@ -60,7 +60,7 @@ pub fn find(mutant: Option<Mutant>) -> Result<PathBuf> {
     }
     let path = dir.join(name);
     if is_older(&path, &plain) {
-        build(&dir, &["--features", "mutants"])?;
+        build(&dir, &["--features", "rialto/mutants"])?;
         // Renamed into place, since somebody may be running the old one.
         let copy = dir.join(format!("{name}.{}", std::process::id()));
         fs::copy(&plain, &copy)?;
@@ -80,7 +80,7 @@ pub fn find_standin() -> Result<(PathBuf, PathBuf)> {
     if let Some(found) = standin_in(&dir) {
         return Ok(found);
     }
-    build_package(&dir, "fdb-standin", &[])?;
+    run_cargo(&dir, &["--package", "fdb-standin"])?;
     standin_in(&dir).ok_or_else(|| Failure(format!("no stand-in in {}", dir.display())))
 }
 
@@ -104,14 +104,17 @@ fn profile_dir() -> Result<PathBuf> {
     dir.map(Path::to_owned).ok_or_else(|| Failure::from("not run from cargo's target directory"))
 }
 
+/// Selects what `cargo test --workspace` selects, as far as features go (an example counts as a
+/// test): else every dependency would be compiled a second time, with a few features less.
 fn build(dir: &Path, more: &[&str]) -> Result<()> {
-    build_package(dir, "rialto", more)
+    let select = ["--workspace", "--bin", "rialto", "--example", "deliver_in_memory"];
+    run_cargo(dir, &[&select, more].concat())
 }
 
-fn build_package(dir: &Path, package: &str, more: &[&str]) -> Result<()> {
+fn run_cargo(dir: &Path, arguments: &[&str]) -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(root).args(["build", "--quiet", "--package", package]).args(more);
+    cargo.current_dir(root).args(["build", "--quiet"]).args(arguments);
     if dir.ends_with("release") {
         cargo.arg("--release");
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 pub const CONNECTIONS_PER_HOP: u32 = 20;
 
 /// How many send connectors there may be.
-pub const CONNECTORS_MAX: usize = 500;
+pub const CONNECTORS_MAX: usize = 1_000;
 
 /// The most address spaces of one connector, and the most smart hosts.
 const SPACES_MAX: usize = 500;

@@ -5,9 +5,10 @@
 //! the commit is withdrawn: a row under the queue id that every accept transaction reads. Whichever
 //! of the two commits first wins, and the answer goes by that. Only a store that answers neither in
 //! time leaves the caller without knowledge; then a commit that lands after all is taken back
-//! instead of announced. All this costs nothing while commits are in time.
+//! instead of announced, and until that is done the queue, which may find it meanwhile, does not
+//! begin with it ([`crate::context::InHand`]). All this costs nothing while commits are in time.
 
-use crate::context::Context;
+use crate::context::{Context, Hold};
 use crate::queues::{Accepted, target};
 use crate::scanners;
 use crate::settle;
@@ -56,7 +57,8 @@ pub(crate) async fn accept_by(
     let queue = submission.queue;
     let received = Received::of(&submission);
     let commit_by = contract_transport::commit_by(deadline);
-    let caller = Arc::new(Caller::default());
+    let hold = Hold::take(context, queue);
+    let caller = Arc::new(Caller::new(hold.clone()));
     let accepting = tokio::spawn(until(context.clone(), submission, commit_by, caller.clone()));
     let error = match timeout_at(commit_by.instant(), accepting).await {
         Ok(Ok(Ok(()))) => return Ok(()),
@@ -65,7 +67,7 @@ pub(crate) async fn accept_by(
         Ok(Err(error)) => Error::internal(format!("accepting: {error}")),
         Err(_) => Error::new(Kind::Timeout, "The request took too long"),
     };
-    match settle_by(context, queue, deadline).await {
+    match settle_by(context, &hold, deadline).await {
         Ok(Some(Fate::Accepted)) => {
             caller.tell_once(&received);
             Ok(())
@@ -75,7 +77,7 @@ pub(crate) async fn accept_by(
         _ if !caller.leave() => Ok(()),
         Ok(None) => Err(error),
         Err(withdrawing) => {
-            take_back_later(context, queue, withdrawing);
+            take_back_later(context, hold, withdrawing);
             Err(error)
         }
     }
@@ -90,11 +92,12 @@ pub(crate) async fn withdraw_by(
     queue: QueueId,
     deadline: Deadline,
 ) -> Result<Fate> {
-    match settle_by(context, queue, deadline).await {
+    let hold = Hold::take(context, queue);
+    match settle_by(context, &hold, deadline).await {
         Ok(Some(fate)) => Ok(fate),
         Ok(None) => Err(Error::unavailable(format!("{queue} could not be withdrawn"))),
         Err(withdrawing) => {
-            take_back_later(context, queue, withdrawing);
+            take_back_later(context, hold, withdrawing);
             Err(Error::new(Kind::Timeout, "The request took too long"))
         }
     }
@@ -104,14 +107,16 @@ pub(crate) async fn withdraw_by(
 /// settled by then goes on, in the task that is the error.
 async fn settle_by(
     context: &Arc<Context>,
-    queue: QueueId,
+    hold: &Hold,
     deadline: Deadline,
 ) -> Result<Option<Fate>, JoinHandle<Option<Fate>>> {
+    let queue = hold.queue();
     let mut withdrawing = tokio::spawn(withdraw_surely(context.clone(), queue));
     match timeout_at(deadline.instant(), &mut withdrawing).await {
         Ok(fate) => {
             let fate = fate.ok().flatten();
             if fate == Some(Fate::Accepted) {
+                hold.let_go();
                 wake(context, queue);
             }
             Ok(fate)
@@ -121,13 +126,15 @@ async fn settle_by(
 }
 
 /// Takes a message back whose sender was told to try again, if it turns out to be accepted.
-fn take_back_later(context: &Arc<Context>, queue: QueueId, withdrawing: JoinHandle<Option<Fate>>) {
+fn take_back_later(context: &Arc<Context>, hold: Arc<Hold>, withdrawing: JoinHandle<Option<Fate>>) {
+    let queue = hold.queue();
     tracing::warn!(%queue, "nobody knows in time whether a message was accepted");
     let context = context.clone();
     tokio::spawn(async move {
         if let Ok(Some(Fate::Accepted)) = withdrawing.await {
             take_back(&context, queue).await;
         }
+        drop(hold);
     });
 }
 
@@ -176,8 +183,9 @@ fn is_unknown(error: &Error) -> bool {
 }
 
 /// Whether somebody still waits for the outcome of a commit.
-#[derive(Default)]
 struct Caller {
+    /// Kept until neither the caller nor the commit is left to say what becomes of the message.
+    _hold: Arc<Hold>,
     stands: AtomicU8,
     /// Whether the acceptance has been counted and traced.
     told: AtomicBool,
@@ -186,6 +194,10 @@ struct Caller {
 impl Caller {
     const COMMITTED: u8 = 1;
     const GONE: u8 = 2;
+
+    fn new(hold: Arc<Hold>) -> Self {
+        Self { _hold: hold, stands: AtomicU8::new(0), told: AtomicBool::new(false) }
+    }
 
     /// The commit was made; answers whether the caller was still there.
     fn committed(&self) -> bool {

@@ -15,6 +15,7 @@ use base::{Deadline, Error, Kind, QueueId, Result, Slot};
 use contract_control::Fence;
 use contract_store::{Attempt, Body, BodyError, Isolation, RangeRead, Transaction, transact};
 use contract_transport::{QueueCall, QueueEntry, QueueHint, rows};
+use futures::FutureExt;
 use futures::future::{BoxFuture, try_join_all};
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,7 +67,7 @@ impl Actor for QueueActor {
         let fence = context.control.fence(slot).await?;
         let messages = Messages::default();
         let mut queue = Self { context, slot, fence, inbox: actor.inbox(), messages, errors: 0 };
-        queue.read_slot().await?;
+        queue.read_slot().boxed().await?;
         queue.start_due();
         Ok(queue)
     }
@@ -75,7 +76,7 @@ impl Actor for QueueActor {
         let result = match message {
             Message::Call { call, reply } => answer(reply, self.call(call).await),
             Message::Ended { queue, left } => self.ended(queue, left),
-            Message::Crashed { queue } => self.crashed(queue).await,
+            Message::Crashed { queue } => self.crashed(queue).boxed().await,
         };
         match result {
             Err(error) if error.kind == Kind::Fenced => {
@@ -104,13 +105,15 @@ impl QueueActor {
                 self.messages.hint(queue, Fresh { entry, parsed });
                 Ok(())
             }
-            QueueCall::Wake => self.read_slot().await,
-            QueueCall::Retry(queue) => admin::retry(self, queue).await,
-            QueueCall::Suspend(queue) => admin::suspend(self, queue).await,
+            QueueCall::Wake => self.read_slot().boxed().await,
+            // Boxed, as all that is rare: an actor is as large as the largest thing it may do, and
+            // there may be one for each slot.
+            QueueCall::Retry(queue) => admin::retry(self, queue).boxed().await,
+            QueueCall::Suspend(queue) => admin::suspend(self, queue).boxed().await,
             QueueCall::Remove { queue, tell_sender } => {
-                admin::remove(self, queue, tell_sender).await
+                admin::remove(self, queue, tell_sender).boxed().await
             }
-            QueueCall::Resume(queue) => admin::resume(self, queue).await,
+            QueueCall::Resume(queue) => admin::resume(self, queue).boxed().await,
         }
     }
 
@@ -150,8 +153,11 @@ impl QueueActor {
     }
 
     fn start_round(&mut self, queue: QueueId, fresh: Option<Box<Fresh>>) {
-        let Some(claim) = Claim::take(&self.context, queue) else {
-            // A round of an earlier life of this queue is still at it.
+        // What was found and not announced may be taken back yet.
+        let is_free = fresh.is_some() || !self.context.in_hand.has(queue);
+        let claim = is_free.then(|| Claim::take(&self.context, queue)).flatten();
+        let Some(claim) = claim else {
+            // Or a round of an earlier life of this queue is still at it.
             let soon = self.context.env.clock.now().plus_ms(AGAIN_MS);
             self.messages.rest(queue, Some(soon));
             return;

@@ -146,6 +146,7 @@ async fn begin(
         rounds,
         due: Due::default(),
         working: Arc::default(),
+        in_hand: Arc::default(),
         courier,
         connectors,
         rules,

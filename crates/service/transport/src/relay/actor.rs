@@ -122,8 +122,8 @@ impl Actor for RelayActor {
         let seen = context.connectors.table();
         let mut relay =
             Self { context, courier, slot, fence, inbox, hops, next_later: None, errors: 0, seen };
-        relay.read_hops().await?;
-        relay.look().await?;
+        relay.read_hops().boxed().await?;
+        relay.look().boxed().await?;
         relay.note_ways();
         relay.start_due();
         Ok(relay)
@@ -163,11 +163,12 @@ impl RelayActor {
                 Ok(())
             }
             RelayCall::Wake => {
-                self.reroute().await?;
-                self.look().await
+                self.reroute().boxed().await?;
+                self.look().boxed().await
             }
-            RelayCall::Message { queue, verb } => admin::message(self, queue, verb).await,
-            RelayCall::Hop { hop, verb } => admin::hop(self, hop, verb).await,
+            // Boxed: an actor is as large as the largest thing it may do.
+            RelayCall::Message { queue, verb } => admin::message(self, queue, verb).boxed().await,
+            RelayCall::Hop { hop, verb } => admin::hop(self, hop, verb).boxed().await,
         }
     }
 

@@ -186,3 +186,36 @@ fn how_messages_ended_is_forgotten_in_the_end() {
         assert_eq!(world.rows(b"Q/").await, 0);
     });
 }
+
+/// A commit that nobody heard of is there when the store speaks again, and the queue's own look at
+/// its slot finds it as soon as whoever takes it back does, or sooner: taking back meets conflicts.
+#[test]
+fn the_queue_does_not_begin_with_what_may_be_taken_back() {
+    for seed in 0..60 {
+        run_simulated(4_700 + seed, async |world| {
+            world.inbox("alice").await;
+            let submission = world.submission("x@peer.test", &["alice"], "late").await;
+            let accepts = accept(&world, submission);
+            let trouble = async {
+                world.memory().set_silent(true);
+                // Past the deadline, and past the next look at every slot.
+                world.env.clock.sleep(Duration::from_secs(31)).await;
+                let trouble = Faults {
+                    conflict: 0.3,
+                    commit_unknown_applied: 0.2,
+                    interleave: 0.3,
+                    ..Faults::default()
+                };
+                world.memory().inject(trouble);
+                world.memory().set_silent(false);
+            };
+            let (told, ()) = futures::join!(accepts, trouble);
+            assert!(told.is_err(), "the store was silent");
+            world.env.clock.sleep(Duration::from_secs(5)).await;
+            world.memory().inject(Faults::default());
+            world.env.clock.sleep(Duration::from_secs(60)).await;
+            world.settle().await;
+            assert_eq!(copies(&world, "alice", "late").await, 0, "seed {seed}: told {told:?}");
+        });
+    }
+}
