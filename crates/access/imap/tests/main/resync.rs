@@ -193,11 +193,10 @@ impl Syncing {
                 self.command(&format!("STORE {one}:{other} {sign}FLAGS ({flag})")).await
             }
             4 if messages > 0 => {
-                self.command(&format!("UID STORE {uid}:* {sign}FLAGS.SILENT ({flag})")).await
+                self.command(&format!("UID STORE {uid}:* {sign}FLAGS ({flag})")).await
             }
             5 if messages > 0 => {
-                let text =
-                    format!("STORE {one} (UNCHANGEDSINCE {known}) {sign}FLAGS.SILENT ({flag})");
+                let text = format!("STORE {one} (UNCHANGEDSINCE {known}) {sign}FLAGS ({flag})");
                 self.command(&text).await;
             }
             6 | 7 => self.command("EXPUNGE").await,
