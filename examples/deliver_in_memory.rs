@@ -134,6 +134,7 @@ impl World {
             authenticated: None,
             envelope_id: None,
             return_headers_only: false,
+            require_tls: false,
             source,
         };
         let submission = Submission {

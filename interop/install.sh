@@ -4,7 +4,7 @@
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 packages="swaks libnet-ssleay-perl libio-socket-ssl-perl libauthen-sasl-perl libnet-dns-perl
-    isync neomutt curl python3 ca-certificates postfix bind9 bind9-utils openssl"
+    isync neomutt fetchmail getmail6 mpop curl python3 ca-certificates postfix bind9 bind9-utils openssl"
 # Large, and slow to start: their case is passed over where they are missing.
 [ "${RIALTO_TIER:-}" != full ] || packages="$packages clamav-daemon rspamd"
 missing=""

@@ -4,6 +4,7 @@ mod cluster;
 mod connector;
 mod contact;
 mod domain;
+mod group;
 mod queue;
 mod rule;
 mod scanner;
@@ -12,8 +13,11 @@ mod trace;
 
 pub(crate) use cluster::{ClusterVerb, DrillArguments, DrillVerb, NodeJoin, NodeVerb, Rebalance};
 pub(crate) use connector::{ConnectorVerb, ReceiveSettings, ReceiveVerb, SendSettings, SendVerb};
-pub(crate) use contact::{ContactVerb, Restrict};
-pub(crate) use domain::{DkimKey, DkimVerb, Doctor, DomainVerb, RemoteEntry, RemoteVerb};
+pub(crate) use contact::{AttributeValues, ContactSet, ContactVerb, Restrict};
+pub(crate) use domain::{
+    DkimKey, DkimVerb, Doctor, DomainVerb, RemoteEntry, RemoteVerb, Reporting, ReportingVerb,
+};
+pub(crate) use group::{GroupSet, GroupVerb};
 pub(crate) use queue::{HopVerb, QueueVerb};
 pub(crate) use rule::{RuleTest, RuleVerb};
 pub(crate) use scanner::{ScannerSettings, ScannerVerb};
@@ -92,6 +96,9 @@ pub(crate) enum Command {
     Health(Reach),
     /// What administrators changed, newest first
     Audit(Reach),
+    /// Looks into one attachment, for the node that has started it
+    #[command(hide = true)]
+    ExtractWorker,
 }
 
 /// `rialto serve`.
@@ -288,6 +295,9 @@ pub(crate) struct MailboxSet {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub restrict: Restrict,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub attributes: AttributeValues,
     /// Keep everything, whatever is removed
     #[arg(long)]
     pub litigation_hold: Option<bool>,
@@ -297,62 +307,4 @@ pub(crate) struct MailboxSet {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub change: ChangeReach,
-}
-
-/// `rialto group …`.
-#[derive(Subcommand, Debug)]
-pub(crate) enum GroupVerb {
-    /// Makes a group
-    New {
-        /// Its address, in an accepted domain
-        address: String,
-        /// The name for people
-        #[arg(long, default_value = "")]
-        name: String,
-        /// A member; may be repeated
-        #[arg(long = "member")]
-        members: Vec<String>,
-        /// Anybody may write to it, not only people who have signed in
-        #[arg(long)]
-        open: bool,
-        #[command(flatten)]
-        #[allow(missing_docs)]
-        change: ChangeReach,
-    },
-    /// Shows one group, or all
-    Get {
-        /// Its address; all where absent
-        address: Option<String>,
-        #[command(flatten)]
-        #[allow(missing_docs)]
-        reach: Reach,
-    },
-    /// Changes a group
-    Set {
-        /// Its address
-        address: String,
-        /// Adds a member; may be repeated
-        #[arg(long = "add")]
-        add: Vec<String>,
-        /// Removes a member; may be repeated
-        #[arg(long = "remove")]
-        remove: Vec<String>,
-        /// A new name for people
-        #[arg(long)]
-        name: Option<String>,
-        #[command(flatten)]
-        #[allow(missing_docs)]
-        restrict: Restrict,
-        #[command(flatten)]
-        #[allow(missing_docs)]
-        change: ChangeReach,
-    },
-    /// Removes a group
-    Remove {
-        /// Its address
-        address: String,
-        #[command(flatten)]
-        #[allow(missing_docs)]
-        change: ChangeReach,
-    },
 }

@@ -18,6 +18,10 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
+    // Before there are threads, and with nothing open.
+    if matches!(arguments.command, cli::Command::ExtractWorker) {
+        return access_inspection::work();
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return output::refused(format!("the runtime cannot start: {error}")),

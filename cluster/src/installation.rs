@@ -18,8 +18,12 @@ pub(crate) const FORMAT_VERSION: u32 = 1;
 /// (`contract_mailbox::Write::CreateFolders`), hints that warm a mailbox at its next owner; nothing
 /// that was given out has the one without the other. 3: contacts and what happens to mail for
 /// somebody, in rows of the directory, and the tracking events that tell of it
-/// (`contract_directory::RECIPIENTS_LEVEL`).
-pub(crate) const FEATURE_LEVEL: u32 = 3;
+/// (`contract_directory::RECIPIENTS_LEVEL`). 4: rights one by one, orders and threads of messages
+/// (`contract_mailbox::Write::Grant`, `contract_mailbox::Read::level`), attributes of people and
+/// groups whose members are found by a filter (`contract_directory::FILTERS_LEVEL`), envelopes that
+/// require TLS (`contract_transport::REQUIRE_TLS_LEVEL`), more conditions and actions of transport rules
+/// (`contract_transport::rule::RULES_LEVEL`).
+pub(crate) const FEATURE_LEVEL: u32 = 4;
 
 /// The node of an installation that was founded on one machine.
 pub(crate) const FIRST_NODE: NodeId = NodeId(1);

@@ -41,6 +41,53 @@ pub(crate) enum DomainVerb {
     /// The keys that sign a domain's mail for other servers
     #[command(subcommand)]
     Dkim(DkimVerb),
+    /// Shows what others have reported of a domain: mail that bears its name, and TLS with its servers
+    Reports {
+        /// An accepted domain
+        name: String,
+        /// So many days back
+        #[arg(long, default_value_t = 7)]
+        days: u32,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        reach: Reach,
+    },
+    /// Reports about authentication and TLS: whether they are sent, and where others send theirs
+    #[command(subcommand)]
+    Reporting(ReportingVerb),
+}
+
+/// `rialto domain reporting …`.
+#[derive(Subcommand, Debug)]
+pub(crate) enum ReportingVerb {
+    /// Shows what is wanted
+    Get(Reach),
+    /// Changes it
+    Set(Reporting),
+}
+
+/// What is wanted of reports.
+#[derive(Args, Debug)]
+pub(crate) struct Reporting {
+    /// Who reports, as others read it
+    #[arg(long)]
+    pub organization: Option<String>,
+    /// Whom to ask about a report, and its author: an address of ours whose domain's mail is signed
+    #[arg(long)]
+    pub contact: Option<String>,
+    /// Whether other domains are told of TLS with their servers (TLS-RPT)
+    #[arg(long)]
+    pub tls: Option<bool>,
+    /// Whether other domains are told of mail that bears their names (DMARC)
+    #[arg(long)]
+    pub dmarc: Option<bool>,
+    /// Where others send reports about our domains: an address of ours; what comes there is read, and
+    /// delivered as any mail
+    #[arg(long)]
+    pub inbox: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub change: ChangeReach,
 }
 
 /// `rialto domain remote …`.

@@ -73,6 +73,9 @@ pub(crate) struct RuleTest {
     /// Whether the sender would have signed in
     #[arg(long)]
     pub authenticated: bool,
+    /// From where it would have come
+    #[arg(long)]
+    pub ip: Option<std::net::IpAddr>,
     /// RCPT TO; may be repeated
     #[arg(long = "recipient", required = true)]
     pub recipients: Vec<String>,

@@ -1,7 +1,7 @@
 //! `rialto contact`.
 
 use super::{ask, ask_all, change};
-use crate::cli::{ContactVerb, Restrict};
+use crate::cli::{AttributeValues, ContactSet, ContactVerb, Restrict};
 use crate::client::escape;
 use base::Result;
 use hyper::Method;
@@ -18,29 +18,42 @@ pub(super) async fn run(verb: ContactVerb) -> Result<()> {
         }
         ContactVerb::Get { address: Some(address), reach } => ask(&reach, &of(&address)).await,
         ContactVerb::Get { address: None, reach } => ask_all(&reach, PATH, "address").await,
-        ContactVerb::Set {
-            address,
-            external,
-            name,
-            add_aliases,
-            remove_aliases,
-            restrict,
-            change: reach,
-        } => {
+        ContactVerb::Set(set) => {
+            let ContactSet { external, name, add_aliases, remove_aliases, restrict, .. } = &*set;
             let body = json!({
                 "external": external,
                 "display_name": name,
                 "add_aliases": add_aliases,
                 "remove_aliases": remove_aliases,
                 "authenticated_only": restrict.authenticated_only,
-                "restrictions": restrictions(&restrict),
+                "restrictions": restrictions(restrict),
+                "attributes": attributes(&set.attributes),
             });
-            change(&reach, Method::PATCH, &of(&address), "", Some(&body)).await
+            change(&set.change, Method::PATCH, &of(&set.address), "", Some(&body)).await
         }
         ContactVerb::Remove { address, change: reach } => {
             change(&reach, Method::DELETE, &of(&address), "", None).await
         }
     }
+}
+
+/// What was said of somebody's attributes.
+pub(super) fn attributes(said: &AttributeValues) -> Value {
+    let AttributeValues { department, company, office, title, city, state, country, custom } = said;
+    let named = [
+        ("department", department),
+        ("company", company),
+        ("office", office),
+        ("title", title),
+        ("city", city),
+        ("state", state),
+        ("country", country),
+    ];
+    let named = named
+        .into_iter()
+        .filter_map(|(name, value)| value.as_ref().map(|value| (name.to_owned(), json!(value))));
+    let custom = custom.iter().map(|(number, value)| (format!("custom{number}"), json!(value)));
+    Value::Object(named.chain(custom).collect())
 }
 
 /// What was said of who may write to somebody.

@@ -41,12 +41,14 @@ const LAST_PORTS_MAX: u16 = 23_000;
 const LINK_PORT: u16 = 7_400;
 
 /// What listens: name, well-known port, protocol, TLS.
-const LISTENERS: [(&str, u16, Protocol, TlsMode); 5] = [
+const LISTENERS: [(&str, u16, Protocol, TlsMode); 7] = [
     ("smtp", 25, Protocol::Smtp, TlsMode::StartTls),
     ("submission", 587, Protocol::Submission, TlsMode::StartTls),
     ("submissions", 465, Protocol::Submission, TlsMode::Implicit),
     ("imap", 143, Protocol::Imap, TlsMode::StartTls),
     ("imaps", 993, Protocol::Imap, TlsMode::Implicit),
+    ("pop3", 110, Protocol::Pop3, TlsMode::StartTls),
+    ("pop3s", 995, Protocol::Pop3, TlsMode::Implicit),
 ];
 
 /// Quiet by default: a newcomer wants to see the summary, not the life of every session.
@@ -167,7 +169,13 @@ fn introduce(dev: &Dev, store: &str) {
         port(465),
         port(25)
     ));
-    say(format!("  read          IMAP {} (STARTTLS), {} (TLS)", port(143), port(993)));
+    say(format!(
+        "  read          IMAP {} (STARTTLS), {} (TLS); POP3 {} (STLS), {} (TLS)",
+        port(143),
+        port(993),
+        port(110),
+        port(995)
+    ));
     say(format!("  watch         http://127.0.0.1:{}/readyz and /metrics", port(9090)));
     let data = dev.data.display();
     say(format!("  administer    rialto mailbox get --data {data}    (and domain, group, queue)"));

@@ -1,7 +1,9 @@
 //! `rialto domain` and `rialto doctor`.
 
 use super::{ask, change};
-use crate::cli::{DkimKey, DkimVerb, Doctor, DomainVerb, Reach, RemoteEntry, RemoteVerb};
+use crate::cli::{
+    DkimKey, DkimVerb, Doctor, DomainVerb, Reach, RemoteEntry, RemoteVerb, Reporting, ReportingVerb,
+};
 use crate::client::{Client, escape};
 use crate::output::{self, Format, say};
 use base::{Error, Result};
@@ -23,6 +25,10 @@ pub(super) async fn run(verb: DomainVerb) -> Result<()> {
         DomainVerb::Dns { name, reach } => dns(&name, &reach).await,
         DomainVerb::Remote(verb) => remote(verb).await,
         DomainVerb::Dkim(verb) => dkim(verb).await,
+        DomainVerb::Reports { name, days, reach } => {
+            ask(&reach, &format!("{PATH}/{}/reports?days={days}", escape(&name))).await
+        }
+        DomainVerb::Reporting(verb) => reporting(verb).await,
     }
 }
 
@@ -119,6 +125,24 @@ async fn remote(verb: RemoteVerb) -> Result<()> {
         RemoteVerb::Remove { pattern, change: reach } => {
             let path = format!("{REMOTE}/{}", escape(&pattern));
             change(&reach, Method::DELETE, &path, "", None).await
+        }
+    }
+}
+
+async fn reporting(verb: ReportingVerb) -> Result<()> {
+    const REPORTING: &str = "/api/v1/reporting";
+    match verb {
+        ReportingVerb::Get(reach) => ask(&reach, REPORTING).await,
+        ReportingVerb::Set(reporting) => {
+            let Reporting { organization, contact, tls, dmarc, inbox, change: reach } = reporting;
+            let body = json!({
+                "organization": organization,
+                "contact": contact,
+                "tls": tls,
+                "dmarc": dmarc,
+                "inbox": inbox,
+            });
+            change(&reach, Method::PATCH, REPORTING, "", Some(&body)).await
         }
     }
 }

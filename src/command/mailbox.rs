@@ -1,6 +1,6 @@
 //! `rialto mailbox`.
 
-use super::contact::restrictions;
+use super::contact::{attributes, restrictions};
 use super::{ask, ask_all, change};
 use crate::cli::{MailboxSet, MailboxVerb};
 use crate::client::escape;
@@ -61,6 +61,7 @@ fn changes(set: &MailboxSet) -> Value {
     put("recipients_max", set.recipients_max.map(Value::from));
     put("authenticated_only", set.restrict.authenticated_only.map(Value::from));
     put("restrictions", Some(restrictions(&set.restrict)));
+    put("attributes", Some(attributes(&set.attributes)));
     put("litigation_hold", set.litigation_hold.map(Value::from));
     put("administrator", set.administrator.map(Value::from));
     Value::Object(body)

@@ -21,7 +21,7 @@ mod trace;
 use crate::cli::{Arguments, ChangeReach, Command, Reach};
 use crate::client::Client;
 use crate::output;
-use base::Result;
+use base::{Error, Result};
 use hyper::Method;
 use serde_json::Value;
 
@@ -52,6 +52,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         Command::Drill(verb) => drill::run(verb).await,
         Command::Health(reach) => ask(&reach, "/api/v1/health").await,
         Command::Audit(reach) => ask(&reach, "/api/v1/audit").await,
+        Command::ExtractWorker => Err(Error::internal("a worker has no command to run")),
     }
 }
 

@@ -52,6 +52,7 @@ async fn try_rules(test: &RuleTest) -> Result<()> {
     let body = json!({
         "sender": test.sender,
         "is_authenticated": test.authenticated,
+        "ip": test.ip,
         "recipients": test.recipients,
         "message": STANDARD.encode(message),
     });

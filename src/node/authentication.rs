@@ -2,6 +2,7 @@
 
 use super::NodeConfig;
 use base::env::Env;
+use contract_transport::reports::dmarc::DmarcMessages;
 use serde::{Deserialize, Serialize};
 use service_sender_auth::{Action, Authentication, Config};
 use std::sync::Arc;
@@ -49,6 +50,22 @@ impl From<ActionWord> for Action {
 impl AuthenticationSection {
     /// Whoever checks mail from other servers.
     pub(crate) fn checks(&self, node: &NodeConfig, env: &Env) -> Arc<Authentication> {
+        let (config, env) = self.parts(node, env);
+        Arc::new(Authentication::new(config, env))
+    }
+
+    /// As [`checks`](Self::checks), and tells what comes of it.
+    pub(crate) fn telling(
+        &self,
+        node: &NodeConfig,
+        env: &Env,
+        counting: Arc<dyn DmarcMessages>,
+    ) -> Arc<Authentication> {
+        let (config, env) = self.parts(node, env);
+        Arc::new(Authentication::telling(config, env, counting))
+    }
+
+    fn parts(&self, node: &NodeConfig, env: &Env) -> (Config, Env) {
         let config = Config {
             own_names: node.outbound.own_names.clone(),
             dmarc: self.dmarc.into(),
@@ -56,7 +73,6 @@ impl AuthenticationSection {
             trusts_loopback: !self.check_loopback,
             ..Config::new(node.node.host_name.clone())
         };
-        let env = Env { dns: node.outbound.names(env), ..env.clone() };
-        Arc::new(Authentication::new(config, env))
+        (config, Env { dns: node.outbound.names(env), ..env.clone() })
     }
 }

@@ -183,6 +183,8 @@ pub(crate) enum Protocol {
     Submission,
     /// Reading.
     Imap,
+    /// Fetching.
+    Pop3,
 }
 
 /// `[[listener]]`.
@@ -246,6 +248,7 @@ impl Protocol {
             Self::Smtp => "smtp",
             Self::Submission => "submission",
             Self::Imap => "imap",
+            Self::Pop3 => "pop3",
         }
     }
 }

@@ -144,6 +144,7 @@ impl Node {
             own_addresses: config.outbound.own_addresses.clone(),
             receive: services.transport.clone(),
             remote_domains: services.transport.clone(),
+            reports: services.transport.clone(),
             mailboxes: services.mailboxes.clone(),
             health: health.clone(),
             node: control,

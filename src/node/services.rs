@@ -5,7 +5,9 @@ use super::store::{Backend, Opening};
 use super::{ListenerSection, NodeConfig, Protocol};
 use access_admin::Probe;
 use access_imap::ImapService;
+use access_inspection::Workers;
 use access_listener::SessionFactory;
+use access_pop3::Pop3Service;
 use access_relay::Relay;
 use access_scanners::Clients;
 use access_smtp::SmtpService;
@@ -53,6 +55,7 @@ pub(super) struct Services {
 pub(super) struct Sessions {
     smtp: SmtpService,
     imap: Arc<ImapService>,
+    pop3: Arc<Pop3Service>,
 }
 
 impl Sessions {
@@ -62,6 +65,7 @@ impl Sessions {
             Protocol::Smtp => Role::Server,
             Protocol::Submission => Role::Submission,
             Protocol::Imap => return self.imap.clone(),
+            Protocol::Pop3 => return self.pop3.clone(),
         };
         Arc::new(self.smtp.at(ListenerPlace { role, address: section.address }))
     }
@@ -99,7 +103,8 @@ impl Services {
         directory.start_purging(mailboxes.clone());
         let policies = Arc::new(StoredPolicies::new(store.clone()));
         let parts = service_transport::Parts {
-            env: env.clone(),
+            // Whoever wants reports says so in the DNS.
+            env: Env { dns: config.outbound.names(env), ..env.clone() },
             store,
             blobs: blobs.clone(),
             control,
@@ -107,7 +112,11 @@ impl Services {
             mailboxes: mailboxes.clone(),
             router,
         };
-        let transport_config = service_transport::Config::new(config.node.host_name.clone());
+        let workers = Workers::new(access_inspection::Config::own_program("extract-worker"));
+        let transport_config = service_transport::Config {
+            inspector: Some(Arc::new(workers)),
+            ..service_transport::Config::new(config.node.host_name.clone())
+        };
         let signatures = Arc::new(service_sender_auth::Dkim);
         let host = &config.node.host_name;
         let courier = config.outbound.courier(host, env, blobs.clone(), policies)?;
@@ -119,6 +128,7 @@ impl Services {
             &local,
         )
         .await?;
+        courier.tell(transport.clone());
         let scanners = Clients::new(env.clone(), transport.clone(), blobs.clone());
         Ok(Self {
             backend,
@@ -156,11 +166,18 @@ impl Services {
             self.mailboxes.clone(),
             self.blobs.clone(),
         );
+        let pop3 = Pop3Service::new(
+            access_pop3::Config::default(),
+            env.clone(),
+            self.directory.clone(),
+            self.mailboxes.clone(),
+            self.blobs.clone(),
+        );
         let smtp = smtp
             .with_connectors(self.transport.clone())
-            .with_authentication(config.authentication.checks(config, env))
+            .with_authentication(config.authentication.telling(config, env, self.transport.clone()))
             .with_scanners(Arc::new(self.scanners.clone()));
-        Sessions { smtp, imap: Arc::new(imap) }
+        Sessions { smtp, imap: Arc::new(imap), pop3: Arc::new(pop3) }
     }
 
     /// Whether the store answers, and may be written.

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 const CLUSTER_PATIENCE: Duration = Duration::from_secs(400);
 
 /// Every port of a node, and that of the stand-in.
-const PORTS: [u16; 8] = [25, 587, 465, 143, 993, 9090, 7400, 4500];
+const PORTS: [u16; 10] = [25, 587, 465, 143, 993, 110, 995, 9090, 7400, 4500];
 
 /// The supervisor, its nodes and the stand-in; all are gone when it is dropped.
 pub(crate) struct Dev {

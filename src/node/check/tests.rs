@@ -52,7 +52,7 @@ fn mistakes_are_named_with_file_line_and_key() {
 
 #[test]
 fn passwords_are_taken_in_clear_on_this_machine_only() {
-    for protocol in ["submission", "imap"] {
+    for protocol in ["submission", "imap", "pop3"] {
         for address in ["0.0.0.0:1", "192.0.2.1:1", "[::]:1", "[2001:db8::1]:1"] {
             let clear = listener(protocol, address, "none");
             check(&format!("{NODE}{clear}"), &["FILE:9: listener[0].tls: listener \"l\" would"]);

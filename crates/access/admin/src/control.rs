@@ -59,7 +59,7 @@ pub struct ListenerView {
     pub name: String,
     /// Where it listens, `address:port`.
     pub address: String,
-    /// `smtp`, `submission` or `imap`.
+    /// `smtp`, `submission`, `imap` or `pop3`.
     pub protocol: String,
     /// `starttls`, `implicit` or `none`.
     pub tls: String,

@@ -1,6 +1,7 @@
 //! Flags between their three forms: on the wire, by name for the mailbox, as bits in the view.
 
 use crate::reply::{Reply, Stop};
+use crate::state::Selected;
 use codec_imap::{Code, Flag};
 use contract_mailbox::index::NamedFlags;
 use contract_mailbox::request::StoreMode;
@@ -36,6 +37,37 @@ pub(crate) fn named(flags: &[Flag]) -> Result<NamedFlags, Stop> {
         }
     }
     Ok(named)
+}
+
+/// Those of the flags that may be changed in the open folder; the others are passed over, since
+/// clients do not expect a STORE to fail for some of its flags (RFC 4314 §4).
+///
+/// # Errors
+/// Refuses if none is left, and to replace flags that may not be changed.
+pub(crate) fn allowed(
+    flags: NamedFlags,
+    selected: &Selected,
+    replaces: bool,
+) -> Result<NamedFlags, Stop> {
+    let had_any = flags != NamedFlags::default();
+    let allowed = limited(flags, selected.may_flag(), selected.may_delete());
+    if (replaces && !selected.may_flag()) || (had_any && allowed == NamedFlags::default()) {
+        return Err(Reply::no(Code::NoPerm, "You may not change these flags here").into());
+    }
+    Ok(allowed)
+}
+
+/// Flags without those that somebody may not set.
+pub(crate) fn limited(mut flags: NamedFlags, may_flag: bool, may_delete: bool) -> NamedFlags {
+    if !may_flag {
+        let deleted = flags.system.contains(SystemFlags::DELETED);
+        flags = NamedFlags::default();
+        flags.system = if deleted { SystemFlags::DELETED } else { flags.system };
+    }
+    if !may_delete {
+        flags.system = flags.system.without(SystemFlags::DELETED);
+    }
+    flags
 }
 
 /// The wire names of a message's flags.

@@ -30,7 +30,7 @@ pub(crate) fn shown(change: Change) -> u64 {
 /// Tells the client modification sequences from now on; if a mailbox is open, up to which one it
 /// knows everything (RFC 7162 §3.1).
 pub(crate) async fn enable(session: &mut Session, command: &'static str) -> Result<(), Stop> {
-    session.state.user_mut()?.enabled.condstore = true;
+    session.state.enable(|enabled| enabled.condstore = true)?;
     let Ok((user, selected)) = session.state.selected() else {
         return Ok(());
     };
@@ -93,12 +93,14 @@ fn gone(delta: &ViewDelta, view: &View, among: &UidSet) -> UidSet {
 }
 
 /// Brings a client that has just opened a mailbox up to date (RFC 7162 §3.2.5): what has gone, and the
-/// flags of what has come or was changed. Nothing where the UIDs are not those that it knows.
+/// flags of what has come or was changed. Nothing where the UIDs are not those that it knows. `visit`
+/// is the user where the mailbox is somebody else's.
 ///
 /// # Errors
 /// As [`contract_mailbox::Mailboxes::read`]; the connection's.
 pub(crate) async fn resync(
     session: &mut Session,
+    visit: Option<&User>,
     selected: &Selected,
     resync: &Resync,
 ) -> Result<(), Stop> {
@@ -109,7 +111,10 @@ pub(crate) async fn resync(
     // A client that knows of more than there is cannot be trusted to know anything.
     let since = if resync.mod_seq > shown(view.since()) { 0 } else { resync.mod_seq };
     let delta = {
-        let user = session.state.user()?;
+        let user = match visit {
+            Some(visitor) => visitor,
+            None => session.state.user()?,
+        };
         let delta = user.mailbox.delta(selected.folder, Change(since)).await;
         delta.map_err(|error| failed("SELECT", error))?
     };

@@ -2,9 +2,8 @@
 
 use crate::claims::Claims;
 use crate::config::Config;
-use crate::registry::Registry;
 use crate::session::Session;
-use access_listener::{Connection, Refusal, SessionFactory};
+use access_listener::{Connection, Refusal, SessionFactory, Users};
 use async_trait::async_trait;
 use base::env::Env;
 use bytes::Bytes;
@@ -20,7 +19,7 @@ pub(crate) struct Shared {
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) mailboxes: Arc<dyn Mailboxes>,
     pub(crate) blobs: Arc<dyn Blobs>,
-    pub(crate) registry: Arc<Registry>,
+    pub(crate) registry: Arc<Users>,
     pub(crate) claims: Arc<Claims>,
 }
 

@@ -1,9 +1,10 @@
 //! One client's session: reading commands, the dispatch, and what follows every command.
 
 use crate::command::{
-    append, authenticate, capability, check, close, copy, create, delete, enable, examine, expunge,
-    fetch, id, idle, list, login, logout, lsub, namespace, noop, rename, search, select, starttls,
-    status, store, subscribe, unauthenticate, unselect,
+    append, authenticate, capability, check, close, compress, copy, create, delete, enable,
+    examine, expunge, fetch, getacl, getquota, id, idle, list, listrights, login, logout, lsub,
+    myrights, namespace, noop, rename, search, select, setacl, setquota, sort, starttls, status,
+    store, subscribe, thread, unauthenticate, unselect,
 };
 use crate::config::{BAD_MAX, BAD_PRE_AUTH_MAX};
 use crate::modseq;
@@ -116,8 +117,15 @@ impl Session {
         if let Some(reply) = uid_only::refusal(self, &body) {
             return self.finish(Some(&tag), &reply, Manner { expunges: false, uids }).await;
         }
-        let shows_numbers =
-            matches!(body, CommandBody::Fetch(_) | CommandBody::Store(_) | CommandBody::Search(_));
+        // SORT and THREAD are as SEARCH (RFC 5256 §3).
+        let shows_numbers = matches!(
+            body,
+            CommandBody::Fetch(_)
+                | CommandBody::Store(_)
+                | CommandBody::Search(_)
+                | CommandBody::Sort(_)
+                | CommandBody::Thread(_)
+        );
         let manner = Manner { expunges: uids || !shows_numbers, uids };
         let reply = match self.dispatch(&tag, body).await {
             Ok(reply) | Err(Stop::Reply(reply)) => reply,
@@ -180,6 +188,7 @@ impl Session {
             Err(error) if error.kind == Kind::NotFound => {
                 return Err(Ending::bye(Some(Code::NonExistent), "The mailbox was deleted"));
             }
+            Err(error) if error.kind == Kind::Denied => return Err(sync::shut_out()),
             // The next command asks again; nothing is lost.
             Err(error) => {
                 reply::log("news", &error);
@@ -212,7 +221,7 @@ impl Session {
             }
             CommandBody::List(command) => list::run(self, &command).await,
             CommandBody::Lsub(command) => lsub::run(self, &command).await,
-            CommandBody::Namespace => namespace::run(self),
+            CommandBody::Namespace => namespace::run(self).await,
             CommandBody::Status(command) => status::run(self, &command).await,
             CommandBody::Append(command) => append::without_stream(self, &command),
             CommandBody::Idle => idle::run(self).await,
@@ -226,6 +235,17 @@ impl Session {
             CommandBody::Store(command) => store::run(self, command).await,
             CommandBody::Copy(command) => copy::run(self, command, copy::How::Copy).await,
             CommandBody::Move(command) => copy::run(self, command, copy::How::Move).await,
+            CommandBody::Sort(command) => Box::pin(sort::run(self, command)).await,
+            CommandBody::Thread(command) => Box::pin(thread::run(self, command)).await,
+            CommandBody::Compress(command) => compress::run(self, tag, &command).await,
+            CommandBody::GetQuota(command) => getquota::run(self, &command).await,
+            CommandBody::GetQuotaRoot(command) => getquota::root(self, &command).await,
+            CommandBody::SetQuota(command) => setquota::run(self, &command),
+            CommandBody::GetAcl(command) => getacl::run(self, &command).await,
+            CommandBody::MyRights(command) => myrights::run(self, &command).await,
+            CommandBody::ListRights(command) => listrights::run(self, &command).await,
+            CommandBody::SetAcl(command) => setacl::run(self, command).await,
+            CommandBody::DeleteAcl(command) => setacl::delete(self, command).await,
         }
     }
 

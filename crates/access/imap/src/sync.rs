@@ -8,7 +8,7 @@ use crate::view::View;
 use crate::wire::Wire;
 use base::{Error, FolderId, Kind, Result, Uid};
 use codec_imap::response::Response;
-use codec_imap::{Code, Status, StatusResponse};
+use codec_imap::{Code, Flag, Status, StatusResponse};
 use contract_mailbox::FolderInfo;
 
 /// Whether to ask although nobody has called.
@@ -65,6 +65,12 @@ async fn refresh(user: &User, selected: &mut Selected) -> Result<FolderInfo> {
     Ok(info)
 }
 
+/// The end of a session whose user may not read the open folder any more: they were given rights
+/// there, which were taken away.
+pub(crate) fn shut_out() -> Ending {
+    Ending::bye(Some(Code::NoPerm), "Your rights in this mailbox were taken away")
+}
+
 /// Asks after the session's own change to a folder, if it is the open one: what the session did
 /// is told at once, though the wake-up for it may be on its way from another node. A failure is
 /// only logged: the change itself is made, and the next command asks again.
@@ -90,7 +96,8 @@ pub(crate) async fn catch_up_own(user: &User, selected: &mut Selected, changed: 
 async fn claim(user: &User, selected: &mut Selected, from: Uid) -> Result<()> {
     let Some((_, last)) = selected.view.arrived() else { return Ok(()) };
     let mut claimed = None;
-    if !selected.read_only {
+    // In another's mailbox nobody takes away what is the owner's.
+    if !selected.read_only && user.visiting.is_none() {
         let Some(claim) = user.claims.begin(user.mailbox.mailbox(), selected.folder, last) else {
             return Ok(());
         };
@@ -117,7 +124,7 @@ async fn claim(user: &User, selected: &mut Selected, from: Uid) -> Result<()> {
 /// Makes new keywords known, before flags are shown that may have them.
 pub(crate) fn announce_keywords(wire: &mut Wire, selected: &mut Selected) {
     if selected.view.take_keywords() {
-        put_flags(wire, &selected.view, selected.read_only);
+        put_flags(wire, selected);
     }
 }
 
@@ -182,13 +189,16 @@ fn put_row(wire: &mut Wire, view: &View, row: usize, manner: Manner, with_flags:
 }
 
 /// FLAGS and PERMANENTFLAGS (RFC 3501 §7.2.6, §7.1).
-pub(crate) fn put_flags(wire: &mut Wire, view: &View, read_only: bool) {
-    let flags = flags::defined(view.keywords());
+pub(crate) fn put_flags(wire: &mut Wire, selected: &Selected) {
+    let mut flags = flags::defined(selected.view.keywords());
     wire.put(&Response::Flags(&flags));
-    let code = match read_only {
-        true => Code::PermanentFlags { flags: &[], allow_new: false },
-        false => Code::PermanentFlags { flags: &flags, allow_new: true },
-    };
+    // What may not be changed is not permanent (RFC 4314 §5.2).
+    let allow_new = selected.may_flag();
+    flags.retain(|flag| match flag {
+        Flag::Deleted => selected.may_delete(),
+        _ => allow_new,
+    });
+    let code = Code::PermanentFlags { flags: &flags, allow_new };
     let (status, text) = (Status::Ok, "These flags are kept");
     StatusResponse { tag: None, status, code: Some(code), text }.encode(wire.out());
 }

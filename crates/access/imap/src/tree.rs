@@ -98,6 +98,11 @@ impl Tree {
         self.folders.get(node.index)
     }
 
+    /// Whether there is a folder of that path, shown or not.
+    pub(crate) fn has(&self, path: &str) -> bool {
+        self.nodes.contains_key(path)
+    }
+
     /// Whether mail folders are below a name.
     pub(crate) fn has_children(&self, name: &str) -> bool {
         self.nodes.get(&normal(name)).is_some_and(|node| node.children)
@@ -179,7 +184,7 @@ fn join(above: &str, name: &str) -> String {
 
 /// A name with its first part in upper case if that is the Inbox (RFC 3501 §5.1), without the
 /// delimiter that may follow the name of a folder to come (§6.3.3).
-fn normal(name: &str) -> String {
+pub(crate) fn normal(name: &str) -> String {
     let name = name.strip_suffix(DELIMITER).unwrap_or(name);
     let (first, rest) = name.split_at(name.find(DELIMITER).unwrap_or(name.len()));
     if first.eq_ignore_ascii_case(INBOX) { format!("{INBOX}{rest}") } else { name.to_owned() }

@@ -23,6 +23,8 @@ fn counts(body: &CommandBody) -> bool {
         | CommandBody::Copy(_)
         | CommandBody::Move(_) => !body.is_uid(),
         CommandBody::Search(search) => !search.uid || has_numbers(&search.key),
+        CommandBody::Sort(sort) => !sort.uid || has_numbers(&sort.key),
+        CommandBody::Thread(thread) => !thread.uid || has_numbers(&thread.key),
         CommandBody::Select(select) | CommandBody::Examine(select) => {
             select.resync.as_ref().is_some_and(|resync| resync.seq_match.is_some())
         }

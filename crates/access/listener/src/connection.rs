@@ -6,6 +6,7 @@
 
 use crate::admission::{Admission, Refusal};
 use crate::config::{HANDSHAKE_TIMEOUT_MS, ListenerConfig, WRITE_TIMEOUT_MS};
+use crate::deflate::{Deflated, Quiet};
 use crate::proxy::{self, Wrong};
 use crate::tls::{self, TlsInfo, TlsSettings};
 use base::Deadline;
@@ -34,6 +35,10 @@ const COPY_BELOW_BYTES: usize = 4 * 1024;
 /// How many bytes a client must take within the write timeout.
 const WRITE_STEP_BYTES: usize = 64 * 1024;
 
+/// After so long without a word from a client a compressed stream takes less memory. It costs a
+/// client that is slower than this some of the compression.
+const QUIET_AFTER: Duration = Duration::from_secs(2);
+
 /// A client gets this long to take the last reply and close, so that the reply is not destroyed by
 /// a reset for bytes that were still on their way.
 const LINGER: Duration = Duration::from_secs(1);
@@ -54,6 +59,8 @@ pub struct Connection {
     output_tail: BytesMut,
     tls: Option<Arc<TlsSettings>>,
     tls_info: Option<TlsInfo>,
+    /// Under compression: tells the stream when nothing is said.
+    deflate: Option<Quiet>,
     handshake_timeout: Duration,
     write_timeout: Duration,
     shutdown: CancellationToken,
@@ -88,6 +95,7 @@ impl Connection {
             output_tail: BytesMut::new(),
             tls: None,
             tls_info: None,
+            deflate: None,
             handshake_timeout: Duration::from_millis(HANDSHAKE_TIMEOUT_MS),
             write_timeout: Duration::from_millis(WRITE_TIMEOUT_MS),
             shutdown: CancellationToken::new(),
@@ -169,6 +177,28 @@ impl Connection {
         self.tls.is_some() && self.tls_info.is_none()
     }
 
+    /// Whether the stream is compressed.
+    pub fn is_deflated(&self) -> bool {
+        self.deflate.is_some()
+    }
+
+    /// Compresses the stream in both directions from here on (RFC 4978). Everything that was
+    /// queued must have been sent, and nothing may have come that was not compressed.
+    ///
+    /// # Errors
+    /// `InvalidData` for input or output that waits, and for a stream that is compressed already.
+    pub fn start_deflate(&mut self) -> io::Result<()> {
+        let idle = self.input.is_empty() && self.queued_bytes() == 0 && !self.unflushed;
+        if !idle || self.deflate.is_some() {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let stream = self.stream.take().ok_or(io::ErrorKind::NotConnected)?;
+        let quiet = Quiet::default();
+        self.stream = Some(Box::new(Deflated::new(stream, quiet.clone())));
+        self.deflate = Some(quiet);
+        Ok(())
+    }
+
     /// Cancelled when the session should come to its end.
     pub fn shutdown(&self) -> &CancellationToken {
         &self.shutdown
@@ -192,13 +222,24 @@ impl Connection {
         }
         let stream = self.stream.as_mut().ok_or(io::ErrorKind::NotConnected)?;
         let input = &mut self.input;
-        let read = poll_fn(|cx| {
+        let mut read = std::pin::pin!(poll_fn(|cx| {
             let mut room = [MaybeUninit::uninit(); READ_BYTES];
             let mut buffer = ReadBuf::uninit(&mut room);
             ready!(Pin::new(&mut *stream).poll_read(cx, &mut buffer))?;
             input.extend_from_slice(buffer.filled());
             Poll::Ready(io::Result::Ok(buffer.filled().len()))
-        });
+        }));
+        let mut timeout = timeout;
+        if let Some(quiet) = &self.deflate
+            && timeout > QUIET_AFTER
+        {
+            match tokio::time::timeout(QUIET_AFTER, &mut read).await {
+                Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
+                Ok(result) => return result,
+                Err(_) => quiet.begins(),
+            }
+            timeout -= QUIET_AFTER;
+        }
         match tokio::time::timeout(timeout, read).await {
             Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
             Ok(result) => result,

@@ -15,7 +15,7 @@
 //! its session begins with the balancer's header, and everything else comes after it.
 //!
 //! [`Pace`] bounds how long a client may take for what it has begun; [`account`] answers what every
-//! protocol asks about who has signed in.
+//! protocol asks about who has signed in, [`Users`] counts the sessions of each.
 //!
 //! [`transcript`] replays `C:`/`S:` dialogues against a session; protocol crates test with it.
 
@@ -24,6 +24,7 @@ pub mod account;
 mod admission;
 pub mod config;
 mod connection;
+mod deflate;
 mod listener;
 mod pace;
 mod proxy;
@@ -31,6 +32,7 @@ mod range;
 mod session;
 mod tls;
 pub mod transcript;
+mod users;
 
 pub use admission::Refusal;
 pub use config::{ListenerConfig, ProxyProtocol, TlsMode};
@@ -41,3 +43,4 @@ pub use range::IpRange;
 pub use session::SessionFactory;
 pub use tls::{TlsInfo, TlsSettings};
 pub use tokio_util::sync::CancellationToken;
+pub use users::{UserPlace, Users};

@@ -2,24 +2,26 @@
 
 use crate::answer::said;
 use crate::body::{self, Failure};
+use crate::fit::Form;
 use crate::introduce::introduce;
-use crate::limits::{END_TIME, LAST_WORDS_TIME, TRANSFER_TIME};
+use crate::limits::{END_TIME, LAST_WORDS_TIME, OPEN_TIME, TRANSFER_TIME};
 use crate::plan::plan;
-use crate::relay::{Shared, Target};
+use crate::relay::{Shared, Target, Way};
 use crate::session::Session;
 use crate::telemetry;
 use crate::verdicts::{Verdicts, broken, refused};
 use crate::wire::Trouble;
 use async_trait::async_trait;
-use base::Result;
+use base::{Deadline, Result};
 use bytes::Bytes;
 use codec_smtp::Command;
-use contract_transport::courier::{Conversation, Outgoing, Transferred, Verdict};
+use contract_transport::courier::{Conversation, Outgoing, Transferred, Unreachable, Verdict};
 use std::sync::Arc;
 
 /// A session and what is needed to begin it again.
 pub(crate) struct Talk {
     shared: Arc<Shared>,
+    way: Way,
     target: Target,
     /// Gone once both sides may disagree about where they are.
     session: Option<Session>,
@@ -28,11 +30,41 @@ pub(crate) struct Talk {
     /// Set while a message is under way. Whoever gives up on a transfer leaves the session in the
     /// middle of it, where a command would be taken for part of the message.
     is_busy: bool,
+    /// The session for messages that require TLS, once there was one.
+    strict: Option<Box<Talk>>,
 }
 
 impl Talk {
-    pub(crate) fn new(shared: Arc<Shared>, session: Session, target: Target) -> Self {
-        Self { shared, target, session: Some(session), needs_reset: false, is_busy: false }
+    pub(crate) fn new(shared: Arc<Shared>, way: Way, session: Session, target: Target) -> Self {
+        let session = Some(session);
+        Self { shared, way, target, session, needs_reset: false, is_busy: false, strict: None }
+    }
+
+    /// Transfers a message that requires TLS: over a session of its own, with a host that is who it
+    /// says, and that promises as much for its own next hop (RFC 8689 §4.2.1).
+    async fn transfer_strictly(&mut self, outgoing: &Outgoing) -> Result<Transferred> {
+        let mut talk = match self.strict.take() {
+            Some(talk) => talk,
+            None => {
+                let way = Way { require_tls: true, ..self.way.clone() };
+                match self.shared.open(way, Deadline::after(OPEN_TIME)).await {
+                    Ok(talk) => Box::new(talk),
+                    Err(unreachable) => {
+                        let verdict = match unreachable {
+                            Unreachable::Later(answer) => Verdict::Later(answer),
+                            Unreachable::Never(answer) => Verdict::Failed(answer),
+                        };
+                        let verdicts = vec![verdict; outgoing.recipients.len()];
+                        return Ok(Transferred { verdicts, may_go_on: true });
+                    }
+                }
+            }
+        };
+        let transferred = talk.transfer(outgoing).await?;
+        if transferred.may_go_on {
+            self.strict = Some(talk);
+        }
+        Ok(Transferred { may_go_on: true, ..transferred })
     }
 
     /// The session, or a new one with the same host where it closed the last one while nothing was
@@ -64,7 +96,15 @@ impl Talk {
         let Some(session) = &mut self.session else {
             return Ok(());
         };
-        let Some(plan) = plan(outgoing, &session.offer, verdicts) else {
+        let form = match Box::pin(Form::new(outgoing, &session.offer, &blobs)).await {
+            Ok(Ok(form)) => form,
+            Ok(Err(answer)) => {
+                verdicts.settle_rest(&Verdict::Failed(answer));
+                return Ok(());
+            }
+            Err(error) => return Err(Failure::Own(error)),
+        };
+        let Some(plan) = plan(outgoing, &form, &session.offer, verdicts) else {
             return Ok(());
         };
         let in_chunks = session.offer.chunking;
@@ -80,7 +120,7 @@ impl Talk {
             }
             return Ok(());
         }
-        let message = outgoing.content.read(&blobs);
+        let message = form.read(&blobs);
         let sent = if in_chunks {
             Box::pin(body::send_chunks(session, message)).await?
         } else if goes_ahead {
@@ -110,6 +150,9 @@ impl Talk {
 #[async_trait]
 impl Conversation for Talk {
     async fn transfer(&mut self, outgoing: &Outgoing) -> Result<Transferred> {
+        if outgoing.require_tls && !self.way.require_tls {
+            return Box::pin(self.transfer_strictly(outgoing)).await;
+        }
         let clock = self.shared.env.clock.clone();
         let begun = clock.monotonic();
         if std::mem::replace(&mut self.is_busy, true) {
@@ -138,6 +181,9 @@ impl Conversation for Talk {
     }
 
     async fn quit(mut self: Box<Self>) {
+        if let Some(strict) = self.strict.take() {
+            Box::pin(strict.quit()).await;
+        }
         if let Some(mut session) = self.session.take().filter(|_| !self.is_busy) {
             let _unimportant = session.wire.command(&Command::Quit, LAST_WORDS_TIME).await;
             session.wire.close(LAST_WORDS_TIME).await;

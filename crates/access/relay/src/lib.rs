@@ -29,6 +29,7 @@ mod conversation;
 mod dane;
 mod dead;
 mod exchangers;
+mod fit;
 mod introduce;
 mod limits;
 mod offer;
@@ -40,6 +41,7 @@ mod session;
 mod sts;
 mod telemetry;
 mod tls;
+mod told;
 mod verdicts;
 mod wire;
 

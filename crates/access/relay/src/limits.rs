@@ -6,6 +6,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// All questions to the DNS for one step. Resolvers give up earlier.
 pub(crate) const DNS_TIME: Duration = Duration::from_secs(20);
+/// Finding a host for messages that require TLS, all hosts together.
+pub(crate) const OPEN_TIME: Duration = MINUTE.saturating_mul(3);
 /// A TCP handshake; what takes longer is not there.
 pub(crate) const CONNECT_TIME: Duration = Duration::from_secs(30);
 /// A TLS handshake.

@@ -21,6 +21,8 @@ pub(crate) struct Offer {
     pub(crate) dsn: bool,
     /// CHUNKING (RFC 3030).
     pub(crate) chunking: bool,
+    /// REQUIRETLS (RFC 8689).
+    pub(crate) require_tls: bool,
     /// AUTH PLAIN (RFC 4954).
     pub(crate) auth_plain: bool,
     /// AUTH LOGIN.
@@ -38,6 +40,7 @@ impl Offer {
             smtputf8: response.has("SMTPUTF8"),
             dsn: response.has("DSN"),
             chunking: response.has("CHUNKING"),
+            require_tls: response.has("REQUIRETLS"),
             auth_plain: response.has_mechanism("PLAIN"),
             auth_login: response.has_mechanism("LOGIN"),
         }

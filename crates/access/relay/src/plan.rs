@@ -1,9 +1,11 @@
 //! What is to be said for one message, as the host's offer allows.
 //!
 //! What a message needs and a host does not offer is settled here, before anything is said: a
-//! host would have to refuse it, or worse, would damage it.
+//! host would have to refuse it, or worse, would damage it. Its octets are made fit before
+//! ([`crate::fit`]).
 
 use crate::answer::judged;
+use crate::fit::Form;
 use crate::offer::Offer;
 use crate::verdicts::Verdicts;
 use base::Address;
@@ -27,12 +29,17 @@ pub(crate) struct Plan {
 
 /// Makes the plan; `None` if nothing is left to be done. Recipients that cannot be named are
 /// settled.
-pub(crate) fn plan(outgoing: &Outgoing, offer: &Offer, verdicts: &mut Verdicts) -> Option<Plan> {
-    if let Some(answer) = unfit(outgoing, offer) {
+pub(crate) fn plan(
+    outgoing: &Outgoing,
+    form: &Form,
+    offer: &Offer,
+    verdicts: &mut Verdicts,
+) -> Option<Plan> {
+    if let Some(answer) = too_large(form, offer) {
         verdicts.settle_rest(&Verdict::Failed(answer));
         return None;
     }
-    let utf8 = outgoing.needs_smtputf8;
+    let utf8 = form.smtputf8;
     let from = match outgoing.sender.as_ref().map(|sender| address(sender, utf8)) {
         None => ReversePath::Null,
         Some(Ok(sender)) => ReversePath::Address(sender),
@@ -57,31 +64,16 @@ pub(crate) fn plan(outgoing: &Outgoing, offer: &Offer, verdicts: &mut Verdicts) 
             }
         }
     }
-    let mail = Command::Mail { from, params: mail_params(outgoing, offer) };
+    let mail = Command::Mail { from, params: mail_params(outgoing, form, offer) };
     (!recipients.is_empty()).then_some(Plan { mail, recipients })
 }
 
 /// Why the host cannot take the message at all.
-fn unfit(outgoing: &Outgoing, offer: &Offer) -> Option<Answer> {
-    if let Some(limit) = offer.size_bytes_max
-        && outgoing.size_bytes > limit
-    {
-        let text = format!(
-            "the message has {} bytes, the host takes at most {limit}",
-            outgoing.size_bytes
-        );
-        return Some(judged(552, "5.3.4", text));
-    }
-    if outgoing.needs_smtputf8 && !offer.smtputf8 {
-        // RFC 6531 §3.2.
-        let text = "the host takes no internationalised addresses and headers";
-        return Some(judged(553, "5.6.7", text));
-    }
-    if outgoing.is_8bit && !offer.eight_bit_mime {
-        let text = "the message has 8-bit bytes, which the host does not take";
-        return Some(judged(554, "5.6.3", text));
-    }
-    None
+fn too_large(form: &Form, offer: &Offer) -> Option<Answer> {
+    let limit = offer.size_bytes_max.filter(|limit| form.size_bytes > *limit)?;
+    let bytes = form.size_bytes;
+    let text = format!("the message has {bytes} bytes, the host takes at most {limit}");
+    Some(judged(552, "5.3.4", text))
 }
 
 /// The address as the protocol writes it. Parsed again, so whatever a row may hold, only an address
@@ -90,15 +82,16 @@ fn address(address: &Address, utf8: bool) -> Result<codec_smtp::Address, Address
     codec_smtp::Address::parse(&address.to_string(), utf8)
 }
 
-fn mail_params(outgoing: &Outgoing, offer: &Offer) -> MailParams {
+fn mail_params(outgoing: &Outgoing, form: &Form, offer: &Offer) -> MailParams {
     let envid = outgoing.envelope_id.clone().filter(|id| is_text(id, ENVID_BYTES_MAX));
     MailParams {
-        size_bytes: offer.size.then_some(outgoing.size_bytes),
-        body: outgoing.is_8bit.then_some(BodyType::EightBitMime),
+        size_bytes: offer.size.then_some(form.size_bytes),
+        body: form.is_8bit.then_some(BodyType::EightBitMime),
         ret: (offer.dsn && outgoing.return_headers_only).then_some(ReturnContent::Headers),
         envid: envid.filter(|_| offer.dsn),
         auth: None,
-        smtputf8: outgoing.needs_smtputf8,
+        smtputf8: form.smtputf8,
+        require_tls: outgoing.require_tls && offer.require_tls,
     }
 }
 

@@ -6,11 +6,12 @@ use crate::conversation::Talk;
 use crate::dead::{Dead, State};
 use crate::exchangers::{Exchanger, Finder, NoAddress, Place};
 use crate::limits::CONNECT_TIME;
-use crate::secure::Asked;
+use crate::secure::{self, Asked};
 use crate::session::{Reason, Refusal, Session, Terms};
 use crate::sts::Sts;
 use crate::telemetry;
 use crate::tls::Tls;
+use crate::told::Listener;
 use async_trait::async_trait;
 use base::env::Env;
 use base::{Deadline, Error, Result};
@@ -18,6 +19,7 @@ use contract_blob::Blobs;
 use contract_transport::courier::{
     Answer, Conversation, Courier, Manner, NextHop, TlsLevel, Unreachable,
 };
+use contract_transport::reports::tls::TlsSessions;
 use contract_transport::sts::StsPolicies;
 use futures::future::join_all;
 use rustls::pki_types::ServerName;
@@ -37,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) blobs: Arc<dyn Blobs>,
     pub(crate) tls: Tls,
     pub(crate) sts: Option<Arc<Sts>>,
+    pub(crate) listener: Listener,
     dead: Dead,
 }
 
@@ -93,9 +96,19 @@ impl Relay {
         let tls = Tls::new(&config, &env)?;
         let dead = Dead::new(env.clock.clone());
         let client = tls.client(TlsLevel::Domain, None)?;
-        let sts = policies
-            .map(|kept| Arc::new(Sts::new(env.clone(), client, config.local_exchangers, kept)));
-        Ok(Self { shared: Arc::new(Shared { config, env, blobs, tls, sts, dead }) })
+        let listener = Listener::default();
+        let is_closed_network = config.local_exchangers;
+        let sts = policies.map(|kept| {
+            let env = env.clone();
+            Arc::new(Sts::new(env, client, is_closed_network, (kept, listener.clone())))
+        });
+        Ok(Self { shared: Arc::new(Shared { config, env, blobs, tls, sts, listener, dead }) })
+    }
+
+    /// Tells from now on how sessions with the exchangers of domains go (RFC 8460); the first to
+    /// ask for it is told.
+    pub fn tell(&self, sessions: Arc<dyn TlsSessions>) {
+        self.shared.listener.begin(sessions);
     }
 
     /// Fetches policies of MTA-STS again that are kept and run out, and forgets those that have
@@ -119,13 +132,32 @@ impl Courier for Relay {
         manner: &Manner,
         deadline: Deadline,
     ) -> std::result::Result<Box<dyn Conversation>, Unreachable> {
+        let way = Way { hop: hop.clone(), manner: manner.clone(), require_tls: false };
+        Ok(Box::new(self.shared.open(way, deadline).await?))
+    }
+}
+
+/// Where a conversation leads, and how safe it has to be.
+#[derive(Clone)]
+pub(crate) struct Way {
+    pub(crate) hop: NextHop,
+    pub(crate) manner: Manner,
+    /// For messages whose senders want TLS wherever they go.
+    pub(crate) require_tls: bool,
+}
+
+impl Shared {
+    /// As [`Courier::open`].
+    pub(crate) async fn open(
+        self: &Arc<Self>,
+        way: Way,
+        deadline: Deadline,
+    ) -> std::result::Result<Talk, Unreachable> {
         let mut tally = Tally::default();
-        let search = Box::pin(self.shared.search(hop, manner, &mut tally));
+        let search = Box::pin(self.search(&way, &mut tally));
         match tokio::time::timeout_at(deadline.instant(), search).await {
-            Ok(Ok(Some((session, target)))) => {
-                Ok(Box::new(Talk::new(self.shared.clone(), session, target)))
-            }
-            Ok(Ok(None)) => Err(tally.sum(hop)),
+            Ok(Ok(Some((session, target)))) => Ok(Talk::new(self.clone(), way, session, target)),
+            Ok(Ok(None)) => Err(tally.sum(&way.hop)),
             Ok(Err(unreachable)) => Err(unreachable),
             // What the hosts said so far tells more than that the time is over.
             Err(_) => Err(Unreachable::Later(tally.temporary.unwrap_or_else(|| {
@@ -133,19 +165,18 @@ impl Courier for Relay {
             }))),
         }
     }
-}
 
-impl Shared {
     async fn search(
         &self,
-        hop: &NextHop,
-        manner: &Manner,
+        way: &Way,
         tally: &mut Tally,
     ) -> std::result::Result<Option<(Session, Target)>, Unreachable> {
+        let Way { hop, manner, require_tls } = way;
         let finder = Finder::new(&self.config, &self.env, &hop.destination);
         let terms = self.terms(manner).map_err(|error| {
             Unreachable::Later(judged(0, "4.3.5", format!("the connector cannot be used: {error}")))
         })?;
+        let terms = Terms { require_tls: *require_tls, ..terms };
         let exchangers = finder.exchangers(&hop.destination, manner.port).await?;
         let asked = Asked::new(hop, &exchangers);
         for group in exchangers.groups {
@@ -194,7 +225,10 @@ impl Shared {
             Ok(terms) => terms,
             Err(answer) => {
                 tracing::info!(host = exchanger.name, why = answer.text, "a host is left out");
-                tally.temporary = Some(answer);
+                match answer.code {
+                    500.. => tally.permanent = Some(answer),
+                    _ => tally.temporary = Some(answer),
+                }
                 return None;
             }
         };
@@ -205,8 +239,13 @@ impl Shared {
             match self.attempt(Target::new(exchanger, *address, &terms)).await {
                 Ok(reached) => return Some(reached),
                 // A smart host that wants us no more is for our operator to mend.
-                Err(Refusal { reason: Reason::Never, answer }) if asked.domain.is_some() => {
+                Err(Refusal { reason: Reason::Never, answer, .. }) if asked.domain.is_some() => {
                     tally.permanent = Some(answer);
+                }
+                Err(Refusal { reason: Reason::Handshake | Reason::Unsafe, answer, .. })
+                    if terms.require_tls =>
+                {
+                    tally.permanent = Some(secure::unsafe_here(&answer.text));
                 }
                 Err(refusal) => {
                     if refusal.reason == Reason::Silent {
@@ -248,7 +287,9 @@ impl Shared {
     /// (RFC 7435 §3).
     async fn attempt(&self, target: Target) -> Result<(Session, Target), Refusal> {
         match self.connect(&target).await {
-            Err(Refusal { reason: Reason::Handshake, answer }) if !target.terms.must_encrypt() => {
+            Err(Refusal { reason: Reason::Handshake, answer, .. })
+                if !target.terms.must_encrypt() =>
+            {
                 tracing::info!(host = target.host, why = answer.text, "goes on without encryption");
                 let terms = Terms { in_clear: true, ..target.terms.clone() };
                 let target = Target { terms, ..target };
@@ -269,7 +310,11 @@ impl Shared {
                     _ => "no answer".to_owned(),
                 };
                 let text = format!("{} could not be reached: {why}", target.host);
-                Err(Refusal { reason: Reason::Silent, answer: judged(0, "4.4.1", text) })
+                Err(Refusal {
+                    reason: Reason::Silent,
+                    answer: judged(0, "4.4.1", text),
+                    fault: None,
+                })
             }
         };
         match session.as_ref().map_err(|refusal| refusal.reason) {
@@ -281,8 +326,12 @@ impl Shared {
             Err(Reason::Silent) => "silent",
             Err(Reason::NotNow | Reason::Never) => "refused",
             Err(Reason::Handshake) => "handshake",
-            Err(Reason::Terms) => "terms",
+            Err(Reason::Terms | Reason::Unsafe) => "terms",
         });
+        // In clear is a second attempt at what has been told already.
+        if let Some(told) = target.terms.told.as_ref().filter(|_| !target.terms.in_clear) {
+            self.listener.session(told, target.address.ip(), session.as_ref());
+        }
         session
     }
 
@@ -299,7 +348,9 @@ impl Shared {
             server_name: nobody,
             base: None,
             policy: None,
+            require_tls: false,
             credentials: manner.credentials.clone().map(Arc::new),
+            told: None,
         })
     }
 }

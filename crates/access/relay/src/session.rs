@@ -2,8 +2,9 @@
 
 use crate::answer::{judged, said};
 use crate::auth;
-use crate::limits::{COMMAND_TIME, GREETING_TIME};
+use crate::limits::{COMMAND_TIME, GREETING_TIME, LAST_WORDS_TIME};
 use crate::offer::Offer;
+use crate::told::{Fault, Told, no_starttls};
 use crate::verdicts::broken;
 use crate::wire::{Trouble, Wire};
 use base::env::Stream;
@@ -32,14 +33,19 @@ pub(crate) struct Terms {
     pub(crate) base: Option<ServerName<'static>>,
     /// What asks for so much, where it is not our operator: `DANE`, `MTA-STS`.
     pub(crate) policy: Option<&'static str>,
+    /// The host must promise to demand TLS of those behind it, too (RFC 8689 §4.2.1).
+    pub(crate) require_tls: bool,
     /// Name and password.
     pub(crate) credentials: Option<Arc<(String, String)>>,
+    /// What is told of the session, if anything is.
+    pub(crate) told: Option<Arc<Told>>,
 }
 
 /// A session in which MAIL can be said.
 pub(crate) struct Session {
     pub(crate) wire: Wire,
     pub(crate) offer: Offer,
+    pub(crate) is_encrypted: bool,
 }
 
 /// Why there is no session.
@@ -47,6 +53,8 @@ pub(crate) struct Session {
 pub(crate) struct Refusal {
     pub(crate) reason: Reason,
     pub(crate) answer: Answer,
+    /// What is wrong with its encryption, where it is that.
+    pub(crate) fault: Option<Fault>,
 }
 
 /// Whose doing it is that there is no session.
@@ -62,12 +70,17 @@ pub(crate) enum Reason {
     Handshake,
     /// It could not do what our operator asks for.
     Terms,
+    /// It could not do what the sender of a message asks for (REQUIRETLS).
+    Unsafe,
 }
 
 impl Terms {
     /// Whether the session must be encrypted. A password is never given in clear.
     pub(crate) fn must_encrypt(&self) -> bool {
-        self.tls != TlsLevel::Opportunistic || self.implicit_tls || self.credentials.is_some()
+        self.tls != TlsLevel::Opportunistic
+            || self.implicit_tls
+            || self.require_tls
+            || self.credentials.is_some()
     }
 }
 
@@ -90,9 +103,16 @@ impl Session {
             return Err(turned_away(wire, &greeting).await);
         }
         let (wire, offer) = introduce(wire, terms).await?;
-        let mut session = Self { wire, offer };
+        let mut session = Self { wire, offer, is_encrypted: terms.implicit_tls };
         if !terms.implicit_tls && !terms.in_clear {
             session = session.with_starttls(terms).await?;
+        }
+        if terms.require_tls && !session.offer.require_tls {
+            let text = format!("{host} does not offer REQUIRETLS");
+            let goodbye = session.wire.send_commands([&Command::Quit], LAST_WORDS_TIME);
+            let _unimportant = goodbye.await;
+            let answer = judged(0, "4.7.0", text);
+            return Err(Refusal { reason: Reason::Unsafe, answer, fault: None });
         }
         if let Some(credentials) = &terms.credentials {
             session.sign_in(credentials).await?;
@@ -126,13 +146,13 @@ impl Session {
         let wire = encrypt(self.wire, terms).await?;
         // What was offered in clear counts for nothing any more (RFC 3207 §4.2).
         let (wire, offer) = introduce(wire, terms).await?;
-        Ok(Self { wire, offer })
+        Ok(Self { wire, offer, is_encrypted: true })
     }
 
     async fn sign_in(&mut self, credentials: &(String, String)) -> Result<(), Refusal> {
         let host = self.wire.host().to_owned();
         // Whatever is wrong with the password is for our operator to mend, not for senders to hear.
-        let terms = |answer| Refusal { reason: Reason::Terms, answer };
+        let terms = |answer| Refusal { reason: Reason::Terms, answer, fault: None };
         match auth::sign_in(&mut self.wire, self.offer, credentials).await {
             Ok(None) => Ok(()),
             Ok(Some(reply)) => Err(terms(said(&reply, &host))),
@@ -168,28 +188,27 @@ async fn encrypt(wire: Wire, terms: &Terms) -> Result<Wire, Refusal> {
     let host = wire.host().to_owned();
     let encrypted = wire.encrypted(terms.client.clone(), terms.server_name.clone()).await;
     encrypted.map_err(|trouble| match trouble {
-        Trouble::Handshake(_) => {
+        Trouble::Handshake { ref why, fault } => {
             crate::telemetry::handshake_failed();
-            let answer = match (&trouble, terms.policy) {
-                (Trouble::Handshake(why), Some(policy)) => {
-                    judged(0, trouble.status(), format!("{host}: {policy}: {why}"))
-                }
-                _ => broken(&trouble, &host),
+            let answer = match terms.policy {
+                Some(policy) => judged(0, trouble.status(), format!("{host}: {policy}: {why}")),
+                None => broken(&trouble, &host),
             };
-            Refusal { reason: Reason::Handshake, answer }
+            Refusal { reason: Reason::Handshake, answer, fault: Some((fault, why.clone())) }
         }
         _ => silent(&trouble, &host),
     })
 }
 
 fn silent(trouble: &Trouble, host: &str) -> Refusal {
-    Refusal { reason: Reason::Silent, answer: broken(trouble, host) }
+    Refusal { reason: Reason::Silent, answer: broken(trouble, host), fault: None }
 }
 
 fn unencrypted(host: &str, terms: &Terms, why: &str) -> Refusal {
     let policy = terms.policy.map_or(String::new(), |policy| format!("{policy}: "));
     let text = format!("{host}: {policy}encryption is required, but {why}");
-    Refusal { reason: Reason::Terms, answer: judged(0, "4.7.4", text) }
+    let reason = if terms.require_tls { Reason::Unsafe } else { Reason::Terms };
+    Refusal { reason, answer: judged(0, "4.7.4", text), fault: Some(no_starttls()) }
 }
 
 /// The host does not want us, now or ever. A goodbye is due (RFC 5321 §3.1), its answer is not.
@@ -200,7 +219,7 @@ async fn turned_away(mut wire: Wire, reply: &Reply) -> Refusal {
         _ => return silent(&Trouble::Unexpected(reply.code()), wire.host()),
     };
     let answer = said(reply, wire.host());
-    let goodbye = wire.send_commands([&Command::Quit], crate::limits::LAST_WORDS_TIME);
+    let goodbye = wire.send_commands([&Command::Quit], LAST_WORDS_TIME);
     let _unimportant = goodbye.await;
-    Refusal { reason, answer }
+    Refusal { reason, answer, fault: None }
 }

@@ -5,6 +5,7 @@
 
 use crate::Config;
 use crate::dane::Dane;
+use crate::told::{Observed, fault_of};
 use base::env::{Clock, Env};
 use base::{Error, Result};
 use contract_transport::courier::TlsLevel;
@@ -44,6 +45,8 @@ enum Check {
     Name(ServerName<'static>),
     /// What the host's TLSA records say.
     Dane(Arc<Dane>),
+    /// Nothing; but what [`Check::Host`] would say is noted.
+    Observed(Arc<Observed>),
 }
 
 impl Tls {
@@ -102,6 +105,14 @@ impl Tls {
         self.alone(Check::Dane(dane))
     }
 
+    /// For a connection to a host whose certificate does not matter, but is to be told of.
+    ///
+    /// # Errors
+    /// Internal ones only.
+    pub(crate) fn observed(&self, observed: Arc<Observed>) -> Result<Arc<ClientConfig>> {
+        self.alone(Check::Observed(observed))
+    }
+
     /// For one connection: no session is resumed, so nothing stands for another check.
     fn alone(&self, check: Check) -> Result<Arc<ClientConfig>> {
         let mut config = client(&self.roots, &self.time, check)?;
@@ -132,6 +143,29 @@ impl Verifier {
     fn new(roots: Arc<RootCertStore>, provider: &CryptoProvider, check: Check) -> Self {
         Self { roots, algorithms: provider.signature_verification_algorithms, check }
     }
+
+    /// Whether an authority that we know vouches for a certificate, and for a name in it.
+    fn verify(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+        name: Option<&ServerName<'_>>,
+    ) -> Result<(), rustls::Error> {
+        let certificate = ParsedCertificate::try_from(certificate)?;
+        let algorithms = self.algorithms.all;
+        verify_server_cert_signed_by_trust_anchor(
+            &certificate,
+            &self.roots,
+            intermediates,
+            now,
+            algorithms,
+        )?;
+        match name {
+            Some(name) => verify_server_name(&certificate, name),
+            None => Ok(()),
+        }
+    }
 }
 
 impl ServerCertVerifier for Verifier {
@@ -152,18 +186,14 @@ impl ServerCertVerifier for Verifier {
                 dane.verify(certificate, intermediates, now, self.algorithms)?;
                 return Ok(ServerCertVerified::assertion());
             }
+            Check::Observed(observed) => {
+                let verified = self.verify(certificate, intermediates, now, Some(host));
+                let fault = verified.err().map(|error| (fault_of(&error), error.to_string()));
+                observed.set(fault);
+                return Ok(ServerCertVerified::assertion());
+            }
         };
-        let certificate = ParsedCertificate::try_from(certificate)?;
-        verify_server_cert_signed_by_trust_anchor(
-            &certificate,
-            &self.roots,
-            intermediates,
-            now,
-            self.algorithms.all,
-        )?;
-        if let Some(name) = name {
-            verify_server_name(&certificate, name)?;
-        }
+        self.verify(certificate, intermediates, now, name)?;
         Ok(ServerCertVerified::assertion())
     }
 

@@ -6,10 +6,12 @@
 //! or somebody who speaks in its name, before STARTTLS above all (RFC 3207 §6).
 
 use crate::limits::{HANDSHAKE_TIME, INPUT_BYTES_MAX};
+use crate::told::fault_of;
 use base::env::Stream;
 use base::telemetry::PrintableBytes;
 use bytes::{Buf, Bytes, BytesMut};
 use codec_smtp::{Command, Reply, ReplyError, ReplyReader};
+use contract_transport::reports::tls::TlsFault;
 use rustls::pki_types::ServerName;
 use rustls::{CertificateError, ClientConfig, OtherError};
 use std::collections::VecDeque;
@@ -56,7 +58,12 @@ pub(crate) enum Trouble {
     /// The host ends the session (421).
     Closing(Reply),
     /// The TLS handshake failed.
-    Handshake(String),
+    Handshake {
+        /// In words.
+        why: String,
+        /// As it is reported.
+        fault: TlsFault,
+    },
 }
 
 impl fmt::Display for Trouble {
@@ -69,7 +76,7 @@ impl fmt::Display for Trouble {
             Self::OutOfStep => f.write_str("the host said more than it was asked"),
             Self::Unexpected(code) => write!(f, "the host gave an unexpected answer ({code})"),
             Self::Closing(reply) => write!(f, "{reply}"),
-            Self::Handshake(why) => write!(f, "no encryption could be agreed on: {why}"),
+            Self::Handshake { why, .. } => write!(f, "no encryption could be agreed on: {why}"),
         }
     }
 }
@@ -81,7 +88,7 @@ impl Trouble {
             Self::Ended | Self::Broken(_) | Self::Closing(_) => "4.4.2",
             Self::TimedOut => "4.4.1",
             Self::Garbled(_) | Self::OutOfStep | Self::Unexpected(_) => "4.5.0",
-            Self::Handshake(_) => "4.7.5",
+            Self::Handshake { .. } => "4.7.5",
         }
     }
 }
@@ -269,8 +276,11 @@ impl Wire {
         let handshake = TlsConnector::from(config).connect(name, self.stream);
         let stream = tokio::time::timeout(HANDSHAKE_TIME, Box::pin(handshake))
             .await
-            .map_err(|_| Trouble::Handshake("it took too long".to_owned()))?
-            .map_err(|error| Trouble::Handshake(reason(&error)))?;
+            .map_err(|_| Trouble::Handshake {
+                why: "it took too long".to_owned(),
+                fault: TlsFault::ValidationFailure,
+            })?
+            .map_err(|error| reason(&error))?;
         let version = stream.get_ref().1.protocol_version();
         tracing::debug!(target: "protocol", host = self.host, ?version, "encrypted");
         Ok(Self::new(Box::new(stream), &self.host))
@@ -278,12 +288,13 @@ impl Wire {
 }
 
 /// Why a handshake failed; what is our own verdict on a certificate stands alone.
-fn reason(error: &io::Error) -> String {
+fn reason(error: &io::Error) -> Trouble {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    match inner {
+    let why = match inner {
         Some(rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(why)))) => {
             why.to_string()
         }
         _ => error.to_string(),
-    }
+    };
+    Trouble::Handshake { why, fault: inner.map_or(TlsFault::ValidationFailure, fault_of) }
 }

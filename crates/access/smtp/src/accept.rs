@@ -160,6 +160,7 @@ impl Session {
             authenticated: self.login.as_ref().map(|login| login.account.id),
             envelope_id: draft.envelope_id,
             return_headers_only: draft.return_headers_only,
+            require_tls: draft.require_tls,
             source,
         };
         let content = Content { segments };

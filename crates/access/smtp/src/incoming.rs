@@ -4,6 +4,7 @@
 //! that what it finds fits the stored bytes whatever the message begins with. A refusal is kept
 //! until the message's end; from then on its bytes are only passed over.
 
+use crate::binary::{Binary, Lines};
 use crate::reply;
 use crate::scan;
 use crate::screen::Screen;
@@ -13,10 +14,11 @@ use base::{ByteBudget, ByteShare, Deadline, QueueId, Timestamp};
 use bytes::Bytes;
 use codec_mime::{Limits, ParsedMessage, Scanner};
 use codec_smtp::Reply;
-use contract_blob::{INLINE_BYTES_MAX, UPLOAD_BYTES_MAX, Upload};
+use contract_blob::{Blobs, INLINE_BYTES_MAX, UPLOAD_BYTES_MAX, Upload};
 use contract_transport::Source;
 use contract_transport::authentication::Checked;
 use parking_lot::Mutex;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// An upload holds at most this much of a message, however large (`contract_blob::Upload`), so
@@ -46,6 +48,8 @@ pub(crate) struct Incoming {
     held_bytes: usize,
     size_bytes: u64,
     begins_blank: bool,
+    /// What makes lines of it, if it may be any octets, and how long that may take.
+    binary: Option<(Arc<dyn Blobs>, Duration)>,
     /// Whether its author will be asked for: the message is submitted.
     is_submitted: bool,
     /// Whether scanners will see it.
@@ -107,6 +111,9 @@ impl Incoming {
             held_bytes: 0,
             size_bytes: 0,
             begins_blank: false,
+            binary: draft
+                .is_binary
+                .then(|| (shared.blobs.clone(), session.config().commit_timeout())),
             is_submitted: session.login.is_some(),
             is_scanned,
             screen: Screen::begin(session, draft, is_scanned),
@@ -194,16 +201,17 @@ impl Incoming {
         if let Err(refusal) = self.store(rest).await {
             self.refuse(refusal);
         }
-        if let Some(refusal) = self.refusal {
+        if let Some(refusal) = self.refusal.take() {
             return Err(refusal);
         }
-        let checked = match self.screen {
+        let checked = match self.screen.take() {
             Some(screen) => screen.finish().await,
             None => Checked::default(),
         };
         if let Some(reason) = checked.refusal {
             return Err(reply::not_authentic(&reason));
         }
+        self.make_lines().await?;
         let keeps_header = self.is_submitted || self.is_scanned;
         let header = if keeps_header { self.scanner.header().to_vec() } else { Vec::new() };
         Ok(Arrived {
@@ -220,5 +228,26 @@ impl Incoming {
             size_bytes: self.size_bytes,
             shares: self.shares,
         })
+    }
+
+    /// Makes lines of a message that may be any octets.
+    async fn make_lines(&mut self) -> Result<(), Reply> {
+        let Some((blobs, timeout)) = self.binary.take() else { return Ok(()) };
+        let Some(upload) = self.upload.take().filter(|_| self.size_bytes > 0) else {
+            return Ok(());
+        };
+        let limits = || Limits { root_header_bytes: self.header_bytes_max, ..Limits::default() };
+        let scanner = std::mem::replace(&mut self.scanner, Scanner::new(limits()));
+        let binary = Binary {
+            blobs: &blobs,
+            trace: &self.trace,
+            parsed: scanner.finish(),
+            limits: limits(),
+        };
+        let lines = binary.into_lines(upload.into_inner(), Deadline::after(timeout)).await?;
+        let Lines { upload, scanner, size_bytes } = lines;
+        (self.upload, self.scanner) = (Some(Mutex::new(upload)), scanner);
+        self.size_bytes = size_bytes;
+        Ok(())
     }
 }

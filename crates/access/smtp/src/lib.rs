@@ -18,6 +18,7 @@
 
 mod accept;
 mod author;
+mod binary;
 mod command;
 pub mod config;
 mod incoming;

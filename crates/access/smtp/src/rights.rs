@@ -3,6 +3,7 @@
 use crate::reply;
 use crate::session::Session;
 use codec_smtp::Reply;
+use contract_transport::REQUIRE_TLS_LEVEL;
 use contract_transport::receive::{Permissions, TlsDemand};
 
 impl Session {
@@ -13,6 +14,13 @@ impl Session {
     /// Whether STARTTLS can be said.
     pub(crate) fn offers_tls(&self) -> bool {
         self.terms.connector.tls != TlsDemand::None && self.connection.can_start_tls()
+    }
+
+    /// Whether a message may demand TLS wherever it goes (RFC 8689 §4.1): it comes under TLS, and
+    /// every node understands that it does.
+    pub(crate) fn offers_require_tls(&self) -> bool {
+        let level = self.shared.mailboxes.feature_level();
+        self.connection.is_tls() && level >= REQUIRE_TLS_LEVEL
     }
 
     /// Why no message may be begun.

@@ -96,6 +96,10 @@ pub(crate) struct Draft {
     pub(crate) return_headers_only: bool,
     /// Addresses and headers may be UTF-8 (RFC 6531 §3.4).
     pub(crate) smtputf8: bool,
+    /// What comes is any octets (RFC 3030 §3).
+    pub(crate) is_binary: bool,
+    /// REQUIRETLS (RFC 8689).
+    pub(crate) require_tls: bool,
     /// Recipients that were put off because there were too many.
     pub(crate) excess: usize,
     /// Recipients that were named once more.

@@ -37,6 +37,6 @@ pub use framer::{FrameError, FrameEvent, Framer, Limits, RawCommand};
 pub use response::{Code, FetchWriter, Response, Status, StatusResponse};
 pub use value::{
     Capability, Date, DateTime, Flag, IdRange, IdSet, ListPattern, MailboxName, NameError, Names,
-    Secret, SequenceSet, Tag, mutf7,
+    Rights, Secret, SequenceSet, Tag, mutf7,
 };
 pub use wire::LiteralForm;

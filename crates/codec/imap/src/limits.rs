@@ -44,6 +44,15 @@ pub const MAX_ID_FIELD_BYTES: usize = 30;
 pub const MAX_ID_VALUE_BYTES: usize = 1024;
 /// Bytes of one flag keyword.
 pub const MAX_FLAG_BYTES: usize = 255;
+/// Bytes of an ACL identifier (RFC 4314 §2), a quota root or a quota resource (RFC 9208 §3): addresses
+/// and short names.
+pub const MAX_IDENTIFIER_BYTES: usize = 512;
+/// Bytes of the rights of SETACL (RFC 4314 §3.1): there are 36 letters and digits, and a sign.
+pub const MAX_RIGHTS_BYTES: usize = 64;
+/// Criteria of one SORT (RFC 5256 §3): there are nine keys.
+pub const MAX_SORT_KEYS: usize = 32;
+/// Limits of one SETQUOTA (RFC 9208 §4.1.3): four resources are registered.
+pub const MAX_QUOTA_LIMITS: usize = 16;
 /// Nesting of lists in a server response read by [`crate::client`].
 pub const MAX_VALUE_DEPTH: usize = 1024;
 /// The largest literal size or partial offset: 63 bits (RFC 9051 §4 number64).

@@ -357,3 +357,95 @@ fn names_as_they_are() {
     check("a SELECT \"a & b\"", None, Some("a & b"));
     check("a SELECT \"a\u{85}b\"", None, None);
 }
+
+#[test]
+fn quotas() {
+    check("a getquota \"\"", "a GETQUOTA \"\"");
+    same("a GETQUOTA #user/alice");
+    check("A003 GETQUOTAROOT inbox", "A003 GETQUOTAROOT INBOX");
+    same("a SETQUOTA \"\" (STORAGE 512)");
+    same("a SETQUOTA !partition/sda4 (STORAGE 99999999 MESSAGE 10)");
+    check("a SETQUOTA x (storage 0)", "a SETQUOTA x (STORAGE 0)");
+    same("a SETQUOTA x ()");
+    same("a STATUS INBOX (MESSAGES DELETED-STORAGE)");
+    let many = vec!["STORAGE 1"; 17].join(" ");
+    for bad in [
+        "a GETQUOTA",
+        "a GETQUOTA x y",
+        "a SETQUOTA x",
+        "a SETQUOTA x (STORAGE)",
+        "a SETQUOTA x (STORAGE 9223372036854775808)",
+        "a SETQUOTA x (STORAGE -1)",
+        &format!("a SETQUOTA x ({many})"),
+        &format!("a GETQUOTA {}", "x".repeat(513)),
+    ] {
+        assert!(parse(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn access_control() {
+    same("a GETACL INBOX/Drafts");
+    same("a MYRIGHTS INBOX");
+    check("a LISTRIGHTS ~/Mail/saved smith", "a LISTRIGHTS ~/Mail/saved smith");
+    same("a DELETEACL INBOX Fred");
+    check("a SETACL INBOX/Drafts Chris +cda", "a SETACL INBOX/Drafts Chris +acd");
+    check("a SETACL x John \"-e\"", "a SETACL x John -e");
+    check("a SETACL x John lrswicd0", "a SETACL x John lrswicd0");
+    same("a SETACL x John \"\"");
+    for bad in [
+        // RFC 4314 §3.1: there are no rights in capitals.
+        "a SETACL INBOX/Drafts John lrQswicda",
+        "a SETACL x John l+r",
+        "a SETACL x John",
+        "a SETACL x \"\" l",
+        "a GETACL",
+        "a MYRIGHTS x y",
+        &format!("a SETACL x John {}", "l".repeat(65)),
+        &format!("a DELETEACL x {}", "j".repeat(513)),
+    ] {
+        assert!(parse(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn compression() {
+    check("c compress deflate", "c COMPRESS DEFLATE");
+    for bad in ["c COMPRESS", "c COMPRESS DEFLATE 9", "c COMPRESS \"DEFLATE\""] {
+        assert!(parse(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn sorting_and_threading() {
+    same("A282 SORT (SUBJECT) UTF-8 SINCE 01-Feb-1994");
+    check(
+        "A283 SORT (SUBJECT REVERSE DATE) UTF-8 ALL",
+        "A283 SORT (SUBJECT REVERSE DATE) UTF-8 ALL",
+    );
+    check(
+        "A284 UID SORT (subject) us-ascii text \"not in mailbox\"",
+        "A284 UID SORT (SUBJECT) US-ASCII TEXT \"not in mailbox\"",
+    );
+    same("a SORT (REVERSE DISPLAYFROM DISPLAYTO CC TO FROM SIZE ARRIVAL) KOI8-R UNSEEN 1:3");
+    check(
+        "A283 thread ORDEREDSUBJECT UTF-8 SINCE 5-MAR-2000",
+        "A283 THREAD ORDEREDSUBJECT UTF-8 SINCE 05-Mar-2000",
+    );
+    same("A284 UID THREAD REFERENCES US-ASCII TEXT \"gewp\"");
+    check("a THREAD refs UTF-8 ALL", "a THREAD REFS UTF-8 ALL");
+    for bad in [
+        "a SORT () UTF-8 ALL",
+        "a SORT (SUBJECT) UTF-8",
+        "a SORT (SUBJECT) ALL",
+        "a SORT (REVERSE) UTF-8 ALL",
+        "a SORT (REVERSE REVERSE DATE) UTF-8 ALL",
+        "a SORT SUBJECT UTF-8 ALL",
+        "a SORT (BODY) UTF-8 ALL",
+        &format!("a SORT ({}DATE) UTF-8 ALL", "DATE ".repeat(32)),
+        "a THREAD REFERENCES",
+        "a THREAD REFERENCES UTF-8",
+    ] {
+        assert!(parse(bad).is_err(), "{bad}");
+    }
+}

@@ -2,15 +2,16 @@
 
 use bytes::Bytes;
 use codec_imap::command::{
-    Append, AppendData, AppendMessage, AppendOptions, Authenticate, BinarySection, BodySection,
-    Charset, Copy, Create, Delete, Enable, Expunge, Fetch, FetchItem, FetchModifiers, Id, List,
-    ListReturn, ListSelection, Login, Lsub, Partial, PartialRange, Rename, Resync, Search,
-    SearchKey, SearchReturn, Section, SectionText, Select, StatusCommand, StatusItem, Store,
-    StoreMode, Subscribe, Unsubscribe,
+    AclEntry, AclMode, Append, AppendData, AppendMessage, AppendOptions, Authenticate,
+    BinarySection, BodySection, Charset, Compress, Copy, Create, Delete, Enable, Expunge, Fetch,
+    FetchItem, FetchModifiers, GetQuota, Id, List, ListReturn, ListSelection, Login, Lsub,
+    OfMailbox, Partial, PartialRange, Rename, Resync, Search, SearchKey, SearchReturn, Section,
+    SectionText, Select, SetAcl, SetQuota, Sort, SortCriterion, SortKey, StatusCommand, StatusItem,
+    Store, StoreMode, Subscribe, Thread, ThreadAlgorithm, Unsubscribe,
 };
 use codec_imap::{
     Capability, Command, CommandBody, Date, DateTime, Flag, IdRange, IdSet, ListPattern,
-    MailboxName, Secret, SequenceSet, Tag,
+    MailboxName, Rights, Secret, SequenceSet, Tag,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -33,6 +34,62 @@ fn body() -> impl Strategy<Value = CommandBody> {
         mailbox_commands(),
         session_commands(),
         message_commands(),
+        access_commands(),
+        ordering_commands(),
+    ]
+}
+
+/// SORT and THREAD.
+fn ordering_commands() -> impl Strategy<Value = CommandBody> {
+    let keys = vec![SortKey::Arrival, SortKey::Cc, SortKey::Subject, SortKey::DisplayTo];
+    let criterion = (prop::sample::select(keys), any::<bool>())
+        .prop_map(|(key, reverse)| SortCriterion { key, reverse });
+    let charset = || {
+        let other = Charset::Other(Bytes::from_static(b"KOI8-R"));
+        prop::sample::select(vec![Charset::UsAscii, Charset::Utf8, other])
+    };
+    let algorithm = prop_oneof![
+        Just(ThreadAlgorithm::OrderedSubject),
+        Just(ThreadAlgorithm::References),
+        "X[A-Z]{1,6}".prop_map(ThreadAlgorithm::Other),
+    ];
+    prop_oneof![
+        (any::<bool>(), vec(criterion, 1..4), charset(), search_key()).prop_map(
+            |(uid, criteria, charset, key)| CommandBody::Sort(Sort { uid, criteria, charset, key })
+        ),
+        (any::<bool>(), algorithm, charset(), search_key()).prop_map(
+            |(uid, algorithm, charset, key)| {
+                CommandBody::Thread(Thread { uid, algorithm, charset, key })
+            }
+        ),
+    ]
+}
+
+/// COMPRESS, QUOTA and ACL.
+fn access_commands() -> impl Strategy<Value = CommandBody> {
+    let text = || "[ -~é]{0,12}";
+    let limits = vec(("[A-Z-]{1,12}", 0..1u64 << 63), 0..4);
+    let rights = || "[a-z0-9]{0,12}".prop_map(|letters| Rights::of(&letters));
+    let mode = prop::sample::select(vec![AclMode::Replace, AclMode::Add, AclMode::Remove]);
+    let entry = || {
+        (mailbox(), "[ -~é]{1,12}")
+            .prop_map(|(mailbox, identifier)| AclEntry { mailbox, identifier })
+    };
+    let of = || mailbox().prop_map(|mailbox| OfMailbox { mailbox });
+    prop_oneof![
+        "[A-Z0-9-]{1,12}".prop_map(|mechanism| CommandBody::Compress(Compress { mechanism })),
+        text().prop_map(|root| CommandBody::GetQuota(GetQuota { root })),
+        (text(), limits)
+            .prop_map(|(root, limits)| CommandBody::SetQuota(SetQuota { root, limits })),
+        of().prop_map(CommandBody::GetQuotaRoot),
+        of().prop_map(CommandBody::GetAcl),
+        of().prop_map(CommandBody::MyRights),
+        entry().prop_map(CommandBody::DeleteAcl),
+        entry().prop_map(CommandBody::ListRights),
+        (entry(), mode, rights()).prop_map(|(entry, mode, rights)| {
+            let AclEntry { mailbox, identifier } = entry;
+            CommandBody::SetAcl(SetAcl { mailbox, identifier, mode, rights })
+        }),
     ]
 }
 
@@ -75,14 +132,14 @@ fn mailbox_commands() -> impl Strategy<Value = CommandBody> {
 }
 
 fn list() -> impl Strategy<Value = CommandBody> {
-    let options = (any::<[bool; 4]>(), any::<[bool; 3]>(), status_items(0));
+    let options = (any::<[bool; 4]>(), any::<[bool; 4]>(), status_items(0));
     (options, name(0), vec(pattern(), 1..4)).prop_map(
         |((selection, returns, status), reference, patterns)| {
             let [subscribed, remote, recursive, special_use] = selection;
             let recursive_match = recursive && (subscribed || special_use);
             let selection = ListSelection { subscribed, remote, recursive_match, special_use };
-            let [subscribed, children, special_use] = returns;
-            let returns = ListReturn { subscribed, children, special_use };
+            let [subscribed, children, special_use, my_rights] = returns;
+            let returns = ListReturn { subscribed, children, special_use, my_rights };
             CommandBody::List(List { selection, reference, patterns, returns, status })
         },
     )
@@ -107,6 +164,8 @@ fn status_items(least: usize) -> impl Strategy<Value = Vec<StatusItem>> {
         StatusItem::Size,
         StatusItem::HighestModSeq,
         StatusItem::Deleted,
+        StatusItem::DeletedStorage,
+        StatusItem::AppendLimit,
     ];
     prop::sample::subsequence(items, least..=4)
 }

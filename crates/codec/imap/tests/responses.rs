@@ -5,10 +5,10 @@ use codec_imap::client::{ReadError, ResponseReader, ServerResponse, Value};
 use codec_imap::command::{FetchItem, PartialRange, Section, SectionText, StatusItem};
 use codec_imap::response::{
     Address, BodyStructure, ChildInfo, Disposition, ESearch, Envelope, ListAttribute, ListItem,
-    MultiPart, NamespaceItem, PartKind, SinglePart,
+    MultiPart, NamespaceItem, PartKind, QuotaResource, SinglePart, ThreadNode,
 };
 use codec_imap::{
-    Capability, Code, DateTime, FetchWriter, Flag, IdRange, Names, Response, Status,
+    Capability, Code, DateTime, FetchWriter, Flag, IdRange, Names, Response, Rights, Status,
     StatusResponse, Tag,
 };
 use std::borrow::Cow;
@@ -437,4 +437,73 @@ fn results_and_what_has_vanished() {
     };
     list(Names::Utf7, "\"Entw&APw-rfe \\\"&-\\\"\"");
     list(Names::Utf8, "\"Entw\u{fc}rfe \\\"&\\\"\"");
+    for (response, expected) in [
+        (Response::MyRights("\u{fc}", Rights::of("lr")), "MYRIGHTS \"\u{fc}\" lr"),
+        (Response::Acl("\u{fc}", &[]), "ACL \"\u{fc}\""),
+        (Response::ListRights("\u{fc}", "a", &[]), "LISTRIGHTS \"\u{fc}\" a"),
+        (Response::QuotaRoot("\u{fc}", &[]), "QUOTAROOT \"\u{fc}\""),
+    ] {
+        let mut out = BytesMut::new();
+        response.encode_with(&mut out, Names::Utf8);
+        assert_eq!(String::from_utf8_lossy(&out), format!("* {expected}\r\n"));
+    }
+}
+
+#[test]
+fn quotas_and_rights() {
+    let mut resources = vec![QuotaResource { name: "STORAGE", usage: 10, limit: 512 }];
+    let print = |response: Response<'_>, expected: &str| {
+        check(|out| response.encode(out), expected);
+    };
+    print(Response::Quota("", &resources), "* QUOTA \"\" (STORAGE 10 512)\r\n");
+    resources.push(QuotaResource { name: "MESSAGE", usage: 1, limit: 2 });
+    print(Response::Quota("a b", &resources), "* QUOTA \"a b\" (STORAGE 10 512 MESSAGE 1 2)\r\n");
+    print(Response::QuotaRoot("INBOX", &[""]), "* QUOTAROOT INBOX \"\"\r\n");
+    print(Response::QuotaRoot("comp.mail.mime", &[]), "* QUOTAROOT \"comp.mail.mime\"\r\n");
+    let entries =
+        [("Fred".to_owned(), Rights::of("rwipslxetad")), ("a\r\nb".to_owned(), Rights::NONE)];
+    print(Response::Acl("INBOX", &entries[..1]), "* ACL INBOX Fred lrswipxtead\r\n");
+    // Whatever an identifier is, it stays in its place.
+    print(Response::Acl("INBOX", &entries[1..]), "* ACL INBOX {4}\r\na\r\nb \"\"\r\n");
+    let groups = [Rights::of("la"), Rights::of("r"), Rights::of("sw")];
+    print(
+        Response::ListRights("~/Mail/saved", "smith", &groups),
+        "* LISTRIGHTS \"~/Mail/saved\" smith la r sw\r\n",
+    );
+    print(
+        Response::MyRights("INBOX", Rights::of("rwiptsldaex")),
+        "* MYRIGHTS INBOX lrswipxtead\r\n",
+    );
+}
+
+#[test]
+fn sorted_and_threaded() {
+    let print = |response: Response<'_>, expected: &str| {
+        check(|out| response.encode(out), &format!("* {expected}\r\n"));
+    };
+    print(Response::Sort(&[2, 84, 882], None), "SORT 2 84 882");
+    print(Response::Sort(&[], None), "SORT");
+    let mut out = BytesMut::new();
+    Response::Sort(&[7, 2], Some(917162488)).encode(&mut out);
+    assert_eq!(&out[..], b"* SORT 7 2 (MODSEQ 917162488)\r\n");
+    // Each node as its depth and number; 0 is a missing message.
+    let thread = |nodes: &[(u32, u32)], expected: &str| {
+        let node = |&(depth, id): &(u32, u32)| ThreadNode { depth, id: (id > 0).then_some(id) };
+        let nodes: Vec<ThreadNode> = nodes.iter().map(node).collect();
+        print(Response::Thread(&nodes), expected);
+    };
+    thread(&[], "THREAD");
+    // The examples of RFC 5256 §4.
+    let forked = [(0, 2), (0, 3), (1, 6), (2, 4), (3, 23), (2, 44), (3, 7), (4, 96)];
+    thread(&forked, "THREAD (2)(3 6 (4 23)(44 7 96))");
+    thread(&[(0, 0), (1, 3), (1, 5)], "THREAD ((3)(5))");
+    thread(&[(0, 166), (0, 167), (0, 168)], "THREAD (166)(167)(168)");
+    thread(&[(0, 1), (1, 2), (1, 3), (0, 4)], "THREAD (1 (2)(3))(4)");
+    thread(&[(0, 0), (1, 1), (2, 2), (3, 3), (3, 4), (1, 5), (2, 6)], "THREAD ((1 2 (3)(4))(5 6))");
+    let chain: Vec<(u32, u32)> = (0..100_000).map(|depth| (depth, depth + 1)).collect();
+    let node = |&(depth, id): &(u32, u32)| ThreadNode { depth, id: Some(id) };
+    let nodes: Vec<ThreadNode> = chain.iter().map(node).collect();
+    let mut out = BytesMut::new();
+    Response::Thread(&nodes).encode(&mut out);
+    assert!(out.starts_with(b"* THREAD (1 2 3 ") && out.ends_with(b" 100000)\r\n"));
 }

@@ -12,7 +12,10 @@ pub mod address;
 pub mod author;
 pub mod build;
 mod captured;
+pub mod casemap;
 pub mod charset;
+pub mod convert;
+pub mod data_report;
 pub mod date;
 pub mod decode;
 mod describe;
@@ -30,6 +33,7 @@ mod quoted_printable;
 pub mod report;
 mod scanner;
 mod section;
+pub mod subject;
 mod utf7;
 
 pub use address::Address;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
 
 mod attacks;
+mod convert;
 mod corpus;
 mod properties;
 mod structure;

@@ -1,7 +1,7 @@
 //! The parameters of MAIL and RCPT.
 //!
 //! SIZE (RFC 1870), BODY (RFC 6152, RFC 3030), SMTPUTF8 (RFC 6531), AUTH (RFC 4954 §5), RET and
-//! ENVID, NOTIFY and ORCPT (RFC 3461). The parser knows the syntax of all of them; which of them a
+//! ENVID, NOTIFY and ORCPT (RFC 3461), REQUIRETLS (RFC 8689). The parser knows the syntax of all of them; which of them a
 //! session takes depends on what it offered, so it looks at the fields and refuses with
 //! [`CommandError::UnknownParameter`]. A parameter that is not known here, or stands twice, is
 //! refused, never skipped: the client relies on what it asked for.
@@ -34,6 +34,8 @@ pub struct MailParams {
     pub auth: Option<MailAuth>,
     /// SMTPUTF8: addresses and headers may be UTF-8.
     pub smtputf8: bool,
+    /// REQUIRETLS: the message may only go on where TLS is sure (RFC 8689 §2).
+    pub require_tls: bool,
 }
 
 /// What may follow the forward-path of RCPT.
@@ -117,6 +119,14 @@ impl MailParams {
                     if std::mem::replace(&mut params.smtputf8, true) {
                         return Err(CommandError::DuplicateParameter("SMTPUTF8"));
                     }
+                }
+                ("REQUIRETLS", None) => {
+                    if std::mem::replace(&mut params.require_tls, true) {
+                        return Err(CommandError::DuplicateParameter("REQUIRETLS"));
+                    }
+                }
+                ("REQUIRETLS", Some(_)) => {
+                    return Err(CommandError::BadParameter(shown(keyword)));
                 }
                 ("SIZE" | "BODY" | "RET" | "ENVID" | "AUTH", None) => {
                     return Err(CommandError::BadParameter(shown(keyword)));
@@ -267,7 +277,10 @@ impl fmt::Display for MailParams {
             }
             None => {}
         }
-        if self.smtputf8 { f.write_str(" SMTPUTF8") } else { Ok(()) }
+        if self.smtputf8 {
+            f.write_str(" SMTPUTF8")?;
+        }
+        if self.require_tls { f.write_str(" REQUIRETLS") } else { Ok(()) }
     }
 }
 

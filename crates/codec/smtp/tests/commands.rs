@@ -67,6 +67,9 @@ fn mail() {
     check_refused("MAIL FROM:<a@b> SIZE=", "501 5.5.4 invalid value for SIZE");
     check_refused("MAIL FROM:<a@b> SIZE=-1", "501 5.5.4 invalid value for SIZE");
     check_refused("MAIL FROM:<a@b> SIZE=100000000000000000000", "501 5.5.4 invalid value for SIZE");
+    check("MAIL FROM:<a@b> requiretls", "MAIL FROM:<a@b> REQUIRETLS");
+    check_refused("MAIL FROM:<a@b> REQUIRETLS REQUIRETLS", "501 5.5.4 REQUIRETLS given twice");
+    check_refused("MAIL FROM:<a@b> REQUIRETLS=1", "501 5.5.4 invalid value for REQUIRETLS");
     check_refused("MAIL FROM:<a@b> BODY=9BIT", "501 5.5.4 invalid value for BODY");
     check_refused("MAIL FROM:<a@b> FOO=1", "555 5.5.4 parameter FOO not recognised");
     check_refused("MAIL FROM:<a@b> NOTIFY=NEVER", "555 5.5.4 parameter NOTIFY not recognised");

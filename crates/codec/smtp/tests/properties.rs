@@ -51,13 +51,13 @@ fn mail() -> impl Strategy<Value = Command> {
         proptest::option::of(ret),
         proptest::option::of(printable(100)),
         proptest::option::of(auth),
-        any::<bool>(),
+        any::<[bool; 2]>(),
     )
-        .prop_map(|(from, size_bytes, body, ret, envid, auth, smtputf8)| {
+        .prop_map(|(from, size_bytes, body, ret, envid, auth, [smtputf8, require_tls])| {
             let smtputf8 = smtputf8 || from.as_ref().is_some_and(|from| !from.is_ascii());
             Command::Mail {
                 from: from.map_or(ReversePath::Null, ReversePath::Address),
-                params: MailParams { size_bytes, body, ret, envid, auth, smtputf8 },
+                params: MailParams { size_bytes, body, ret, envid, auth, smtputf8, require_tls },
             }
         })
 }

@@ -5,11 +5,15 @@
 //! a change made on another node a moment ago is never denied. Every change is one transaction
 //! with its audit record.
 
+pub mod attributes;
 pub mod audit;
+pub mod filter;
 pub mod flow;
 pub mod model;
 pub mod suite;
 
+pub use attributes::*;
+pub use filter::Filter;
 pub use flow::*;
 pub use model::*;
 
@@ -62,6 +66,15 @@ pub trait Directory: Send + Sync + 'static {
     /// Temporary ones only.
     async fn may_send_as(&self, account: &Account, from: &Address) -> Result<bool>;
 
+    /// The accounts that have given somebody Full Access, in order of their ids, at most `limit`.
+    /// Read from the store. Nobody, where that is not kept.
+    ///
+    /// # Errors
+    /// Temporary ones only.
+    async fn full_access_of(&self, _account: AccountId, _limit: usize) -> Result<Vec<AccountId>> {
+        Ok(Vec::new())
+    }
+
     /// The accepted domains.
     ///
     /// # Errors
@@ -71,12 +84,50 @@ pub trait Directory: Send + Sync + 'static {
     /// All members of a group, nested groups expanded, each address once; loops are harmless.
     /// At most `limit` from `cursor` on (0 at first, then [`Expansion::next`]), so that a large
     /// group is expanded in pieces. A cursor is good on every node and for ever: members who
-    /// join or leave between two pieces shift nobody else.
+    /// join or leave between two pieces shift nobody else. Those whom a dynamic group finds come
+    /// behind the others; who is listed as well comes again there. A piece of them may have fewer
+    /// members than there is room for, or none, and not be the last: no piece costs more than
+    /// looking at some thousands of people.
     ///
     /// # Errors
     /// [`base::Kind::NotFound`]; [`base::Kind::Limit`] where groups are nested too deep or too
     /// many, never a silently shortened list.
-    async fn expand(&self, group: GroupId, cursor: u64, limit: usize) -> Result<Expansion>;
+    async fn expand(&self, group: GroupId, cursor: u64, limit: usize) -> Result<Expansion> {
+        self.expand_admitted(group, cursor, limit, &Everybody).await
+    }
+
+    /// As [`Directory::expand`], without the members of nested groups that are not to be gone into.
+    ///
+    /// # Errors
+    /// As [`Directory::expand`], and those of `admission`.
+    async fn expand_admitted(
+        &self,
+        group: GroupId,
+        cursor: u64,
+        limit: usize,
+        admission: &dyn Admission,
+    ) -> Result<Expansion>;
+}
+
+/// Who decides which groups within a group are gone into while that is expanded.
+#[async_trait]
+pub trait Admission: Send + Sync {
+    /// Whether the members of a nested group are among those of the group that it is in. Asked for
+    /// each nested group once in a piece; its list of members is not filled in.
+    ///
+    /// # Errors
+    /// Whatever is to end the expansion.
+    async fn admits(&self, group: &Group) -> Result<bool>;
+}
+
+/// All groups are gone into.
+struct Everybody;
+
+#[async_trait]
+impl Admission for Everybody {
+    async fn admits(&self, _: &Group) -> Result<bool> {
+        Ok(true)
+    }
 }
 
 /// Changing the directory. Every call writes its audit record in the same transaction and is
@@ -176,10 +227,19 @@ pub trait DirectoryAdmin: Send + Sync + 'static {
     /// As [`DirectoryAdmin::create_account`].
     async fn create_group(&self, actor: &Actor, new: NewGroup) -> Result<Arc<Group>>;
 
-    /// Adds and removes members.
+    /// Makes a group whose members are found by a filter whenever they are wanted.
     ///
     /// # Errors
-    /// [`base::Kind::NotFound`].
+    /// As [`DirectoryAdmin::create_account`]; [`base::Kind::Invalid`] for a filter that cannot be
+    /// understood, with where.
+    async fn create_dynamic_group(&self, actor: &Actor, new: NewDynamicGroup)
+    -> Result<Arc<Group>>;
+
+    /// Adds and removes members, or changes by what they are found.
+    ///
+    /// # Errors
+    /// [`base::Kind::NotFound`]; [`base::Kind::Invalid`] for members of a dynamic group, or a filter
+    /// for another.
     async fn update_group(
         &self,
         actor: &Actor,

@@ -77,6 +77,8 @@ pub struct Account {
     pub credentials: u64,
     /// What happens to its mail, beside being kept.
     pub flow: crate::MailFlow,
+    /// What is known of it beside; filters of dynamic groups ask for it.
+    pub attributes: crate::Attributes,
 }
 
 /// What an account may administer. Finer roles come with the admin issue.
@@ -174,6 +176,8 @@ pub struct AccountChange {
     pub role: Option<Role>,
     /// What happens to its mail.
     pub flow: crate::FlowChange,
+    /// Attributes to set; an empty value is none.
+    pub attributes: Vec<(crate::Attribute, String)>,
 }
 
 /// How long the mailbox of a removed account is kept, in milliseconds (Exchange: 30 days).
@@ -235,6 +239,31 @@ pub struct Group {
     pub authenticated_only: bool,
     /// Who else may not write to it, and how much.
     pub restrictions: crate::Restrictions,
+    /// By what its members are found, where they are not listed.
+    pub dynamic: Option<Dynamic>,
+}
+
+/// By what the members of a dynamic group are found: all mailboxes and contacts that are meant and
+/// enabled (Exchange: DynamicDistributionGroup).
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Dynamic {
+    /// A [`crate::Filter`], as it was written.
+    pub filter: String,
+    /// Only those whose primary address is in this domain; lower-case.
+    pub domain: Option<String>,
+}
+
+/// What is needed to make a dynamic group.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NewDynamicGroup {
+    /// Its address, in an accepted domain.
+    pub address: Address,
+    /// The name for people.
+    pub display_name: String,
+    /// Whether only signed-in senders may write to it.
+    pub authenticated_only: bool,
+    /// By what its members are found.
+    pub dynamic: Dynamic,
 }
 
 /// What is needed to make a group.
@@ -263,6 +292,8 @@ pub struct GroupChange {
     pub authenticated_only: Option<bool>,
     /// Who else may write to it, and how much.
     pub restrictions: crate::RestrictionsChange,
+    /// Of a dynamic group: by what its members are found from now on.
+    pub dynamic: Option<Dynamic>,
 }
 
 /// A piece of a group's expansion.

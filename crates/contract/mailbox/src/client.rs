@@ -6,6 +6,7 @@ use crate::item::{
     CollectionState, Edited, Item, ItemChange, ItemEdit, NewItem, Permission, Usage,
 };
 use crate::message::{Delivered, Delivery, MessageMeta, NewMessage, Outgoing};
+use crate::order::{Order, ThreadEntry, Threading};
 use crate::request::{Copied, MetaPage, Read, ReadReply, StoreMode, Stored, Write, WriteReply};
 use crate::search::Search;
 use crate::uidset::UidSet;
@@ -201,6 +202,14 @@ impl MailboxHandle {
         search(folder: FolderId, search: Search) -> Vec<Uid> {
             Read::Search { folder, search } => ReadReply::Search(uids) => uids
         }
+        /// The messages that fulfil a condition, in an order.
+        sort(folder: FolderId, search: Search, order: Vec<Order>) -> Vec<Uid> {
+            Read::Sort { folder, search, order } => ReadReply::Search(uids) => uids
+        }
+        /// The messages that fulfil a condition, in threads.
+        threads(folder: FolderId, search: Search, threading: Threading) -> Vec<ThreadEntry> {
+            Read::Threads { folder, search, threading } => ReadReply::Threads(entries) => entries
+        }
         /// How much the mailbox holds.
         usage() -> Usage {
             Read::Usage => ReadReply::Usage(usage) => usage
@@ -233,6 +242,10 @@ impl MailboxHandle {
         /// A folder's permissions.
         permissions(folder: FolderId) -> Vec<Permission> {
             Read::Permissions(folder) => ReadReply::Permissions(permissions) => permissions
+        }
+        /// What the principal may do in each folder that it may see.
+        rights() -> Vec<(FolderId, u32)> {
+            Read::Rights => ReadReply::Rights(rights) => rights
         }
     }
 
@@ -323,6 +336,10 @@ impl MailboxHandle {
         /// Replaces a folder's permissions.
         set_permissions(folder: FolderId, permissions: Vec<Permission>) -> () {
             Write::SetPermissions { folder, permissions } => WriteReply::Done => ()
+        }
+        /// Changes what one account may do in a folder.
+        grant(folder: FolderId, account: AccountId, mode: StoreMode, rights: u32) -> () {
+            Write::Grant { folder, account, mode, rights } => WriteReply::Done => ()
         }
         /// Keeps a folder's read state for each user, or for all alike.
         set_read_per_user(folder: FolderId, on: bool) -> () {

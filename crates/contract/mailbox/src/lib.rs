@@ -16,6 +16,7 @@ pub mod folder;
 pub mod index;
 pub mod item;
 pub mod message;
+pub mod order;
 pub mod request;
 pub mod search;
 pub mod suite;
@@ -27,6 +28,7 @@ pub use folder::{FolderClass, FolderCounts, FolderInfo, FolderKind, SpecialUse, 
 pub use index::{Flags, FolderView, IndexBlock, IndexEntry, Keywords, SystemFlags, ViewDelta};
 pub use item::*;
 pub use message::{Delivered, Delivery, MessageMeta, NewMessage, Outgoing};
+pub use order::{Order, OrderKey, ThreadEntry, Threading};
 pub use request::{MetaPage, Read, ReadReply, Write, WriteReply};
 pub use search::Search;
 pub use uidset::UidSet;
@@ -74,6 +76,17 @@ pub trait Mailboxes: Send + Sync + 'static {
     /// Wake-ups may be lost or spurious; they only say "read again". Does not keep the actor
     /// active.
     fn watch(&self, mailbox: AccountId) -> watch::Receiver<Change>;
+
+    /// The mailboxes in whose folders somebody has been given rights, in order of their accounts, at
+    /// most `limit`. A mailbox may be among them in which nothing is left of that: a hint where to
+    /// look, which costs one read of the store and wakes nobody. Full Access is the directory's
+    /// ([`contract_directory::Directory::full_access_of`]). Nobody, where that is not kept.
+    ///
+    /// # Errors
+    /// Temporary ones.
+    async fn shared_with(&self, _guest: AccountId, _limit: usize) -> Result<Vec<AccountId>> {
+        Ok(Vec::new())
+    }
 
     /// What every node that may own a mailbox understands; requests of a greater [`Write::level`]
     /// are not sent.

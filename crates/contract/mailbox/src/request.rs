@@ -6,9 +6,10 @@ use crate::item::{
     CollectionState, Edited, Item, ItemChange, ItemEdit, NewItem, Permission, Usage,
 };
 use crate::message::{Delivered, Delivery, MessageMeta, NewMessage, Outgoing};
+use crate::order::{Order, ThreadEntry, Threading};
 use crate::search::Search;
 use crate::uidset::UidSet;
-use base::{Change, FolderId, ItemId, QueueId, Uid};
+use base::{AccountId, Change, FolderId, ItemId, QueueId, Uid};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -106,6 +107,28 @@ pub enum Read {
         /// At most [`META_MAX`].
         uids: Vec<Uid>,
     },
+    /// What the principal may do in each folder that it may see; the owner everything. From
+    /// feature level 4 on.
+    Rights,
+    /// The messages that fulfil a condition, in an order; those that are equal by UID. From feature
+    /// level 4 on.
+    Sort {
+        /// Which folder.
+        folder: FolderId,
+        /// The condition.
+        search: Search,
+        /// The first decides; where it is equal the next.
+        order: Vec<Order>,
+    },
+    /// The messages that fulfil a condition, in threads. From feature level 4 on.
+    Threads {
+        /// Which folder.
+        folder: FolderId,
+        /// The condition.
+        search: Search,
+        /// How they are put together.
+        threading: Threading,
+    },
 }
 
 /// The answer to a [`Read`], in the same order.
@@ -123,7 +146,7 @@ pub enum ReadReply {
     Delta(Box<ViewDelta>),
     /// To [`Read::Meta`].
     Meta(Vec<(Uid, Arc<MessageMeta>)>),
-    /// To [`Read::Search`].
+    /// To [`Read::Search`], and in order to [`Read::Sort`].
     Search(Vec<Uid>),
     /// To [`Read::Usage`].
     Usage(Usage),
@@ -139,6 +162,10 @@ pub enum ReadReply {
     Permissions(Vec<Permission>),
     /// To [`Read::MetaPage`].
     MetaPage(MetaPage),
+    /// To [`Read::Rights`]: bits of [`Permission`].
+    Rights(Vec<(FolderId, u32)>),
+    /// To [`Read::Threads`].
+    Threads(Vec<ThreadEntry>),
 }
 
 /// A part of what was asked for, in order of UID.
@@ -150,7 +177,7 @@ pub struct MetaPage {
     pub next: Option<Uid>,
 }
 
-/// How [`Write::Store`] changes flags.
+/// How [`Write::Store`] changes flags and [`Write::Grant`] rights.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum StoreMode {
     /// FLAGS: exactly these.
@@ -338,6 +365,29 @@ pub enum Write {
         /// What they hold.
         class: FolderClass,
     },
+    /// Changes what one account may do in a folder, whatever others change meanwhile. Who has no
+    /// right left has no entry. Refused with [`base::Kind::Invalid`] for the mailbox's owner, who
+    /// needs no rights.
+    Grant {
+        /// Which folder.
+        folder: FolderId,
+        /// To whom.
+        account: AccountId,
+        /// How.
+        mode: StoreMode,
+        /// Bits of [`Permission`].
+        rights: u32,
+    },
+}
+
+impl Read {
+    /// As [`Write::level`].
+    pub const fn level(&self) -> u32 {
+        match self {
+            Self::Rights | Self::Sort { .. } | Self::Threads { .. } => 4,
+            _ => 1,
+        }
+    }
 }
 
 impl Write {
@@ -346,6 +396,7 @@ impl Write {
     pub const fn level(&self) -> u32 {
         match self {
             Self::CreateFolders { .. } => 2,
+            Self::Grant { .. } => 4,
             _ => 1,
         }
     }

@@ -7,9 +7,11 @@
 use crate::Recipient;
 use async_trait::async_trait;
 use base::{Address, Deadline, QueueId, Result};
-use contract_blob::Content;
+use bytes::Bytes;
+use contract_blob::{ByteStream, Content};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::sync::Arc;
 
 /// Where a message goes next. Messages with an equal next hop share a queue and connections.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -18,6 +20,10 @@ pub struct NextHop {
     pub connector: String,
     /// Which hosts.
     pub destination: Destination,
+    /// Whether it is to be there rather than safe (`TLS-Required: No`, RFC 8689 §3; reports on TLS
+    /// itself, RFC 8460 §3): what the domain publishes about its hosts is not asked for. What the
+    /// connector asks for is.
+    pub ignores_policies: bool,
 }
 
 /// Which hosts take a message.
@@ -103,7 +109,7 @@ impl Default for Manner {
 }
 
 /// One message for one next hop.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Outgoing {
     /// Its name, for logs.
     pub queue: QueueId,
@@ -123,6 +129,34 @@ pub struct Outgoing {
     pub envelope_id: Option<String>,
     /// RET=HDRS.
     pub return_headers_only: bool,
+    /// It may only go where TLS is sure and stays so (REQUIRETLS, RFC 8689).
+    pub require_tls: bool,
+    /// How many bytes at the beginning of `content` are signatures of ours, which are good for the
+    /// message as it is only.
+    pub signed_bytes: u64,
+    /// Signs what is sent where the message has to be converted for a host.
+    pub signer: Signer,
+}
+
+/// Signs a message in the form in which it leaves.
+#[async_trait]
+pub trait Resign: Send + Sync {
+    /// The fields to put in front of a message; empty if nobody here vouches for it. Reads all of
+    /// it.
+    ///
+    /// # Errors
+    /// Where the message cannot be read.
+    async fn sign(&self, message: ByteStream) -> Result<Bytes>;
+}
+
+/// Who signs a message that is converted on its way, if anybody does.
+#[derive(Clone, Default)]
+pub struct Signer(pub Option<Arc<dyn Resign>>);
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Signer" } else { "nobody" })
+    }
 }
 
 /// An SMTP reply, or what stands for it where the far side could not give one.

@@ -10,9 +10,12 @@
 pub mod authentication;
 pub mod connector;
 pub mod courier;
+mod envelope;
+pub mod inspection;
 pub mod receive;
 pub mod relay;
 pub mod remote;
+pub mod reports;
 pub mod rows;
 pub mod rule;
 pub mod scanner;
@@ -50,7 +53,7 @@ pub const QUEUE_COUNT_MAX: u64 = 100_000;
 pub const MESSAGE_BYTES_MAX: u64 = 50 * 1024 * 1024;
 
 /// Who sends what to whom, apart from the message itself (RFC 5321 §2.3.1).
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Envelope {
     /// MAIL FROM; `None` for the null sender `<>`.
     pub sender: Option<Address>,
@@ -62,9 +65,16 @@ pub struct Envelope {
     pub envelope_id: Option<String>,
     /// RET=HDRS: bounces return only the headers (RFC 3461 §4.3).
     pub return_headers_only: bool,
+    /// REQUIRETLS: it goes on only where TLS is sure (RFC 8689 §2). From
+    /// [`REQUIRE_TLS_LEVEL`] on.
+    pub require_tls: bool,
     /// Where it came from.
     pub source: Source,
 }
+
+/// The feature level of the cluster (`Control::feature_level`) from which on every node understands
+/// an envelope with [`Envelope::require_tls`].
+pub const REQUIRE_TLS_LEVEL: u32 = 4;
 
 /// One recipient of an envelope.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

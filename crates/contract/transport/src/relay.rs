@@ -15,7 +15,8 @@ pub struct Hop {
     pub connector: String,
     /// The recipients' domain; `None` where all goes to the connector's smart hosts.
     pub domain: Option<String>,
-    /// Which part of the hop's mail, where it is spread over several owners.
+    /// Which part of the hop's mail, where it is spread over several owners; or the one that
+    /// [ignores policies](Self::ignores_policies).
     pub shard: u8,
 }
 
@@ -23,7 +24,23 @@ pub struct Hop {
 /// so. (Exchange: the Unreachable queue.)
 pub const UNREACHABLE: &str = "Unreachable";
 
+/// The part of a hop's mail whose senders would rather have it there than safe
+/// ([`crate::courier::NextHop::ignores_policies`]). Mail is spread over fewer parts than this.
+const WITHOUT_POLICIES: u8 = u8::MAX;
+
 impl Hop {
+    /// The same hop for mail that what the domain publishes about its hosts is not to hold up.
+    #[must_use]
+    pub fn without_policies(self) -> Self {
+        let is_asked = self.domain.is_some() && !self.is_unreachable();
+        Self { shard: if is_asked { WITHOUT_POLICIES } else { self.shard }, ..self }
+    }
+
+    /// Whether it is a [`Hop::without_policies`].
+    pub fn ignores_policies(&self) -> bool {
+        self.shard == WITHOUT_POLICIES
+    }
+
     /// Where mail for a domain waits while no send connector takes it.
     pub fn unreachable(domain: &str, shard: u8) -> Self {
         Self { connector: UNREACHABLE.to_owned(), domain: Some(domain.to_owned()), shard }

@@ -6,16 +6,23 @@
 //! messages of one that differ.
 
 mod check;
+mod condition;
 
 use async_trait::async_trait;
 use base::{Address, Result, Timestamp};
 use bytes::Bytes;
+pub use condition::{Attribute, Condition, Importance, MessageType, Scope};
 use contract_directory::Actor;
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// How many rules there may be (Exchange: 300).
 pub const RULES_MAX: usize = 500;
+
+/// The feature level of the cluster from which on every node understands all conditions and actions
+/// that there are now; before, only those of [`TransportRule::level`] 1.
+pub const RULES_LEVEL: u32 = 4;
 
 /// The enhanced status code of a refusal where the rule names none (RFC 3463 §3.8).
 pub const REJECT_STATUS: &str = "5.7.1";
@@ -66,6 +73,14 @@ fn yes() -> bool {
 }
 
 impl TransportRule {
+    /// The feature level of the cluster from which on every node understands it.
+    pub fn level(&self) -> u32 {
+        let conditions = self.conditions.iter().chain(&self.exceptions);
+        let is_new = conditions.clone().any(Condition::is_of_level_4)
+            || self.actions.iter().any(Action::is_of_level_4);
+        if is_new { RULES_LEVEL } else { 1 }
+    }
+
     /// Whether it is to be tried at a moment.
     pub fn is_active(&self, now: Timestamp) -> bool {
         let has_begun = self.active_from_unix_ms.is_none_or(|from| from <= now.unix_ms);
@@ -93,131 +108,6 @@ pub enum OnError {
     Ignore,
     /// The message waits and is tried again, until it expires.
     Defer,
-}
-
-/// Where somebody is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Scope {
-    /// In the organisation: a sender who signed in, a recipient in an accepted domain.
-    Inside,
-    /// Elsewhere.
-    Outside,
-}
-
-/// What must be so. Words are found whole and in any letter case, patterns are regular expressions
-/// in any letter case, an address stands for all addresses of its mailbox.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Condition {
-    /// The sender is one of these.
-    From(Vec<String>),
-    /// Where the sender is.
-    FromScope(Scope),
-    /// The sender is in one of these groups.
-    FromMemberOf(Vec<String>),
-    /// The sender's address has one of these words.
-    FromAddressWords(Vec<String>),
-    /// The sender's address matches.
-    FromAddressMatches(Vec<String>),
-    /// The sender's domain is one of these, or below one.
-    SenderDomainIs(Vec<String>),
-    /// The recipient is one of these.
-    SentTo(Vec<String>),
-    /// Where the recipient is.
-    SentToScope(Scope),
-    /// The recipient is in one of these groups, or the group itself.
-    SentToMemberOf(Vec<String>),
-    /// The recipient's address has one of these words.
-    RecipientAddressWords(Vec<String>),
-    /// The recipient's address matches.
-    RecipientAddressMatches(Vec<String>),
-    /// The recipient's domain is one of these, or below one.
-    RecipientDomainIs(Vec<String>),
-    /// Some recipient's address has one of these words.
-    AnyRecipientAddressWords(Vec<String>),
-    /// Some recipient's address matches.
-    AnyRecipientAddressMatches(Vec<String>),
-    /// Sender and recipient are in these two groups, one in each.
-    BetweenMemberOf(String, String),
-    /// The To field names one of these.
-    AnyOfToHeader(Vec<String>),
-    /// The Cc field names one of these.
-    AnyOfCcHeader(Vec<String>),
-    /// The To or Cc field names one of these.
-    AnyOfToCcHeader(Vec<String>),
-    /// The subject has one of these words.
-    SubjectWords(Vec<String>),
-    /// The subject matches.
-    SubjectMatches(Vec<String>),
-    /// Subject or text have one of these words.
-    SubjectOrBodyWords(Vec<String>),
-    /// Subject or text match.
-    SubjectOrBodyMatches(Vec<String>),
-    /// A header field has one of these words.
-    HeaderWords {
-        /// The field's name.
-        header: String,
-        /// The words.
-        words: Vec<String>,
-    },
-    /// A header field matches.
-    HeaderMatches {
-        /// The field's name.
-        header: String,
-        /// The patterns.
-        patterns: Vec<String>,
-    },
-    /// There is an attachment.
-    HasAttachment,
-    /// An attachment's name matches.
-    AttachmentNameMatches(Vec<String>),
-    /// An attachment's name ends so, without the dot.
-    AttachmentExtensionIs(Vec<String>),
-    /// An attachment is larger than so many bytes.
-    AttachmentSizeOver(u64),
-    /// An attachment is a program, by its content or its name.
-    AttachmentIsExecutable,
-    /// The message is larger than so many bytes.
-    MessageSizeOver(u64),
-    /// A text is written in one of these charsets.
-    CharsetIs(Vec<String>),
-    /// Its importance.
-    ImportanceIs(Importance),
-    /// What kind of message it is.
-    MessageTypeIs(MessageType),
-    /// Its spam confidence level is this or higher.
-    SclOver(i8),
-}
-
-/// The importance of a message (RFC 2156 §5.3.4, X-Priority).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Importance {
-    /// Low.
-    Low,
-    /// Normal, or nothing said.
-    Normal,
-    /// High.
-    High,
-}
-
-/// What kind of message it is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MessageType {
-    /// An automatic reply (RFC 3834 §5).
-    AutomaticReply,
-    /// Signed: S/MIME or OpenPGP.
-    Signed,
-    /// Encrypted: S/MIME or OpenPGP.
-    Encrypted,
-    /// A meeting request or an answer to one.
-    Calendaring,
-    /// A read receipt (RFC 8098).
-    ReadReceipt,
-    /// A report of delivery (RFC 3464).
-    DeliveryReport,
 }
 
 /// What is done.
@@ -271,6 +161,36 @@ pub enum Action {
         /// To whom.
         to: String,
     },
+    /// The message's classification, in place of the one that it has (Exchange:
+    /// ApplyClassification).
+    Classify(String),
+    /// The recipient is told of the message, whatever becomes of it (Exchange:
+    /// GenerateNotification).
+    NotifyRecipient {
+        /// What they are told, HTML. `%%from%%`, `%%to%%`, `%%cc%%`, `%%subject%%` and `%%date%%`
+        /// become the message's.
+        html: String,
+    },
+    /// How grave it is that the rule applies: told in the log and in reports.
+    SetSeverity(Severity),
+}
+
+impl Action {
+    fn is_of_level_4(&self) -> bool {
+        matches!(self, Self::Classify(_) | Self::NotifyRecipient { .. } | Self::SetSeverity(_))
+    }
+}
+
+/// How grave something is, in the eyes of who has made a rule.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Hardly.
+    Low,
+    /// Somewhat.
+    Medium,
+    /// Very.
+    High,
 }
 
 fn reject_status() -> String {
@@ -308,6 +228,8 @@ pub struct Trial {
     pub sender: Option<Address>,
     /// Whether the sender would have signed in.
     pub is_authenticated: bool,
+    /// From where it would have come; `None` where that is not known.
+    pub ip: Option<IpAddr>,
     /// RCPT TO.
     pub recipients: Vec<Address>,
     /// The message.

@@ -73,4 +73,16 @@ pub trait StsPolicies: Send + Sync + 'static {
     /// # Errors
     /// The store's.
     async fn forget(&self, domain: &str) -> Result<()>;
+
+    /// Notes that mail went to a domain at a moment. It is enough now and then.
+    ///
+    /// # Errors
+    /// The store's.
+    async fn use_at(&self, domain: &str, at: Timestamp) -> Result<()>;
+
+    /// The last such moment that was noted.
+    ///
+    /// # Errors
+    /// The store's.
+    async fn used(&self, domain: &str) -> Result<Option<Timestamp>>;
 }

@@ -264,6 +264,16 @@ impl Tracked {
         }
     }
 
+    /// What scanners have said of a message that is accepted: an event for each.
+    pub fn scanned(
+        place: (Timestamp, NodeId),
+        submission: &crate::Submission,
+    ) -> impl Iterator<Item = Self> {
+        let new = move || Self::new(place, Event::AgentInfo, Origin::Agent, submission.queue);
+        let notes = crate::scanner::scanning::notes(&submission.content);
+        notes.into_iter().map(move |note| new().because(&note))
+    }
+
     /// Whether it tells that the message came whole and was not accepted, which is all of its story.
     pub fn is_refusal(&self) -> bool {
         self.event == Event::Fail && self.origin == Origin::Agent && self.client.is_some()

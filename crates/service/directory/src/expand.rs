@@ -5,15 +5,18 @@
 //! node, and a member who joins or leaves between two pieces shifts nobody else. Only one piece is
 //! held in memory, whatever the size of the group. Whoever is listed twice, or under two of their
 //! addresses, comes once; groups that contain each other are visited once.
+//!
+//! Behind all hashes come those whom dynamic groups find (`found`), all of these groups at once.
 
 use crate::config::{EXPAND_DEPTH_MAX, EXPAND_GROUPS_MAX};
+use crate::found;
 use crate::keys;
 use crate::names::Name;
 use crate::read::{ReadResult, Reader, view};
 use crate::rows::{GroupRow, Target};
 use crate::service::Shared;
 use base::{AccountId, Address, Error, Kind, Result};
-use contract_directory::{Expansion, GroupId};
+use contract_directory::{Admission, Dynamic, Expansion, Group, GroupId};
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
@@ -25,28 +28,29 @@ const LOOKUPS_AT_ONCE: usize = 64;
 pub(crate) async fn expand(
     shared: &Shared,
     root: GroupId,
-    cursor: u64,
-    limit: usize,
+    (cursor, limit): (u64, usize),
+    admission: &dyn Admission,
 ) -> Result<Expansion> {
     let mut piece = Piece { cursor, limit: limit.max(1), members: BTreeMap::new() };
-    let mut seen = HashSet::from([root]);
-    let mut waiting = VecDeque::from([(root, 1)]);
-    while let Some((group, depth)) = waiting.pop_front() {
-        let Some(members) = members(shared, group).await? else {
+    let mut walk = Walk::new(root);
+    while let Some((group, depth)) = walk.waiting.pop_front() {
+        let Some(group) = entry(shared, group).await? else {
             if group == root {
                 return Err(Error::not_found(format!("group {}", root.0)));
             }
             continue; // Removed meanwhile.
         };
-        for chunk in members.chunks(LOOKUPS) {
+        if group.id != root && !admission.admits(&group).await? {
+            continue;
+        }
+        if let Some(dynamic) = group.dynamic {
+            walk.dynamic.push(dynamic);
+            continue;
+        }
+        for chunk in members(shared, group.id).await?.chunks(LOOKUPS) {
             for (member, target) in targets(shared, chunk).await? {
                 match target {
-                    Some(Target::Group(inner)) => {
-                        if seen.insert(inner) {
-                            check_limits(root, depth + 1, seen.len())?;
-                            waiting.push_back((inner, depth + 1));
-                        }
-                    }
+                    Some(Target::Group(inner)) => walk.meet(inner, depth + 1)?,
                     Some(Target::Account(id)) => piece.add(Identity::Account(id), member),
                     None => {
                         if let Some(name) = Name::of(&member) {
@@ -57,7 +61,42 @@ pub(crate) async fn expand(
             }
         }
     }
-    Ok(piece.finish())
+    let mut listed = piece.finish();
+    let from = match found::place(cursor) {
+        Some(from) => from,
+        None if listed.next.is_some() || walk.dynamic.is_empty() => return Ok(listed),
+        None if listed.members.is_empty() => 0,
+        None => {
+            listed.next = Some(found::FIRST);
+            return Ok(listed);
+        }
+    };
+    found::look(shared, &walk.dynamic, from, limit.max(1)).await
+}
+
+/// A walk over a group and the groups in it.
+struct Walk {
+    root: GroupId,
+    seen: HashSet<GroupId>,
+    /// With how deep they are nested.
+    waiting: VecDeque<(GroupId, usize)>,
+    /// By what members of the dynamic groups among them are found.
+    dynamic: Vec<Dynamic>,
+}
+
+impl Walk {
+    fn new(root: GroupId) -> Self {
+        let (seen, waiting) = (HashSet::from([root]), VecDeque::from([(root, 1)]));
+        Self { root, seen, waiting, dynamic: Vec::new() }
+    }
+
+    fn meet(&mut self, group: GroupId, depth: usize) -> Result<()> {
+        if self.seen.insert(group) {
+            check_limits(self.root, depth, self.seen.len())?;
+            self.waiting.push_back((group, depth));
+        }
+        Ok(())
+    }
 }
 
 fn check_limits(root: GroupId, depth: usize, groups: usize) -> Result<()> {
@@ -72,18 +111,17 @@ fn check_limits(root: GroupId, depth: usize, groups: usize) -> Result<()> {
     Ok(())
 }
 
-/// The direct members; `None` if there is no such group.
-async fn members(shared: &Shared, group: GroupId) -> Result<Option<Vec<Address>>> {
-    view(&shared.store, |reader| {
-        async move {
-            match reader.row::<GroupRow>(&keys::group(group)).await? {
-                Some(_) => Ok(Some(reader.members(group).await?)),
-                None => Ok(None),
-            }
-        }
-        .boxed()
-    })
-    .await
+/// A group without its members, if there is one.
+async fn entry(shared: &Shared, group: GroupId) -> Result<Option<Group>> {
+    let found = view(&shared.store, |reader| {
+        async move { reader.row::<GroupRow>(&keys::group(group)).await }.boxed()
+    });
+    Ok(found.await?.map(|row| row.group(group, Vec::new())))
+}
+
+/// The direct members.
+async fn members(shared: &Shared, group: GroupId) -> Result<Vec<Address>> {
+    view(&shared.store, |reader| async move { reader.members(group).await }.boxed()).await
 }
 
 /// What each member is here.
@@ -118,7 +156,8 @@ impl Identity {
             Self::Other(name) => hasher.update(b"o").update(name.to_string().as_bytes()),
         };
         let [a, b, c, d, e, f, g, h, ..] = *hasher.finalize().as_bytes();
-        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+        // Those who share a place stay together, so a few more of them do no harm.
+        u64::from_be_bytes([a, b, c, d, e, f, g, h]) % found::FIRST
     }
 }
 

@@ -11,6 +11,8 @@
 //! C/o <domain> 0 <local>      groups in order      C/x <account id>     removed accounts
 //! C/y <domain> 0 <local> 0 <group id>   the groups that list an address
 //! C/k <domain> 0 <local>      contacts in order
+//! C/v <account id> <account id>   who has Full Access, and to whom
+//! C/V                         that there are such rows for all accounts
 //! ```
 //!
 //! Ids are big-endian u64, stamps are the store's ten-byte versionstamps.
@@ -37,6 +39,8 @@ const GROUP_ORDER: &[u8] = b"C/o";
 const CONTACT_ORDER: &[u8] = b"C/k";
 const ADMINISTRATOR: &[u8] = b"C/r";
 const MARKER: &[u8] = b"C/h";
+const FULL_ACCESS: &[u8] = b"C/v";
+pub(crate) const FULL_ACCESS_COMPLETE: &[u8] = b"C/V";
 const FEED: &[u8] = b"C/f";
 const AUDIT: &[u8] = b"C/u";
 
@@ -165,6 +169,22 @@ pub(crate) fn memberships(name: &Name) -> KeyRange {
 pub(crate) fn membership_group(key: &[u8]) -> Option<GroupId> {
     let (_, id) = key.split_last_chunk()?;
     Some(GroupId(u64::from_be_bytes(*id)))
+}
+
+/// That an account has Full Access to another's mailbox.
+pub(crate) fn full_access(guest: AccountId, owner: AccountId) -> Bytes {
+    KeyBuilder::new(FULL_ACCESS).u64(guest.0).u64(owner.0).build()
+}
+
+/// All such rows of who has it.
+pub(crate) fn full_access_of(guest: AccountId) -> KeyRange {
+    KeyRange::prefix(&KeyBuilder::new(FULL_ACCESS).u64(guest.0).build())
+}
+
+/// Whose mailbox such a row is about.
+pub(crate) fn full_access_owner(key: &[u8]) -> Option<AccountId> {
+    let (_, id) = key.split_last_chunk()?;
+    Some(AccountId(u64::from_be_bytes(*id)))
 }
 
 /// The marker of one operation: time in milliseconds (48 bits), then random, so that old ones

@@ -68,7 +68,7 @@ pub(crate) async fn from_store(shared: &Shared, address: &Address) -> Result<Res
             if account.enabled { person(account) } else { Resolved::Unknown }
         }
         Found::Group(group) => {
-            let group = Arc::new(group);
+            let group = Arc::new(*group);
             if let Some(name) = &name {
                 shared.cache.keep_group(ticket, name, &group);
             }
@@ -98,7 +98,7 @@ enum Found {
         account: Box<Account>,
         exact: bool,
     },
-    Group(Group),
+    Group(Box<Group>),
     /// And the kind of the domain, if it is accepted.
     Nobody(Option<DomainKind>),
 }
@@ -129,7 +129,7 @@ async fn look(reader: Reader<'_>, name: Option<&Name>, domain: &str) -> ReadResu
         }
         (Some(Target::Group(id)), _) => {
             if let Some(group) = reader.group(id).await? {
-                return Ok(Found::Group(group));
+                return Ok(Found::Group(Box::new(group)));
             }
         }
         (None, Some(Target::Account(id))) => {

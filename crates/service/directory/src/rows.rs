@@ -6,8 +6,8 @@
 use base::{AccountId, Address, Error, Result, Timestamp, wire};
 use bytes::Bytes;
 use contract_directory::{
-    Account, AccountKind, Actor, AuditRecord, Domain, DomainKind, Forwarding, Group, GroupId,
-    MailFlow, Party, Quota, RemovedAccount, Restrictions, Role,
+    Account, AccountKind, Actor, Attribute, Attributes, AuditRecord, Domain, DomainKind, Dynamic,
+    Forwarding, Group, GroupId, MailFlow, Party, Quota, RemovedAccount, Restrictions, Role,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -64,9 +64,12 @@ pub(crate) struct AccountRow {
     /// Only from version 2 on, which is written where it is not 0.
     #[serde(skip)]
     credentials: u64,
-    /// Only in version 3, which is written where it says something.
+    /// Only from version 3 on, which is written where it says something.
     #[serde(skip)]
     flow: FlowRow,
+    /// Only in version 4, which is written where there are any.
+    #[serde(skip)]
+    attributes: Vec<(Attribute, String)>,
 }
 
 /// What happens to an account's mail.
@@ -137,8 +140,15 @@ const ACCOUNT_VERSION_2: u8 = 2;
 /// read the account at all: administrators can say nothing of mail flow before feature level 3.
 const ACCOUNT_VERSION_3: u8 = 3;
 
+/// Version 4 is version 3 with its attributes behind it; as that, from feature level 4 on.
+const ACCOUNT_VERSION_4: u8 = 4;
+
 impl Row for AccountRow {
     fn to_bytes(&self) -> Result<Bytes> {
+        if !self.attributes.is_empty() {
+            let row = (self, self.credentials, &self.flow, &self.attributes);
+            return wire::encode_row(ACCOUNT_VERSION_4, &row);
+        }
         match (self.credentials, &self.flow) {
             (changes, flow) if *flow != FlowRow::default() => {
                 wire::encode_row(ACCOUNT_VERSION_3, &(self, changes, flow))
@@ -150,6 +160,14 @@ impl Row for AccountRow {
 
     fn from_bytes(key: &[u8], bytes: &[u8]) -> Result<Self> {
         let row = match bytes.first() {
+            Some(&ACCOUNT_VERSION_4) => wire::decode_row(ACCOUNT_VERSION_4, bytes).map(
+                |(row, credentials, flow, attributes): (Self, _, _, _)| Self {
+                    credentials,
+                    flow,
+                    attributes,
+                    ..row
+                },
+            ),
             Some(&ACCOUNT_VERSION_3) => wire::decode_row(ACCOUNT_VERSION_3, bytes)
                 .map(|(row, credentials, flow): (Self, _, _)| Self { credentials, flow, ..row }),
             Some(&ACCOUNT_VERSION_2) => wire::decode_row(ACCOUNT_VERSION_2, bytes)
@@ -179,6 +197,7 @@ impl From<&Account> for AccountRow {
             created_ms: a.created.unix_ms,
             credentials: a.credentials,
             flow: FlowRow::from(&a.flow),
+            attributes: a.attributes.iter().map(|(name, value)| (name, value.into())).collect(),
         }
     }
 }
@@ -187,6 +206,8 @@ impl From<AccountRow> for Account {
     fn from(row: AccountRow) -> Self {
         let ids = |grants: Vec<u64>| grants.into_iter().map(AccountId).collect();
         let [warn_bytes, no_send_bytes, no_receive_bytes] = row.quota;
+        let mut attributes = Attributes::default();
+        row.attributes.iter().for_each(|(name, value)| attributes.set(*name, value));
         Self {
             id: AccountId(row.id),
             kind: row.kind,
@@ -203,6 +224,7 @@ impl From<AccountRow> for Account {
             created: Timestamp { unix_ms: row.created_ms },
             credentials: row.credentials,
             flow: row.flow.into(),
+            attributes,
         }
     }
 }
@@ -259,17 +281,29 @@ pub(crate) struct GroupRow {
     address: AddressParts,
     display_name: String,
     authenticated_only: bool,
-    /// Only in version 2, which is written where it says something.
+    /// Only from version 2 on, which is written where it says something.
     #[serde(skip)]
     restrictions: RestrictionsRow,
+    /// Only in version 3: a filter, and a domain.
+    #[serde(skip)]
+    dynamic: Option<DynamicRow>,
 }
+
+/// By what a dynamic group's members are found: a filter, and in which domain.
+type DynamicRow = (String, Option<String>);
 
 /// Version 2 of a group is version 1 with its restrictions behind it; as for accounts, from feature
 /// level 3 on.
 const GROUP_VERSION_2: u8 = 2;
 
+/// Version 3 is version 2 with what a dynamic group has behind it; from feature level 4 on.
+const GROUP_VERSION_3: u8 = 3;
+
 impl Row for GroupRow {
     fn to_bytes(&self) -> Result<Bytes> {
+        if let Some(dynamic) = &self.dynamic {
+            return wire::encode_row(GROUP_VERSION_3, &(self, &self.restrictions, dynamic));
+        }
         match &self.restrictions {
             none if *none == RestrictionsRow::default() => wire::encode_row(VERSION, self),
             restrictions => wire::encode_row(GROUP_VERSION_2, &(self, restrictions)),
@@ -278,6 +312,12 @@ impl Row for GroupRow {
 
     fn from_bytes(key: &[u8], bytes: &[u8]) -> Result<Self> {
         let row = match bytes.first() {
+            Some(&GROUP_VERSION_3) => {
+                wire::decode_row(GROUP_VERSION_3, bytes).map(|(row, restrictions, dynamic)| {
+                    let (row, dynamic): (Self, DynamicRow) = (row, dynamic);
+                    Self { restrictions, dynamic: Some(dynamic), ..row }
+                })
+            }
             Some(&GROUP_VERSION_2) => wire::decode_row(GROUP_VERSION_2, bytes)
                 .map(|(row, restrictions): (Self, _)| Self { restrictions, ..row }),
             _ => wire::decode_row(VERSION, bytes),
@@ -293,6 +333,7 @@ impl From<&Group> for GroupRow {
             display_name: group.display_name.clone(),
             authenticated_only: group.authenticated_only,
             restrictions: (&group.restrictions).into(),
+            dynamic: group.dynamic.clone().map(|Dynamic { filter, domain }| (filter, domain)),
         }
     }
 }
@@ -306,6 +347,7 @@ impl GroupRow {
             members,
             authenticated_only: self.authenticated_only,
             restrictions: self.restrictions.into(),
+            dynamic: self.dynamic.map(|(filter, domain)| Dynamic { filter, domain }),
         }
     }
 }
@@ -440,6 +482,7 @@ mod tests {
             created: Timestamp { unix_ms: 5 },
             credentials: 0,
             flow: MailFlow::default(),
+            attributes: Attributes::default(),
         };
         let bytes = AccountRow::from(&account).to_bytes().unwrap();
         let golden = b"\x01\x07\x02\x01R\x03x.t\x01\x01b\x03x.t\x03R\xc3\xb6\x01\
@@ -476,6 +519,15 @@ mod tests {
         let added = latest[front..].escape_ascii().to_string();
         assert_eq!(added, golden.escape_ascii().to_string());
         assert_eq!(Account::from(AccountRow::from_bytes(b"k", &latest).unwrap()), flowing);
+        // Version 4 puts attributes behind that.
+        let mut known = flowing;
+        known.attributes.set(Attribute::Custom(15), "c");
+        known.attributes.set(Attribute::Department, "d");
+        let newest = AccountRow::from(&known).to_bytes().unwrap();
+        let front = latest.len();
+        assert_eq!((newest[0], &newest[1..front]), (4, &latest[1..]));
+        assert_eq!(newest[front..], [2, 0, 1, b'd', 7, 15, 1, b'c']);
+        assert_eq!(Account::from(AccountRow::from_bytes(b"k", &newest).unwrap()), known);
     }
 
     #[test]
@@ -488,6 +540,7 @@ mod tests {
             members: Vec::new(),
             authenticated_only: true,
             restrictions: Restrictions::default(),
+            dynamic: None,
         };
         let bytes = GroupRow::from(&plain).to_bytes().unwrap();
         assert_eq!(bytes.escape_ascii().to_string(), r"\x01\x01g\x03x.t\x01G\x01");
@@ -500,6 +553,13 @@ mod tests {
         assert_eq!((later[0], &later[1..bytes.len()]), (2, &bytes[1..]));
         assert_eq!(later[bytes.len()..], [0, 1, 0, 4, 0]);
         assert_eq!(read(&later), restricted);
+        // Version 3 puts behind that by what the members of a dynamic group are found.
+        let dynamic = Some(Dynamic { filter: "f".into(), domain: Some("d".into()) });
+        let dynamic = Group { dynamic, ..restricted };
+        let latest = GroupRow::from(&dynamic).to_bytes().unwrap();
+        assert_eq!((latest[0], &latest[1..later.len()]), (3, &later[1..]));
+        assert_eq!(latest[later.len()..], [1, b'f', 1, 1, b'd']);
+        assert_eq!(read(&latest), dynamic);
     }
 
     #[test]

@@ -6,14 +6,14 @@ use crate::change::{
 };
 use crate::config::DirectoryConfig;
 use crate::login::Login;
-use crate::{account, expand, feed, list, login, resolve, trim};
+use crate::{account, expand, feed, list, login, resolve, shares, trim};
 use async_trait::async_trait;
 use base::env::Env;
 use base::{AccountId, Address, Result};
 use contract_directory::{
-    Account, AccountChange, Actor, AuditRecord, Directory, DirectoryAdmin, Domain, Expansion,
-    Group, GroupChange, GroupId, LoginAttempt, NewAccount, NewContact, NewGroup, RemovedAccount,
-    Resolved,
+    Account, AccountChange, Actor, Admission, AuditRecord, Directory, DirectoryAdmin, Domain,
+    Expansion, Group, GroupChange, GroupId, LoginAttempt, NewAccount, NewContact, NewDynamicGroup,
+    NewGroup, RemovedAccount, Resolved,
 };
 use contract_store::Store;
 use std::sync::Arc;
@@ -96,12 +96,22 @@ impl Directory for DirectoryService {
         account::may_send_as(&self.shared, account.id, from).await
     }
 
+    async fn full_access_of(&self, account: AccountId, limit: usize) -> Result<Vec<AccountId>> {
+        shares::owners(&self.shared, account, limit).await
+    }
+
     async fn domains(&self) -> Result<Vec<Arc<Domain>>> {
         list::domains(&self.shared).await
     }
 
-    async fn expand(&self, group: GroupId, cursor: u64, limit: usize) -> Result<Expansion> {
-        expand::expand(&self.shared, group, cursor, limit).await
+    async fn expand_admitted(
+        &self,
+        group: GroupId,
+        cursor: u64,
+        limit: usize,
+        admission: &dyn Admission,
+    ) -> Result<Expansion> {
+        expand::expand(&self.shared, group, (cursor, limit), admission).await
     }
 }
 
@@ -165,6 +175,15 @@ impl DirectoryAdmin for DirectoryService {
 
     async fn create_group(&self, actor: &Actor, new: NewGroup) -> Result<Arc<Group>> {
         let id = group::create(&self.shared, actor, new).await?;
+        list::group(&self.shared, id).await
+    }
+
+    async fn create_dynamic_group(
+        &self,
+        actor: &Actor,
+        new: NewDynamicGroup,
+    ) -> Result<Arc<Group>> {
+        let id = group::create_dynamic(&self.shared, actor, new).await?;
         list::group(&self.shared, id).await
     }
 

@@ -8,6 +8,7 @@ use crate::feed::report;
 use crate::keys;
 use crate::rows::{AuditRow, FeedRow, Row};
 use crate::service::Shared;
+use crate::shares;
 use base::{Error, Result};
 use bytes::Bytes;
 use contract_store::{
@@ -49,7 +50,7 @@ async fn trim_all(shared: &Shared) -> Result<()> {
     while transact(&shared.store, feed()).await? {}
     let audit_ms = now_ms.saturating_sub(shared.config.audit_keep_ms);
     while transact(&shared.store, TrimAudit { before_ms: audit_ms }).await? {}
-    Ok(())
+    shares::complete(shared).await
 }
 
 /// Clears the rows at the front of a range that are old, `limit` at the most; gives the last of

@@ -7,7 +7,7 @@
 use crate::config::PASSWORD_BYTES_MAX;
 use crate::names::{DOMAIN_BYTES_MAX, LOCAL_BYTES_MAX, Name};
 use base::{Address, Error, Result};
-use contract_directory::{Quota, Secret};
+use contract_directory::{ATTRIBUTE_BYTES_MAX, Attribute, Dynamic, Filter, Quota, Secret};
 
 /// The longest display name, in bytes (Exchange: 256 characters).
 pub(crate) const DISPLAY_NAME_BYTES_MAX: usize = 512;
@@ -83,6 +83,25 @@ pub(crate) fn display_name(name: &str) -> Result<()> {
         Some(c) => Err(Error::invalid(format!("display name {}: the character {c:?}", cut(name)))),
         None => Ok(()),
     }
+}
+
+/// Checks the value of an attribute.
+pub(crate) fn attribute(attribute: Attribute, value: &str) -> Result<()> {
+    if value.len() > ATTRIBUTE_BYTES_MAX {
+        let text = format!("{attribute} {}: more than {ATTRIBUTE_BYTES_MAX} bytes", cut(value));
+        return Err(Error::invalid(text));
+    }
+    match value.chars().find(|c| c.is_control() || hidden(*c)) {
+        Some(c) => Err(Error::invalid(format!("{attribute} {}: the character {c:?}", cut(value)))),
+        None => Ok(()),
+    }
+}
+
+/// Checks by what members of a dynamic group are to be found.
+pub(crate) fn dynamic(dynamic: &Dynamic) -> Result<Dynamic> {
+    Filter::parse(&dynamic.filter)?;
+    let domain = dynamic.domain.as_deref().map(domain).transpose()?;
+    Ok(Dynamic { filter: dynamic.filter.clone(), domain })
 }
 
 /// Checks a password that is to be set. NUL cannot be sent by SASL PLAIN (RFC 4616 §2).
@@ -204,6 +223,14 @@ mod tests {
         for bad in ["", "a\0b", "a\nb", &"x".repeat(1025)] {
             assert!(password(&Secret(bad.into())).unwrap_err().text.starts_with("password:"));
         }
+    }
+
+    #[test]
+    fn attributes_are_plain_text_of_bounded_length() {
+        let check = |value: &str| attribute(Attribute::City, value);
+        assert!(check("Mestre (VE)").is_ok() && check("").is_ok());
+        assert!(check(&"x".repeat(1_025)).unwrap_err().text.contains("1024"));
+        assert!(check("a\r\nb").unwrap_err().text.contains("'\\r'"));
     }
 
     #[test]

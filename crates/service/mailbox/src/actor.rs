@@ -221,7 +221,9 @@ impl MailboxActor {
             return false;
         }
         let places = match request {
-            Read::Search { .. } => self.context.searches.clone(),
+            Read::Search { .. } | Read::Sort { .. } | Read::Threads { .. } => {
+                self.context.searches.clone()
+            }
             _ => self.context.reads.clone(),
         };
         tokio::spawn(async move {

@@ -82,7 +82,7 @@ pub(crate) fn of_read(request: &Read) -> Need {
     use Permission as P;
     let read = |folder: &FolderId| Need::In(vec![(*folder, P::READ_ANY)]);
     match request {
-        Read::Folders => Need::Something,
+        Read::Folders | Read::Rights => Need::Something,
         // Whether it may be seen at all is asked where its row is at hand.
         Read::Folder(folder) => Need::In(vec![(*folder, 0)]),
         Read::View(folder)
@@ -90,6 +90,8 @@ pub(crate) fn of_read(request: &Read) -> Need {
         | Read::Meta { folder, .. }
         | Read::MetaPage { folder, .. }
         | Read::Search { folder, .. }
+        | Read::Sort { folder, .. }
+        | Read::Threads { folder, .. }
         | Read::ItemChanges { folder, .. }
         | Read::ByHref { folder, .. }
         | Read::BySourceKey { folder, .. }
@@ -114,8 +116,17 @@ pub(crate) fn of_write(request: &Write) -> Need {
         }
         Write::DeleteFolder(folder)
         | Write::SetPermissions { folder, .. }
+        | Write::Grant { folder, .. }
         | Write::SetReadPerUser { folder, .. } => one(folder, P::OWNER),
         Write::Append { folder, .. } | Write::CreateItem { folder, .. } => one(folder, P::CREATE),
+        // The mark of deletion alone is the business of those who may delete (RFC 4314 §4).
+        Write::Store { folder, mode, flags, .. }
+            if *mode != StoreMode::Replace
+                && flags.system == SystemFlags::DELETED
+                && flags.keywords.is_empty() =>
+        {
+            one(folder, P::READ_ANY | P::DELETE_ANY)
+        }
         Write::Store { folder, mode, flags, .. } => {
             let deletes = *mode != StoreMode::Remove && flags.system.contains(SystemFlags::DELETED);
             one(folder, P::READ_ANY | P::EDIT_ANY | if deletes { P::DELETE_ANY } else { 0 })
@@ -266,9 +277,15 @@ mod tests {
         check(Read::Meta { folder: A, uids: vec![Uid(1)] }, P::READ_ANY, 0);
         check(Read::MetaPage { folder: A, uids: vec![Uid(1)] }, P::READ_ANY, 0);
         check(Read::Search { folder: A, search: contract_mailbox::Search::All }, P::READ_ANY, 0);
+        let search = contract_mailbox::Search::All;
+        let order = Vec::new();
+        check(Read::Sort { folder: A, search: search.clone(), order }, P::READ_ANY, 0);
+        let threading = contract_mailbox::Threading::References;
+        check(Read::Threads { folder: A, search, threading }, P::READ_ANY, 0);
         check(Read::ReadBy { folder: A }, P::READ_ANY, 0);
         check(Read::Permissions(A), P::OWNER, 0);
         check(Read::Folders, P::VISIBLE, 0);
+        check(Read::Rights, P::VISIBLE, 0);
         check(Read::Item(base::ItemId(1)), P::READ_ANY, 0);
     }
 
@@ -286,6 +303,8 @@ mod tests {
         check(rename, P::OWNER, P::CREATE_SUBFOLDER);
         check(Write::DeleteFolder(A), P::OWNER, 0);
         check(Write::SetPermissions { folder: A, permissions: Vec::new() }, P::OWNER, 0);
+        let (account, mode) = (AccountId(9), StoreMode::Add);
+        check(Write::Grant { folder: A, account, mode, rights: P::ALL }, P::OWNER, 0);
         check(Write::SetReadPerUser { folder: A, on: true }, P::OWNER, 0);
         check(Write::Append { folder: A, messages: Vec::new() }, P::CREATE, 0);
         check(Write::CreateItem { folder: A, item: Box::default() }, P::CREATE, 0);
@@ -298,8 +317,13 @@ mod tests {
         };
         let edit = P::READ_ANY | P::EDIT_ANY;
         check(store(StoreMode::Add, SystemFlags::SEEN), edit, 0);
-        check(store(StoreMode::Remove, SystemFlags::DELETED), edit, 0);
-        check(store(StoreMode::Add, SystemFlags::DELETED), edit | P::DELETE_ANY, 0);
+        let both = SystemFlags::SEEN.union(SystemFlags::DELETED);
+        check(store(StoreMode::Remove, both), edit, 0);
+        check(store(StoreMode::Add, both), edit | P::DELETE_ANY, 0);
+        check(store(StoreMode::Replace, SystemFlags::DELETED), edit | P::DELETE_ANY, 0);
+        for mode in [StoreMode::Add, StoreMode::Remove] {
+            check(store(mode, SystemFlags::DELETED), P::READ_ANY | P::DELETE_ANY, 0);
+        }
         let uids = UidSet::all;
         check(Write::Copy { from: A, uids: uids(), to: B }, P::READ_ANY, P::CREATE);
         let move_ = Write::Move { from: A, uids: uids(), to: B };

@@ -94,6 +94,7 @@ impl Chunk<'_> {
         if !any {
             tx.clear_range(&self.keys.everything());
             tx.clear(&self.keys.job_mark());
+            tx.clear_range(&self.keys.guest_marks());
         }
         Ok(any)
     }

@@ -2,6 +2,7 @@
 
 use crate::actor::{Args, MailboxActor, Message};
 use crate::context::{Config, Context};
+use crate::guests;
 use crate::handover::Handover;
 use crate::news::{Ask, News, Subject};
 use crate::purge;
@@ -189,6 +190,9 @@ impl Ask for AskOwner {
 #[async_trait]
 impl Mailboxes for MailboxService {
     async fn read(&self, mailbox: AccountId, who: Principal, request: Read) -> Result<ReadReply> {
+        if request.level() > self.feature_level() {
+            return Err(not_yet());
+        }
         let time = match request {
             Read::Delta { folder, since } => {
                 let subject = Subject { mailbox, who, folder };
@@ -196,7 +200,7 @@ impl Mailboxes for MailboxService {
                 let delta = self.news.since(subject, since, asks).await?;
                 return Ok(ReadReply::Delta(Box::new(delta)));
             }
-            Read::Search { .. } => LONG_REQUEST_TIME,
+            Read::Search { .. } | Read::Sort { .. } | Read::Threads { .. } => LONG_REQUEST_TIME,
             _ => REQUEST_TIME,
         };
         match self.ask(mailbox, Request::Read { who, request }, time).await? {
@@ -213,8 +217,7 @@ impl Mailboxes for MailboxService {
         request: Write,
     ) -> Result<WriteReply> {
         if request.level() > self.feature_level() {
-            let text = "This has to wait until the upgrade of the cluster is complete";
-            return Err(Error::unavailable(text));
+            return Err(not_yet());
         }
         let time = match request {
             Write::Store { .. }
@@ -239,9 +242,18 @@ impl Mailboxes for MailboxService {
         self.context.wakeups.watch(mailbox)
     }
 
+    async fn shared_with(&self, guest: AccountId, limit: usize) -> Result<Vec<AccountId>> {
+        guests::owners(&self.context, guest, limit).await
+    }
+
     fn feature_level(&self) -> u32 {
         self.context.control.feature_level()
     }
+}
+
+/// The answer to what other nodes do not understand yet.
+fn not_yet() -> Error {
+    Error::unavailable("This has to wait until the upgrade of the cluster is complete")
 }
 
 /// Serves the mailboxes that this node owns.

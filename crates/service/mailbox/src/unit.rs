@@ -111,6 +111,11 @@ impl<'a> Unit<'a> {
         self.control.node()
     }
 
+    /// What all nodes of the cluster understand.
+    pub(crate) fn feature_level(&self) -> u32 {
+        self.control.feature_level()
+    }
+
     /// The mailbox's own replica in versions of items (MS-OXCFXICS 2.2.2.1).
     pub(crate) fn replica(&self) -> [u8; 16] {
         crate::context::replica(self.control, self.owner.id)

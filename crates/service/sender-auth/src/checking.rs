@@ -13,6 +13,7 @@ use bytes::Bytes;
 use contract_transport::authentication::{
     Checked, Client, SenderAuthentication, SenderCheck, SenderPolicies,
 };
+use contract_transport::reports::dmarc::DmarcMessages;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,14 +37,26 @@ struct Shared {
     /// Under which nobody else may write results, in lower case.
     own_names: Vec<String>,
     env: Env,
+    /// Who counts what comes of messages.
+    counting: Option<Arc<dyn DmarcMessages>>,
 }
 
 impl Authentication {
     /// Checks with these settings, asking `env.dns`.
     pub fn new(config: Config, env: Env) -> Self {
+        Self::begin(config, env, None)
+    }
+
+    /// As [`Authentication::new`], and tells what comes of messages whose author's domain wants
+    /// reports (RFC 9990).
+    pub fn telling(config: Config, env: Env, counting: Arc<dyn DmarcMessages>) -> Self {
+        Self::begin(config, env, Some(counting))
+    }
+
+    fn begin(config: Config, env: Env, counting: Option<Arc<dyn DmarcMessages>>) -> Self {
         let names = config.own_names.iter().chain([&config.host_name]);
         let own_names = names.map(|name| name.to_ascii_lowercase()).collect();
-        Self { shared: Arc::new(Shared { config, own_names, env }) }
+        Self { shared: Arc::new(Shared { config, own_names, env, counting }) }
     }
 }
 
@@ -169,6 +182,10 @@ impl SenderCheck for Check {
             now_s: shared.env.clock.now().unix_s(),
             draw: shared.env.random.below(100) as u8,
         };
-        findings.conclude()
+        let (checked, told) = findings.conclude();
+        if let (Some(counting), Some(told)) = (&shared.counting, told) {
+            counting.note(told);
+        }
+        checked
     }
 }

@@ -6,6 +6,7 @@
 
 use crate::dkim::{is_within, tags};
 use base::env::{Dns, DnsError};
+use contract_transport::reports::dmarc::PublishedPolicy;
 
 /// Questions of one walk (RFC 9989 §4.10).
 const WALK_MAX: usize = 8;
@@ -72,6 +73,8 @@ pub struct Record {
     /// `t=y`.
     testing: bool,
     suffix: Suffix,
+    /// Whether it has addresses for reports (`rua=`).
+    wants_reports: bool,
 }
 
 impl Record {
@@ -97,7 +100,29 @@ impl Record {
                 Some("n" | "N") => Suffix::No,
                 _ => Suffix::Unsaid,
             },
+            wants_reports: find("rua").is_some_and(|rua| !rua.is_empty()),
         })
+    }
+
+    /// Whether its domain wants to hear what comes of mail that bears its name (RFC 9990).
+    pub fn wants_reports(&self) -> bool {
+        self.wants_reports
+    }
+
+    /// Whether it asks for the next milder thing only (`t=y`).
+    pub fn is_testing(&self) -> bool {
+        self.testing
+    }
+
+    /// What reports say of it.
+    pub fn published(&self) -> PublishedPolicy {
+        PublishedPolicy {
+            policy: self.policy.word().to_owned(),
+            subdomain_policy: self.subdomain_policy.word().to_owned(),
+            strict_dkim: self.strict_dkim,
+            strict_spf: self.strict_spf,
+            testing: self.testing,
+        }
     }
 }
 
@@ -154,15 +179,18 @@ impl Walk {
 
     /// The record that speaks for the domain, and what it asks for.
     pub fn policy(&self) -> Option<(&Record, Policy)> {
-        if let Some((name, record)) = self.found.first()
-            && *name == self.domain
-        {
-            return Some((record, record.policy));
-        }
+        let (name, record) = self.source()?;
+        let is_own = name == self.domain;
+        Some((record, if is_own { record.policy } else { record.subdomain_policy }))
+    }
+
+    /// The record that speaks for the domain, and whose it is.
+    pub fn source(&self) -> Option<(&str, &Record)> {
+        let own = self.found.first().filter(|(name, _)| *name == self.domain);
         let organisation = self.organisation();
-        let of_organisation = self.found.iter().find(|(name, _)| name == organisation);
-        let (_, record) = of_organisation.or(self.found.last())?;
-        Some((record, record.subdomain_policy))
+        let of_organisation = || self.found.iter().find(|(name, _)| name == organisation);
+        let (name, record) = own.or_else(of_organisation).or(self.found.last())?;
+        Some((name, record))
     }
 
     /// The domain that was asked for.

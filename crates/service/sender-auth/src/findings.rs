@@ -8,6 +8,7 @@ use crate::lookups::{Author, Claims, ClaimsFound, ClientFound, ascii};
 use crate::results::Results;
 use crate::spf::SpfResult;
 use contract_transport::authentication::{Checked, Client, junk_field};
+use contract_transport::reports::dmarc::DmarcMessage;
 
 /// Hashes of one body, by the way it was counted, and its length.
 pub(crate) type Hashes = Vec<((Canonical, Option<u64>), ([u8; 32], u64))>;
@@ -26,11 +27,11 @@ pub(crate) struct Findings<'a> {
 }
 
 /// What DMARC says.
-struct Dmarc {
-    result: &'static str,
+pub(crate) struct Dmarc {
+    pub(crate) result: &'static str,
     from: String,
     /// What the domain asks for, and what is to be done with this very message.
-    policy: Option<(Policy, Policy)>,
+    pub(crate) policy: Option<(Policy, Policy)>,
 }
 
 impl Dmarc {
@@ -40,7 +41,8 @@ impl Dmarc {
 }
 
 impl Findings<'_> {
-    pub(crate) fn conclude(self) -> Checked {
+    /// What follows, and what the author's domain is told of it.
+    pub(crate) fn conclude(self) -> (Checked, Option<DmarcMessage>) {
         let signatures = self.signatures();
         let dmarc = self.dmarc(&signatures);
         let arc = self.arc();
@@ -77,7 +79,8 @@ impl Findings<'_> {
             let fields = [&checked.fields[..], junk_field(&reason).as_bytes()].concat();
             checked.fields = fields.into();
         }
-        checked
+        let told = self.told(&signatures, &dmarc);
+        (checked, told)
     }
 
     fn signatures(&self) -> Vec<Dkim> {
@@ -150,7 +153,7 @@ impl Findings<'_> {
     }
 
     /// What was proved, by whatever means.
-    fn proven(&self, signatures: &[Dkim]) -> Vec<Proven> {
+    pub(crate) fn proven(&self, signatures: &[Dkim]) -> Vec<Proven> {
         let mut proven: Vec<Proven> = signatures
             .iter()
             .filter(|dkim| dkim.result == DkimResult::Pass)

@@ -25,6 +25,7 @@ mod seal;
 mod signing;
 pub mod spf;
 pub mod strip;
+mod told;
 
 pub use checking::Authentication;
 pub use config::{Action, Config};

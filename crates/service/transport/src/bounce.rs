@@ -229,6 +229,7 @@ async fn report(
         authenticated: None,
         envelope_id: None,
         return_headers_only: false,
+        require_tls: false,
         source,
     };
     let queue = context.new_queue_id();
@@ -298,7 +299,10 @@ impl Rendering<'_> {
     async fn returns_all(&self) -> bool {
         let Self { context, about, entry, sender, .. } = self;
         let size_bytes = entry.content.size_bytes();
-        let wanted = *about == About::Failure && !entry.envelope.return_headers_only;
+        // What must not travel without TLS must not come back without it (RFC 8689 §5).
+        let envelope = &entry.envelope;
+        let headers_only = envelope.return_headers_only || envelope.require_tls;
+        let wanted = *about == About::Failure && !headers_only;
         if !wanted || size_bytes > RETURN_BYTES_MAX {
             return false;
         }

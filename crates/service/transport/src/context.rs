@@ -9,6 +9,7 @@ use contract_directory::Directory;
 use contract_mailbox::Mailboxes;
 use contract_store::Store;
 use contract_transport::courier::Courier;
+use contract_transport::inspection::Inspector;
 use contract_transport::relay::Hop;
 use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
@@ -22,6 +23,7 @@ use crate::connectors::Connectors;
 use crate::due::Due;
 use crate::guard::Members;
 use crate::remote_domains::Remote;
+use crate::reports::Reports;
 use crate::rules::Rules;
 use crate::signing::Signing;
 
@@ -51,6 +53,8 @@ pub struct Config {
     pub hop_shards: u8,
     /// In which language a sender is told whose message does not tell its own.
     pub report_language: Language,
+    /// Whoever looks into attachments for transport rules; without, none of them can be told.
+    pub inspector: Option<Arc<dyn Inspector>>,
 }
 
 impl Config {
@@ -67,6 +71,7 @@ impl Config {
             messages_per_connection: 20,
             hop_shards: 1,
             report_language: Language::default(),
+            inspector: None,
         }
     }
 }
@@ -92,6 +97,8 @@ pub(crate) struct Context {
     /// Who is in the groups that may or may not write to somebody.
     pub(crate) members: Members,
     pub(crate) remote_domains: Arc<Remote>,
+    /// What other domains are told once a day.
+    pub(crate) reports: Reports,
     /// Who signs mail of our domains; without, nobody does.
     pub(crate) signing: Option<Arc<Signing>>,
     /// One permit for each connection to another server.

@@ -124,7 +124,7 @@ pub(crate) async fn follow(
 
 /// Why whoever has these restrictions does not get the message. Where that can never be told, nobody
 /// else is to suffer: those on the way have their copies.
-async fn refusal(
+pub(crate) async fn refusal(
     guard: Option<&Guard<'_>>,
     restrictions: &Restrictions,
     authenticated_only: bool,

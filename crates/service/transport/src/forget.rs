@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::service::TransportService;
-use crate::tracking;
+use crate::{reports, tracking};
 use base::{Result, Slot, Timestamp};
 use contract_store::{Attempt, Body, BodyError, Transaction, transact};
 use contract_transport::rows::{self, ENDED_KEEP_MS};
@@ -37,7 +37,10 @@ async fn forget_ended(context: &Context) -> Result<()> {
     }
     // One node does it for all.
     match slots.first().is_some_and(|slot| slot.number() == 0) {
-        true => tracking::forget_old(context).await,
+        true => {
+            reports::forget_old(context).await?;
+            tracking::forget_old(context).await
+        }
         false => Ok(()),
     }
 }

@@ -131,6 +131,7 @@ mod tests {
             authenticated: None,
             envelope_id: None,
             return_headers_only: false,
+            require_tls: false,
             source,
         };
         let accepted = Timestamp::default();

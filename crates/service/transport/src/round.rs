@@ -8,7 +8,7 @@ use crate::settle::{self, Settled};
 use crate::state::{PutOff, State, Waiting, reason};
 use crate::success::{self, Success};
 use crate::targets::{self, Became, Failure, Found, Piece, Target};
-use crate::{admin, retry, signing, survey, tracking};
+use crate::{admin, reports, retry, signing, survey, tracking};
 use base::{Address, Error, Kind, Result, Slot, Timestamp};
 use codec_mime::{Limits, ParsedMessage, Scanner};
 use contract_control::Fence;
@@ -61,6 +61,14 @@ struct Report {
 impl Work {
     /// Runs until nothing is due any more.
     pub(crate) async fn run(mut self) -> Left {
+        if self.state.is_new() && reports::is_for_us(&self.context, &self.entry) {
+            match self.parsed().await {
+                Ok(parsed) => reports::take(&self.context, &self.entry, &parsed).await,
+                Err(error) => {
+                    tracing::warn!(queue = %self.entry.queue, %error, "no report is read")
+                }
+            }
+        }
         match self.rule().await {
             Ok(None) => {}
             Ok(Some(left)) => return left,

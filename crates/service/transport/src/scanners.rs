@@ -14,7 +14,6 @@ use base::{Result, Timestamp};
 use contract_directory::{Actor, RECIPIENTS_LEVEL};
 use contract_store::{Store, body, transact};
 use contract_transport::Submission;
-use contract_transport::scanner::scanning::notes;
 use contract_transport::scanner::{SCANNERS_MAX, Scanner, ScannerChange, ScannerSettings};
 use contract_transport::tracking::{Event, Involved, Origin, Tracked, record};
 use futures::FutureExt;
@@ -117,9 +116,7 @@ pub(crate) fn said(
     if context.control.feature_level() < RECIPIENTS_LEVEL {
         return Vec::new();
     }
-    let place = (accepted, context.control.node());
-    let new = || Tracked::new(place, Event::AgentInfo, Origin::Agent, submission.queue);
-    notes(&submission.content).iter().map(|note| new().because(note)).collect()
+    Tracked::scanned((accepted, context.control.node()), submission).collect()
 }
 
 /// Tracks a message that came whole and was not accepted.

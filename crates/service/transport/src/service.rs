@@ -10,7 +10,7 @@ use crate::relay::actor::RelayActor;
 use crate::relay::{hops, record};
 use crate::rules::Rules;
 use crate::scanners::{self, Scanning};
-use crate::{accept, export, forget, list, routing, signing, table, tracking, wake};
+use crate::{accept, export, forget, list, reports, routing, signing, table, tracking, wake};
 use async_trait::async_trait;
 use base::actor::{Population, PopulationOptions};
 use base::env::Env;
@@ -128,6 +128,7 @@ async fn begin(
     let receiving = Arc::new(Receiving::new(table::start(&store, &env).await?));
     let rules = Arc::new(Rules::new(table::start(&store, &env).await?));
     let remote_domains = table::start(&store, &env).await?;
+    let reports = reports::start(&store, &env).await?;
     let scanning = scanners::start(&store, &env).await?;
     let signing = match signatures {
         Some(signatures) => Some(signing::start(&store, &env, signatures).await?),
@@ -152,6 +153,7 @@ async fn begin(
         rules,
         members: Members::default(),
         remote_domains,
+        reports,
         signing,
         connections,
         relay_due: Due::default(),
@@ -174,6 +176,7 @@ async fn begin(
         wake::wake_waiting_slots::<Relayed>(&service.context).await?;
         tokio::spawn(wake::keep_waking::<Relayed>(Arc::downgrade(&service)));
         tokio::spawn(wake::keep_rerouting(Arc::downgrade(&service)));
+        reports::keep(&service);
     }
     Ok(service)
 }

@@ -2,6 +2,7 @@
 
 use crate::bounce;
 use crate::context::Context;
+use crate::met::{self, Met};
 use crate::queues::{Accepted, target};
 use crate::relay::hand_over::{self, HandOver};
 use crate::round::Work;
@@ -42,6 +43,8 @@ pub(crate) struct Written {
     pub(crate) forks: Vec<Successor>,
     /// What is tracked of it, beside what follows from the rest.
     pub(crate) events: Vec<Tracked>,
+    /// What a piece of its recipients has met, for those that follow.
+    pub(crate) met: Vec<Met>,
 }
 
 impl Written {
@@ -53,6 +56,7 @@ impl Written {
             reports: Vec::new(),
             forks: Vec::new(),
             events: Vec::new(),
+            met: Vec::new(),
         }
     }
 }
@@ -80,7 +84,8 @@ pub(crate) async fn settle(
         state.head.delay_told = true;
         reports.extend(bounce::delayed(context, &work.entry, &state.waiting).await?);
     }
-    let what = Written { state, relays, reports, forks: Vec::new(), events };
+    let met = became.met.clone();
+    let what = Written { relays, reports, events, met, ..Written::state(state) };
     write_down(context, work.slot, &work.fence, &work.entry, what).await
 }
 
@@ -142,7 +147,7 @@ pub(crate) async fn fork(work: &Work, forked: Forked) -> Result<Settled> {
     let failed = tracking::failed(&work.context, told, &failures);
     let deleted = tracking::deleted(&work.context, told, &deleted);
     let events = failed.into_iter().chain(deleted).collect();
-    let what = Written { state, relays: Vec::new(), reports, forks, events };
+    let what = Written { reports, forks, events, ..Written::state(state) };
     write_down(&work.context, work.slot, &work.fence, &work.entry, what).await
 }
 
@@ -189,7 +194,7 @@ impl Body<Outcome> for WriteDown<'_> {
 impl WriteDown<'_> {
     async fn write(&self, tx: &dyn Transaction, attempt: Attempt) -> Result<Outcome, BodyError> {
         let queue: QueueId = self.entry.queue;
-        let Written { state, relays, reports, forks, events } = self.what;
+        let Written { state, relays, reports, forks, events, met } = self.what;
         self.fence.check(tx).await?;
         if !rows::is_queued(tx, self.slot, queue).await? {
             // After an unknown commit that was to end the message, it was this very one.
@@ -223,6 +228,7 @@ impl WriteDown<'_> {
             rows::finish(tx, blobs, self.slot, queue, content, Ended::Finished);
         } else {
             state.save(tx, self.slot, queue)?;
+            met::remember(tx, self.slot, queue, met);
         }
         tracking::record_all(tx, events)?;
         Ok(Outcome::Now)

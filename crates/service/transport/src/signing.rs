@@ -15,20 +15,25 @@ use async_trait::async_trait;
 use base::env::Env;
 use base::{Error, Kind, Result, Timestamp};
 use bytes::Bytes;
-use contract_blob::{Content, Segment};
+use contract_blob::{ByteStream, Content, Segment};
 use contract_directory::{Actor, Directory};
 use contract_store::Store;
+use contract_transport::courier::{Resign, Signer};
 use contract_transport::signing::{
     Digest, Digesting, DomainKey, KEYS_MAX, KeyAlgorithm, KeyState, NewKey, PrivateKey, Purpose,
     ReadKey, ShownKey, Signatures, SigningAdmin,
 };
 use contract_transport::{QueueEntry, authentication};
+use futures::StreamExt;
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::{Arc, OnceLock};
 
 /// The name of the field that holds a signature, with its colon.
 const FIELD: &[u8] = b"DKIM-Signature:";
+
+/// The name of the first field of a seal, with its colon.
+const SEAL_FIELD: &[u8] = b"ARC-Seal:";
 
 /// What becomes of a message with a key.
 #[derive(Clone, Copy)]
@@ -181,6 +186,11 @@ impl Signing {
             Ok(ring)
         });
         made.unwrap_or_default()
+    }
+
+    /// Whether mail of a domain, in ASCII and lower case, is signed.
+    pub(crate) fn signs(&self, domain: &str) -> bool {
+        self.ring().0.contains_key(domain)
     }
 
     /// Begins to read a message that may be signed or sealed; `None` for one that is not.
@@ -339,6 +349,50 @@ pub(crate) fn sign(context: &Context, digest: Option<Digest>) -> Signed {
         return Signed::default();
     };
     signing.sign(&digest, context.env.clock.now())
+}
+
+/// Signs a message that is converted on its way.
+struct Again {
+    context: Arc<Context>,
+    /// As it was before we signed it.
+    entry: QueueEntry,
+}
+
+#[async_trait]
+impl Resign for Again {
+    async fn sign(&self, mut message: ByteStream) -> Result<Bytes> {
+        let mut digesting = begin(&self.context, &self.entry).await;
+        while let Some(piece) = message.next().await {
+            let piece = piece?;
+            if let Some(digesting) = &mut digesting {
+                digesting.push(&piece);
+            }
+        }
+        let digest = digesting.and_then(|digesting| digesting.finish());
+        Ok(sign(&self.context, digest).fields)
+    }
+}
+
+/// Who signs what a message becomes where it has to be converted.
+pub(crate) fn signer(context: &Arc<Context>, entry: &QueueEntry) -> Signer {
+    if context.signing.is_none() {
+        return Signer::default();
+    }
+    let content = entry.content.slice(signed_bytes(&entry.content)..u64::MAX);
+    let entry = QueueEntry { content, ..entry.clone() };
+    Signer(Some(Arc::new(Again { context: context.clone(), entry })))
+}
+
+/// How many bytes in front of a message are signatures or a seal of ours.
+pub(crate) fn signed_bytes(content: &Content) -> u64 {
+    match content.segments.first() {
+        Some(Segment::Inline(front))
+            if front.starts_with(FIELD) || front.starts_with(SEAL_FIELD) =>
+        {
+            front.len() as u64
+        }
+        _ => 0,
+    }
 }
 
 fn of(service: &TransportService) -> Result<&Signing> {

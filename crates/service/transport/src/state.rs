@@ -1,8 +1,9 @@
 //! How far a message has come: rows that exist only while a first round could not finish it.
 //!
 //! `Q/s/<slot><queue><piece>`: piece 0 is the head, the others hold waiting recipients, at most
-//! [`WAITING_PER_ROW`] each.
+//! [`WAITING_PER_ROW`] each. Behind them stands what earlier pieces have met (`met`).
 
+use crate::met;
 use base::{Address, Error, QueueId, Result, Slot, Timestamp, wire};
 use bytes::Bytes;
 use contract_store::keys::KeyBuilder;
@@ -214,10 +215,13 @@ impl State {
     /// # Errors
     /// [`base::Kind::Internal`] if it cannot be encoded.
     pub(crate) fn save(&self, tx: &dyn Transaction, slot: Slot, queue: QueueId) -> Result<()> {
-        tx.clear_range(&KeyRange::prefix(&rows::state_prefix(slot, queue)));
+        // What was met stays.
+        let pieces = KeyRange::new(piece_key(slot, queue, 0), piece_key(slot, queue, met::PIECE));
+        tx.clear_range(&pieces);
         let pieces = self.waiting.chunks(WAITING_PER_ROW);
-        let count = u16::try_from(pieces.len())
-            .map_err(|_| Error::internal(format!("{queue}: too many waiting recipients")))?;
+        let count = u16::try_from(pieces.len()).ok().filter(|count| *count < met::PIECE);
+        let count = count
+            .ok_or_else(|| Error::internal(format!("{queue}: too many waiting recipients")))?;
         for (number, piece) in (1..).zip(pieces) {
             tx.set(&piece_key(slot, queue, number), &wire::encode_row(VERSION, piece)?);
         }

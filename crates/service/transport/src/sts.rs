@@ -1,11 +1,12 @@
 //! The policies of MTA-STS that this installation has learnt: a row for each domain.
 //!
 //! - `T/m/<domain>` a policy.
+//! - `T/mu/<domain>` when mail last went there, as far as was noted, in milliseconds of Unix time.
 //!
 //! Any node may write one: all fetch the same, and the later one stands.
 
 use async_trait::async_trait;
-use base::{Result, wire};
+use base::{Result, Timestamp, wire};
 use bytes::Bytes;
 use contract_store::keys::KeyBuilder;
 use contract_store::{Isolation, KeyRange, RangeRead, Store, body, transact};
@@ -14,6 +15,8 @@ use futures::FutureExt;
 use std::sync::Arc;
 
 const PREFIX: &[u8] = b"T/m/";
+
+const USED: &[u8] = b"T/mu/";
 
 /// The version byte of a policy.
 const VERSION: u8 = 1;
@@ -32,6 +35,10 @@ impl StoredPolicies {
 
 fn key(domain: &str) -> Bytes {
     KeyBuilder::new(PREFIX).raw(domain.as_bytes()).build()
+}
+
+fn used_key(domain: &str) -> Bytes {
+    KeyBuilder::new(USED).raw(domain.as_bytes()).build()
 }
 
 /// A damaged row is as if it were not there: the policy is fetched again.
@@ -86,14 +93,35 @@ impl StsPolicies for StoredPolicies {
     }
 
     async fn forget(&self, domain: &str) -> Result<()> {
-        let clear = body(key(domain), |key, tx, _| {
+        let clear = body([key(domain), used_key(domain)], |keys, tx, _| {
             async move {
-                tx.clear(key);
+                keys.iter().for_each(|key| tx.clear(key));
                 Ok(())
             }
             .boxed()
         });
         transact(&self.store, clear).await
+    }
+
+    async fn use_at(&self, domain: &str, at: Timestamp) -> Result<()> {
+        let row = (used_key(domain), at.unix_ms.to_be_bytes());
+        let write = body(row, |(key, row), tx, _| {
+            async move {
+                tx.set(key, row);
+                Ok(())
+            }
+            .boxed()
+        });
+        transact(&self.store, write).await
+    }
+
+    async fn used(&self, domain: &str) -> Result<Option<Timestamp>> {
+        let read_row = body(used_key(domain), |key, tx, _| {
+            async move { Ok(tx.get(key, Isolation::Snapshot).await?) }.boxed()
+        });
+        let row = transact(&self.store, read_row).await?;
+        let unix_ms = |row: Bytes| Some(i64::from_be_bytes(row.as_ref().try_into().ok()?));
+        Ok(row.and_then(unix_ms).map(|unix_ms| Timestamp { unix_ms }))
     }
 }
 
@@ -102,7 +130,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use base::{Timestamp, Universe};
+    use base::Universe;
     use contract_transport::sts::StsMode;
     use store_memory::MemoryStore;
 
@@ -140,7 +168,13 @@ mod tests {
             assert_eq!(names("").await, ["a.test", "b.test", "b.test.org", "c.test"]);
             assert_eq!(names("b.test").await, ["b.test.org", "c.test"]);
             assert!(names("c.test").await.is_empty());
+            let at = Timestamp { unix_ms: 77 };
+            assert_eq!(policies.used("b.test").await.unwrap(), None);
+            policies.use_at("b.test", at).await.unwrap();
+            assert_eq!(other.used("b.test").await.unwrap(), Some(at));
+            assert_eq!(names("").await.len(), 4, "what is used is no policy");
             policies.forget("b.test").await.unwrap();
+            assert_eq!(policies.used("b.test").await.unwrap(), None);
             assert_eq!(policies.policy("b.test").await.unwrap(), None);
             // What is damaged is as if it were not there.
             let tx = store.begin();

@@ -14,6 +14,12 @@ pub(crate) const HOPS_MAX: usize = 60;
 
 const RECEIVED: &[u8] = b"received:";
 
+/// The name of the field of RFC 8689 §3, with its colon.
+const TLS_REQUIRED: &[u8] = b"tls-required:";
+
+/// How much of a header line is looked at as a whole.
+const START_BYTES: usize = 64;
+
 /// What was found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Survey {
@@ -23,6 +29,8 @@ pub(crate) struct Survey {
     pub(crate) is_header_8bit: bool,
     /// How many Received fields there are.
     pub(crate) received: usize,
+    /// Its sender would rather have it there than safe (`TLS-Required: No`, RFC 8689 §3).
+    pub(crate) ignores_policies: bool,
 }
 
 /// Reads a message, for `digesting` as well.
@@ -54,6 +62,8 @@ struct Reader {
     length: usize,
     /// How many of them are those of the field's name; less where one was another.
     matched: usize,
+    /// The beginning of the line, in lower case.
+    start: Vec<u8>,
 }
 
 impl Reader {
@@ -74,8 +84,14 @@ impl Reader {
             b'\n' => {
                 self.in_body = self.length == 0;
                 (self.length, self.matched) = (0, 0);
+                let value = self.start.strip_prefix(TLS_REQUIRED).map(<[u8]>::trim_ascii);
+                self.survey.ignores_policies |= value == Some(b"no");
+                self.start.clear();
             }
             _ => {
+                if self.start.len() < START_BYTES {
+                    self.start.push(byte.to_ascii_lowercase());
+                }
                 if self.matched == self.length
                     && RECEIVED.get(self.matched) == Some(&byte.to_ascii_lowercase())
                 {
@@ -98,9 +114,25 @@ mod tests {
         for size in [1, 2, 3, message.len().max(1)] {
             let mut reader = Reader::default();
             message.chunks(size).for_each(|piece| reader.push(piece));
-            let expect = Survey { is_8bit, is_header_8bit, received };
+            let ignores_policies = false;
+            let expect = Survey { is_8bit, is_header_8bit, received, ignores_policies };
             assert_eq!(reader.survey, expect, "{}, by {size}", message.escape_ascii());
         }
+    }
+
+    #[test]
+    fn who_wants_no_tls_says_so_in_a_field_of_the_header() {
+        let check = |message: &[u8], expect: bool| {
+            let mut reader = Reader::default();
+            reader.push(message);
+            assert_eq!(reader.survey.ignores_policies, expect, "{}", message.escape_ascii());
+        };
+        check(b"TLS-Required: No\r\n\r\n", true);
+        check(b"A: b\r\ntls-required:no \r\nC: d\r\n\r\n", true);
+        check(b"TLS-Required: Now\r\n\r\n", false);
+        check(b"TLS-Required: Yes\r\n\r\n", false);
+        check(b"X-TLS-Required: No\r\n\r\n", false);
+        check(b"A: b\r\n\r\nTLS-Required: No\r\n", false);
     }
 
     #[test]

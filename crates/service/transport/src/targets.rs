@@ -1,8 +1,10 @@
 //! From recipients to mailboxes and next hops: resolving, expanding and routing, a piece at a time.
 
 use crate::context::Context;
+use crate::doors::{Closed, Doors};
 use crate::follow::{End, Followed, Step, follow};
 use crate::guard::{Guard, Refusal};
+use crate::met::{self, Met};
 use crate::relay::hand_over::{Remote, Through};
 use crate::remote_domains;
 use crate::routing::{self, Choice};
@@ -115,6 +117,8 @@ pub(crate) struct Became {
     pub(crate) steps: Vec<Step>,
     /// To whom it is not forwarded, while others have it.
     pub(crate) held_back: Vec<Address>,
+    /// What the pieces that follow are to know.
+    pub(crate) met: Vec<Met>,
 }
 
 impl Became {
@@ -143,18 +147,43 @@ pub(crate) struct Piece {
 }
 
 /// Resolves the next recipients of a message, at most [`PIECE`]. What can never be resolved is a
-/// failure; before what cannot be resolved now the piece ends, unless it would be empty.
+/// failure; before what cannot be resolved now the piece ends, unless it would be empty. Who was
+/// met by earlier pieces is passed over; where there is but one, nothing is read or kept for that.
 ///
 /// # Errors
-/// Temporary ones of the directory.
+/// Temporary ones of the directory and the store.
 pub(crate) async fn next_piece(
     context: &Context,
     entry: &QueueEntry,
+    cursor: Cursor,
+) -> Result<Piece> {
+    let is_first = cursor == Cursor::default();
+    let closed = if is_first { HashSet::new() } else { met::closed(context, entry).await? };
+    let guard = Guard::new(context, entry);
+    let doors = Doors::new(&guard, closed);
+    let mut piece = gather((context, entry), (&guard, &doors), cursor).await?;
+    if !is_first && !piece.remotes.is_empty() {
+        let addresses = piece.remotes.iter().map(|remote| remote.address.clone()).collect();
+        let served = met::served(context, entry, addresses).await?;
+        piece.remotes.retain(|remote| !served.contains(&remote.address));
+    }
+    match is_first && piece.next.is_none() {
+        true => piece.became.met.clear(),
+        false => {
+            let served = piece.remotes.iter().map(|remote| Met::Outside(remote.address.clone()));
+            piece.became.met.extend(served);
+        }
+    }
+    Ok(piece)
+}
+
+async fn gather(
+    (context, entry): (&Context, &QueueEntry),
+    (guard, doors): (&Guard<'_>, &Doors<'_>),
     mut cursor: Cursor,
 ) -> Result<Piece> {
     let mut piece = Piece::default();
     let mut seen = Seen::default();
-    let guard = Guard::new(context, entry);
     while let Some(recipient) = entry.envelope.recipients.get(cursor.recipient) {
         // Groups may have the same members again and again.
         let expanded: usize = piece.became.expanded.iter().map(|one| one.members.len()).sum();
@@ -163,12 +192,13 @@ pub(crate) async fn next_piece(
             piece.next = Some(cursor);
             return Ok(piece);
         }
-        let look = Look::new(&guard, (context, entry), cursor.recipient);
+        let look = Look::new((guard, doors), (context, entry), cursor.recipient);
         let next = match look.up(&recipient.address, cursor.member, room).await {
             Ok((Look { found, became, .. }, next)) => {
                 piece.became.expanded.extend(became.expanded);
                 piece.became.steps.extend(became.steps);
                 piece.became.held_back.extend(became.held_back);
+                piece.became.met.extend(became.met);
                 found.into_iter().for_each(|found| piece.take(found, &mut seen));
                 next
             }
@@ -185,7 +215,11 @@ pub(crate) async fn next_piece(
             }
         };
         cursor = match next {
-            Some(member) => Cursor { member, ..cursor },
+            // Whoever has looked far and found few is not to look on and on.
+            Some(member) => {
+                piece.next = Some(Cursor { member, ..cursor });
+                return Ok(piece);
+            }
             None => Cursor { recipient: cursor.recipient + 1, member: 0 },
         };
     }
@@ -195,6 +229,8 @@ pub(crate) async fn next_piece(
 /// What one recipient of the envelope comes to.
 struct Look<'a> {
     guard: &'a Guard<'a>,
+    /// Those of groups within groups.
+    doors: &'a Doors<'a>,
     context: &'a Context,
     entry: &'a QueueEntry,
     /// Its place in the envelope.
@@ -207,12 +243,12 @@ struct Look<'a> {
 
 impl<'a> Look<'a> {
     fn new(
-        guard: &'a Guard<'a>,
+        (guard, doors): (&'a Guard<'a>, &'a Doors<'a>),
         (context, entry): (&'a Context, &'a QueueEntry),
         recipient: usize,
     ) -> Self {
         let (found, became, behind) = Default::default();
-        Self { guard, context, entry, recipient, found, became, behind }
+        Self { guard, doors, context, entry, recipient, found, became, behind }
     }
 
     /// Looks up what an address comes to: of a group, `room` members from a place on, and where
@@ -237,7 +273,9 @@ impl<'a> Look<'a> {
             let recipient = self.recipient;
             self.found.extend(copies.iter().map(|account| mailbox(account, recipient)));
         }
-        let page = match directory.expand(group.id, member, room).await {
+        let page = directory.expand_admitted(group.id, member, room, self.doors).await;
+        self.take_closed();
+        let page = match page {
             Ok(page) => page,
             Err(error) => {
                 self.take_lost(&group, error)?;
@@ -269,7 +307,10 @@ impl<'a> Look<'a> {
             if !seen.insert(group.id) {
                 continue;
             }
-            let page = match self.context.directory.expand(group.id, 0, BEHIND_MAX).await {
+            let directory = &self.context.directory;
+            let page = directory.expand_admitted(group.id, 0, BEHIND_MAX, self.doors).await;
+            self.take_closed();
+            let page = match page {
                 Ok(page) => page,
                 Err(error) => {
                     self.take_lost(&group, error)?;
@@ -292,6 +333,15 @@ impl<'a> Look<'a> {
             });
         }
         Ok(())
+    }
+
+    /// Groups within groups that do not take the message.
+    fn take_closed(&mut self) {
+        for Closed { group, address, refusal: Refusal { status, text } } in self.doors.take() {
+            self.became.met.push(Met::Closed(group));
+            let failure = Failure::new(address, self.recipient, status, text);
+            self.found.push(Found::Nobody(failure));
+        }
     }
 
     /// A group that cannot be expanded, which is nobody's fault but its own; one that has gone while

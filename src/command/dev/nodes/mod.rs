@@ -203,6 +203,7 @@ fn introduce(dev: &Dev, store: &str, nodes: &[NodeProcess]) {
         let port = |port: u16| base + port;
         say(format!(
             "  {:12}  SMTP {}, {} (TLS), from other servers {}; IMAP {}, {} (TLS); \
+             POP3 {}, {} (TLS); \
              http://127.0.0.1:{}/readyz; log {}",
             node.files.name,
             port(587),
@@ -210,6 +211,8 @@ fn introduce(dev: &Dev, store: &str, nodes: &[NodeProcess]) {
             port(25),
             port(143),
             port(993),
+            port(110),
+            port(995),
             port(9090),
             node.files.log.display(),
         ));

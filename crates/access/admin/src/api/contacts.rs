@@ -1,11 +1,14 @@
 //! `/api/v1/contacts`: New-, Get-, Set-, Remove-MailContact.
 
 use super::{
-    Answer, Asked, check_free, check_level, find_contact, parse_address, restrictions, would,
+    Answer, Asked, attributes, check_free, check_level, find_contact, parse_address, restrictions,
+    would,
 };
 use axum::Json;
 use axum::extract::Path;
-use contract_directory::{Account, AccountChange, Actor, FlowChange, NewContact, RECIPIENTS_LEVEL};
+use contract_directory::{
+    Account, AccountChange, Actor, FILTERS_LEVEL, FlowChange, NewContact, RECIPIENTS_LEVEL,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -30,6 +33,7 @@ pub(super) struct Change {
     remove_aliases: Vec<String>,
     authenticated_only: Option<bool>,
     restrictions: restrictions::Said,
+    attributes: attributes::Said,
 }
 
 fn view(contact: &Account) -> Value {
@@ -39,6 +43,7 @@ fn view(contact: &Account) -> Value {
         "external": contact.flow.external.as_ref().map(ToString::to_string),
         "aliases": contact.aliases.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "authenticated_only": contact.flow.authenticated_only,
+        "attributes": attributes::view(&contact.attributes),
         "id": contact.id.to_string(),
     })
 }
@@ -97,8 +102,12 @@ pub(super) async fn change(
         add_aliases: addresses(&change.add_aliases)?,
         remove_aliases: addresses(&change.remove_aliases)?,
         flow,
+        attributes: attributes::change(change.attributes)?,
         ..AccountChange::default()
     };
+    if !change.attributes.is_empty() {
+        check_level(&admin, FILTERS_LEVEL)?;
+    }
     if options.what_if {
         for alias in &change.add_aliases {
             check_free(&admin, alias).await?;

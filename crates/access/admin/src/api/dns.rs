@@ -27,9 +27,11 @@ const POLICY: &str = "POLICY";
 
 /// Services that mail programs look for (RFC 6186 §3, RFC 8314 §5.1): a listener's protocol and
 /// encryption, the service, its usual port.
-const SERVICES: [(&str, &str, &str, u16); 4] = [
+const SERVICES: [(&str, &str, &str, u16); 6] = [
     ("imap", "implicit", "_imaps", 993),
     ("imap", "starttls", "_imap", 143),
+    ("pop3", "implicit", "_pop3s", 995),
+    ("pop3", "starttls", "_pop3", 110),
     ("submission", "implicit", "_submissions", 465),
     ("submission", "starttls", "_submission", 587),
 ];
@@ -113,7 +115,10 @@ pub(super) async fn examine(
     let keys = admin.signing.signing_keys(&domain).await?;
     let key = admin.node.certificate().map(|certificate| certificate.public_key_sha256);
     let node = admin.node.about();
-    let records = records(&domain, &node, &admin.own_addresses, &keys, key.as_deref());
+    let settings = admin.reports.report_settings().await?;
+    let inbox = Some(settings.inbox.as_str()).filter(|inbox| !inbox.is_empty());
+    let own = &admin.own_addresses;
+    let records = records(&domain, &node, own, &keys, (key.as_deref(), inbox));
     let mut asking = JoinSet::new();
     for (place, record) in records.iter().enumerate() {
         let (dns, record) = (admin.names.clone(), record.clone());
@@ -144,8 +149,9 @@ fn records(
     node: &NodeAbout,
     own: &[IpAddr],
     keys: &[ShownKey],
-    tls_key: Option<&str>,
+    (tls_key, inbox): (Option<&str>, Option<&str>),
 ) -> Vec<Record> {
+    let reports_to = inbox.map_or(format!("postmaster@{domain}"), str::to_owned);
     let host = node.host_name.trim_end_matches('.').to_lowercase();
     let text = |name: String, text: &str, wanted: Wanted, advice: String| Record {
         kind: "TXT",
@@ -186,19 +192,33 @@ fn records(
             ),
         });
     }
-    let dmarc = format!("v=DMARC1; p=none; rua=mailto:postmaster@{domain}");
+    let dmarc = format!("v=DMARC1; p=none; rua=mailto:{reports_to}");
     let advice =
         "begin with none; once reports show no mail of ours that fails, quarantine, reject";
     records.push(text(format!("_dmarc.{domain}"), &dmarc, Wanted::Dmarc, advice.to_owned()));
     records.extend(services(domain, &host, &node.listeners));
-    records.extend(tls_policies(domain, &host));
+    records.extend(consent(domain, &reports_to));
+    records.extend(tls_policies(domain, &host, &reports_to));
     records.extend(tls_key.map(|key| tlsa(&host, key)));
     records
 }
 
+/// That whoever gets a domain's reports has agreed to it, where that is another domain (RFC 9990 §4).
+fn consent(domain: &str, reports_to: &str) -> Option<Record> {
+    let (_, there) = reports_to.rsplit_once('@')?;
+    let is_own = there == domain || there.ends_with(&format!(".{domain}"));
+    (!is_own).then(|| Record {
+        kind: "TXT",
+        name: format!("{domain}._report._dmarc.{there}"),
+        value: strings("v=DMARC1;"),
+        wanted: Wanted::Dmarc,
+        advice: format!("says that reports about {domain} may go to {there}"),
+    })
+}
+
 /// That mail to us comes encrypted only, and who is told where it does not (RFC 8461 §3, RFC 8460
 /// §3).
-fn tls_policies(domain: &str, host: &str) -> [Record; 3] {
+fn tls_policies(domain: &str, host: &str, reports_to: &str) -> [Record; 3] {
     let policy = format!("version: STSv1\nmode: testing\nmx: {host}\nmax_age: {POLICY_AGE_S}\n");
     // Another policy has another id, and the same one the same on every node (FNV-1a).
     let id = policy.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {
@@ -220,7 +240,7 @@ fn tls_policies(domain: &str, host: &str) -> [Record; 3] {
         ),
         text(
             format!("_smtp._tls.{domain}"),
-            format!("v=TLSRPTv1; rua=mailto:postmaster@{domain}"),
+            format!("v=TLSRPTv1; rua=mailto:{reports_to}"),
             Wanted::TlsReports,
             "who is told, once a day, of mail to us that could not come safely",
         ),
@@ -291,13 +311,15 @@ fn services(domain: &str, host: &str, listeners: &[ListenerView]) -> Vec<Record>
                 .to_owned(),
         });
     }
-    records.push(Record {
-        kind: "SRV",
-        name: format!("_pop3s._tcp.{domain}"),
-        value: "0 0 0 .".to_owned(),
-        wanted: Wanted::Service(0, String::new()),
-        advice: "tells mail programs that there is no POP3 here".to_owned(),
-    });
+    if !listeners.iter().any(|one| one.protocol == "pop3" && one.tls == "implicit") {
+        records.push(Record {
+            kind: "SRV",
+            name: format!("_pop3s._tcp.{domain}"),
+            value: "0 0 0 .".to_owned(),
+            wanted: Wanted::Service(0, String::new()),
+            advice: "tells mail programs that there is no POP3 over TLS here".to_owned(),
+        });
+    }
     records
 }
 

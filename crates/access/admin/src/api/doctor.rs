@@ -103,7 +103,25 @@ async fn examine(admin: &Admin, domains: &[String]) -> Answer {
             }
         }
     }
+    lines.extend(reports(admin).await?);
     Ok(Json(Value::Array(lines.iter().map(Line::view).collect())))
+}
+
+/// Whether reports to other domains can be sent, where they are switched on.
+async fn reports(admin: &Admin) -> Result<Option<Line>, base::Error> {
+    let settings = admin.reports.report_settings().await?;
+    let Some(contact) = settings.contact().filter(|_| settings.tls || settings.dmarc) else {
+        return Ok(None);
+    };
+    let keys = admin.signing.signing_keys(&contact.domain).await?;
+    let signs = keys.iter().any(|key| key.state == KeyState::Active);
+    let (level, advice) = match signs {
+        true => (Level::Ok, ""),
+        false => {
+            (Level::Fail, "activate a DKIM key of the contact's domain: reports must be signed")
+        }
+    };
+    Ok(Some(Line::new(level, "reports to other domains", settings.contact.clone(), advice)))
 }
 
 /// The addresses that mail is sent from, as far as that is known.

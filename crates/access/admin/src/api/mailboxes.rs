@@ -2,15 +2,15 @@
 
 use super::restrictions::{self, limit};
 use super::{
-    Admin, Answer, Asked, check_free, check_level, find_account, find_accounts, parse_address,
-    would,
+    Admin, Answer, Asked, attributes, check_free, check_level, find_account, find_accounts,
+    parse_address, would,
 };
 use axum::Json;
 use axum::extract::Path;
 use base::Error;
 use contract_directory::{
-    Account, AccountChange, AccountKind, Actor, FlowChange, Forwarding, NewAccount, Quota,
-    RECIPIENTS_LEVEL, Role, Secret,
+    Account, AccountChange, AccountKind, Actor, FILTERS_LEVEL, FlowChange, Forwarding, NewAccount,
+    Quota, RECIPIENTS_LEVEL, Role, Secret,
 };
 use contract_mailbox::{MailboxHandle, Principal};
 use serde::Deserialize;
@@ -72,6 +72,7 @@ pub(super) struct Change {
     /// 0 for no limit.
     recipients_max: Option<u32>,
     administrator: Option<bool>,
+    attributes: attributes::Said,
 }
 
 fn role(administrator: bool) -> Role {
@@ -94,6 +95,7 @@ fn view(account: &Account) -> Value {
         "recipients_max": account.flow.recipients_max,
         "smtp_sent_copy": account.smtp_sent_copy,
         "administrator": account.role == Role::OrganizationManagement,
+        "attributes": attributes::view(&account.attributes),
         "id": account.id.to_string(),
     })
 }
@@ -148,6 +150,9 @@ pub(super) async fn change(
     let change = resolve(&admin, &account, change).await?;
     if change.flow != FlowChange::default() {
         check_level(&admin, RECIPIENTS_LEVEL)?;
+    }
+    if !change.attributes.is_empty() {
+        check_level(&admin, FILTERS_LEVEL)?;
     }
     if options.what_if {
         for alias in &change.add_aliases {
@@ -211,6 +216,7 @@ async fn resolve(admin: &Admin, account: &Account, change: Change) -> Result<Acc
             recipients_max: change.recipients_max.map(limit),
             external: None,
         },
+        attributes: attributes::change(change.attributes)?,
     })
 }
 

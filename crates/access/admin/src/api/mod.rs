@@ -1,5 +1,6 @@
 //! The routes of `/api/v1/`, one file per noun, and what they share.
 
+mod attributes;
 mod cluster;
 mod connectors;
 mod contacts;
@@ -15,6 +16,7 @@ mod nodes;
 mod queue;
 mod receive;
 mod remote_domains;
+mod reporting;
 mod restrictions;
 mod rules;
 mod scanners;
@@ -42,6 +44,7 @@ use contract_transport::authentication::SenderPolicies;
 use contract_transport::connector::SendConnectors;
 use contract_transport::receive::ReceiveConnectors;
 use contract_transport::remote::RemoteDomains;
+use contract_transport::reports::ReportAdmin;
 use contract_transport::rule::TransportRules;
 use contract_transport::scanner::ScannerSettings;
 use contract_transport::scanner::scanning::Scanners;
@@ -68,6 +71,8 @@ pub struct Admin {
     pub receive: Arc<dyn ReceiveConnectors>,
     /// What Rialto sends by itself to domains that are not ours.
     pub remote_domains: Arc<dyn RemoteDomains>,
+    /// Reports about authentication and TLS.
+    pub reports: Arc<dyn ReportAdmin>,
     /// What is done to mail on its way.
     pub rules: Arc<dyn TransportRules>,
     /// Programs that look at mail before it is accepted.
@@ -114,6 +119,7 @@ pub fn router(admin: Arc<Admin>) -> Router {
             "/api/v1/groups/{address}",
             get(groups::show).patch(groups::change).delete(groups::remove),
         )
+        .route("/api/v1/groups/{address}/members", get(groups::members))
         .route("/api/v1/queue", get(queue::list))
         .route("/api/v1/queue/{id}", get(queue::show).delete(queue::remove))
         .route("/api/v1/queue/{id}/retry", post(queue::retry))
@@ -189,6 +195,8 @@ fn of_domains() -> Router<Arc<Admin>> {
             "/api/v1/remote-domains/{pattern}",
             patch(remote_domains::change).delete(remote_domains::remove),
         )
+        .route("/api/v1/reporting", get(reporting::show).patch(reporting::change))
+        .route("/api/v1/domains/{name}/reports", get(reporting::received))
         .route("/api/v1/domains/{name}/dns", get(dns::show))
         .route("/api/v1/doctor", get(doctor::all))
         .route("/api/v1/doctor/{domain}", get(doctor::one))
@@ -229,6 +237,8 @@ struct Options {
     /// Ask a majority, not only what this node knows.
     #[serde(default)]
     fresh: bool,
+    /// So many days back.
+    days: Option<u32>,
     /// Whether the sender of a removed message is told.
     #[serde(default)]
     tell_sender: bool,

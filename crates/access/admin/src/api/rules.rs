@@ -1,6 +1,6 @@
 //! `/api/v1/rules`: New-, Get-, Set-, Remove-TransportRule, Test-Message.
 
-use super::{Admin, Answer, Asked, parse_address, would};
+use super::{Admin, Answer, Asked, check_level, parse_address, would};
 use axum::Json;
 use axum::extract::Path;
 use base::{Error, Kind};
@@ -10,6 +10,7 @@ use contract_directory::Actor;
 use contract_transport::rule::{Mode, TransportRule, Trial};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// The largest request to try the rules on a message, in bytes: 50 MB in base64.
@@ -44,6 +45,7 @@ pub(super) async fn show(asked: Asked, Path(name): Path<String>) -> Answer {
 
 pub(super) async fn create(asked: Asked, Json(new): Json<Value>) -> Answer {
     let new = parse(new)?;
+    check_level(&asked.admin, new.level())?;
     if asked.what_if() {
         let known = asked.admin.rules.rules().await?;
         if known.iter().any(|rule| rule.name == new.name) {
@@ -95,6 +97,7 @@ pub(super) async fn change(
 }
 
 async fn put(asked: Asked, old: &TransportRule, new: TransportRule) -> Answer {
+    check_level(&asked.admin, new.level())?;
     if asked.what_if() {
         asked.admin.rules.check_rule(&new).await?;
         return would(json!({ "from": view(old)?, "to": view(&new)? }));
@@ -119,6 +122,9 @@ pub(super) struct Try {
     sender: Option<String>,
     #[serde(default)]
     is_authenticated: bool,
+    /// From where it would have come.
+    #[serde(default)]
+    ip: Option<IpAddr>,
     recipients: Vec<String>,
     /// In base64.
     message: String,
@@ -134,6 +140,7 @@ pub(super) async fn trial(asked: Asked, Json(wanted): Json<Try>) -> Answer {
     let trial = Trial {
         sender: wanted.sender.as_deref().map(parse_address).transpose()?,
         is_authenticated: wanted.is_authenticated,
+        ip: wanted.ip,
         recipients: recipients.collect::<Result<_, _>>()?,
         message: message.into(),
     };

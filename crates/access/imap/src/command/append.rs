@@ -7,10 +7,12 @@
 //! chunks under a lease (attack 30).
 
 use super::copy::in_ranges;
-use super::{failed, no_such, tree, unexpected, write_into};
+use super::{failed, no_such, unexpected, write_into};
 use crate::flags;
+use crate::others;
 use crate::reply::{self, Answer, Ending, Reply, ReplyCode, Stop};
 use crate::session::Session;
+use crate::state::User;
 use crate::sync::{self, Manner};
 use crate::wire::Incoming;
 use base::{Error, FolderId, Timestamp};
@@ -20,7 +22,7 @@ use codec_imap::{Code, Command, CommandBody, Tag};
 use codec_mime::{Limits, ParsedMessage, Scanner};
 use contract_blob::{Content, Staged, Upload};
 use contract_mailbox::index::NamedFlags;
-use contract_mailbox::{NewMessage, Write, WriteReply};
+use contract_mailbox::{NewMessage, Permission, Write, WriteReply};
 use std::sync::Arc;
 
 /// Numbers may change with APPEND, and UIDs need not be named.
@@ -75,6 +77,8 @@ pub(crate) async fn receive(
 #[derive(Default)]
 struct Taken {
     folder: FolderId,
+    /// Where it is somebody else's mailbox.
+    visitor: Option<Box<User>>,
     messages: Vec<NewMessage>,
     size_bytes: u64,
 }
@@ -94,7 +98,7 @@ impl Taken {
         streamed: Streamed,
     ) -> Option<(AppendHead, LiteralOffer)> {
         let Streamed { staged, parsed, next } = streamed;
-        self.folder = prepared.folder;
+        (self.folder, self.visitor) = (prepared.folder, prepared.visitor);
         self.size_bytes = self.size_bytes.saturating_add(staged.size_bytes);
         self.messages.push(NewMessage {
             content: Content::of(&staged),
@@ -112,6 +116,8 @@ struct Prepared {
     folder: FolderId,
     flags: NamedFlags,
     received: Option<Timestamp>,
+    /// Where it is somebody else's mailbox.
+    visitor: Option<Box<User>>,
 }
 
 /// Checks what is known of a message before it comes; `before_bytes` are those of the same command.
@@ -132,10 +138,21 @@ async fn prepare(
     }
     let flags = flags::named(&head.options.flags)?;
     let user = session.state.user()?;
-    let folder = match tree(user).await?.find(head.mailbox.as_str()) {
-        Some(info) => info.id,
-        None => return Err(reply::of_target_error(&no_such(&head.mailbox)).into()),
-    };
+    let missing = || Stop::from(reply::of_target_error(&no_such(&head.mailbox)));
+    let located = others::locate(&session.shared, user, head.mailbox.as_str()).await?;
+    let located = located.ok_or_else(missing)?;
+    let folder = located.find().ok_or_else(missing)?.id;
+    let rights = located.rights(folder).await?;
+    let received = head.options.date.map(|date| Timestamp::from_unix_s(date.to_unix_seconds()));
+    if let Some(visitor) = located.place.visitor() {
+        // How full somebody else's mailbox is, is told by the mailbox when the message is filed.
+        if rights & Permission::CREATE == 0 {
+            return Err(Reply::no(Code::NoPerm, "You may not put messages there").into());
+        }
+        let may = |right| rights & right != 0;
+        let flags = flags::limited(flags, may(Permission::EDIT_ANY), may(Permission::DELETE_ANY));
+        return Ok(Prepared { folder, flags, received, visitor: Some(visitor) });
+    }
     let account = session.shared.directory.account(user.account.id).await;
     let quota = account.map_err(|error| failed("APPEND", error))?.quota;
     if let Some(max) = quota.no_receive_bytes {
@@ -144,8 +161,7 @@ async fn prepare(
             return Err(Reply::no(Code::OverQuota, "The mailbox is full").into());
         }
     }
-    let received = head.options.date.map(|date| Timestamp::from_unix_s(date.to_unix_seconds()));
-    Ok(Prepared { folder, flags, received })
+    Ok(Prepared { folder, flags, received, visitor: None })
 }
 
 /// Answers an APPEND whose message will not be taken.
@@ -222,8 +238,11 @@ async fn finish(
 
 /// Files the messages, all or none.
 async fn file(session: &mut Session, taken: Taken) -> Answer {
-    let user = session.state.user()?;
-    let Taken { folder, messages, .. } = taken;
+    let Taken { folder, messages, visitor, .. } = taken;
+    let user = match &visitor {
+        Some(visitor) => visitor,
+        None => session.state.user()?,
+    };
     let request = Write::Append { folder, messages };
     let appended = write_into(user, "APPEND", folder, request).await?;
     if let Ok((user, selected)) = session.state.selected() {

@@ -7,9 +7,10 @@ use codec_imap::Capability;
 use codec_imap::response::Response;
 use std::borrow::Cow;
 
-/// What works once somebody has signed in and need not be enabled: RFC 4731, RFC 5182, RFC 5032,
-/// RFC 9394, RFC 5819, RFC 8438, RFC 8437, RFC 3502 and RFC 3516.
-const SIGNED_IN: [&str; 9] = [
+/// What works once somebody has signed in, need not be enabled, and has no name of its own in the
+/// codec: RFC 4731, RFC 5182, RFC 5032, RFC 9394, RFC 5819, RFC 8438, RFC 8437, RFC 3502, RFC 3516,
+/// RFC 9208, RFC 4314, RFC 8440, RFC 5256 and RFC 5957.
+const SIGNED_IN: [&str; 18] = [
     "ESEARCH",
     "SEARCHRES",
     "WITHIN",
@@ -19,6 +20,15 @@ const SIGNED_IN: [&str; 9] = [
     "UNAUTHENTICATE",
     "MULTIAPPEND",
     "BINARY",
+    "QUOTA",
+    "QUOTA=RES-STORAGE",
+    "ACL",
+    "RIGHTS=kxte",
+    "LIST-MYRIGHTS",
+    "SORT",
+    "SORT=DISPLAY",
+    "THREAD=ORDEREDSUBJECT",
+    "THREAD=REFERENCES",
 ];
 
 /// CAPABILITY.
@@ -58,9 +68,13 @@ fn of(session: &Session) -> Vec<Capability> {
             Capability::Utf8Accept,
             Capability::UidOnly,
         ]);
-        found.extend(SIGNED_IN.map(|name| Capability::Other(Cow::Borrowed(name))));
+        let named = |name| Capability::Other(Cow::Borrowed(name));
+        found.extend(SIGNED_IN.map(named));
         let limit = session.shared.config.message_bytes_max;
         found.push(Capability::Other(Cow::Owned(format!("APPENDLIMIT={limit}"))));
+        if !session.wire.connection.is_deflated() {
+            found.push(named("COMPRESS=DEFLATE"));
+        }
         return found;
     }
     if session.wire.connection.can_start_tls() {

@@ -1,6 +1,9 @@
 //! COPY (RFC 3501 §6.4.7) and MOVE (RFC 6851), with COPYUID (RFC 4315 §3).
 
-use super::{failed, no_such, tree, unexpected, write_into};
+mod away;
+
+use super::{failed, no_such, unexpected, write_into};
+use crate::others;
 use crate::reply::{self, Answer, Reply, ReplyCode, Stop};
 use crate::selection::Selection;
 use crate::session::Session;
@@ -20,18 +23,26 @@ pub(crate) enum How {
 
 /// COPY, MOVE and the same with UIDs.
 pub(crate) async fn run(session: &mut Session, command: Copy, how: How) -> Answer {
-    let (user, selected) = match how {
+    let (_, selected) = match how {
         How::Copy => session.state.selected()?,
         How::Move => session.state.writable()?,
     };
     let selection = Selection::resolve(&command.set, command.uid, &selected.view)?;
-    let to = match tree(user).await?.find(command.mailbox.as_str()) {
-        Some(info) => info.id,
-        None => return Err(reply::of_target_error(&no_such(&command.mailbox)).into()),
-    };
+    let missing = || Stop::from(reply::of_target_error(&no_such(&command.mailbox)));
+    let own = session.state.user()?;
+    let located = others::locate(&session.shared, own, command.mailbox.as_str()).await?;
+    let located = located.ok_or_else(missing)?;
+    let to = located.find().ok_or_else(missing)?.id;
     if selection.is_empty() {
         return Ok(Reply::ok("There was nothing to copy"));
     }
+    let into = located.place.mailbox.mailbox();
+    if into != session.state.here()?.mailbox.mailbox() {
+        let target = away::Target { visitor: located.place.visitor(), folder: to };
+        return away::run(session, &selection, target, how, command.uid).await;
+    }
+    drop(located);
+    let (user, selected) = session.state.selected()?;
     let (from, uids) = (selected.folder, selection.uids(&selected.view));
     let (name, request) = match how {
         How::Copy => ("COPY", Write::Copy { from, uids, to }),

@@ -2,6 +2,7 @@
 
 use super::{failed, tree};
 use crate::config::MISSING_PARENTS_MAX;
+use crate::others;
 use crate::reply::{Answer, Reply, Stop};
 use crate::session::Session;
 use crate::state::User;
@@ -17,11 +18,11 @@ const ROUNDS: usize = 4;
 /// CREATE. What it needs is made at once, or nothing of it.
 pub(crate) async fn run(session: &mut Session, command: &Create) -> Answer {
     let user = session.state.user()?;
-    let name = check(command.mailbox.as_str())?;
     for _ in 0..ROUNDS {
-        let tree = tree(user).await?;
-        let (parent, missing) = way(&tree, name)?;
-        if make(user, parent, &missing).await?.is_some() {
+        let located = others::find(&session.shared, user, &command.mailbox).await?;
+        others::check_new(&located)?;
+        let (parent, missing) = way(&located.tree, check(located.name)?)?;
+        if make(&located.place, parent, &missing).await?.is_some() {
             return Ok(Reply::ok("Created"));
         }
     }

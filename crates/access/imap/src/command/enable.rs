@@ -11,23 +11,24 @@ use codec_imap::{Capability, Names};
 /// ENABLE. Names the extensions of those asked for that are enabled now; what is not known, or needs
 /// not to be enabled, is passed over (RFC 5161 §3.1).
 pub(crate) async fn run(session: &mut Session, command: &Enable) -> Answer {
-    let user = session.state.user_mut()?;
+    let mut now = session.state.user()?.enabled;
     let (mut enabled, mut mod_seqs) = (Vec::new(), false);
     for capability in &command.capabilities {
         match capability {
             Capability::CondStore => mod_seqs = true,
             // QRESYNC is CONDSTORE and more (RFC 7162 §3.2.3).
-            Capability::QResync => (user.enabled.qresync, mod_seqs) = (true, true),
-            Capability::Utf8Accept => user.enabled.utf8 = true,
-            Capability::Imap4Rev2 => (user.enabled.rev2, user.enabled.utf8) = (true, true),
-            Capability::UidOnly => user.enabled.uid_only = true,
+            Capability::QResync => (now.qresync, mod_seqs) = (true, true),
+            Capability::Utf8Accept => now.utf8 = true,
+            Capability::Imap4Rev2 => (now.rev2, now.utf8) = (true, true),
+            Capability::UidOnly => now.uid_only = true,
             _ => continue,
         }
         if !enabled.contains(capability) {
             enabled.push(capability.clone());
         }
     }
-    let Enabled { rev2, utf8, uid_only, .. } = user.enabled;
+    session.state.enable(|enabled| *enabled = now)?;
+    let Enabled { rev2, utf8, uid_only, .. } = now;
     session.wire.put(&Response::Enabled(&enabled));
     session.wire.names = if utf8 { Names::Utf8 } else { Names::Utf7 };
     session.wire.uid_only = uid_only;

@@ -88,7 +88,7 @@ pub(crate) async fn run(session: &mut Session, command: Fetch) -> Answer {
         }
         return Ok(Reply::ok("Fetched"));
     }
-    let plan = Arc::new(Plan::new(&command, selected.read_only, user.enabled.uid_only));
+    let plan = Arc::new(Plan::new(&command, !selected.may_flag(), user.enabled.uid_only));
     let batch = if plan.sets_seen { FETCH_SEEN_BATCH } else { FETCH_BATCH };
     let mut rows = selection.rows();
     let (mut waiting, mut missing) = (VecDeque::new(), Missing::default());
@@ -155,7 +155,7 @@ fn concerns_one_message(error: &Error) -> bool {
 }
 
 impl Plan {
-    fn new(command: &Fetch, read_only: bool, uid_only: bool) -> Self {
+    fn new(command: &Fetch, keeps_unseen: bool, uid_only: bool) -> Self {
         let mut items = command.items.clone();
         // The response of a client that knows UIDs only begins with it (RFC 9586 §3.3).
         if command.uid && !uid_only && !items.contains(&FetchItem::Uid) {
@@ -170,7 +170,7 @@ impl Plan {
             matches!(item, Flags | InternalDate | ModSeq | Rfc822Size | Uid)
         };
         let needs_meta = !items.iter().all(from_view);
-        let sets_seen = !read_only && items.iter().any(FetchItem::sets_seen);
+        let sets_seen = !keeps_unseen && items.iter().any(FetchItem::sets_seen);
         let asks_flags = items.contains(&FetchItem::Flags);
         // Dates and sizes never change, and where structures are read it is seen what is there.
         let asks_mod_seq = items.contains(&FetchItem::ModSeq);

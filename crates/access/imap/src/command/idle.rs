@@ -45,7 +45,7 @@ struct Next {
 
 /// IDLE.
 pub(crate) async fn run(session: &mut Session) -> Answer {
-    let user = session.state.user()?;
+    let user = session.state.here()?;
     let mut wake = user.wake.clone();
     let mut account = session.shared.directory.watch(user.account.id);
     // What happened before there was a watch wakes nobody.

@@ -1,14 +1,20 @@
 //! LIST (RFC 3501 §6.3.8) with LIST-EXTENDED (RFC 5258), CHILDREN (RFC 3348) and SPECIAL-USE
 //! (RFC 6154), and LIST-STATUS (RFC 5819). Special uses and children are always told, as §2 of both allows.
 
+mod others;
+
 use super::{failed, status, tree};
 use crate::reply::{Answer, Reply, Stop};
+use crate::rights;
+use crate::service::Shared;
 use crate::session::Session;
 use crate::state::User;
 use crate::tree::{DELIMITER, Entry, Tree, ancestors, special_use};
+use codec_imap::ListPattern;
 use codec_imap::command::{List, ListSelection};
 use codec_imap::response::{ChildInfo, ListAttribute, ListItem, Response};
-use codec_imap::{ListPattern, MailboxName};
+use contract_mailbox::Permission;
+use others::Visit;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A name that LIST may show.
@@ -19,6 +25,10 @@ struct Name {
     children: bool,
     subscribed: bool,
     special: Option<ListAttribute>,
+    /// What the user may do there, as bits of [`contract_mailbox::Permission`].
+    rights: u32,
+    /// Whose it is, as an index of the visits; `None`: the user's own.
+    visit: Option<usize>,
 }
 
 impl Name {
@@ -29,6 +39,8 @@ impl Name {
             children: entry.children,
             subscribed: entry.info.subscribed,
             special: special_use(entry.info),
+            rights: others::OWNERS_RIGHTS,
+            visit: None,
         }
     }
 }
@@ -47,7 +59,7 @@ pub(crate) async fn run(session: &mut Session, command: &List) -> Answer {
         return Ok(Reply::ok("Done"));
     }
     let tree = tree(user).await?;
-    let names = names(user, &tree, command).await?;
+    let (names, visits) = names(&session.shared, user, &tree, command).await?;
     let chosen = |name: &Name| is_chosen(&command.selection, name);
     let with_chosen_below: BTreeSet<&str> = match command.selection.recursive_match {
         true => {
@@ -73,15 +85,48 @@ pub(crate) async fn run(session: &mut Session, command: &List) -> Answer {
             name: path,
             child_info: &child_info,
         }));
-        // A mailbox that cannot be opened has no status (RFC 5819 §2).
-        if let Some(info) = tree.find(path).filter(|_| !command.status.is_empty()) {
-            let (user, limit) = (session.state.user()?, session.shared.config.message_bytes_max);
-            let values = status::values(user, limit, info, &command.status).await?;
-            session.wire.put(&Response::Status(path, &values));
+        let (visit, path) = (name.visit.and_then(|index| visits.get(index)), path.as_str());
+        put_status(session, &tree, visit, command, (path, name)).await?;
+        if command.returns.my_rights && name.selectable {
+            session.wire.put(&Response::MyRights(path, rights::of(name.rights)));
         }
         session.wire.relieve().await?;
     }
     Ok(Reply::ok("Done"))
+}
+
+/// STATUS of a mailbox that can be opened and read (RFC 5819 §2), if it was asked for. One of
+/// others' that cannot be asked now has none: what is listed must not depend on it.
+async fn put_status(
+    session: &mut Session,
+    own: &Tree,
+    visit: Option<&Visit>,
+    command: &List,
+    (path, name): (&str, &Name),
+) -> Result<(), Stop> {
+    if command.status.is_empty() || name.rights & Permission::READ_ANY == 0 {
+        return Ok(());
+    }
+    let limit = session.shared.config.message_bytes_max;
+    let values = match visit {
+        None => match own.find(path) {
+            Some(info) => {
+                status::values(session.state.user()?, limit, info, &command.status).await?
+            }
+            None => return Ok(()),
+        },
+        Some(visit) => match visit.find(path) {
+            Some(info) => {
+                match status::values(&visit.visitor, limit, info, &command.status).await {
+                    Ok(values) => values,
+                    Err(_) => return Ok(()),
+                }
+            }
+            None => return Ok(()),
+        },
+    };
+    session.wire.put(&Response::Status(path, &values));
+    Ok(())
 }
 
 /// The request for the delimiter (RFC 3501 §6.3.8).
@@ -94,30 +139,48 @@ fn put_delimiter(session: &mut Session) {
     }));
 }
 
-/// The mailbox that is being opened, by its own name (RFC 9051 §6.3.2).
-pub(super) fn put_opened(session: &mut Session, tree: &Tree, name: &MailboxName) {
-    let Some(info) = tree.find(name.as_str()) else { return };
+/// The mailbox that is being opened, by its own name (RFC 9051 §6.3.2); `name` is the one in its
+/// owner's folders, whom the user may visit.
+pub(super) fn put_opened(session: &mut Session, tree: &Tree, name: &str, visit: Option<&User>) {
+    let Some(info) = tree.find(name) else { return };
     let entry = tree.entries().find(|entry| entry.info.id == info.id);
     let Some(entry) = entry else { return };
-    let attributes = attributes(&Name::of(&entry), false);
+    let owner = visit.and_then(|visit| visit.visiting.as_ref());
+    let (name, path) = match owner {
+        Some(owner) => {
+            let path = crate::others::shown(&owner.address, entry.path);
+            (Name { special: None, ..Name::of(&entry) }, path)
+        }
+        None => (Name::of(&entry), entry.path.to_owned()),
+    };
+    let attributes = attributes(&name, false);
     session.wire.put(&Response::List(ListItem {
         attributes: &attributes,
         delimiter: Some(DELIMITER),
-        name: entry.path,
+        name: &path,
         child_info: &[],
     }));
 }
 
-/// All folders, and with SUBSCRIBED the subscribed names that are none.
-async fn names(user: &User, tree: &Tree, command: &List) -> Result<BTreeMap<String, Name>, Stop> {
+/// All folders, and with SUBSCRIBED the subscribed names that are none; whose they are.
+async fn names(
+    shared: &Shared,
+    user: &User,
+    tree: &Tree,
+    command: &List,
+) -> Result<(BTreeMap<String, Name>, Vec<Visit>), Stop> {
     let mut names: BTreeMap<String, Name> = BTreeMap::new();
     for entry in tree.entries() {
         names.insert(entry.path.to_owned(), Name::of(&entry));
     }
-    if command.selection.subscribed {
+    let mut subscribed = BTreeSet::new();
+    if command.selection.subscribed || command.returns.subscribed {
         let paths = user.mailbox.subscriptions().await.map_err(|error| failed("LIST", error))?;
-        for path in paths {
-            let path = tree.shown_path(&path);
+        subscribed.extend(paths);
+    }
+    if command.selection.subscribed {
+        for path in &subscribed {
+            let path = tree.shown_path(path);
             if tree.is_hidden(&path) {
                 continue;
             }
@@ -129,7 +192,8 @@ async fn names(user: &User, tree: &Tree, command: &List) -> Result<BTreeMap<Stri
             names.entry(path).or_default().subscribed = true;
         }
     }
-    Ok(names)
+    let visits = others::add(shared, user, tree, command, &mut names, &subscribed).await?;
+    Ok((names, visits))
 }
 
 fn is_chosen(selection: &ListSelection, name: &Name) -> bool {

@@ -80,8 +80,9 @@ pub(crate) async fn sign_in(session: &mut Session, claim: Claim) -> Answer {
     let wake = mailbox.watch();
     tracing::debug!(account = %account.address, %source, "signed in");
     let claims = shared.claims.clone();
-    let enabled = Enabled::default();
-    let user = User { account, mailbox, wake, claims, enabled, _place: place };
+    let (enabled, visiting, visit) = (Enabled::default(), None, None);
+    let user =
+        User { account, mailbox, wake, claims, enabled, _place: Some(place), visiting, visit };
     session.state = State::Authenticated(Box::new(user));
     session.wire.framer.set_limits(Limits::AUTHENTICATED);
     Ok(Reply::ok("Signed in").code(capability::code(session)))

@@ -5,6 +5,7 @@ pub(crate) mod authenticate;
 pub(crate) mod capability;
 pub(crate) mod check;
 pub(crate) mod close;
+pub(crate) mod compress;
 pub(crate) mod copy;
 pub(crate) mod create;
 pub(crate) mod delete;
@@ -12,21 +13,29 @@ pub(crate) mod enable;
 pub(crate) mod examine;
 pub(crate) mod expunge;
 pub(crate) mod fetch;
+pub(crate) mod getacl;
+pub(crate) mod getquota;
 pub(crate) mod id;
 pub(crate) mod idle;
 pub(crate) mod list;
+pub(crate) mod listrights;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod lsub;
+pub(crate) mod myrights;
 pub(crate) mod namespace;
 pub(crate) mod noop;
 pub(crate) mod rename;
 pub(crate) mod search;
 pub(crate) mod select;
+pub(crate) mod setacl;
+pub(crate) mod setquota;
+pub(crate) mod sort;
 pub(crate) mod starttls;
 pub(crate) mod status;
 pub(crate) mod store;
 pub(crate) mod subscribe;
+pub(crate) mod thread;
 pub(crate) mod unauthenticate;
 pub(crate) mod unselect;
 
@@ -39,7 +48,7 @@ use codec_imap::{Code, MailboxName};
 use contract_mailbox::{Write, WriteReply};
 
 /// The user's folders by name.
-async fn tree(user: &User) -> Result<Tree, Stop> {
+pub(crate) async fn tree(user: &User) -> Result<Tree, Stop> {
     let folders = user.mailbox.folders().await.map_err(|error| failed("folders", error))?;
     Ok(Tree::new(folders))
 }
@@ -51,7 +60,7 @@ pub(crate) fn failed(command: &'static str, error: Error) -> Stop {
 }
 
 /// The answer where a mailbox that is named does not exist.
-fn no_such(name: &MailboxName) -> Error {
+pub(crate) fn no_such(name: &MailboxName) -> Error {
     Error::new(Kind::NotFound, format!("Mailbox {name} does not exist"))
 }
 
@@ -68,6 +77,7 @@ async fn bring_up_to_date(
         Err(error) if error.kind == Kind::NotFound => {
             Err(Ending::bye(Some(Code::NonExistent), "The mailbox was deleted").into())
         }
+        Err(error) if error.kind == Kind::Denied => Err(sync::shut_out().into()),
         Err(error) => Err(failed(command, error)),
     }
 }

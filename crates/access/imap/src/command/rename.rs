@@ -2,7 +2,8 @@
 //! move to a new mailbox, and the Inbox stays.
 
 use super::create::place;
-use super::{failed, no_such, tree};
+use super::{failed, no_such};
+use crate::others;
 use crate::reply::{Answer, Reply};
 use crate::session::Session;
 use crate::tree::DELIMITER;
@@ -13,14 +14,23 @@ use codec_imap::command::Rename;
 pub(crate) async fn run(session: &mut Session, command: &Rename) -> Answer {
     let user = session.state.user()?;
     let (from, to) = (&command.from, &command.to);
-    let Some(folder) = tree(user).await?.find(from.as_str()).map(|info| info.id) else {
+    let source = others::find(&session.shared, user, from).await?;
+    let Some(folder) = source.find().map(|info| info.id) else {
         return Err(no_such(from).into());
     };
-    let below = to.as_str().strip_prefix(from.as_str());
-    if !from.is_inbox() && below.is_some_and(|rest| rest.starts_with(DELIMITER)) {
+    let target = others::find(&session.shared, user, to).await?;
+    if target.place.mailbox.mailbox() != source.place.mailbox.mailbox() {
+        let text = "A mailbox stays with its owner; copy the messages";
+        return Err(Reply::no(Code::Cannot, text).into());
+    }
+    others::check_new(&target)?;
+    let user = &*source.place;
+    let below = target.name.strip_prefix(source.name);
+    let is_inbox = source.name.eq_ignore_ascii_case("INBOX");
+    if !is_inbox && below.is_some_and(|rest| rest.starts_with(DELIMITER)) {
         return Err(Reply::no(Code::Cannot, "A mailbox cannot be below itself").into());
     }
-    let place = place(user, to.as_str()).await?;
+    let place = place(user, target.name).await?;
     let renamed = user.mailbox.rename_folder(folder, place.parent, place.name.to_owned()).await;
     if let Err(error) = renamed {
         // What may still be done must find its place.

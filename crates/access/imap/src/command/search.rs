@@ -68,15 +68,12 @@ async fn find(session: &mut Session, command: &Command) -> Result<Vec<usize>, St
     if command.charset.is_some() && enabled.utf8 && !enabled.rev2 {
         return Err(Reply::bad("Text is UTF-8 once UTF8=ACCEPT is enabled").into());
     }
-    if let Some(Charset::Other(_)) = command.charset {
-        let code = Code::BadCharset(&["US-ASCII", "UTF-8"]);
-        return Err(Reply::no(code, "That charset is not known").into());
-    }
+    check_charset(command.charset.as_ref())?;
     let now = session.shared.env.clock.now();
     let (user, selected) = session.state.selected()?;
     bring_up_to_date(user, selected, "SEARCH").await?;
     let view = &selected.view;
-    let search = translate(&command.key, view, now, DEPTH_MAX)?;
+    let search = condition(&command.key, view, now)?;
     if is_local(&search) {
         return Ok(local(&search, view).await);
     }
@@ -87,7 +84,7 @@ async fn find(session: &mut Session, command: &Command) -> Result<Vec<usize>, St
 }
 
 /// Whether a key looks at modification sequences: then they are told (RFC 7162 §3.1.5).
-fn asks_mod_seq(key: &SearchKey) -> bool {
+pub(super) fn asks_mod_seq(key: &SearchKey) -> bool {
     match key {
         SearchKey::ModSeq(_) => true,
         SearchKey::Not(key) => asks_mod_seq(key),
@@ -102,6 +99,20 @@ fn received_after(now: Timestamp, seconds: u32, plus_ms: i64) -> Search {
     let second = now.unix_s().saturating_sub(i64::from(seconds));
     let unix_ms = second.saturating_mul(1_000).saturating_add(plus_ms);
     Search::ReceivedAfter(Timestamp { unix_ms })
+}
+
+/// Refuses charsets that are not known.
+pub(super) fn check_charset(charset: Option<&Charset>) -> Result<(), Stop> {
+    if let Some(Charset::Other(_)) = charset {
+        let code = Code::BadCharset(&["US-ASCII", "UTF-8"]);
+        return Err(Reply::no(code, "That charset is not known").into());
+    }
+    Ok(())
+}
+
+/// The key as a condition on messages, for the mailbox.
+pub(super) fn condition(key: &SearchKey, view: &View, now: Timestamp) -> Result<Search, Stop> {
+    translate(key, view, now, DEPTH_MAX)
 }
 
 /// The key as a condition on messages. Numbers and \Recent, which are the session's own, become

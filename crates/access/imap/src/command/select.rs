@@ -1,8 +1,9 @@
 //! SELECT (RFC 3501 §6.3.1), and opening for EXAMINE; with CONDSTORE and QRESYNC (RFC 7162 §3.1.8,
 //! §3.2.5).
 
-use super::{failed, list, no_such, tree};
+use super::{failed, list, no_such};
 use crate::modseq;
+use crate::others::{self, Located};
 use crate::reply::{self, Answer, Reply, ReplyCode};
 use crate::session::Session;
 use crate::state::{Enabled, Selected};
@@ -12,7 +13,7 @@ use base::{Kind, Uid};
 use codec_imap::command::Select;
 use codec_imap::response::Response;
 use codec_imap::{Code, Status, StatusResponse};
-use contract_mailbox::UidSet;
+use contract_mailbox::{Permission, UidSet};
 
 /// SELECT.
 pub(crate) async fn run(session: &mut Session, command: &Select) -> Answer {
@@ -29,17 +30,20 @@ pub(crate) async fn open(session: &mut Session, command: &Select, read_only: boo
         condition(session, Some(Code::Closed), "Closed the mailbox that was open");
     }
     if command.condstore {
-        session.state.user_mut()?.enabled.condstore = true;
+        session.state.enable(|enabled| enabled.condstore = true)?;
     }
     let (user, name) = (session.state.user()?, &command.mailbox);
-    let tree = tree(user).await?;
-    let folder = match tree.find(name.as_str()) {
+    let located = others::find(&session.shared, user, name).await?;
+    let folder = match located.find() {
         Some(info) => info.id,
         None => return Err(no_such(name).into()),
     };
+    let rights = located.rights(folder).await?;
+    let user = &*located.place;
     // First the claim: what comes behind it is recent for whoever tells of it first.
-    let (mut read_only, mut recent_from) = (read_only, None);
-    if !read_only {
+    const CHANGES: u32 = Permission::EDIT_ANY | Permission::DELETE_ANY;
+    let (mut read_only, mut recent_from) = (read_only || rights & CHANGES == 0, None);
+    if !read_only && user.visiting.is_none() {
         match user.mailbox.claim_recent(folder).await {
             Ok(first) => recent_from = Some(first),
             Err(error) if error.kind == Kind::Denied => read_only = true,
@@ -63,27 +67,30 @@ pub(crate) async fn open(session: &mut Session, command: &Select, read_only: boo
     let selected = Selected {
         folder,
         read_only,
+        rights,
         uid_validity: info.uid_validity,
         view: View::open(&view, recent, user.enabled.condstore),
         followed,
     };
     let uid_next = info.uid_next.0;
     drop(view);
+    let Located { place, name, tree } = located;
+    let visit = place.visitor();
     if enabled.rev2 {
-        list::put_opened(session, &tree, &command.mailbox);
+        list::put_opened(session, &tree, name, visit.as_deref());
     }
     describe(session, &selected, enabled, uid_next);
     if let Some(known) = &command.resync {
-        modseq::resync(session, &selected, known).await?;
+        modseq::resync(session, visit.as_deref(), &selected, known).await?;
     }
-    session.state.select(selected);
+    session.state.select(selected, visit);
     let code = if read_only { Code::ReadOnly } else { Code::ReadWrite };
     Ok(Reply::ok("Opened").code(ReplyCode::Plain(code)))
 }
 
 fn describe(session: &mut Session, selected: &Selected, enabled: Enabled, uid_next: u32) {
     let view = &selected.view;
-    put_flags(&mut session.wire, view, selected.read_only);
+    put_flags(&mut session.wire, selected);
     session.wire.put(&Response::Exists(view.len() as u32));
     // IMAP4rev2 has neither of them (RFC 9051 §6.3.2), and numbers mean nothing to some.
     if !enabled.rev2 {

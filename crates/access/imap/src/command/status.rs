@@ -1,24 +1,30 @@
 //! STATUS (RFC 3501 §6.3.10), from the folder's own row; also for LIST (RFC 5819).
 
-use super::{failed, no_such, tree};
+use super::{failed, no_such};
 use crate::modseq;
+use crate::others;
 use crate::reply::{Answer, Reply, Stop};
 use crate::session::Session;
 use crate::state::User;
+use codec_imap::Code;
 use codec_imap::command::{StatusCommand, StatusItem};
 use codec_imap::response::Response;
-use contract_mailbox::{FolderInfo, Search, UidSet};
+use contract_mailbox::{FolderInfo, Permission, Search, SystemFlags, UidSet};
 
 /// STATUS.
 pub(crate) async fn run(session: &mut Session, command: &StatusCommand) -> Answer {
     enable_for(session, &command.items).await?;
     let user = session.state.user()?;
-    let tree = tree(user).await?;
-    let Some(info) = tree.find(command.mailbox.as_str()) else {
+    let located = others::find(&session.shared, user, &command.mailbox).await?;
+    let Some(info) = located.find() else {
         return Err(no_such(&command.mailbox).into());
     };
+    // To see a mailbox is not to read it (RFC 4314 §4).
+    if located.rights(info.id).await? & Permission::READ_ANY == 0 {
+        return Err(Reply::no(Code::NoPerm, "You may not read that mailbox").into());
+    }
     let limit = session.shared.config.message_bytes_max;
-    let values = values(user, limit, info, &command.items).await?;
+    let values = values(&located.place, limit, info, &command.items).await?;
     session.wire.put(&Response::Status(command.mailbox.as_str(), &values));
     Ok(Reply::ok("Done"))
 }
@@ -50,6 +56,7 @@ pub(super) async fn values(
             StatusItem::UidNext => u64::from(info.uid_next.0),
             StatusItem::UidValidity => u64::from(info.uid_validity),
             StatusItem::Recent => recent(user, info).await?,
+            StatusItem::DeletedStorage => deleted_bytes(user, info).await?,
         };
         values.push((*item, value));
     }
@@ -66,4 +73,16 @@ async fn recent(user: &User, info: &FolderInfo) -> Result<u64, Stop> {
     let unclaimed = Search::Uids(UidSet::from_ranges([(first, last)]));
     let found = user.mailbox.search(info.id, unclaimed).await;
     Ok(found.map_err(|error| failed("STATUS", error))?.len() as u64)
+}
+
+/// Bytes of the messages that EXPUNGE would remove (RFC 9208 §4.1.4). The folder counts them; how
+/// large they are stands in its index, which is read only where there are any.
+async fn deleted_bytes(user: &User, info: &FolderInfo) -> Result<u64, Stop> {
+    if info.counts.deleted == 0 {
+        return Ok(0);
+    }
+    let view = user.mailbox.view(info.id).await.map_err(|error| failed("STATUS", error))?;
+    let deleted = |flags: SystemFlags| flags.contains(SystemFlags::DELETED);
+    let entries = view.entries().filter(|entry| deleted(entry.flags.system));
+    Ok(entries.map(|entry| entry.size_bytes).sum())
 }

@@ -26,7 +26,8 @@ pub(crate) async fn run(session: &mut Session, command: Store) -> Answer {
     }
     let (user, selected) = session.state.writable()?;
     let selection = Selection::resolve(&command.set, command.uid, &selected.view)?;
-    let flags = flags::named(&command.flags)?;
+    let asked = flags::named(&command.flags)?;
+    let flags = flags::allowed(asked, selected, command.mode == StoreMode::Replace)?;
     if selection.is_empty() {
         return Ok(Reply::ok("There was nothing to store"));
     }

@@ -3,11 +3,13 @@
 
 mod attacks;
 mod client;
+mod compression;
 mod concurrency;
 mod cost;
 mod floods;
 mod limits;
 mod resync;
 mod sessions;
+mod sharing;
 mod support;
 mod transcripts;

@@ -17,8 +17,8 @@ use contract_blob::{
 };
 use contract_control::Control;
 use contract_directory::{
-    AccountKind, Actor, Directory, DirectoryAdmin, Domain, DomainKind, NewAccount, Resolved, Role,
-    Secret,
+    AccountChange, AccountKind, Actor, Directory, DirectoryAdmin, Domain, DomainKind, NewAccount,
+    Resolved, Role, Secret,
 };
 use contract_mailbox::index::NamedFlags;
 use contract_mailbox::{
@@ -195,6 +195,17 @@ impl World {
         mailbox.append(inbox, vec![message]).await.unwrap();
     }
 
+    /// Gives Full Access to a mailbox to these accounts, and to nobody else.
+    pub(crate) async fn full_access(&self, owner: &str, guests: &[&str]) {
+        let mut full_access = Vec::new();
+        for guest in guests {
+            full_access.push(self.account(guest).await);
+        }
+        let (owner, full_access) = (self.account(owner).await, Some(full_access));
+        let change = AccountChange { full_access, ..AccountChange::default() };
+        self.directory.update_account(&Actor::System, owner, change).await.unwrap();
+    }
+
     /// A client that has signed in.
     pub(crate) async fn sign_in(&self, user: &str) -> Client {
         let mut client = Client::new(self.connect());
@@ -327,6 +338,10 @@ impl Mailboxes for Troubled {
             return watch::channel(Change(0)).1;
         }
         self.mailboxes.watch(mailbox)
+    }
+
+    async fn shared_with(&self, guest: AccountId, limit: usize) -> base::Result<Vec<AccountId>> {
+        self.mailboxes.shared_with(guest, limit).await
     }
 }
 

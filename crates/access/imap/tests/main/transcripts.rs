@@ -49,6 +49,7 @@ macro_rules! transcripts {
 }
 
 transcripts! {
+    access_control
     append_and_fetch
     attack_14_sasl
     attack_21_other_protocols
@@ -63,6 +64,7 @@ transcripts! {
     autologout
     binary
     condstore
+    compress
     copy_and_move
     esearch
     expunge
@@ -72,14 +74,17 @@ transcripts! {
     multiappend
     qresync
     rev2
+    quota
     search
     select
     shutdown
     sign_in
+    sort
     states
     status
     store
     subscriptions
+    thread
     tls_attack_03_injection
     tls_starttls
     too_slow_to_sign_in

@@ -1,8 +1,10 @@
 //! Fetching a policy of MTA-STS over HTTPS (RFC 8461 §3.3), from whoever the domain's owner says.
 
 use crate::exchangers::is_local;
+use crate::told::Fault;
 use base::env::{Env, Stream};
 use bytes::Bytes;
+use contract_transport::reports::tls::TlsFault;
 use futures::future::{Either, select};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::client::conn::http1;
@@ -36,27 +38,40 @@ const PORT: u16 = 443;
 /// `is_closed_network` the host may be in it. It takes `time` in all at most.
 ///
 /// # Errors
-/// Why it cannot be had, in words.
+/// Why it cannot be had.
 pub(super) async fn fetch(
     env: &Env,
     client: Arc<ClientConfig>,
     is_closed_network: bool,
     domain: &str,
     time: Duration,
-) -> Result<Bytes, String> {
+) -> Result<Bytes, Fault> {
     let host = format!("mta-sts.{domain}");
+    let failed = |why: String| (TlsFault::StsPolicyFetchError, why);
     let work = Box::pin(async {
-        let stream = connect(env, is_closed_network, &host).await?;
-        let name = ServerName::try_from(host.clone()).map_err(|error| error.to_string())?;
+        let stream = connect(env, is_closed_network, &host).await.map_err(failed)?;
+        let name = ServerName::try_from(host.clone()).map_err(|error| failed(error.to_string()))?;
         let handshake = TlsConnector::from(client).connect(name, stream);
-        let stream = Box::pin(handshake).await.map_err(|error| error.to_string())?;
-        ask(stream, &host).await
+        let stream = Box::pin(handshake).await.map_err(|error| refused(&error))?;
+        ask(stream, &host).await.map_err(failed)
     });
     let fetched = tokio::time::timeout(time, work).await;
-    fetched.unwrap_or_else(|_| Err("it took too long".to_owned())).map_err(|why| {
-        let why: String = why.chars().filter(|c| !c.is_control()).collect();
-        format!("https://{host}{PATH}: {why}")
-    })
+    fetched.unwrap_or_else(|_| Err(failed("it took too long".to_owned()))).map_err(
+        |(fault, why)| {
+            let why: String = why.chars().filter(|c| !c.is_control()).collect();
+            (fault, format!("https://{host}{PATH}: {why}"))
+        },
+    )
+}
+
+/// Why a handshake failed.
+fn refused(error: &std::io::Error) -> Fault {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let fault = match inner {
+        Some(rustls::Error::InvalidCertificate(_)) => TlsFault::StsWebpkiInvalid,
+        _ => TlsFault::StsPolicyFetchError,
+    };
+    (fault, error.to_string())
 }
 
 async fn connect(

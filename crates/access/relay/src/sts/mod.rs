@@ -13,12 +13,14 @@ pub(crate) use policy::names;
 use crate::exchangers::too_slow;
 use crate::limits::DNS_TIME;
 use crate::telemetry;
+use crate::told::Listener;
 use base::env::{DnsError, Env};
-use base::{Deadline, Recent, Result};
+use base::{Deadline, Recent, Result, Timestamp};
+use contract_transport::reports::tls::{PolicyKind, TlsFault, TlsPolicy};
 use contract_transport::sts::{StsMode, StsPolicies, StsPolicy};
 use futures::stream::{self, TryStreamExt as _};
 use rustls::ClientConfig;
-use std::collections::HashMap;
+use std::collections::{BinaryHeap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use tokio::time::timeout_at;
@@ -34,6 +36,16 @@ const REST: Duration = Duration::from_secs(300);
 
 /// How many fetches there are at once.
 const FETCHES_MAX: usize = 16;
+
+/// How often it is noted that mail goes to a domain.
+const NOTE_EVERY: Duration = Duration::from_secs(24 * 3600);
+
+/// For how long the policy of a domain to which no mail goes is fetched again before it runs out:
+/// 30 days. Then it counts to its end, and is forgotten.
+const UNUSED_MS: i64 = 30 * 24 * 3600 * 1000;
+
+/// How many policies are kept, but for those that came since the last refresh.
+const POLICIES_MAX: usize = 50_000;
 
 /// How many policies are fetched again at once. Mail must find places free.
 const REFRESHES_MAX: usize = 4;
@@ -60,6 +72,9 @@ pub(crate) struct Sts {
     client: Arc<ClientConfig>,
     is_closed_network: bool,
     kept: Arc<dyn StsPolicies>,
+    listener: Listener,
+    /// When it was last noted that mail goes to a domain.
+    noted: Recent<String, Duration>,
     recent: Recent<String, (Duration, Option<Arc<StsPolicy>>)>,
     /// Until when domains are left alone.
     resting: Recent<String, Duration>,
@@ -73,13 +88,15 @@ impl Sts {
         env: Env,
         client: Arc<ClientConfig>,
         is_closed_network: bool,
-        kept: Arc<dyn StsPolicies>,
+        (kept, listener): (Arc<dyn StsPolicies>, Listener),
     ) -> Self {
         Self {
             env,
             client,
             is_closed_network,
             kept,
+            listener,
+            noted: Recent::new(DOMAINS_MAX),
             recent: Recent::new(DOMAINS_MAX),
             resting: Recent::new(DOMAINS_MAX),
             gates: Mutex::default(),
@@ -108,7 +125,23 @@ impl Sts {
                 }
             }
         }
+        if kept.is_some() {
+            self.note_use(domain).await;
+        }
         Ok(kept.filter(|one| one.mode != StsMode::None && one.counts(now)))
+    }
+
+    /// Notes that mail goes to a domain: what nobody asks for is not fetched for ever.
+    async fn note_use(&self, domain: &str) {
+        let now = self.env.clock.monotonic();
+        let name = domain.to_owned();
+        if self.noted.get(&name).is_some_and(|since| now.saturating_sub(since) < NOTE_EVERY) {
+            return;
+        }
+        match self.kept.use_at(domain, self.env.clock.now()).await {
+            Ok(()) => self.noted.put(name, now, 1),
+            Err(error) => tracing::debug!(domain, %error, "that a policy is used is not noted"),
+        }
     }
 
     /// What is kept.
@@ -156,11 +189,16 @@ impl Sts {
         let _place = timeout_at(turn, self.fetches.acquire()).await.ok()?.ok()?;
         let (client, time) = (self.client.clone(), patience.fetch);
         let fetched = fetch::fetch(&self.env, client, self.is_closed_network, domain, time).await;
-        let read = fetched.and_then(|bytes| policy::read(&bytes).map_err(str::to_owned));
+        let read = fetched.and_then(|bytes| {
+            policy::read(&bytes).map_err(|why| (TlsFault::StsPolicyInvalid, why.to_owned()))
+        });
         let read = match read {
             Ok(read) => read,
-            Err(why) => {
+            Err((fault, why)) => {
                 tracing::warn!(domain, why, "a policy of MTA-STS cannot be used");
+                let (strings, exchangers) = (Vec::new(), Vec::new());
+                let policy = TlsPolicy { kind: PolicyKind::Sts, strings, exchangers };
+                self.listener.left_out(domain, "", policy, (fault, why));
                 telemetry::fetched("failed");
                 self.resting.put(domain.to_owned(), self.env.clock.monotonic() + REST, 1);
                 return None;
@@ -200,15 +238,42 @@ impl Sts {
     /// # Errors
     /// The store's.
     pub(crate) async fn refresh(&self) -> Result<()> {
-        let mut last = String::new();
+        let (mut last, mut count) = (String::new(), 0);
         loop {
             let page = self.kept.after(&last).await?;
-            let Some((end, _)) = page.last() else { return Ok(()) };
+            let Some((end, _)) = page.last() else { break };
             last.clone_from(end);
+            count += page.len();
             let due = page.into_iter().map(Ok);
             let one = |(domain, kept)| self.refresh_one(domain, kept);
             stream::iter(due).try_for_each_concurrent(REFRESHES_MAX, one).await?;
         }
+        match count.checked_sub(POLICIES_MAX) {
+            None | Some(0) => Ok(()),
+            Some(surplus) => self.shed(surplus).await,
+        }
+    }
+
+    /// Forgets so many of those to whose domains no mail has gone for the longest time.
+    async fn shed(&self, surplus: usize) -> Result<()> {
+        tracing::warn!(surplus, "too many policies of MTA-STS are kept");
+        let (mut last, mut oldest) = (String::new(), BinaryHeap::new());
+        loop {
+            let page = self.kept.after(&last).await?;
+            let Some((end, _)) = page.last() else { break };
+            last.clone_from(end);
+            for (domain, kept) in page {
+                let used = self.kept.used(&domain).await?.unwrap_or(kept.fetched);
+                oldest.push((used, domain));
+                if oldest.len() > surplus {
+                    oldest.pop();
+                }
+            }
+        }
+        for (_, domain) in oldest {
+            self.kept.forget(&domain).await?;
+        }
+        Ok(())
     }
 
     async fn refresh_one(&self, domain: String, kept: StsPolicy) -> Result<()> {
@@ -216,10 +281,23 @@ impl Sts {
         if !kept.counts(now) {
             self.kept.forget(&domain).await?;
         } else if kept.is_old(now)
+            && self.is_used(&domain, now).await?
             && let Some(id) = self.id(&domain).await
         {
             self.learn(&domain, &id, NOBODY).await;
         }
         Ok(())
+    }
+
+    /// Whether mail has gone to a domain lately. Where nobody has noted anything yet, that begins
+    /// now.
+    async fn is_used(&self, domain: &str, now: Timestamp) -> Result<bool> {
+        match self.kept.used(domain).await? {
+            Some(used) => Ok(now.unix_ms < used.plus_ms(UNUSED_MS).unix_ms),
+            None => {
+                self.kept.use_at(domain, now).await?;
+                Ok(true)
+            }
+        }
     }
 }

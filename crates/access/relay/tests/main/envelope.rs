@@ -136,8 +136,11 @@ fn what_a_host_cannot_take_is_settled_without_a_word() {
         });
     };
     check(&["SIZE 21"], TEXT, false, "failed 552 5.3.4 the message has 22 bytes");
-    check(&["8BITMIME"], TEXT, true, "failed 553 5.6.7");
-    check(&["SMTPUTF8"], "\r\ngrün\r\n", false, "failed 554 5.6.3");
+    let addressed = "To: jürg@example.org\r\n\r\nx\r\n";
+    check(&["8BITMIME"], addressed, true, "failed 553 5.6.7 the host takes no international");
+    check(&[], addressed, true, "failed 553 5.6.7 the host takes 7-bit mail only, and an address");
+    let partial = "Content-Type: message/partial; id=a\r\n\r\ngrün\r\n";
+    check(&["SMTPUTF8"], partial, false, "failed 554 5.6.3 the host takes 7-bit mail only, and a");
 }
 
 #[test]

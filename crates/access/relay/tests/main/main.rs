@@ -6,14 +6,17 @@
 mod attacks;
 mod body;
 mod certificates;
+mod converted;
 mod dane;
 mod envelope;
 mod finding;
 mod own_server;
 mod properties;
+mod require_tls;
 mod reuse;
 mod script;
 mod signed;
 mod sts;
 mod tls;
+mod tls_reports;
 mod world;

@@ -137,6 +137,7 @@ async fn messages_arrive_encrypted_and_whole() {
     let hop = NextHop {
         connector: "internet".to_owned(),
         destination: Destination::Domain("rialto.test".to_owned()),
+        ignores_policies: false,
     };
     let manner =
         Manner { port: listener.address().port(), tls: TlsLevel::Domain, ..Manner::default() };

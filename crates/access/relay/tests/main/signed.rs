@@ -17,6 +17,11 @@ const CHUNKED: &str = "C: MAIL *\nS: 250 ok\nC: RCPT *\nS: 250 ok\n! bdat\nS: 25
 
 /// The message with a signature of each kind in front, as it would be queued.
 fn signed(message: &str, dns: &SimDns) -> String {
+    signatures(message, dns) + message
+}
+
+/// A signature of each kind.
+pub(crate) fn signatures(message: &str, dns: &SimDns) -> String {
     let mut digesting = Dkim.begin(Purpose::Sign(Box::new(|domain| domain == "rialto.test")));
     digesting.push(&Bytes::from(message.to_owned()));
     let digest = digesting.finish().unwrap();
@@ -30,11 +35,11 @@ fn signed(message: &str, dns: &SimDns) -> String {
         let at = Timestamp { unix_ms: 1_000_000_000_000 };
         fields.push_str(&Dkim.read(&key).unwrap().sign(&digest, at).unwrap());
     }
-    fields + message
+    fields
 }
 
 /// What our own checks find in what the host has got.
-async fn results(dns: &SimDns, message: &[u8]) -> String {
+pub(crate) async fn results(dns: &SimDns, message: &[u8]) -> String {
     let env = Env { dns: Arc::new(dns.clone()), ..Env::real() };
     let mut check = Authentication::new(Config::new("mx.far.test"), env).begin(Client {
         ip: "192.0.2.7".parse().unwrap(),

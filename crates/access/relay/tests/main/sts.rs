@@ -6,31 +6,33 @@ use base::env::Tlsa;
 use contract_transport::sts::{StsMode, StsPolicy};
 use std::time::Duration;
 
-const OFFER: &str = "S: 220 mx ESMTP\nC: EHLO out.rialto.test\nS: 250-mx\nS: 250 STARTTLS\n";
-const ONE: &str =
+pub(crate) const OFFER: &str =
+    "S: 220 mx ESMTP\nC: EHLO out.rialto.test\nS: 250-mx\nS: 250 STARTTLS\n";
+pub(crate) const ONE: &str =
     "C: MAIL *\nS: 250 ok\nC: RCPT *\nS: 250 ok\nC: DATA\nS: 354 go\n! data\nS: 250 ok";
-const RELAYED: &str = "relayed 250 2.0.0 ok";
-const WEB: &str = "192.0.2.80";
+pub(crate) const RELAYED: &str = "relayed 250 2.0.0 ok";
+pub(crate) const WEB: &str = "192.0.2.80";
 /// A tenth of the time for which the policy counts.
 const TENTH: Duration = Duration::from_secs(360);
-const ENFORCE: &str = r"version: STSv1\nmode: enforce\nmx: mx.example.org\nmax_age: 3600\n";
+pub(crate) const ENFORCE: &str =
+    r"version: STSv1\nmode: enforce\nmx: mx.example.org\nmax_age: 3600\n";
 const ASKED: &str = "! tls\nC: GET /.well-known/mta-sts.txt HTTP/1.1\nC: host: mta-sts.example.org\n\
                      C* 3 *\n";
 
-fn encrypted() -> String {
+pub(crate) fn encrypted() -> String {
     format!("{OFFER}C: STARTTLS\nS: 220 go\n! tls\nC: EHLO *\nS: 250 mx\n{ONE}{BYE}")
 }
 
-fn broken() -> String {
+pub(crate) fn broken() -> String {
     format!("{OFFER}C: STARTTLS\nS: 220 go\n! broken tls")
 }
 
-fn clear() -> String {
+pub(crate) fn clear() -> String {
     format!("S: 220 mx ESMTP\nC: EHLO *\nS: 250 mx\n{ONE}{BYE}")
 }
 
 /// A web server's answer to one request.
-fn web(policy: &str) -> String {
+pub(crate) fn web(policy: &str) -> String {
     format!(
         "{ASKED}S: HTTP/1.1 200 OK\nS: Content-Type: text/plain; charset=utf-8\n\
          S: Connection: close\nS:\nS~ {policy}\n"
@@ -38,7 +40,7 @@ fn web(policy: &str) -> String {
 }
 
 /// A domain with this id of a policy, and a web server with these answers.
-async fn publish(world: &mut World, id: &str, answers: &[&str]) {
+pub(crate) async fn publish(world: &mut World, id: &str, answers: &[&str]) {
     name(world, id);
     world.sim.dns.set("mta-sts.example.org", &[ip(WEB)]);
     world.tls = Some(authority().server("*.example.org"));
@@ -64,7 +66,7 @@ async fn outcome(world: &mut World) -> String {
     }
 }
 
-async fn check(world: &mut World, expected: &str) {
+pub(crate) async fn check(world: &mut World, expected: &str) {
     let outcome = outcome(world).await;
     assert!(outcome.starts_with(expected), "{expected}: {outcome}");
 }
@@ -283,6 +285,30 @@ fn a_policy_is_fetched_again_before_it_runs_out() {
         assert_eq!(world.policies.0.lock().len(), 1);
         // Nothing is due: nobody is asked.
         world.relay().refresh_policies().await.unwrap();
+    });
+}
+
+#[test]
+fn a_policy_that_nobody_asks_for_is_fetched_no_more() {
+    const DAY_MS: i64 = 24 * 3600 * 1000;
+    run(async |world| {
+        let long = ENFORCE.replace("3600", "345600");
+        publish(world, "1", &[&web(&long)]).await;
+        world.host(MX, &[&encrypted()]).await;
+        check(world, RELAYED).await;
+        let first = world.policies.0.lock()["example.org"].fetched;
+        // Nobody has asked for it for longer than a month, but it counts still.
+        let kept = world.policies.0.lock()["example.org"].clone();
+        world.sim.clock.step_ms(40 * DAY_MS);
+        let fetched = world.env.clock.now().plus_ms(-3 * DAY_MS);
+        let kept = StsPolicy { fetched, ..kept };
+        world.policies.0.lock().insert("example.org".to_owned(), kept);
+        // The script of the web server has one answer.
+        world.relay().refresh_policies().await.unwrap();
+        assert_eq!(world.policies.0.lock()["example.org"].fetched, fetched);
+        world.sim.clock.step_ms(2 * DAY_MS);
+        world.relay().refresh_policies().await.unwrap();
+        assert!(world.policies.0.lock().is_empty() && fetched > first);
     });
 }
 

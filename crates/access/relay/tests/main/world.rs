@@ -7,14 +7,15 @@ use access_relay::{Config, Relay};
 use async_trait::async_trait;
 use base::env::sim::{Simulation, test_seed};
 use base::env::{Env, Network as _};
-use base::{Address, Deadline, QueueId, Universe};
+use base::{Address, Deadline, QueueId, Timestamp, Universe};
 use bytes::Bytes;
 use contract_blob::{Blobs, Content, Segment};
 use contract_transport::Recipient;
 use contract_transport::courier::{
-    Answer, Conversation, Courier, Destination, Host, Manner, NextHop, Outgoing, Transferred,
-    Unreachable, Verdict,
+    Answer, Conversation, Courier, Destination, Host, Manner, NextHop, Outgoing, Signer,
+    Transferred, Unreachable, Verdict,
 };
+use contract_transport::reports::tls::{TlsFailure, TlsPolicy, TlsSession, TlsSessions};
 use contract_transport::sts::{StsPolicies, StsPolicy};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -41,12 +42,47 @@ pub(crate) struct World {
     hosts: Vec<JoinHandle<Result<(), String>>>,
     pub(crate) messages: Arc<Mutex<Vec<Vec<u8>>>>,
     pub(crate) policies: Arc<Kept>,
+    /// What was told of sessions.
+    pub(crate) told: Arc<Told>,
+    pub(crate) ignores_policies: bool,
     relay: Option<Relay>,
 }
 
 /// The policies of MTA-STS that were learnt.
 #[derive(Default)]
-pub(crate) struct Kept(pub(crate) Mutex<BTreeMap<String, StsPolicy>>);
+pub(crate) struct Kept(pub(crate) Mutex<BTreeMap<String, StsPolicy>>, Mutex<Used>);
+
+type Used = BTreeMap<String, Timestamp>;
+
+/// What was told of sessions.
+#[derive(Default)]
+pub(crate) struct Told(Mutex<Vec<TlsSession>>);
+
+impl TlsSessions for Told {
+    fn note(&self, session: TlsSession) {
+        self.0.lock().push(session);
+    }
+}
+
+impl Told {
+    /// In a line each, from the last time on: `example.org sts ok`.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let line = |TlsSession { domain, policy, failure }: TlsSession| {
+            let how = failure.map_or("ok".to_owned(), |failure| {
+                let TlsFailure { fault, exchanger, receiving_ip, .. } = failure;
+                let ip = receiving_ip.map_or(String::new(), |ip| format!(" {ip}"));
+                format!("{} {exchanger}{ip}", fault.word())
+            });
+            format!("{domain} {} {how}", policy.kind.word())
+        };
+        self.0.lock().drain(..).map(line).collect()
+    }
+
+    /// The policy of the first.
+    pub(crate) fn policy(&self) -> TlsPolicy {
+        self.0.lock().first().unwrap().policy.clone()
+    }
+}
 
 #[async_trait]
 impl StsPolicies for Kept {
@@ -69,6 +105,15 @@ impl StsPolicies for Kept {
         self.0.lock().remove(domain);
         Ok(())
     }
+
+    async fn use_at(&self, domain: &str, at: Timestamp) -> base::Result<()> {
+        self.1.lock().insert(domain.to_owned(), at);
+        Ok(())
+    }
+
+    async fn used(&self, domain: &str) -> base::Result<Option<Timestamp>> {
+        Ok(self.1.lock().get(domain).copied())
+    }
 }
 
 /// Runs a test in a world of its own. All scripts must have been played to their ends.
@@ -90,6 +135,8 @@ pub(crate) fn run(test: impl AsyncFnOnce(&mut World)) {
             hosts: Vec::new(),
             messages: Arc::default(),
             policies: Arc::default(),
+            told: Arc::default(),
+            ignores_policies: false,
             relay: None,
         };
         test(&mut world).await;
@@ -143,9 +190,15 @@ impl World {
         let (config, env, blobs) = (&self.config, &self.env, &self.blobs);
         let relay = self.relay.get_or_insert_with(|| {
             let (config, env, blobs) = (config.clone(), env.clone(), blobs.clone());
-            Relay::with_policies(config, env, blobs, self.policies.clone()).unwrap()
+            let relay = Relay::with_policies(config, env, blobs, self.policies.clone()).unwrap();
+            relay.tell(self.told.clone());
+            relay
         });
-        let hop = NextHop { connector: "internet".to_owned(), destination };
+        let hop = NextHop {
+            connector: "internet".to_owned(),
+            destination,
+            ignores_policies: self.ignores_policies,
+        };
         relay.open(&hop, &self.manner, Deadline::after(Duration::from_secs(600))).await
     }
 
@@ -231,6 +284,9 @@ pub(crate) fn outgoing(text: &str, count: usize) -> Outgoing {
         needs_smtputf8: false,
         envelope_id: None,
         return_headers_only: false,
+        require_tls: false,
+        signed_bytes: 0,
+        signer: Signer::default(),
     }
 }
 

@@ -96,10 +96,10 @@ async fn complete(session: &mut Session, chunked: Chunked) -> Outcome {
     let Some(draft) = session.envelope.take() else {
         return Ok(Reply::bad_sequence("send MAIL and RCPT first"));
     };
-    if decoder.has_bare_line_end() {
+    if decoder.has_bare_line_end() && !draft.is_binary {
         incoming.refuse(Reply::bare_line_ends());
     }
-    if !decoder.ends_line() {
+    if !decoder.ends_line() && !draft.is_binary {
         // A stored message always ends its last line; DATA cannot send one that does not.
         incoming.take(&mut vec![Bytes::from_static(b"\r\n")]).await;
     }

@@ -11,6 +11,10 @@ pub(crate) async fn run(session: &mut Session) -> Outcome {
     if session.chunked.is_some() {
         return Ok(Reply::bad_sequence("the message has begun with BDAT"));
     }
+    if session.envelope.as_ref().is_some_and(|draft| draft.is_binary) {
+        // RFC 3030 §3: the envelope stays, BDAT may follow.
+        return Ok(Reply::bad_sequence("BODY=BINARYMIME requires BDAT"));
+    }
     let Some(draft) = session.envelope.take_if(|draft| !draft.recipients.is_empty()) else {
         return Ok(match session.envelope {
             Some(_) => Reply::no_valid_recipients(),

@@ -13,11 +13,15 @@ pub(crate) fn extended(session: &mut Session, name: String) -> Outcome {
         .with("PIPELINING")
         .with("8BITMIME")
         .with("CHUNKING")
+        .with("BINARYMIME")
         .with("ENHANCEDSTATUSCODES")
         .with("DSN")
         .with("SMTPUTF8");
     if session.offers_tls() {
         offer = offer.with("STARTTLS");
+    }
+    if session.offers_require_tls() {
+        offer = offer.with("REQUIRETLS");
     }
     let mechanisms = &session.terms.connector.auth;
     if !mechanisms.is_empty() && session.connection.is_tls() {

@@ -52,6 +52,8 @@ pub(crate) async fn run(session: &mut Session, from: ReversePath, params: MailPa
         envelope_id: params.envid,
         return_headers_only: params.ret == Some(ReturnContent::Headers),
         smtputf8: params.smtputf8,
+        is_binary: params.body == Some(BodyType::BinaryMime),
+        require_tls: params.require_tls,
         excess: 0,
         repeated: 0,
     });
@@ -69,7 +71,7 @@ fn is_too_often(session: &Session) -> bool {
 /// Parameters of extensions that were not offered (RFC 5321 §4.1.1.11).
 fn refused_parameter(session: &Session, params: &MailParams) -> Option<Reply> {
     let keyword = match params {
-        MailParams { body: Some(BodyType::BinaryMime), .. } => "BODY=BINARYMIME",
+        MailParams { require_tls: true, .. } if !session.offers_require_tls() => "REQUIRETLS",
         // Whom a client vouches for is noted by nobody; RFC 4954 §5 wants it accepted.
         MailParams { auth: Some(_), .. } if session.terms.connector.auth.is_empty() => "AUTH",
         _ => return None,

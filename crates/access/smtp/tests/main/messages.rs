@@ -57,6 +57,24 @@ fn a_message_keeps_every_byte_behind_one_trace_field() {
 }
 
 #[test]
+fn a_binary_message_is_stored_as_lines() {
+    run(config(Role::Server), async |world| {
+        let dialogue = "C: MAIL FROM:<a@b.example> BODY=BINARYMIME\nC: RCPT TO:<alice@rialto.test>\n\
+             C: BDAT 69\nC~ Subject: hi\\r\\nContent-Type: a/b\\r\\n\
+             Content-Transfer-Encoding: binary\\r\\n\\r\\n\n\
+             C: BDAT 6 LAST\nC~ \\x00\\r\\r\\n\\xFF\\n\nS* 3 250 *\nS: 250 2.6.0 *";
+        world.talk(Role::Server, dialogue).await.unwrap();
+        let (taken, text) = world.only();
+        let expect = "Subject: hi\r\nContent-Type: a/b\r\nContent-Transfer-Encoding: base64\r\n\
+                      MIME-Version: 1.0\r\n\r\nAA0NCv8K\r\n";
+        assert!(text.ends_with(expect), "{text}");
+        assert_eq!(*taken.submission.parsed, codec_mime::parse(&taken.bytes));
+        let whole = taken.submission.content.size_bytes();
+        assert_eq!(whole, taken.bytes.len() as u64);
+    });
+}
+
+#[test]
 fn odd_messages_are_parsed_as_they_are_stored() {
     for message in [
         "",

@@ -191,7 +191,7 @@ fn encryption_names_and_words_are_the_connectors() {
         one.helo = Some("in.example.org".into());
         one.banner = Some("mail for members only".into());
     };
-    let clear = "S: 220 mail.rialto.test ESMTP Rialto\nC: EHLO c\nS* 7 250-*\nS: 250 SMTPUTF8\n\
+    let clear = "S: 220 mail.rialto.test ESMTP Rialto\nC: EHLO c\nS* 8 250-*\nS: 250 SMTPUTF8\n\
         C: STARTTLS\nS: 502 *\nC: MAIL FROM:<a@b.example>\nS: 250 *";
     let encrypted = format!(
         "S: 220 in.example.org mail for members only\nC: EHLO c\nS: 250-in.example.org Hello *\n\

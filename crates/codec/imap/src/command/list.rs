@@ -46,10 +46,12 @@ pub struct ListReturn {
     pub children: bool,
     /// Special-use attributes.
     pub special_use: bool,
+    /// MYRIGHTS responses (RFC 8440 §3).
+    pub my_rights: bool,
 }
 
 const SELECTION_NAMES: [&str; 4] = ["SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"];
-const RETURN_NAMES: [&str; 3] = ["SUBSCRIBED", "CHILDREN", "SPECIAL-USE"];
+const RETURN_NAMES: [&str; 4] = ["SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "MYRIGHTS"];
 
 impl List {
     pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<List, ParseError> {
@@ -93,12 +95,12 @@ impl List {
 
 impl List {
     fn encode_returns(&self, out: &mut BytesMut) {
-        let ListReturn { subscribed, children, special_use } = self.returns;
+        let ListReturn { subscribed, children, special_use, my_rights } = self.returns;
         if self.returns == ListReturn::default() && self.status.is_empty() {
             return;
         }
         out.put_slice(b" RETURN (");
-        let chosen = RETURN_NAMES.into_iter().zip([subscribed, children, special_use]);
+        let chosen = RETURN_NAMES.into_iter().zip([subscribed, children, special_use, my_rights]);
         let mut names: Vec<&str> =
             chosen.filter(|(_, chosen)| *chosen).map(|(name, _)| name).collect();
         if !self.status.is_empty() {
@@ -125,6 +127,7 @@ fn parse_returns(cursor: &mut Cursor<'_>) -> Result<(ListReturn, Vec<StatusItem>
             b"SUBSCRIBED" => returns.subscribed = true,
             b"CHILDREN" => returns.children = true,
             b"SPECIAL-USE" => returns.special_use = true,
+            b"MYRIGHTS" => returns.my_rights = true,
             b"STATUS" => {
                 cursor.space()?;
                 status = StatusItem::parse_list(cursor)?;

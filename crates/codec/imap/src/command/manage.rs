@@ -46,6 +46,12 @@ mailbox_command!(
     Unsubscribe
 );
 
+mailbox_command!(
+    /// The argument of commands that ask something about one mailbox: GETQUOTAROOT, GETACL,
+    /// MYRIGHTS.
+    OfMailbox
+);
+
 /// The arguments of RENAME.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rename {

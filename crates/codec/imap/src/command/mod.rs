@@ -4,36 +4,44 @@
 //! Every command with arguments has a struct of its own with named fields, so that an extension
 //! (CONDSTORE, ESEARCH) adds a field or a variant and no existing shape changes.
 
+mod acl;
 mod append;
 mod authenticate;
+mod compress;
 mod copy;
 mod fetch;
 mod id;
 mod list;
 mod login;
 mod manage;
+mod quota;
 mod returns;
 mod search;
 mod section;
 mod select;
+mod sort;
 mod status;
 mod store;
 
+pub use acl::{AclEntry, AclMode, SetAcl};
 pub use append::{
     Append, AppendData, AppendHead, AppendMessage, AppendOptions, append_head, is_append_message,
 };
 pub use authenticate::{Authenticate, SaslReply, is_idle_done, sasl_reply};
+pub use compress::Compress;
 pub use copy::{Copy, Expunge};
 pub(crate) use fetch::put_part_numbers;
 pub use fetch::{BinarySection, BodySection, Fetch, FetchItem, FetchModifiers, Partial};
 pub use id::{Enable, Id};
 pub use list::{List, ListReturn, ListSelection, Lsub};
 pub use login::Login;
-pub use manage::{Create, Delete, Rename, Subscribe, Unsubscribe};
+pub use manage::{Create, Delete, OfMailbox, Rename, Subscribe, Unsubscribe};
+pub use quota::{GetQuota, SetQuota};
 pub use returns::{PartialRange, SearchReturn};
 pub use search::{Charset, Search, SearchKey};
 pub use section::{Section, SectionText};
 pub use select::{Resync, Select};
+pub use sort::{Sort, SortCriterion, SortKey, Thread, ThreadAlgorithm};
 pub use status::{StatusCommand, StatusItem};
 pub use store::{Store, StoreMode};
 
@@ -118,6 +126,28 @@ pub enum CommandBody {
     Copy(Copy),
     /// RFC 6851.
     Move(Copy),
+    /// RFC 5256 §3.
+    Sort(Sort),
+    /// RFC 5256 §3.
+    Thread(Thread),
+    /// RFC 4978 §3.
+    Compress(Compress),
+    /// RFC 9208 §4.1.1.
+    GetQuota(GetQuota),
+    /// RFC 9208 §4.1.2.
+    GetQuotaRoot(OfMailbox),
+    /// RFC 9208 §4.1.3.
+    SetQuota(SetQuota),
+    /// RFC 4314 §3.1.
+    SetAcl(SetAcl),
+    /// RFC 4314 §3.2.
+    DeleteAcl(AclEntry),
+    /// RFC 4314 §3.3.
+    GetAcl(OfMailbox),
+    /// RFC 4314 §3.4.
+    ListRights(AclEntry),
+    /// RFC 4314 §3.5.
+    MyRights(OfMailbox),
 }
 
 impl Command {
@@ -210,6 +240,17 @@ fn parse_body(cursor: &mut Cursor<'_>) -> Result<CommandBody, ParseError> {
         b"STORE" => CommandBody::Store(Store::parse(cursor, false)?),
         b"COPY" => CommandBody::Copy(Copy::parse(cursor, false)?),
         b"MOVE" => CommandBody::Move(Copy::parse(cursor, false)?),
+        b"SORT" => CommandBody::Sort(Sort::parse(cursor, false)?),
+        b"THREAD" => CommandBody::Thread(Thread::parse(cursor, false)?),
+        b"COMPRESS" => CommandBody::Compress(Compress::parse(cursor)?),
+        b"GETQUOTA" => CommandBody::GetQuota(GetQuota::parse(cursor)?),
+        b"GETQUOTAROOT" => CommandBody::GetQuotaRoot(OfMailbox::parse(cursor)?),
+        b"SETQUOTA" => CommandBody::SetQuota(SetQuota::parse(cursor)?),
+        b"SETACL" => CommandBody::SetAcl(SetAcl::parse(cursor)?),
+        b"DELETEACL" => CommandBody::DeleteAcl(AclEntry::parse(cursor)?),
+        b"GETACL" => CommandBody::GetAcl(OfMailbox::parse(cursor)?),
+        b"LISTRIGHTS" => CommandBody::ListRights(AclEntry::parse(cursor)?),
+        b"MYRIGHTS" => CommandBody::MyRights(OfMailbox::parse(cursor)?),
         _ => return Err(unknown(cursor.error_at(at, "a command"))),
     })
 }
@@ -226,6 +267,8 @@ fn parse_uid(cursor: &mut Cursor<'_>) -> Result<CommandBody, ParseError> {
         b"COPY" => CommandBody::Copy(Copy::parse(cursor, true)?),
         b"MOVE" => CommandBody::Move(Copy::parse(cursor, true)?),
         b"EXPUNGE" => CommandBody::Expunge(Expunge::parse_uid(cursor)?),
+        b"SORT" => CommandBody::Sort(Sort::parse(cursor, true)?),
+        b"THREAD" => CommandBody::Thread(Thread::parse(cursor, true)?),
         _ => return Err(unknown(cursor.error_at(at, "a command with UIDs"))),
     })
 }
@@ -269,6 +312,17 @@ impl CommandBody {
             CommandBody::Store(_) => "STORE",
             CommandBody::Copy(_) => "COPY",
             CommandBody::Move(_) => "MOVE",
+            CommandBody::Sort(_) => "SORT",
+            CommandBody::Thread(_) => "THREAD",
+            CommandBody::Compress(_) => "COMPRESS",
+            CommandBody::GetQuota(_) => "GETQUOTA",
+            CommandBody::GetQuotaRoot(_) => "GETQUOTAROOT",
+            CommandBody::SetQuota(_) => "SETQUOTA",
+            CommandBody::SetAcl(_) => "SETACL",
+            CommandBody::DeleteAcl(_) => "DELETEACL",
+            CommandBody::GetAcl(_) => "GETACL",
+            CommandBody::ListRights(_) => "LISTRIGHTS",
+            CommandBody::MyRights(_) => "MYRIGHTS",
         }
     }
 
@@ -280,6 +334,8 @@ impl CommandBody {
             CommandBody::Fetch(fetch) => fetch.uid,
             CommandBody::Store(store) => store.uid,
             CommandBody::Copy(copy) | CommandBody::Move(copy) => copy.uid,
+            CommandBody::Sort(sort) => sort.uid,
+            CommandBody::Thread(thread) => thread.uid,
             _ => false,
         }
     }
@@ -319,6 +375,18 @@ impl CommandBody {
             CommandBody::Fetch(fetch) => fetch.encode(out),
             CommandBody::Store(store) => store.encode(out),
             CommandBody::Copy(copy) | CommandBody::Move(copy) => copy.encode(out, form),
+            CommandBody::Sort(sort) => sort.encode(out, form),
+            CommandBody::Thread(thread) => thread.encode(out, form),
+            CommandBody::Compress(compress) => compress.encode(out),
+            CommandBody::GetQuota(get) => get.encode(out, form),
+            CommandBody::SetQuota(set) => set.encode(out, form),
+            CommandBody::SetAcl(set) => set.encode(out, form),
+            CommandBody::DeleteAcl(entry) | CommandBody::ListRights(entry) => {
+                entry.encode(out, form);
+            }
+            CommandBody::GetQuotaRoot(of) | CommandBody::GetAcl(of) | CommandBody::MyRights(of) => {
+                of.encode(out, form);
+            }
         }
     }
 }

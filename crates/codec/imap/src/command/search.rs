@@ -111,12 +111,7 @@ impl Search {
             charset = Some(Charset::parse(cursor)?);
             cursor.space()?;
         }
-        let mut keys = vec![parse_key(cursor, MAX_SEARCH_DEPTH)?];
-        while !cursor.at_end() {
-            cursor.space()?;
-            keys.push(parse_key(cursor, MAX_SEARCH_DEPTH)?);
-        }
-        Ok(Search { uid, returns, charset, key: all_of(keys) })
+        Ok(Search { uid, returns, charset, key: parse_keys(cursor)? })
     }
 
     pub(super) fn encode(&self, out: &mut BytesMut, form: LiteralForm) {
@@ -128,17 +123,22 @@ impl Search {
             put_astring(out, charset.name(), form);
         }
         out.put_u8(b' ');
-        match &self.key {
-            SearchKey::And(keys) if !keys.is_empty() => {
-                put_spaced(out, keys, |out, key| key.encode(out, form));
-            }
-            key => key.encode(out, form),
-        }
+        self.key.encode_all(out, form);
     }
 }
 
+/// The keys up to the end of the command.
+pub(super) fn parse_keys(cursor: &mut Cursor<'_>) -> Result<SearchKey, ParseError> {
+    let mut keys = vec![parse_key(cursor, MAX_SEARCH_DEPTH)?];
+    while !cursor.at_end() {
+        cursor.space()?;
+        keys.push(parse_key(cursor, MAX_SEARCH_DEPTH)?);
+    }
+    Ok(all_of(keys))
+}
+
 impl Charset {
-    fn parse(cursor: &mut Cursor<'_>) -> Result<Charset, ParseError> {
+    pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Charset, ParseError> {
         let name = cursor.astring("a charset")?;
         Ok(if name.eq_ignore_ascii_case(b"UTF-8") {
             Charset::Utf8
@@ -336,6 +336,16 @@ fn keyword(cursor: &mut Cursor<'_>) -> Result<String, ParseError> {
 }
 
 impl SearchKey {
+    /// The keys of a command, without parentheses around them.
+    pub(super) fn encode_all(&self, out: &mut BytesMut, form: LiteralForm) {
+        match self {
+            SearchKey::And(keys) if !keys.is_empty() => {
+                put_spaced(out, keys, |out, key| key.encode(out, form));
+            }
+            key => key.encode(out, form),
+        }
+    }
+
     fn encode(&self, out: &mut BytesMut, form: LiteralForm) {
         let text = |out: &mut BytesMut, name: &str, text: &[u8]| {
             out.put_slice(name.as_bytes());

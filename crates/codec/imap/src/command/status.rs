@@ -28,10 +28,12 @@ pub enum StatusItem {
     HighestModSeq,
     /// The largest message that APPEND takes, in bytes.
     AppendLimit,
+    /// Bytes that EXPUNGE would give back (RFC 9208 §4.1.4).
+    DeletedStorage,
 }
 
 impl StatusItem {
-    const ALL: [StatusItem; 9] = [
+    const ALL: [StatusItem; 10] = [
         StatusItem::Messages,
         StatusItem::Recent,
         StatusItem::UidNext,
@@ -41,6 +43,7 @@ impl StatusItem {
         StatusItem::Size,
         StatusItem::HighestModSeq,
         StatusItem::AppendLimit,
+        StatusItem::DeletedStorage,
     ];
 
     /// The name on the wire.
@@ -55,6 +58,7 @@ impl StatusItem {
             StatusItem::Size => "SIZE",
             StatusItem::HighestModSeq => "HIGHESTMODSEQ",
             StatusItem::AppendLimit => "APPENDLIMIT",
+            StatusItem::DeletedStorage => "DELETED-STORAGE",
         }
     }
 }

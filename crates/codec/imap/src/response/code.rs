@@ -101,6 +101,8 @@ pub enum Code<'a> {
     UidRequired,
     /// What a conditional STORE left alone (RFC 7162 §3.1.3): message numbers or UIDs.
     Modified(&'a [IdRange]),
+    /// The connection is compressed already (RFC 4978 §3).
+    CompressionActive,
 }
 
 impl Code<'_> {
@@ -197,6 +199,7 @@ impl Code<'_> {
             Code::Modified(_) => "MODIFIED",
             Code::UnknownCte => "UNKNOWN-CTE",
             Code::UidRequired => "UIDREQUIRED",
+            Code::CompressionActive => "COMPRESSIONACTIVE",
         }
     }
 }

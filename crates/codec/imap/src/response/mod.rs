@@ -5,6 +5,7 @@
 //! streamed by the session. Whatever a value holds, a response is the lines it should be and no others
 //! (attack 29).
 
+mod access;
 mod body;
 mod code;
 mod envelope;
@@ -12,7 +13,9 @@ mod esearch;
 mod fetch;
 mod list;
 mod status;
+mod thread;
 
+pub use access::QuotaResource;
 pub use body::{BodyStructure, Disposition, MultiPart, Param, PartKind, SinglePart};
 pub use code::Code;
 pub use envelope::{Address, Envelope};
@@ -20,10 +23,11 @@ pub use esearch::ESearch;
 pub use fetch::FetchWriter;
 pub use list::{ChildInfo, ListAttribute, ListItem, NamespaceItem};
 pub use status::{Status, StatusResponse, put_continuation};
+pub use thread::ThreadNode;
 
 use crate::command::StatusItem;
 use crate::lex::is_atom_char;
-use crate::value::{Capability, Flag, IdRange, Names, put_ranges};
+use crate::value::{Capability, Flag, IdRange, Names, Rights, put_ranges};
 use crate::wire::{
     LiteralForm, put_flags, put_list, put_name, put_nstring, put_number, put_spaced, put_string,
 };
@@ -74,6 +78,22 @@ pub enum Response<'a> {
         /// Which.
         uids: &'a [IdRange],
     },
+    /// `SORT` (RFC 5256 §4), and the newest modification sequence among what was found
+    /// (RFC 7162 §3.1.6).
+    Sort(&'a [u32], Option<u64>),
+    /// `THREAD` (RFC 5256 §4).
+    Thread(&'a [ThreadNode]),
+    /// `QUOTA` (RFC 9208 §4.2.1): a quota root and its resources.
+    Quota(&'a str, &'a [QuotaResource<'a>]),
+    /// `QUOTAROOT` (RFC 9208 §4.2.2): a mailbox and its quota roots.
+    QuotaRoot(&'a str, &'a [&'a str]),
+    /// `ACL` (RFC 4314 §3.6): a mailbox, and who has what rights in it.
+    Acl(&'a str, &'a [(String, Rights)]),
+    /// `LISTRIGHTS` (RFC 4314 §3.7): a mailbox, an identifier, the rights it always has, and those
+    /// that can be given, tied ones together.
+    ListRights(&'a str, &'a str, &'a [Rights]),
+    /// `MYRIGHTS` (RFC 4314 §3.8).
+    MyRights(&'a str, Rights),
 }
 
 impl Response<'_> {
@@ -119,18 +139,7 @@ impl Response<'_> {
                     put_number(out, *value);
                 });
             }
-            Response::Search(ids, mod_seq) => {
-                out.put_slice(b"SEARCH");
-                for &id in *ids {
-                    out.put_u8(b' ');
-                    put_number(out, u64::from(id));
-                }
-                if let Some(mod_seq) = mod_seq {
-                    out.put_slice(b" (MODSEQ ");
-                    put_number(out, *mod_seq);
-                    out.put_u8(b')');
-                }
-            }
+            Response::Search(ids, mod_seq) => put_ids(out, "SEARCH", ids, *mod_seq),
             Response::ESearch(found) => found.encode(out),
             Response::Vanished { earlier, uids } => {
                 out.put_slice(if *earlier {
@@ -147,8 +156,41 @@ impl Response<'_> {
             Response::Exists(count) => put_count(out, *count, " EXISTS"),
             Response::Recent(count) => put_count(out, *count, " RECENT"),
             Response::Expunge(number) => put_count(out, *number, " EXPUNGE"),
+            Response::Sort(ids, mod_seq) => put_ids(out, "SORT", ids, *mod_seq),
+            Response::Thread(nodes) => {
+                out.put_slice(b"THREAD");
+                if !nodes.is_empty() {
+                    out.put_u8(b' ');
+                    thread::put_threads(out, nodes);
+                }
+            }
+            Response::Quota(root, resources) => access::put_quota(out, root, resources),
+            Response::QuotaRoot(mailbox, roots) => {
+                access::put_quota_root(out, (mailbox, names), roots);
+            }
+            Response::Acl(mailbox, entries) => access::put_acl(out, (mailbox, names), entries),
+            Response::ListRights(mailbox, identifier, groups) => {
+                access::put_list_rights(out, (mailbox, names), identifier, groups);
+            }
+            Response::MyRights(mailbox, rights) => {
+                access::put_my_rights(out, (mailbox, names), *rights);
+            }
         }
         out.put_slice(b"\r\n");
+    }
+}
+
+/// `NAME id id … (MODSEQ n)`
+fn put_ids(out: &mut BytesMut, name: &str, ids: &[u32], mod_seq: Option<u64>) {
+    out.put_slice(name.as_bytes());
+    for &id in ids {
+        out.put_u8(b' ');
+        put_number(out, u64::from(id));
+    }
+    if let Some(mod_seq) = mod_seq {
+        out.put_slice(b" (MODSEQ ");
+        put_number(out, mod_seq);
+        out.put_u8(b')');
     }
 }
 

@@ -266,3 +266,29 @@ pub(super) async fn removed_accounts_are_remembered_until_they_are_purged(world:
         assert_eq!(two.a.admin.removed_accounts(None, 10).await.unwrap(), removed[1..]);
     }
 }
+
+pub(super) async fn full_access_is_found_by_who_has_it(world: Arc<dyn World>) {
+    let two = Two::new(world).await;
+    let (bob, room) = (create(&two.a, "bob").await, create(&two.a, "room").await);
+    let grant = async |owner: AccountId, to: &[AccountId]| {
+        let change = AccountChange { full_access: Some(to.to_vec()), ..AccountChange::default() };
+        two.a.admin.update_account(&Actor::Operator, owner, change).await.unwrap();
+    };
+    // At once on every node.
+    let found = async |limit| two.b.directory.full_access_of(bob.id, limit).await.unwrap();
+    assert_eq!(found(10).await, []);
+    grant(two.alice.id, &[bob.id, room.id]).await;
+    grant(room.id, &[bob.id]).await;
+    let mut both = [two.alice.id, room.id];
+    both.sort();
+    assert_eq!(found(10).await, both);
+    assert_eq!(found(1).await, both[..1]);
+    grant(two.alice.id, &[room.id]).await;
+    assert_eq!(found(10).await, [room.id]);
+    // Other changes change nothing of it, and the end of an account does.
+    let change = AccountChange { enabled: Some(false), ..AccountChange::default() };
+    two.a.admin.update_account(&Actor::Operator, room.id, change).await.unwrap();
+    assert_eq!(found(10).await, [room.id]);
+    two.a.admin.remove_account(&Actor::Operator, room.id).await.unwrap();
+    assert_eq!(found(10).await, []);
+}

@@ -10,6 +10,7 @@
 
 mod admin;
 mod contacts;
+mod dynamic;
 mod groups;
 mod login;
 mod resolve;
@@ -81,6 +82,10 @@ pub fn cases() -> Vec<Case> {
         groups::members_are_changed_on_all_nodes,
         groups::the_removed_leave_all_groups,
         groups::who_loses_an_alias_stays_in_the_group,
+        dynamic::members_are_found_when_they_are_wanted,
+        dynamic::pieces_of_the_found_make_the_whole,
+        dynamic::a_filter_is_checked_changed_and_told,
+        dynamic::groups_within_groups_are_gone_into_if_they_admit,
         admin::each_change_is_audited_once,
         admin::addresses_are_unique,
         admin::concurrent_changes_are_all_kept,
@@ -90,6 +95,7 @@ pub fn cases() -> Vec<Case> {
         admin::many_accounts_are_made_in_chunks,
         admin::ids_are_never_reused,
         admin::removed_accounts_are_remembered_until_they_are_purged,
+        admin::full_access_is_found_by_who_has_it,
     ]
 }
 

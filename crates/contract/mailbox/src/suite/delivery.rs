@@ -16,6 +16,7 @@ fn submission(desk: &Desk, staged: Staged, bytes: &[u8], to: &Desk) -> Submissio
             authenticated: Some(desk.account),
             envelope_id: None,
             return_headers_only: false,
+            require_tls: false,
             source: Source { ip: None, helo: "suite".into(), protocol: "local".into() },
         },
         content: Content::of(&staged),

@@ -150,3 +150,68 @@ pub(super) async fn guests_search_only_what_they_may_read(desk: Desk) {
     let own = guest.create_search_folder(inbox(), name(), scope, Search::All).await.unwrap();
     assert_eq!(guest.view(own.id).await.unwrap().entries().count(), 2);
 }
+
+pub(super) async fn guests_are_given_rights_one_by_one(desk: Desk) {
+    use Permission as P;
+    let (grace, henry) = (desk.colleague("grace").await, desk.colleague("henry").await);
+    let guest = desk.session_of(Principal::Account(grace.account));
+    let grant = async |who: &Desk, mode, rights| {
+        desk.me.grant(inbox(), who.account, mode, rights).await.unwrap();
+    };
+    let given = async || {
+        let mut all = desk.me.permissions(inbox()).await.unwrap();
+        all.sort_by_key(|permission| permission.account);
+        all.iter().map(|permission| permission.rights).collect::<Vec<_>>()
+    };
+    refused(guest.rights().await, Kind::Denied);
+    grant(&grace, StoreMode::Add, P::VISIBLE | P::READ_ANY).await;
+    grant(&henry, StoreMode::Replace, P::VISIBLE).await;
+    grant(&grace, StoreMode::Add, P::CREATE).await;
+    assert_eq!(guest.rights().await.unwrap(), [(inbox(), P::VISIBLE | P::READ_ANY | P::CREATE)]);
+    grant(&grace, StoreMode::Remove, P::READ_ANY | P::DELETE_ANY).await;
+    assert_eq!(guest.rights().await.unwrap(), [(inbox(), P::VISIBLE | P::CREATE)]);
+    assert_eq!(given().await.len(), 2);
+    let whole = desk.me.rights().await.unwrap();
+    assert!(whole.len() > 5 && whole.iter().all(|(_, rights)| *rights == P::ALL));
+
+    // Who administers a folder gives rights in it, and nobody else.
+    let add = StoreMode::Add;
+    refused(guest.grant(inbox(), henry.account, add, P::READ_ANY).await, Kind::Denied);
+    grant(&grace, StoreMode::Add, P::OWNER).await;
+    guest.grant(inbox(), henry.account, add, P::READ_ANY).await.unwrap();
+    refused(guest.grant(trash(), henry.account, add, P::READ_ANY).await, Kind::Denied);
+    assert!(given().await.contains(&(P::VISIBLE | P::READ_ANY)));
+
+    refused(desk.me.grant(inbox(), desk.account, add, P::READ_ANY).await, Kind::Invalid);
+    refused(desk.me.grant(inbox(), henry.account, add, 0x4).await, Kind::Invalid);
+    refused(desk.me.grant(FolderId(9_999), henry.account, add, 1).await, Kind::NotFound);
+
+    // Nothing is left of who has nothing left.
+    grant(&grace, StoreMode::Replace, 0).await;
+    grant(&henry, StoreMode::Remove, P::ALL).await;
+    grant(&henry, StoreMode::Remove, P::ALL).await;
+    assert_eq!(given().await, Vec::<u32>::new());
+    refused(guest.rights().await, Kind::Denied);
+}
+
+pub(super) async fn guests_find_the_mailboxes_that_are_shared_with_them(desk: Desk) {
+    let (grace, henry) = (desk.colleague("grace").await, desk.colleague("henry").await);
+    let found = async |limit| desk.mailboxes.shared_with(grace.account, limit).await.unwrap();
+    let (read, none) = (Permission::READ_ANY, Vec::<base::AccountId>::new());
+    assert_eq!(found(10).await, none);
+    desk.me.grant(inbox(), grace.account, StoreMode::Add, read).await.unwrap();
+    assert_eq!(found(10).await, [desk.account]);
+    desk.me.grant(trash(), grace.account, StoreMode::Add, read).await.unwrap();
+    let permission = Permission { account: grace.account, rights: read };
+    henry.me.set_permissions(inbox(), vec![permission]).await.unwrap();
+    let mut both = [desk.account, henry.account];
+    both.sort();
+    assert_eq!(found(10).await, both);
+    assert_eq!(found(1).await, both[..1]);
+    // As long as anything is left.
+    desk.me.grant(inbox(), grace.account, StoreMode::Replace, 0).await.unwrap();
+    assert_eq!(found(10).await, both);
+    desk.me.set_permissions(trash(), Vec::new()).await.unwrap();
+    assert_eq!(found(10).await, [henry.account]);
+    assert_eq!(desk.mailboxes.shared_with(henry.account, 10).await.unwrap(), none);
+}

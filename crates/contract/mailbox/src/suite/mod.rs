@@ -112,6 +112,8 @@ pub fn cases() -> Vec<Case> {
         guests::guests_change_what_they_may,
         guests::guests_make_folders_of_their_own,
         guests::guests_search_only_what_they_may_read,
+        guests::guests_are_given_rights_one_by_one,
+        guests::guests_find_the_mailboxes_that_are_shared_with_them,
         commands::a_full_mailbox_takes_nothing,
         commands::a_watch_wakes_up,
         delivery::a_message_is_delivered_once,

@@ -1,6 +1,7 @@
 //! What can never work in a rule is refused when it is made, naming what and where.
 
 use super::{Action, Condition, TransportRule};
+use crate::receive::AddressRange;
 use base::{Address, Error, Result};
 
 /// The longest name, in characters.
@@ -66,52 +67,69 @@ impl TransportRule {
 }
 
 fn check_condition(condition: &Condition, place: &str) -> Result<()> {
-    use Condition::{
-        AnyOfCcHeader, AnyOfToCcHeader, AnyOfToHeader, AnyRecipientAddressMatches,
-        AnyRecipientAddressWords, AttachmentExtensionIs, AttachmentIsExecutable,
-        AttachmentNameMatches, AttachmentSizeOver, BetweenMemberOf, CharsetIs, From,
-        FromAddressMatches, FromAddressWords, FromMemberOf, FromScope, HasAttachment,
-        HeaderMatches, HeaderWords, ImportanceIs, MessageSizeOver, MessageTypeIs,
-        RecipientAddressMatches, RecipientAddressWords, RecipientDomainIs, SclOver, SenderDomainIs,
-        SentTo, SentToMemberOf, SentToScope, SubjectMatches, SubjectOrBodyMatches,
-        SubjectOrBodyWords, SubjectWords,
-    };
+    use Condition as C;
     match condition {
-        From(list)
-        | FromMemberOf(list)
-        | SentTo(list)
-        | SentToMemberOf(list)
-        | AnyOfToHeader(list)
-        | AnyOfCcHeader(list)
-        | AnyOfToCcHeader(list) => check_addresses(list, place),
-        BetweenMemberOf(one, other) => check_addresses(&[one.clone(), other.clone()], place),
-        SenderDomainIs(list) | RecipientDomainIs(list) => check_domains(list, place),
-        HeaderWords { header, words: list } | HeaderMatches { header, patterns: list } => {
+        C::From(list)
+        | C::FromMemberOf(list)
+        | C::SentTo(list)
+        | C::SentToMemberOf(list)
+        | C::AnyOfToHeader(list)
+        | C::AnyOfCcHeader(list)
+        | C::AnyOfToCcHeader(list)
+        | C::AnyOfToMemberOf(list)
+        | C::AnyOfCcMemberOf(list)
+        | C::AnyOfToCcMemberOf(list) => check_addresses(list, place),
+        C::BetweenMemberOf(one, other) => check_addresses(&[one.clone(), other.clone()], place),
+        C::SenderDomainIs(list) | C::RecipientDomainIs(list) => check_domains(list, place),
+        C::SenderIpIn(list) => check_ranges(list, place),
+        C::HeaderWords { header, words: list } | C::HeaderMatches { header, patterns: list } => {
             check_field(header, place)?;
             check_values(list, place)
         }
-        FromAddressWords(list)
-        | FromAddressMatches(list)
-        | RecipientAddressWords(list)
-        | RecipientAddressMatches(list)
-        | AnyRecipientAddressWords(list)
-        | AnyRecipientAddressMatches(list)
-        | SubjectWords(list)
-        | SubjectMatches(list)
-        | SubjectOrBodyWords(list)
-        | SubjectOrBodyMatches(list)
-        | AttachmentNameMatches(list)
-        | AttachmentExtensionIs(list)
-        | CharsetIs(list) => check_values(list, place),
-        SclOver(level) => check_scl(*level, place),
-        FromScope(_)
-        | SentToScope(_)
-        | HasAttachment
-        | AttachmentSizeOver(_)
-        | AttachmentIsExecutable
-        | MessageSizeOver(_)
-        | ImportanceIs(_)
-        | MessageTypeIs(_) => Ok(()),
+        C::AttachmentPropertyWords { property, words } => {
+            check_line(property, place)?;
+            check_values(words, place)
+        }
+        C::SclOver(level) => check_scl(*level, place),
+        other => values(other).map_or(Ok(()), |list| check_values(list, place)),
+    }
+}
+
+/// The words or patterns of a condition that has nothing else to be checked; `None` where it has
+/// none.
+fn values(condition: &Condition) -> Option<&[String]> {
+    use Condition as C;
+    match condition {
+        C::FromAddressWords(list)
+        | C::FromAddressMatches(list)
+        | C::RecipientAddressWords(list)
+        | C::RecipientAddressMatches(list)
+        | C::AnyRecipientAddressWords(list)
+        | C::AnyRecipientAddressMatches(list)
+        | C::SubjectWords(list)
+        | C::SubjectMatches(list)
+        | C::SubjectOrBodyWords(list)
+        | C::SubjectOrBodyMatches(list)
+        | C::AttachmentNameMatches(list)
+        | C::AttachmentExtensionIs(list)
+        | C::AttachmentWords(list)
+        | C::AttachmentMatches(list)
+        | C::SenderAttributeWords { words: list, .. }
+        | C::SenderAttributeMatches { patterns: list, .. }
+        | C::RecipientAttributeWords { words: list, .. }
+        | C::RecipientAttributeMatches { patterns: list, .. }
+        | C::HasClassification(list)
+        | C::CharsetIs(list) => Some(list),
+        _ => None,
+    }
+}
+
+fn check_ranges(list: &[String], place: &str) -> Result<()> {
+    check_values(list, place)?;
+    let parsed = list.iter().map(|text| text.parse::<AddressRange>());
+    match parsed.filter_map(Result::err).next() {
+        Some(error) => Err(Error::invalid(format!("{place}: {}", error.text))),
+        None => Ok(()),
     }
 }
 
@@ -136,15 +154,16 @@ fn check_action(action: &Action, place: &str) -> Result<()> {
             check_line(value, place)
         }
         Action::RemoveHeader(name) => check_field(name, place),
-        Action::Disclaimer { html, .. } => {
+        Action::Classify(text) => check_line(text, place),
+        Action::Disclaimer { html, .. } | Action::NotifyRecipient { html } => {
             if html.trim().is_empty() || html.len() > DISCLAIMER_BYTES_MAX {
-                let text = format!("{place}: a disclaimer has 1 to {DISCLAIMER_BYTES_MAX} bytes");
+                let text = format!("{place}: its text has 1 to {DISCLAIMER_BYTES_MAX} bytes");
                 return Err(Error::invalid(text));
             }
             Ok(())
         }
         Action::SetScl(level) => check_scl(*level, place),
-        Action::Delete => Ok(()),
+        Action::Delete | Action::SetSeverity(_) => Ok(()),
     }
 }
 
@@ -244,13 +263,24 @@ mod tests {
         check(&with(r#"{"header_words": {"header": "a b", "words": ["x"]}}"#), Some("no header"));
         check(&with(r#"{"scl_over": 10}"#), Some("-1 to 9"));
         check(&with(r#""has_attachment""#), None);
+        check(&with(r#"{"sender_ip_in": ["192.0.2.0/24", "2001:db8::1"]}"#), None);
+        check(&with(r#"{"sender_ip_in": ["192.0.2.1/24"]}"#), Some("condition 1: \"192.0.2.1/24"));
+        check(&with(r#"{"any_of_to_member_of": ["x"]}"#), Some("is no address"));
+        let words = r#"{"sender_attribute_words": {"attribute": "kind", "words": ["room"]}}"#;
+        check(&with(words), None);
+        check(&with(r#"{"attachment_words": []}"#), Some("condition 1: it needs 1"));
+        let property = r#"{"attachment_property_words": {"property": "", "words": ["x"]}}"#;
+        check(&with(property), Some("is no line"));
+        check(&with(r#""attachment_is_password_protected""#), None);
         let with = |action: &str| format!(r#"{{"name": "a", "actions": ["delete", {action}]}}"#);
         check(&with(r#"{"reject": {"text": "No"}}"#), None);
         check(&with(r#"{"reject": {"text": "No", "status": "4.7.1"}}"#), Some("action 2: the st"));
         check(&with(r#"{"reject": {"text": "No\nBcc: x"}}"#), Some("action 2: \"No\\nBcc"));
         check(&with(r#"{"set_header": {"name": "Content-Type", "value": "x"}}"#), Some("not for"));
-        check(&with(r#"{"disclaimer": {"html": " "}}"#), Some("a disclaimer has"));
+        check(&with(r#"{"disclaimer": {"html": " "}}"#), Some("its text has"));
         check(&with(r#"{"report": {"to": "x"}}"#), Some("is no address"));
+        check(&with(r#"{"notify_recipient": {"html": ""}}"#), Some("its text has"));
+        check(&with(r#"{"set_severity": "high"}, {"classify": "Internal"}"#), None);
         let ends = r#"{"name": "a", "stop": true, "active_from_unix_ms": 5,
                        "active_until_unix_ms": 5}"#;
         check(ends, Some("ends before"));
@@ -265,5 +295,19 @@ mod tests {
         assert_eq!([4, 5, 6, 7].map(|at| active(&rule, at)), [false, true, true, false]);
         rule.enabled = false;
         assert!(!active(&rule, 5));
+    }
+
+    #[test]
+    fn what_is_new_needs_its_feature_level() {
+        let level = |parts: &str| {
+            let json = format!(r#"{{"name": "a", {parts}}}"#);
+            serde_json::from_str::<TransportRule>(&json).unwrap().level()
+        };
+        assert_eq!(level(r#""conditions": ["has_attachment"], "actions": ["delete"]"#), 1);
+        assert_eq!(level(r#""conditions": [{"message_type_is": "signed"}], "stop": true"#), 1);
+        let new = super::super::RULES_LEVEL;
+        assert_eq!(level(r#""conditions": [{"message_type_is": "voicemail"}], "stop": true"#), new);
+        assert_eq!(level(r#""exceptions": ["has_no_classification"], "stop": true"#), new);
+        assert_eq!(level(r#""actions": [{"set_severity": "low"}]"#), new);
     }
 }

@@ -60,6 +60,7 @@ impl Sender {
                 authenticated: None,
                 envelope_id: None,
                 return_headers_only: false,
+                require_tls: false,
                 source: Source { ip: None, helo: "suite".into(), protocol: "ESMTP".into() },
             },
             content: Content::of(&staged),

@@ -20,7 +20,7 @@ use crate::service::Shared;
 use crate::validate::{self, shown};
 use async_trait::async_trait;
 use base::{AccountId, Address, Error, Result, Timestamp};
-use contract_directory::{Account, AccountKind, Actor, MailFlow, NewAccount, Role};
+use contract_directory::{Account, AccountKind, Actor, Attributes, MailFlow, NewAccount, Role};
 use futures::{StreamExt, TryStreamExt};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -184,6 +184,7 @@ impl Prepared {
             created,
             credentials: 0,
             flow: MailFlow::default(),
+            attributes: Attributes::default(),
         }
     }
 }

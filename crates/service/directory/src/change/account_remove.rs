@@ -8,6 +8,7 @@ use crate::names::Name;
 use crate::read::{ReadResult, Reader, view};
 use crate::rows::{Changed, RemovedRow, Row, Target};
 use crate::service::Shared;
+use crate::shares;
 use async_trait::async_trait;
 use base::{AccountId, Error, Kind, Result, Timestamp};
 use contract_directory::{Account, AccountKind, Actor};
@@ -77,6 +78,7 @@ impl Plan for RemoveAccount {
         tx.clear(&keys::account(self.id));
         tx.clear(&keys::password(self.id));
         tx.clear(&keys::administrator(self.id));
+        shares::forget(tx, &account);
         match (account.kind, Name::of(&account.address)) {
             // There is no mailbox to be purged.
             (AccountKind::Contact, name) => {

@@ -8,6 +8,7 @@ use crate::names::Name;
 use crate::read::{ReadResult, Reader};
 use crate::rows::{AccountRow, Changed, PasswordRow, Row, Target};
 use crate::service::Shared;
+use crate::shares;
 use crate::validate::{self, shown};
 use async_trait::async_trait;
 use base::{AccountId, Address, Error, Kind, Result, Timestamp};
@@ -26,6 +27,9 @@ pub(crate) async fn update(
     }
     if let Some(quota) = &change.quota {
         validate::quota(quota)?;
+    }
+    for (attribute, value) in &change.attributes {
+        validate::attribute(*attribute, value)?;
     }
     let add = change
         .add_aliases
@@ -72,6 +76,9 @@ impl Plan for UpdateAccount {
         account.quota = quota.unwrap_or(account.quota);
         account.smtp_sent_copy = smtp_sent_copy.unwrap_or(account.smtp_sent_copy);
         account.litigation_hold = litigation_hold.unwrap_or(account.litigation_hold);
+        for (attribute, value) in &self.change.attributes {
+            account.attributes.set(*attribute, value);
+        }
         let (known, asked) = (&account.flow.restrictions, &self.change.flow.restrictions);
         flow::check_parties(reader, known, asked).await?;
         flow::change(&mut account, &self.change.flow)?;
@@ -147,6 +154,7 @@ impl UpdateAccount {
 
     async fn grant(&self, reader: Reader<'_>, account: &mut Account) -> ReadResult<()> {
         let AccountChange { send_as, full_access, .. } = &self.change;
+        let had_full_access = account.full_access.clone();
         for (asked, kept, what) in [
             (send_as, &mut account.send_as, "Send As"),
             (full_access, &mut account.full_access, "Full Access"),
@@ -166,6 +174,9 @@ impl UpdateAccount {
                 }
             }
             *kept = grants;
+        }
+        if full_access.is_some() {
+            shares::change(reader.tx, account.id, &had_full_access, &account.full_access);
         }
         Ok(())
     }
@@ -209,6 +220,7 @@ impl UpdateAccount {
             litigation_hold,
             role,
             flow,
+            attributes,
         } = &self.change;
         let mut text = String::new();
         let mut say = |name: &str, value: Option<String>| {
@@ -228,6 +240,8 @@ impl UpdateAccount {
         say("smtp_sent_copy", smtp_sent_copy.map(|v| v.to_string()));
         say("litigation_hold", litigation_hold.map(|v| v.to_string()));
         say("role", role.map(|v| format!("{v:?}")));
+        let attributes = (!attributes.is_empty()).then_some(attributes);
+        say("attributes", attributes.map(super::flow::shown_change));
         say("mail_flow", (*flow != FlowChange::default()).then(|| super::flow::shown_change(flow)));
         text
     }

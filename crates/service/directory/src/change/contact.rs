@@ -13,7 +13,7 @@ use crate::validate::{self, shown};
 use async_trait::async_trait;
 use base::{AccountId, Address, Error, Result, Timestamp};
 use contract_directory::{
-    Account, AccountKind, Actor, DomainKind, MailFlow, NewContact, Quota, Role,
+    Account, AccountKind, Actor, Attributes, DomainKind, MailFlow, NewContact, Quota, Role,
 };
 
 /// Makes a contact.
@@ -97,6 +97,7 @@ impl CreateContact {
             created,
             credentials: 0,
             flow,
+            attributes: Attributes::default(),
         }
     }
 }

@@ -12,16 +12,39 @@ use crate::validate;
 use async_trait::async_trait;
 use base::{Address, Error, Kind, Result, Timestamp};
 use contract_directory::{
-    Actor, Group, GroupChange, GroupId, NewGroup, Restrictions, RestrictionsChange,
+    Actor, Dynamic, Group, GroupChange, GroupId, NewDynamicGroup, NewGroup, Restrictions,
+    RestrictionsChange,
 };
 use futures::FutureExt;
 
 /// Makes a group.
 pub(crate) async fn create(shared: &Shared, actor: &Actor, new: NewGroup) -> Result<GroupId> {
+    let members = checked(&new.members)?;
+    make(shared, actor, new, members, None).await
+}
+
+/// Makes a dynamic group.
+pub(crate) async fn create_dynamic(
+    shared: &Shared,
+    actor: &Actor,
+    new: NewDynamicGroup,
+) -> Result<GroupId> {
+    let NewDynamicGroup { address, display_name, authenticated_only, dynamic } = new;
+    let dynamic = validate::dynamic(&dynamic)?;
+    let new = NewGroup { address, display_name, authenticated_only, members: Vec::new() };
+    make(shared, actor, new, Vec::new(), Some(dynamic)).await
+}
+
+async fn make(
+    shared: &Shared,
+    actor: &Actor,
+    new: NewGroup,
+    members: Vec<(Name, Address)>,
+    dynamic: Option<Dynamic>,
+) -> Result<GroupId> {
     let name = validate::own_address(&new.address)?;
     validate::display_name(&new.display_name)?;
-    let members = checked(&new.members)?;
-    run(shared, actor, &CreateGroup { new, name, members }).await.map(GroupId)
+    run(shared, actor, &CreateGroup { new, name, members, dynamic }).await.map(GroupId)
 }
 
 /// Changes a group.
@@ -33,6 +56,10 @@ pub(crate) async fn update(
 ) -> Result<()> {
     if let Some(name) = &change.display_name {
         validate::display_name(name)?;
+    }
+    let mut change = change;
+    if let Some(dynamic) = &mut change.dynamic {
+        *dynamic = validate::dynamic(dynamic)?;
     }
     let add = checked(&change.add)?;
     check_size(&change.remove)?;
@@ -86,6 +113,7 @@ struct CreateGroup {
     new: NewGroup,
     name: Name,
     members: Vec<(Name, Address)>,
+    dynamic: Option<Dynamic>,
 }
 
 #[async_trait]
@@ -107,7 +135,11 @@ impl Plan for CreateGroup {
             members: Vec::new(),
             authenticated_only: *authenticated_only,
             restrictions: Restrictions::default(),
+            dynamic: self.dynamic.clone(),
         };
+        if let Some(domain) = self.dynamic.as_ref().and_then(|dynamic| dynamic.domain.as_ref()) {
+            check_domain(reader, domain).await?;
+        }
         let target = Target::Group(id);
         reader.tx.set(&keys::group(id), &GroupRow::from(&group).to_bytes()?);
         set_name(reader.tx, &self.name, target, true)?;
@@ -119,8 +151,9 @@ impl Plan for CreateGroup {
             changed: vec![Changed::Group(id)],
             target: group.address.to_string(),
             parameters: format!(
-                "display_name={display_name:?} authenticated_only={authenticated_only} members={}",
-                listed(members)
+                "display_name={display_name:?} authenticated_only={authenticated_only} members={}{}",
+                listed(members),
+                shown_dynamic(self.dynamic.as_ref())
             ),
         })
     }
@@ -152,8 +185,9 @@ impl Plan for UpdateGroup {
             let text = format!("group {}: more than {GROUP_MEMBERS_MAX} members", group.address);
             return Err(Error::new(Kind::Limit, text).into());
         }
-        let GroupChange { add, remove, display_name, authenticated_only, restrictions } =
+        let GroupChange { add, remove, display_name, authenticated_only, restrictions, dynamic } =
             &self.change;
+        self.find_by(reader, &mut group).await?;
         flow::check_parties(reader, &group.restrictions, restrictions).await?;
         restrictions.apply(&mut group.restrictions);
         if let Some(name) = display_name {
@@ -167,9 +201,10 @@ impl Plan for UpdateGroup {
             target: format!("{} ({})", group.address, self.id.0),
             parameters: format!(
                 "add={} remove={} display_name={display_name:?} \
-                 authenticated_only={authenticated_only:?}{}",
+                 authenticated_only={authenticated_only:?}{}{}",
                 listed(add),
                 listed(remove),
+                shown_dynamic(dynamic.as_ref()),
                 match restrictions {
                     none if *none == RestrictionsChange::default() => String::new(),
                     some => format!(" restrictions={}", flow::shown_change(some)),
@@ -177,6 +212,35 @@ impl Plan for UpdateGroup {
             ),
         })
     }
+}
+
+impl UpdateGroup {
+    /// Changes by what members are found. Those who are listed are not found, nor the other way.
+    async fn find_by(&self, reader: Reader<'_>, group: &mut Group) -> ReadResult<()> {
+        let GroupChange { add, remove, dynamic, .. } = &self.change;
+        let is_listed = !add.is_empty() || !remove.is_empty();
+        let refuse =
+            |why: &str| Err(Error::invalid(format!("group {}: {why}", group.address)).into());
+        match (&group.dynamic, dynamic) {
+            (Some(_), _) if is_listed => refuse("its members are found by a filter"),
+            (None, Some(_)) => refuse("its members are listed, not found by a filter"),
+            (_, None) => Ok(()),
+            (Some(_), Some(new)) => {
+                if let Some(domain) = &new.domain {
+                    check_domain(reader, domain).await?;
+                }
+                group.dynamic = Some(new.clone());
+                Ok(())
+            }
+        }
+    }
+}
+
+/// By what members are found, for the audit.
+fn shown_dynamic(dynamic: Option<&Dynamic>) -> String {
+    dynamic.map_or_else(String::new, |Dynamic { filter, domain }| {
+        format!(" filter={filter:?} domain={domain:?}")
+    })
 }
 
 struct RemoveGroup {

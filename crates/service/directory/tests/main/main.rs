@@ -7,6 +7,7 @@ mod away;
 mod changes;
 mod contract;
 mod counters;
+mod found;
 mod login;
 mod provisioning;
 mod removal;

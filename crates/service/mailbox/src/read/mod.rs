@@ -114,6 +114,7 @@ impl Reader {
                 ReadReply::Subscriptions(self.subscriptions.iter().cloned().collect())
             }
             Read::Usage => ReadReply::Usage(self.usage),
+            Read::Rights => ReadReply::Rights(self.rights()),
             Read::Permissions(id) => ReadReply::Permissions(self.folder(*id)?.permissions.clone()),
             Read::Delta { folder, since } => match delta::known(self, *folder, *since)? {
                 Some(delta) => ReadReply::Delta(Box::new(delta)),
@@ -154,6 +155,13 @@ impl Reader {
             }
             Read::Search { folder, search } => {
                 ReadReply::Search(crate::search::run(self, folder, &search, &*tx).await?)
+            }
+            Read::Sort { folder, search, order } => {
+                ReadReply::Search(crate::order::sort(self, folder, &search, &order, &*tx).await?)
+            }
+            Read::Threads { folder, search, threading } => {
+                let threads = crate::order::threads(self, folder, &search, threading, &*tx);
+                ReadReply::Threads(threads.await?)
             }
             Read::View(folder) => {
                 let mut attempts = Attempts::default();
@@ -257,6 +265,13 @@ impl Reader {
     pub(crate) fn info(&self, row: &FolderRow) -> FolderInfo {
         let path = crate::cache::path(&self.folders, row.info.id);
         FolderInfo { subscribed: self.subscriptions.contains(&path), ..row.info.clone() }
+    }
+
+    /// What may be done in each folder that is seen.
+    fn rights(&self) -> Vec<(FolderId, u32)> {
+        let there = self.folders.values().filter(|row| row.deleted.is_none() && self.sees(row));
+        let rights = |row: &FolderRow| self.standing.rights(&row.permissions) & Permission::ALL;
+        there.map(|row| (row.info.id, rights(row))).collect()
     }
 
     /// All folders that are not deleted, parents before children.

@@ -9,6 +9,9 @@ use contract_store::keys::{KeyBuilder, KeyReader};
 /// What marks of jobs begin with.
 const JOB_MARKS: &[u8] = b"J";
 
+/// What marks of guests begin with.
+const GUEST_MARKS: &[u8] = b"G";
+
 /// Builds the keys of one mailbox.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Keys(pub(crate) AccountId);
@@ -49,6 +52,23 @@ impl Keys {
     /// The mailbox of such a row.
     pub(crate) fn parse_job_mark(key: &[u8]) -> Option<AccountId> {
         KeyReader::new(key, JOB_MARKS)?.u64().map(AccountId)
+    }
+
+    /// The row by which a guest finds the mailbox; outside of [`Keys::everything`].
+    pub(crate) fn guest_mark(self, guest: AccountId) -> Bytes {
+        KeyBuilder::new(GUEST_MARKS).u64(guest.0).u64(self.0.0).build()
+    }
+
+    /// All such rows of the account as a guest.
+    pub(crate) fn guest_marks(self) -> KeyRange {
+        KeyRange::prefix(&KeyBuilder::new(GUEST_MARKS).u64(self.0.0).build())
+    }
+
+    /// The mailbox of such a row.
+    pub(crate) fn parse_guest_mark(key: &[u8]) -> Option<AccountId> {
+        let mut reader = KeyReader::new(key, GUEST_MARKS)?;
+        reader.u64()?;
+        reader.u64().map(AccountId)
     }
 
     pub(crate) fn subscription(self, path: &str) -> Bytes {

@@ -31,8 +31,9 @@
 //! | `q<folder><device><piece>` | a device's state of a collection |
 //! | `u<folder><account><block>` | which of 256 UIDs a user has read, where that is per user |
 //!
-//! One row stands outside: `J<account>` while there is a bulk job in the mailbox, so that its next
-//! owner finds it (`resume`).
+//! Two stand outside: `J<account>` while there is a bulk job in the mailbox, so that its next owner
+//! finds it (`resume`); and `G<guest><account>`, empty, where somebody else has been given rights in
+//! a folder, so that the guest finds the mailbox (`guests`). The second is a hint and may be stale.
 
 pub(crate) mod keys;
 pub(crate) mod meta;

@@ -47,6 +47,20 @@ pub(crate) async fn run(
     search: &Search,
     tx: &dyn Transaction,
 ) -> Result<Vec<Uid>> {
+    let scan = found(reader, folder, search, tx).await?;
+    Ok(scan.found.into_iter().map(|entry| entry.uid).collect())
+}
+
+/// The same with what the index knows of each message, in order of UID.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) async fn found<'r>(
+    reader: &'r Reader,
+    folder: FolderId,
+    search: &Search,
+    tx: &dyn Transaction,
+) -> Result<Scan<'r>> {
     let end = reader.folder(folder)?.info.uid_next;
     let plan = Plan::new(search, &reader.keywords)?;
     let version = tx.read_version().await.ok();
@@ -59,12 +73,12 @@ pub(crate) async fn run(
             scan.decide(&entries).await?;
         }
     }
-    scan.found.sort_unstable();
-    Ok(scan.found)
+    scan.found.sort_unstable_by_key(|entry| entry.uid);
+    Ok(scan)
 }
 
-/// A search under way.
-struct Scan<'r> {
+/// A search under way, or at its end.
+pub(crate) struct Scan<'r> {
     reader: &'r Reader,
     folder: FolderId,
     /// Nothing from this UID on is seen: there may be what an unfinished bulk copy has put.
@@ -72,10 +86,25 @@ struct Scan<'r> {
     plan: Plan,
     /// What index pages are read at, while it is not too old.
     version: Option<Version>,
-    found: Vec<Uid>,
+    found: Vec<IndexEntry>,
 }
 
 impl Scan<'_> {
+    /// What was found.
+    pub(crate) fn entries(&self) -> &[IndexEntry] {
+        &self.found
+    }
+
+    /// The metas of the first of some entries, and of how many. Of messages that are damaged or
+    /// gone there is none.
+    pub(crate) async fn metas_of(&self, entries: &[IndexEntry]) -> Result<(Found, usize)> {
+        let batch = &entries[..entries.len().min(META_MAX)];
+        let uids: Vec<Uid> = batch.iter().map(|entry| entry.uid).collect();
+        let (metas, next) = self.metas_but_damaged(&uids).await?;
+        let done = next.map_or(batch.len(), |next| uids.partition_point(|uid| *uid < next));
+        Ok((metas, done))
+    }
+
     /// The entries of some blocks from one number on, and the number to go on with.
     async fn page(&mut self, from: u32, last: u32) -> Result<(Vec<IndexEntry>, Option<u32>)> {
         let keys = self.reader.keys;
@@ -129,25 +158,22 @@ impl Scan<'_> {
         let mut open = Vec::new();
         for entry in entries {
             match self.plan.evaluate(&Facts::of(entry)) {
-                Some(true) => self.found.push(entry.uid),
+                Some(true) => self.found.push(*entry),
                 Some(false) => {}
                 None => open.push(*entry),
             }
         }
         let mut open = &open[..];
         while !open.is_empty() {
-            let batch = &open[..open.len().min(META_MAX)];
-            let uids: Vec<Uid> = batch.iter().map(|entry| entry.uid).collect();
-            let (metas, next) = self.metas_but_damaged(&uids).await?;
-            let done = next.map_or(batch.len(), |next| uids.partition_point(|uid| *uid < next));
+            let (metas, done) = self.metas_of(open).await?;
             let mut metas = metas.into_iter().peekable();
-            for entry in &batch[..done] {
+            for entry in &open[..done] {
                 // Without a meta the message has gone meanwhile.
                 let Some((_, meta)) = metas.next_if(|(uid, _)| *uid == entry.uid) else {
                     continue;
                 };
                 match self.is_match(entry, &meta).await {
-                    Ok(true) => self.found.push(entry.uid),
+                    Ok(true) => self.found.push(*entry),
                     Ok(false) => {}
                     Err(error) if error.kind == Kind::Corrupt => self.damaged(entry.uid, &error),
                     Err(error) => return Err(error),

@@ -91,6 +91,9 @@ pub(crate) async fn run(
         Write::SetPermissions { folder, permissions } => {
             permissions::set(unit, *folder, permissions)?
         }
+        Write::Grant { folder, account, mode, rights } => {
+            permissions::grant(unit, *folder, *account, *mode, *rights)?
+        }
         Write::SetReadPerUser { folder, on } => permissions::read_per_user(unit, *folder, *on)?,
         // Made together with others, see `gather`.
         Write::Deliver(_) => return Err(Error::internal("a delivery is no command").into()),

@@ -4,6 +4,7 @@
 use crate::message::{self, Arrival};
 use crate::unit::Unit;
 use base::{Error, Kind, Result};
+use contract_directory::RECIPIENTS_LEVEL;
 use contract_mailbox::{Flags, Outgoing, SpecialUse, SystemFlags, WriteReply};
 use contract_store::BodyError;
 use contract_transport::rows as queue_rows;
@@ -22,6 +23,11 @@ pub(super) async fn run(unit: &mut Unit<'_>, outgoing: &Outgoing) -> Result<Writ
     let place = (accepted, unit.node());
     let begun = Tracked::begun(place, (Event::Submit, Origin::StoreDriver), submission);
     tracking::record(unit.tx, &begun)?;
+    // Older nodes do not know the event.
+    if unit.feature_level() >= RECIPIENTS_LEVEL {
+        Tracked::scanned(place, submission)
+            .try_for_each(|said| tracking::record(unit.tx, &said))?;
+    }
     if outgoing.sent_copy {
         let arrival = Arrival {
             folder: SpecialUse::Sent.folder_id(),

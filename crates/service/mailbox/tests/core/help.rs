@@ -98,6 +98,7 @@ impl World {
                 authenticated: None,
                 envelope_id: None,
                 return_headers_only: false,
+                require_tls: false,
                 source: Source { ip: None, helo: String::new(), protocol: "local".into() },
             },
             content: content.clone(),

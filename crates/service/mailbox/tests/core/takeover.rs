@@ -88,6 +88,7 @@ async fn outgoing(world: &World, account: AccountId) -> Write {
             authenticated: Some(account),
             envelope_id: None,
             return_headers_only: false,
+            require_tls: false,
             source: Source { ip: None, helo: String::new(), protocol: "local".into() },
         },
         content: contract_mailbox::Content::of(&staged),

@@ -14,16 +14,16 @@ use std::time::Duration;
 
 const HOST: &str = "mx.rialto.test";
 
-fn config() -> Config {
+pub(crate) fn config() -> Config {
     Config::new(HOST)
 }
 
-fn ip() -> IpAddr {
+pub(crate) fn ip() -> IpAddr {
     "192.0.2.7".parse().unwrap()
 }
 
 /// A domain that does everything right, from one host.
-fn zone() -> SimDns {
+pub(crate) fn zone() -> SimDns {
     let dns = SimDns::default();
     dns.set("out.rialto.test", &[ip()]);
     dns.set_names(ip(), &["out.rialto.test"]);
@@ -49,7 +49,7 @@ async fn check_from(
     (String::from_utf8(stored.to_vec()).unwrap(), check.finish().await)
 }
 
-fn client(ip: IpAddr, sender: &str) -> Client {
+pub(crate) fn client(ip: IpAddr, sender: &str) -> Client {
     let sender = sender.split_once('@').map(|(local, domain)| Address::new(local, domain));
     Client { ip, helo: "out.rialto.test".into(), sender, is_trusted: false }
 }
@@ -67,10 +67,11 @@ fn is_junk(checked: &Checked) -> bool {
     contract_transport::authentication::is_junk(&contract_blob::Content { segments })
 }
 
-const PLAIN: &str = "From: A <a@rialto.test>\r\nTo: b@x.test\r\nSubject: hi\r\n\r\nhello\r\n";
+pub(crate) const PLAIN: &str =
+    "From: A <a@rialto.test>\r\nTo: b@x.test\r\nSubject: hi\r\n\r\nhello\r\n";
 
 /// An address that the domain does not send from.
-fn elsewhere() -> IpAddr {
+pub(crate) fn elsewhere() -> IpAddr {
     "198.51.100.9".parse().unwrap()
 }
 

@@ -9,3 +9,4 @@ mod sealing;
 mod second_opinion;
 mod signing;
 mod spf_suite;
+mod telling;

@@ -84,7 +84,7 @@ pub(crate) fn prepare(
     remotes: &[Remote],
     delay_told: bool,
 ) -> Vec<HandOver> {
-    let mut hops: BTreeMap<&Hop, Vec<(Recipient, usize)>> = BTreeMap::new();
+    let mut hops: BTreeMap<Hop, Vec<(Recipient, usize)>> = BTreeMap::new();
     for Remote { address, recipient, hop, through, .. } in remotes {
         let written = entry.envelope.recipients.get(*recipient);
         let notify = written.map(|recipient| recipient.notify).unwrap_or_default();
@@ -93,6 +93,8 @@ pub(crate) fn prepare(
             notify: through.notify(notify),
             original: written.and_then(|written| through.original(written)),
         };
+        let ignores = survey.ignores_policies && !entry.envelope.require_tls;
+        let hop = if ignores { hop.clone().without_policies() } else { hop.clone() };
         hops.entry(hop).or_default().push((named, *recipient));
     }
     let mut prepared = Vec::new();
@@ -136,6 +138,7 @@ fn without_recipients(envelope: &Envelope) -> Envelope {
         authenticated: envelope.authenticated,
         envelope_id: envelope.envelope_id.clone(),
         return_headers_only: envelope.return_headers_only,
+        require_tls: envelope.require_tls,
         source: envelope.source.clone(),
     }
 }

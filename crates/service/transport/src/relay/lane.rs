@@ -3,7 +3,7 @@
 use super::record::{self, Relay};
 use super::settle::{self, Change, Place};
 use crate::context::{Claim, Context};
-use crate::tracking;
+use crate::{signing, tracking};
 use base::{Deadline, Error, QueueId, Result, Slot, Timestamp};
 use contract_control::Fence;
 use contract_transport::connector::SendConnector;
@@ -203,7 +203,7 @@ async fn send(
     if relay.is_set_aside() {
         return Ok(true);
     }
-    let outgoing = outgoing(&relay);
+    let outgoing = outgoing(context, &relay);
     let transfer = AssertUnwindSafe(conversation.transfer(&outgoing)).catch_unwind();
     let (change, goes_on) = match tokio::time::timeout(TRANSFER_TIME, transfer).await {
         Ok(Ok(Ok(Transferred { verdicts, may_go_on }))) => {
@@ -230,7 +230,7 @@ fn now(context: &Context) -> Timestamp {
     context.env.clock.now()
 }
 
-fn outgoing(relay: &Relay) -> Outgoing {
+fn outgoing(context: &Arc<Context>, relay: &Relay) -> Outgoing {
     let envelope = &relay.entry.envelope;
     Outgoing {
         queue: relay.entry.queue,
@@ -242,6 +242,9 @@ fn outgoing(relay: &Relay) -> Outgoing {
         needs_smtputf8: relay.needs_smtputf8,
         envelope_id: envelope.envelope_id.clone(),
         return_headers_only: envelope.return_headers_only,
+        require_tls: envelope.require_tls,
+        signed_bytes: signing::signed_bytes(&relay.entry.content),
+        signer: signing::signer(context, &relay.entry),
     }
 }
 

@@ -132,7 +132,8 @@ pub(crate) fn next_hop(hop: &Hop, connector: &SendConnector) -> Option<NextHop> 
         (Route::MailExchangers, Some(domain)) => Destination::Domain(domain.clone()),
         (Route::MailExchangers, None) => return None,
     };
-    Some(NextHop { connector: connector.name.clone(), destination })
+    let ignores_policies = hop.ignores_policies();
+    Some(NextHop { connector: connector.name.clone(), destination, ignores_policies })
 }
 
 struct Run {

@@ -344,6 +344,7 @@ mod tests {
             authenticated: None,
             envelope_id: None,
             return_headers_only: false,
+            require_tls: false,
             source,
         };
         Relay {

@@ -2,8 +2,9 @@
 
 use super::patterns::{Builder, Patterns, Place, Wanted};
 use base::{Address, Result, Timestamp};
+use contract_transport::receive::AddressRange;
 use contract_transport::rule::{
-    Condition, Importance, MessageType, Mode, OnError, Scope, TransportRule,
+    Attribute, Condition, Importance, MessageType, Mode, OnError, Scope, TransportRule,
 };
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -16,7 +17,9 @@ pub(crate) struct RuleSet {
     /// The groups whose members have to be known, folded.
     pub(super) groups: BTreeSet<Address>,
     /// Whether somebody asks what kind of file an attachment is.
-    pub(super) looks_into_attachments: bool,
+    pub(super) asks_for_programs: bool,
+    /// Whether somebody asks in which groups those are whom the header names.
+    pub(super) asks_for_named: bool,
 }
 
 /// One rule.
@@ -26,6 +29,8 @@ pub(super) struct Compiled {
     pub(super) exceptions: Vec<Check>,
     /// The groups that it is about, folded.
     pub(super) groups: BTreeSet<Address>,
+    /// Whether attachments may have to be looked into for it.
+    pub(super) asks_for_content: bool,
 }
 
 impl Compiled {
@@ -62,6 +67,17 @@ pub(super) enum Check {
     Importance(Importance),
     Type(MessageType),
     SclOver(i8),
+    SenderIp(Vec<AddressRange>),
+    Compared {
+        attribute: Attribute,
+        equal: bool,
+    },
+    NamedIn(Fields, Vec<Address>),
+    Classification(Vec<String>),
+    NoClassification,
+    AttachmentUnreadable,
+    AttachmentCutOff,
+    AttachmentProtected,
 }
 
 /// The address fields that are looked at.
@@ -71,16 +87,35 @@ pub(super) struct Fields {
     pub(super) cc: bool,
 }
 
+impl Fields {
+    const TO: Self = Self { to: true, cc: false };
+    const CC: Self = Self { to: false, cc: true };
+    const BOTH: Self = Self { to: true, cc: true };
+}
+
 impl Check {
     /// Whether the answer may be another one for each recipient.
     pub(super) fn is_about_recipient(&self) -> bool {
         match self {
-            Self::Found(wanted) => wanted.place == Place::Recipient,
-            Self::RecipientIs(_)
+            Self::Found(wanted) => wanted.place.is_about_recipient(),
+            Self::Compared { .. }
+            | Self::RecipientIs(_)
             | Self::RecipientScope(_)
             | Self::RecipientIn(_)
             | Self::RecipientDomain(_)
             | Self::Between(..) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether attachments may have to be looked into for it.
+    pub(super) fn is_about_content(&self) -> bool {
+        match self {
+            Self::Found(wanted) => wanted.place.is_inside_attachments(),
+            Self::AttachmentIsExecutable
+            | Self::AttachmentUnreadable
+            | Self::AttachmentCutOff
+            | Self::AttachmentProtected => true,
             _ => false,
         }
     }
@@ -104,14 +139,18 @@ impl RuleSet {
                 let conditions = compile(&rule.conditions);
                 let exceptions = compile(&rule.exceptions);
                 let groups = conditions.iter().chain(&exceptions).flat_map(groups).cloned();
-                Compiled { groups: groups.collect(), conditions, exceptions, rule }
+                let groups = groups.collect();
+                let asks_for_content =
+                    conditions.iter().chain(&exceptions).any(Check::is_about_content);
+                Compiled { groups, asks_for_content, conditions, exceptions, rule }
             })
             .collect();
         let checks = || rules.iter().flat_map(|one| one.conditions.iter().chain(&one.exceptions));
         let groups = rules.iter().flat_map(|one| one.groups.iter().cloned()).collect();
-        let looks_into_attachments =
+        let asks_for_programs =
             checks().any(|check| matches!(check, Check::AttachmentIsExecutable));
-        Ok(Self { patterns: builder.build()?, groups, looks_into_attachments, rules })
+        let asks_for_named = checks().any(|check| matches!(check, Check::NamedIn(..)));
+        Ok(Self { patterns: builder.build()?, groups, asks_for_programs, asks_for_named, rules })
     }
 
     /// Whether there is none.
@@ -123,7 +162,9 @@ impl RuleSet {
 /// The groups that a condition is about.
 fn groups(check: &Check) -> Vec<&Address> {
     match check {
-        Check::SenderIn(list) | Check::RecipientIn(list) => list.iter().collect(),
+        Check::SenderIn(list) | Check::RecipientIn(list) | Check::NamedIn(_, list) => {
+            list.iter().collect()
+        }
         Check::Between(one, other) => vec![one, other],
         _ => Vec::new(),
     }
@@ -184,9 +225,12 @@ fn compile(condition: &Condition, builder: &mut Builder) -> Check {
                 _ => Check::SenderIn(Vec::new()),
             }
         }
-        C::AnyOfToHeader(list) => Check::Named(Fields { to: true, cc: false }, addresses(list)),
-        C::AnyOfCcHeader(list) => Check::Named(Fields { to: false, cc: true }, addresses(list)),
-        C::AnyOfToCcHeader(list) => Check::Named(Fields { to: true, cc: true }, addresses(list)),
+        C::AnyOfToHeader(list) => Check::Named(Fields::TO, addresses(list)),
+        C::AnyOfCcHeader(list) => Check::Named(Fields::CC, addresses(list)),
+        C::AnyOfToCcHeader(list) => Check::Named(Fields::BOTH, addresses(list)),
+        C::AnyOfToMemberOf(list) => Check::NamedIn(Fields::TO, addresses(list)),
+        C::AnyOfCcMemberOf(list) => Check::NamedIn(Fields::CC, addresses(list)),
+        C::AnyOfToCcMemberOf(list) => Check::NamedIn(Fields::BOTH, addresses(list)),
         C::SubjectWords(list) => Check::Found(builder.words(Place::Subject, list)),
         C::SubjectMatches(list) => Check::Found(builder.regexes(Place::Subject, list)),
         C::SubjectOrBodyWords(list) => Check::Found(builder.words(Place::Text, list)),
@@ -195,10 +239,53 @@ fn compile(condition: &Condition, builder: &mut Builder) -> Check {
         C::HeaderMatches { header: name, patterns } => {
             Check::Found(builder.regexes(header(name), patterns))
         }
-        C::HasAttachment => Check::HasAttachment,
+        C::SenderIpIn(list) => {
+            Check::SenderIp(list.iter().filter_map(|text| text.parse().ok()).collect())
+        }
+        C::AttributeCompared { attribute, equal } => {
+            Check::Compared { attribute: *attribute, equal: *equal }
+        }
+        C::HasClassification(list) => Check::Classification(lower(list)),
+        C::HasNoClassification => Check::NoClassification,
+        other => in_attributes(other, builder).unwrap_or_else(|| in_attachments(other, builder)),
+    }
+}
+
+/// A condition about what the directory says of somebody; `None` for any other.
+fn in_attributes(condition: &Condition, builder: &mut Builder) -> Option<Check> {
+    use Condition as C;
+    let (sender, recipient) = (Place::SenderAttribute, Place::RecipientAttribute);
+    Some(Check::Found(match condition {
+        C::SenderAttributeWords { attribute, words } => builder.words(sender(*attribute), words),
+        C::SenderAttributeMatches { attribute, patterns } => {
+            builder.regexes(sender(*attribute), patterns)
+        }
+        C::RecipientAttributeWords { attribute, words } => {
+            builder.words(recipient(*attribute), words)
+        }
+        C::RecipientAttributeMatches { attribute, patterns } => {
+            builder.regexes(recipient(*attribute), patterns)
+        }
+        _ => return None,
+    }))
+}
+
+/// A condition about attachments, or about the message as a whole.
+fn in_attachments(condition: &Condition, builder: &mut Builder) -> Check {
+    use Condition as C;
+    match condition {
         C::AttachmentNameMatches(list) => {
             Check::Found(builder.regexes(Place::AttachmentName, list))
         }
+        C::AttachmentWords(list) => Check::Found(builder.words(Place::Attachment, list)),
+        C::AttachmentMatches(list) => Check::Found(builder.regexes(Place::Attachment, list)),
+        C::AttachmentPropertyWords { property, words } => {
+            let place = Place::Property(property.trim().to_lowercase());
+            Check::Found(builder.words(place, words))
+        }
+        C::AttachmentIsUnsupported => Check::AttachmentUnreadable,
+        C::AttachmentIsNotFullyScanned => Check::AttachmentCutOff,
+        C::AttachmentIsPasswordProtected => Check::AttachmentProtected,
         C::AttachmentExtensionIs(list) => Check::AttachmentExtension(lower(list)),
         C::AttachmentSizeOver(size_bytes) => Check::AttachmentSizeOver(*size_bytes),
         C::AttachmentIsExecutable => Check::AttachmentIsExecutable,
@@ -207,5 +294,7 @@ fn compile(condition: &Condition, builder: &mut Builder) -> Check {
         C::ImportanceIs(importance) => Check::Importance(*importance),
         C::MessageTypeIs(kind) => Check::Type(*kind),
         C::SclOver(level) => Check::SclOver(*level),
+        // All others stand above.
+        _ => Check::HasAttachment,
     }
 }

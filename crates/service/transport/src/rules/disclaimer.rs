@@ -109,7 +109,7 @@ pub(super) fn plain(html: &str) -> String {
     let mut text = String::new();
     for line in html.split_inclusive("</p>").flat_map(|line| line.split_inclusive("<br>")) {
         let mut words = String::new();
-        text::append_html(line, &mut words);
+        codec_extract::append_html(line, &mut words);
         let words: Vec<_> = words.split_whitespace().collect();
         if !words.is_empty() {
             text.push_str(&words.join(" "));
@@ -147,7 +147,7 @@ fn look<'a>(part: &'a Part, found: &mut Found<'a>) -> bool {
         PartKind::Multipart(parts) => parts.iter().all(|part| look(part, found)),
         PartKind::Message { .. } => true,
         PartKind::Leaf => {
-            if !super::facts::is_attachment(part) {
+            if !super::attachments::is_attachment(part) {
                 if found.plain.is_none() && part.content_type.is("text", "plain") {
                     found.plain = Some(part);
                 } else if found.html.is_none() && part.content_type.is("text", "html") {

@@ -1,10 +1,11 @@
 //! Which rules apply, and what they make of each recipient: pure, over [`Facts`].
 
 use super::compile::{Check, Compiled, RuleSet};
-use super::facts::{Facts, Person};
+use super::facts::{CLASS_FIELD, Facts, Person};
 use super::patterns::Place;
 use base::{Address, Timestamp};
-use contract_transport::rule::{Action, Fallback, Mode, Place as End};
+use contract_transport::rule::{Action, Fallback, Mode, Place as End, Severity};
+use std::collections::BTreeSet;
 
 /// What the rules make of the message for one recipient. Recipients with equal effects get the
 /// same message.
@@ -19,6 +20,10 @@ pub(crate) struct Effects {
     pub(super) edits: Vec<Edit>,
     /// Who gets a report of it.
     pub(super) reports: Vec<Address>,
+    /// What each recipient is told of it, HTML.
+    pub(super) notices: Vec<String>,
+    /// How grave it is; the gravest that a rule says.
+    pub(super) severity: Option<Severity>,
     /// The rules that apply, in order.
     pub(super) rules: Vec<String>,
     /// Those that would, but are only tested.
@@ -69,12 +74,14 @@ impl Effects {
             && self.blind.is_empty()
             && self.edits.is_empty()
             && self.reports.is_empty()
+            && self.notices.is_empty()
     }
 
     /// Whether two recipients get the same message, whichever rules say so.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         (&self.fate, &self.added, &self.blind) == (&other.fate, &other.added, &other.blind)
             && (&self.edits, &self.reports) == (&other.edits, &other.reports)
+            && self.notices == other.notices
     }
 
     /// Takes an action in; answers whether rules behind it are still tried.
@@ -116,6 +123,12 @@ impl Effects {
                 self.edits.push(Edit::Set { name, value });
             }
             Action::Report { to } => self.reports.extend(Address::parse_plain(to)),
+            Action::Classify(class) => {
+                let (name, value) = (CLASS_FIELD.to_owned(), class.clone());
+                self.edits.push(Edit::Set { name, value });
+            }
+            Action::NotifyRecipient { html } => self.notices.push(html.clone()),
+            Action::SetSeverity(severity) => self.severity = self.severity.max(Some(*severity)),
         }
         true
     }
@@ -156,6 +169,47 @@ pub(super) fn evaluate(rules: &RuleSet, facts: &Facts, now: Timestamp) -> Vec<Ef
     effects
 }
 
+/// What has to be looked into for the rules.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Needed {
+    /// Files that others are packed in: whether there is a program among them.
+    Archives,
+    /// All attachments.
+    All,
+}
+
+/// What of the attachments has to be looked into, if anything: where all else that a rule asks for
+/// holds, and only the inside of attachments can tell. `None` as a rule.
+pub(super) fn needed(rules: &RuleSet, facts: &Facts, now: Timestamp) -> Option<Needed> {
+    if facts.attachments.is_empty() {
+        return None;
+    }
+    let of_rule = |compiled: &Compiled| {
+        let parts = compiled.conditions.iter().chain(&compiled.exceptions);
+        let needed = parts.filter_map(|check| needed_for(check, facts)).max()?;
+        let holds_all = |recipient: &Person| {
+            let known = |check: &&Check| needed_for(check, facts).is_none();
+            let holds = |check: &Check| holds(check, facts, Some(recipient));
+            compiled.conditions.iter().filter(known).all(holds)
+                && !compiled.exceptions.iter().filter(known).any(holds)
+        };
+        facts.recipients.iter().any(holds_all).then_some(needed)
+    };
+    let active = rules.rules.iter().filter(|one| one.rule.is_active(now));
+    let known = active.filter(|one| one.groups.is_disjoint(&facts.unknown_groups));
+    known.filter(|one| one.asks_for_content).filter_map(of_rule).max()
+}
+
+/// What has to be looked into to tell whether a condition holds.
+fn needed_for(check: &Check, facts: &Facts) -> Option<Needed> {
+    match check {
+        Check::AttachmentIsExecutable => {
+            (!facts.attachments.iter().any(|one| one.is_executable)).then_some(Needed::Archives)
+        }
+        check => check.is_about_content().then_some(Needed::All),
+    }
+}
+
 /// What is the same of a rule for all recipients, answered once: it may apply.
 struct Same;
 
@@ -182,9 +236,15 @@ fn holds(check: &Check, facts: &Facts, recipient: Option<&Person>) -> bool {
     let about = |holds: &dyn Fn(&Person) -> bool| recipient.is_some_and(holds);
     let sender = &facts.sender;
     match check {
-        Check::Found(wanted) => match wanted.place {
+        Check::Found(wanted) => match &wanted.place {
             Place::Recipient => about(&|person| person.hits.has(wanted)),
             Place::Sender => sender.hits.has(wanted),
+            Place::SenderAttribute(attribute) => {
+                sender.attribute_hits.get(attribute).is_some_and(|hits| hits.has(wanted))
+            }
+            Place::RecipientAttribute(attribute) => about(&|person| {
+                person.attribute_hits.get(attribute).is_some_and(|hits| hits.has(wanted))
+            }),
             _ => facts.hits.get(&wanted.place).is_some_and(|hits| hits.has(wanted)),
         },
         Check::FoundInAny(wanted) => facts.recipients.iter().any(|one| one.hits.has(wanted)),
@@ -220,6 +280,24 @@ fn holds(check: &Check, facts: &Facts, recipient: Option<&Person>) -> bool {
         Check::Importance(importance) => facts.importance == *importance,
         Check::Type(kind) => facts.types.contains(kind),
         Check::SclOver(level) => facts.scl.is_some_and(|scl| scl >= *level),
+        Check::SenderIp(ranges) => {
+            facts.ip.is_some_and(|ip| ranges.iter().any(|range| range.contains(ip)))
+        }
+        Check::Compared { attribute, equal } => about(&|person| {
+            let [one, other] = [sender, person].map(|one| one.attribute(*attribute).to_lowercase());
+            (!one.is_empty() && one == other) == *equal
+        }),
+        Check::NamedIn(fields, groups) => {
+            let named = |named: &BTreeSet<Address>| groups.iter().any(|one| named.contains(one));
+            (fields.to && named(&facts.to_groups)) || (fields.cc && named(&facts.cc_groups))
+        }
+        Check::Classification(classes) => {
+            facts.classification.as_ref().is_some_and(|class| classes.contains(class))
+        }
+        Check::NoClassification => facts.classification.is_none(),
+        Check::AttachmentUnreadable => facts.attachments.iter().any(|one| one.is_unreadable),
+        Check::AttachmentCutOff => facts.attachments.iter().any(|one| one.is_cut_off),
+        Check::AttachmentProtected => facts.attachments.iter().any(|one| one.is_protected),
     }
 }
 
@@ -268,6 +346,10 @@ pub(super) fn in_words(effects: &Effects) -> Vec<String> {
     if !effects.reports.is_empty() {
         words.push(format!("reported to {}", list(&effects.reports)));
     }
+    words.extend(effects.notices.iter().map(|_| "the recipient is told of it".to_owned()));
+    words.extend(
+        effects.severity.map(|severity| format!("of {severity:?} severity").to_lowercase()),
+    );
     words.extend(effects.tested.iter().map(|name| format!("\"{name}\" is only tested")));
     words
 }

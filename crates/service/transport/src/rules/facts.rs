@@ -1,5 +1,6 @@
 //! What the rules may ask of a message: gathered once, and only what some rule asks for.
 
+use super::attachments::{self, Attachment};
 use super::compile::{RuleSet, folded};
 use super::members::{Group, Members};
 use super::patterns::{Hits, Place};
@@ -8,10 +9,11 @@ use crate::context::Context;
 use base::{Address, Result};
 use codec_mime::{ParsedMessage, Part, PartKind, header};
 use contract_blob::Content;
-use contract_directory::Resolved;
+use contract_directory::{AccountKind, Resolved};
 use contract_transport::Envelope;
-use contract_transport::rule::{Importance, MessageType, Scope};
+use contract_transport::rule::{Attribute, Importance, MessageType, Scope};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// How much of a header is read, in bytes; sessions take no longer ones.
@@ -19,6 +21,12 @@ const HEADER_BYTES_MAX: u64 = 2 << 20;
 
 /// The fields by which others say how likely something is spam; the first that is there counts.
 const SCL_FIELDS: [&[u8]; 2] = [b"X-MS-Exchange-Organization-SCL", b"X-Rialto-SCL"];
+
+/// The field by which a message is classified. Strangers cannot write it.
+pub(super) const CLASS_FIELD: &str = "X-Rialto-Classification";
+
+/// Of how many people whom the header names it is found out in which groups they are.
+const NAMED_MAX: usize = 200;
 
 /// What is known of a message.
 pub(super) struct Facts {
@@ -35,6 +43,14 @@ pub(super) struct Facts {
     pub(super) importance: Importance,
     pub(super) types: Vec<MessageType>,
     pub(super) scl: Option<i8>,
+    /// From where it came; `None` for what is written here.
+    pub(super) ip: Option<IpAddr>,
+    /// In lower case.
+    pub(super) classification: Option<String>,
+    /// The groups that somebody asks about and that those are in whom the To field names.
+    pub(super) to_groups: BTreeSet<Address>,
+    /// The same of the Cc field.
+    pub(super) cc_groups: BTreeSet<Address>,
     /// The groups of which it cannot be told who is in them.
     pub(super) unknown_groups: BTreeSet<Address>,
 }
@@ -52,21 +68,32 @@ pub(super) struct Person {
     pub(super) groups: Vec<Address>,
     /// What their address has.
     pub(super) hits: Hits,
-}
-
-/// An attachment.
-pub(super) struct Attachment {
-    /// In lower case.
-    pub(super) name: String,
-    /// Decoded, about.
-    pub(super) size_bytes: u64,
-    pub(super) is_executable: bool,
+    /// What the directory says of them has.
+    pub(super) attribute_hits: BTreeMap<Attribute, Hits>,
+    /// `user`, `room` and so on; empty for those whom the directory does not know.
+    kind: &'static str,
 }
 
 impl Person {
     /// Whether they are one of these, by any address of theirs.
     pub(super) fn is_one_of(&self, list: &[Address]) -> bool {
         self.addresses().any(|one| list.contains(one))
+    }
+
+    /// What the directory says of them; nothing of strangers but their address.
+    pub(super) fn attribute(&self, attribute: Attribute) -> String {
+        match attribute {
+            Attribute::DisplayName => self.display_name.clone(),
+            Attribute::Email => {
+                let all: BTreeSet<_> = self.addresses().map(ToString::to_string).collect();
+                all.into_iter().collect::<Vec<_>>().join(" ")
+            }
+            Attribute::Domain => {
+                let known = self.own.first().or(self.address.as_ref());
+                known.map(|address| address.domain.clone()).unwrap_or_default()
+            }
+            Attribute::Kind => self.kind.to_owned(),
+        }
     }
 
     /// By what they may be named: as they are here, and then all of their own.
@@ -97,26 +124,35 @@ pub(super) async fn gather(
     let is_own = envelope.authenticated.is_some() || envelope.source.ip.is_none();
     let (groups, unknown_groups) = groups(context, rules, members).await?;
     let sender = envelope.sender.as_ref();
-    let mut sender = person(context, rules, &groups, sender, Place::Sender).await?;
+    let mut sender = person(context, rules, &groups, sender, Who::Sender).await?;
     // Whoever has not signed in is not the one whose address they use.
     sender.scope = if is_own { Scope::Inside } else { Scope::Outside };
     let mut recipients = Vec::with_capacity(envelope.recipients.len());
     for recipient in &envelope.recipients {
         let address = Some(&recipient.address);
-        recipients.push(person(context, rules, &groups, address, Place::Recipient).await?);
+        recipients.push(person(context, rules, &groups, address, Who::Recipient).await?);
     }
     let header = content.slice(0..parsed.header_end().min(HEADER_BYTES_MAX));
     let header = header.read_all(&context.blobs, HEADER_BYTES_MAX).await?;
     let mut parts = Vec::new();
     leaves(&parsed.root, &mut parts);
-    let attachments = attachments(context, rules, content, &parts).await?;
+    let attachments = attachments::list(context, rules, content, &parts).await?;
     let hits = hits(context, rules, message, &header, &parts, &attachments).await?;
-    let addresses = |list: &[codec_mime::Address]| -> Vec<Address> {
-        list.iter()
-            .filter_map(|one| Address::parse_plain(&one.email()?))
-            .map(|one| folded(&one))
-            .collect()
+    let (to_groups, cc_groups) = match rules.asks_for_named {
+        true => {
+            let (to, cc) = (&parsed.envelope.to, &parsed.envelope.cc);
+            (
+                groups_of(context, rules, &groups, to).await?,
+                groups_of(context, rules, &groups, cc).await?,
+            )
+        }
+        false => Default::default(),
     };
+    let addresses = |list: &[codec_mime::Address]| -> Vec<Address> {
+        named(list).map(|one| folded(&one)).collect()
+    };
+    let class = header::find(&header, CLASS_FIELD.as_bytes());
+    let class = class.map(|field| codec_mime::encoded_word::decode(&field.text()));
     Ok(Facts {
         sender,
         recipients,
@@ -130,8 +166,34 @@ pub(super) async fn gather(
         types: types(parsed, &header),
         unknown_groups,
         scl: SCL_FIELDS.iter().find_map(|name| number(&header, name)),
+        ip: envelope.source.ip,
+        classification: class
+            .map(|class| class.trim().to_lowercase())
+            .filter(|one| !one.is_empty()),
+        to_groups,
+        cc_groups,
         header,
     })
+}
+
+/// The addresses in a field.
+fn named(list: &[codec_mime::Address]) -> impl Iterator<Item = Address> {
+    list.iter().filter_map(|one| Address::parse_plain(&one.email()?))
+}
+
+/// The groups in which some are whom a field names.
+async fn groups_of(
+    context: &Context,
+    rules: &RuleSet,
+    groups: &Groups,
+    list: &[codec_mime::Address],
+) -> Result<BTreeSet<Address>> {
+    let mut found = BTreeSet::new();
+    for address in named(list).take(NAMED_MAX) {
+        let place = Who::Named;
+        found.extend(person(context, rules, groups, Some(&address), place).await?.groups);
+    }
+    Ok(found)
 }
 
 /// The groups that rules ask about.
@@ -157,12 +219,32 @@ async fn groups(
     Ok((known, unknown))
 }
 
+/// Who somebody is to a message.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Who {
+    Sender,
+    Recipient,
+    /// In its header.
+    Named,
+}
+
+impl Who {
+    /// What of the directory is asked for of them, by a place where rules look.
+    fn attribute(self, place: &Place) -> Option<Attribute> {
+        match (self, place) {
+            (Self::Sender, Place::SenderAttribute(attribute))
+            | (Self::Recipient, Place::RecipientAttribute(attribute)) => Some(*attribute),
+            _ => None,
+        }
+    }
+}
+
 async fn person(
     context: &Context,
     rules: &RuleSet,
     groups: &Groups,
     address: Option<&Address>,
-    place: Place,
+    who: Who,
 ) -> Result<Person> {
     let mut person = Person {
         address: address.map(folded),
@@ -171,15 +253,21 @@ async fn person(
         scope: Scope::Outside,
         groups: Vec::new(),
         hits: Hits::default(),
+        attribute_hits: BTreeMap::new(),
+        kind: "",
     };
     let Some(address) = address else { return Ok(person) };
-    person.hits = rules.patterns.hits(&place, &address.to_string());
+    let place = match who {
+        Who::Sender => Some(Place::Sender),
+        Who::Recipient => Some(Place::Recipient),
+        Who::Named => None,
+    };
+    if let Some(place) = place {
+        person.hits = rules.patterns.hits(&place, &address.to_string());
+    }
     person.scope = Scope::Inside;
     match context.directory.resolve(address).await? {
-        Resolved::Elsewhere => {
-            person.scope = Scope::Outside;
-            return Ok(person);
-        }
+        Resolved::Elsewhere => person.scope = Scope::Outside,
         Resolved::Unknown => {}
         // They may be in our groups; their mail leaves us all the same.
         Resolved::Contact(contact) => {
@@ -187,15 +275,35 @@ async fn person(
             person.own = all.map(folded).collect();
             person.display_name = contact.display_name.clone();
             person.scope = Scope::Outside;
+            person.kind = "contact";
         }
         Resolved::Account(account) => {
             let all = std::iter::once(&account.address).chain(&account.aliases);
             person.own = all.map(folded).collect();
             person.display_name = account.display_name.clone();
+            person.kind = match account.kind {
+                AccountKind::User => "user",
+                AccountKind::Shared => "shared",
+                AccountKind::Room => "room",
+                AccountKind::Equipment => "equipment",
+                AccountKind::Contact => "contact",
+            };
         }
-        Resolved::Group(group) => person.own = vec![folded(&group.address)],
+        Resolved::Group(group) => {
+            person.own = vec![folded(&group.address)];
+            person.display_name = group.display_name.clone();
+            person.kind = "group";
+        }
     }
-    for (group, members) in groups {
+    for place in rules.patterns.places() {
+        if let Some(attribute) = who.attribute(place) {
+            let hits = rules.patterns.hits(place, &person.attribute(attribute));
+            person.attribute_hits.insert(attribute, hits);
+        }
+    }
+    // Of strangers nothing but their address is known, and anybody may write that.
+    let is_known = person.scope == Scope::Inside || !person.own.is_empty();
+    for (group, members) in groups.iter().filter(|_| is_known) {
         if person.is_one_of(std::slice::from_ref(group)) || members.has(&person) {
             person.groups.push(group.clone());
         }
@@ -217,7 +325,12 @@ async fn hits(
     let mut hits = BTreeMap::new();
     for place in rules.patterns.places() {
         let found = match place {
-            Place::Sender | Place::Recipient => continue,
+            Place::Sender
+            | Place::Recipient
+            | Place::SenderAttribute(_)
+            | Place::RecipientAttribute(_)
+            | Place::Attachment
+            | Place::Property(_) => continue,
             Place::Subject => rules.patterns.hits(place, &subject),
             Place::Text => {
                 let body = text::read(context, message.content, parts).await?;
@@ -242,48 +355,11 @@ async fn hits(
 }
 
 /// The parts that have bytes of their own, embedded messages as a whole.
-fn leaves<'a>(part: &'a Part, into: &mut Vec<&'a Part>) {
+pub(super) fn leaves<'a>(part: &'a Part, into: &mut Vec<&'a Part>) {
     match &part.kind {
         PartKind::Multipart(parts) => parts.iter().for_each(|part| leaves(part, into)),
         PartKind::Leaf | PartKind::Message { .. } => into.push(part),
     }
-}
-
-/// The name of a part's file, where it has one.
-fn file_name(part: &Part) -> Option<String> {
-    let of = |params: &[codec_mime::Param], name| codec_mime::params::decoded(params, name);
-    let disposition = part.disposition.as_ref();
-    let named = disposition.and_then(|disposition| of(&disposition.params, "filename"));
-    named.or_else(|| of(&part.content_type.params, "name"))
-}
-
-/// Whether a part is an attachment: it says so, has a file's name, or is no text.
-pub(super) fn is_attachment(part: &Part) -> bool {
-    let is_text = part.content_type.is_main("text");
-    part.disposition.as_ref().is_some_and(codec_mime::Disposition::is_attachment)
-        || file_name(part).is_some()
-        || (!is_text && matches!(part.kind, PartKind::Leaf | PartKind::Message { .. }))
-}
-
-async fn attachments(
-    context: &Context,
-    rules: &RuleSet,
-    content: &Content,
-    parts: &[&Part],
-) -> Result<Vec<Attachment>> {
-    let mut found = Vec::new();
-    for part in parts.iter().filter(|part| is_attachment(part)) {
-        let encoded = part.body.end.saturating_sub(part.body.start);
-        let encoding = part.encoding.as_deref().unwrap_or_default();
-        let is_base64 = encoding.eq_ignore_ascii_case(b"base64");
-        let name = file_name(part).unwrap_or_default().to_lowercase();
-        let is_executable = rules.looks_into_attachments
-            && (text::is_program_name(&name) || text::is_program(context, content, part).await?);
-        // 76 characters and a line end carry 57 octets.
-        let size_bytes = if is_base64 { encoded / 78 * 57 + encoded % 78 * 3 / 4 } else { encoded };
-        found.push(Attachment { name, size_bytes, is_executable });
-    }
-    Ok(found)
 }
 
 fn charsets(parts: &[&Part]) -> Vec<String> {
@@ -324,6 +400,9 @@ fn types(parsed: &ParsedMessage, header: &[u8]) -> Vec<MessageType> {
     if automatic {
         types.push(MessageType::AutomaticReply);
     }
+    if is_automatic_forward(header) {
+        types.push(MessageType::AutomaticForward);
+    }
     let is_smime = root.is("application", "pkcs7-mime") || root.is("application", "x-pkcs7-mime");
     let is_signed_data = is_smime && param("smime-type").starts_with(b"signed");
     if root.is("multipart", "signed") || is_signed_data {
@@ -334,8 +413,18 @@ fn types(parsed: &ParsedMessage, header: &[u8]) -> Vec<MessageType> {
     }
     let mut parts = Vec::new();
     leaves(&parsed.root, &mut parts);
-    if parts.iter().any(|part| part.content_type.is("text", "calendar")) {
+    let has = |main, sub| parts.iter().any(|part| part.content_type.is(main, sub));
+    if has("text", "calendar") {
         types.push(MessageType::Calendaring);
+    }
+    let class = header::find(header, b"Content-Class");
+    let class = class.map(|field| field.text().to_ascii_lowercase()).unwrap_or_default();
+    if has("application", "x-microsoft-rpmsg-message") || class == b"rpmsg.message" {
+        types.push(MessageType::PermissionControlled);
+    }
+    // RFC 3801 §4.1, and how Exchange's own are told.
+    if root.is("multipart", "voice-message") || class.starts_with(b"voice") {
+        types.push(MessageType::Voicemail);
     }
     if root.is("multipart", "report") {
         match &param("report-type")[..] {
@@ -345,4 +434,16 @@ fn types(parsed: &ParsedMessage, header: &[u8]) -> Vec<MessageType> {
         }
     }
     types
+}
+
+/// Whether a program has passed the message on: X.400's field (RFC 2156 §5.3.6), the one that
+/// others write, or what RFC 3834 §5.1 leaves room for.
+fn is_automatic_forward(header: &[u8]) -> bool {
+    let says = |name: &[u8], value: &[u8]| {
+        let field = header::find(header, name).map(|field| field.text().to_ascii_lowercase());
+        field.is_some_and(|text| text.starts_with(value))
+    };
+    says(b"Autoforwarded", b"true")
+        || says(b"X-MS-Exchange-Inbox-Rules-Loop", b"")
+        || says(b"Auto-Submitted", b"auto-forwarded")
 }

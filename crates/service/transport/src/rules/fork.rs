@@ -5,6 +5,7 @@ use super::disclaimer::{self, Disclaimer, Replacement};
 use super::edit;
 use super::evaluate::{Edit, Effects, Fate};
 use super::facts::Facts;
+use super::notice;
 use crate::context::Context;
 use crate::targets::Failure;
 use base::{Address, Error, Result};
@@ -70,6 +71,9 @@ pub(super) async fn fork(
     for (effects, numbers) in sets {
         let fork = Fork { context, entry, parsed, facts, effects };
         fork.run(&numbers, &mut copied, &mut forked).await?;
+        for html in &effects.notices {
+            forked.messages.push(fork.notice(html, &numbers).await?);
+        }
         for to in &effects.reports {
             if reported.insert(to.clone()) {
                 forked.messages.push(fork.report(to).await?);
@@ -300,20 +304,12 @@ impl Fork<'_> {
 
     /// Tells somebody that rules apply, with the message attached.
     async fn report(&self, to: &Address) -> Result<Successor> {
-        let (context, entry) = (self.context, self.entry);
-        let host = &context.config.host_name;
+        let entry = self.entry;
+        let host = &self.context.config.host_name;
         let sender = entry.envelope.sender.as_ref();
         let sender = sender.map_or_else(|| "<>".to_owned(), ToString::to_string);
         let rules = self.effects.rules.join(", ");
-        let unique = format!("{:032x}", context.env.random.u128());
-        let now = context.env.clock.now();
-        let mut header = HeaderWriter::new();
-        header.structured("From", &format!("\"Mail Rules\" <postmaster@{host}>"));
-        header.structured("To", &to.to_string());
-        header.text("Subject", &format!("Rule report: {rules}"));
-        header.date("Date", codec_mime::SentAt { unix_seconds: now.unix_s(), offset_minutes: 0 });
-        header.structured("Message-ID", &codec_mime::build::message_id(&unique, host));
-        header.structured("Auto-Submitted", "auto-generated");
+        let header = self.own_header(&to.to_string(), &format!("Rule report: {rules}"));
         let recipients: Vec<_> =
             entry.envelope.recipients.iter().take(100).map(|one| one.address.to_string()).collect();
         let done = super::evaluate::in_words(self.effects).join("\r\n  ");
@@ -331,9 +327,54 @@ impl Fork<'_> {
             authenticated: None,
             envelope_id: None,
             return_headers_only: false,
+            require_tls: false,
             source: Source { ip: None, helo: host.clone(), protocol: "local".to_owned() },
         };
         Ok(self.new_message(envelope, whole))
+    }
+
+    /// Tells recipients of a message.
+    async fn notice(&self, html: &str, numbers: &[usize]) -> Result<Successor> {
+        let host = &self.context.config.host_name;
+        let all = &self.entry.envelope.recipients;
+        let own = numbers.iter().filter_map(|number| all.get(*number));
+        let recipients = own.map(|one| Recipient::plain(one.address.clone())).collect();
+        // Whoever it was sent to besides is not for them to know.
+        let mut header = self.own_header("undisclosed-recipients:;", "About a message to you");
+        header.structured("MIME-Version", "1.0");
+        header.structured("Content-Type", "text/html; charset=utf-8");
+        header.structured("Content-Transfer-Encoding", "base64");
+        let mut whole = Rewritten::default();
+        whole.push(self.context, &header.finish()).await?;
+        let text = notice::filled(html, &self.facts.header);
+        whole.push(self.context, &disclaimer::lines(&text)).await?;
+        let source = Source { ip: None, helo: host.clone(), protocol: "local".to_owned() };
+        let envelope = Envelope {
+            sender: None,
+            recipients,
+            authenticated: None,
+            envelope_id: None,
+            return_headers_only: false,
+            require_tls: false,
+            source,
+        };
+        Ok(self.new_message(envelope, whole))
+    }
+
+    /// The header of a message that the rules write.
+    fn own_header(&self, to: &str, subject: &str) -> HeaderWriter {
+        let context = self.context;
+        let host = &context.config.host_name;
+        let unique = format!("{:032x}", context.env.random.u128());
+        let now = context.env.clock.now();
+        let mut header = HeaderWriter::new();
+        header.structured("From", &format!("\"Mail Rules\" <postmaster@{host}>"));
+        header.structured("To", to);
+        header.text("Subject", subject);
+        header.date("Date", codec_mime::SentAt { unix_seconds: now.unix_s(), offset_minutes: 0 });
+        header.structured("Message-ID", &codec_mime::build::message_id(&unique, host));
+        header.structured("Auto-Submitted", "auto-generated");
+        header
     }
 
     fn successor(&self, recipients: Vec<Recipient>, rewritten: Rewritten) -> Successor {

@@ -1,13 +1,15 @@
 //! Transport rules: tried once, before anything else is done with a message.
 //!
 //! - `table` rows below `T/r/`, compiled (`compile`, `patterns`) when they change.
-//! - `facts` gathers what the rules ask of a message, `evaluate` says what they make of each
+//! - `facts` gathers what the rules ask of a message, `attachments` looks into those where that
+//!   alone can tell whether a rule applies, `evaluate` says what they make of each
 //!   recipient, `fork` makes the messages (`edit`, `disclaimer`).
 //!
 //! Where rules change nothing, nothing is written: the message goes on as it was accepted. Where
 //! they do, one transaction ends it and writes the messages that take its place, marked as seen by
 //! the rules; so each message meets them once, whatever dies in between.
 
+mod attachments;
 mod compile;
 mod disclaimer;
 mod edit;
@@ -15,18 +17,20 @@ mod evaluate;
 mod facts;
 mod fork;
 mod members;
+mod notice;
 mod patterns;
 mod text;
 
 use crate::context::Context;
 use crate::table::{Derived, Setting, Settings, Table};
-use base::{Error, Result};
+use attachments::{Patience, Turns};
+use base::{AccountId, Error, Kind, Result, Timestamp};
 use codec_mime::ParsedMessage;
 pub(crate) use compile::RuleSet;
 use contract_blob::Content;
 use contract_transport::rule::{RULES_MAX, TransportRule, Trial, Verdict};
 use contract_transport::{Envelope, QueueEntry, Recipient, Source};
-use facts::Message;
+use facts::{Facts, Message};
 pub(crate) use fork::{Forked, Successor};
 use members::Members;
 use std::sync::Arc;
@@ -71,6 +75,10 @@ impl Setting for TransportRule {
     }
 }
 
+/// For how long a message comes again because too many others have their attachments looked into,
+/// in milliseconds from its acceptance; then what cannot be looked into cannot be told.
+const INSPECTION_WAIT_MS: i64 = 10 * 60 * 1000;
+
 /// How much of a rule an audit record tells, in bytes.
 const PARAMETERS_BYTES_MAX: usize = 8_000;
 
@@ -79,6 +87,7 @@ pub(crate) struct Rules {
     pub(crate) settings: Arc<Settings<TransportRule>>,
     compiled: Derived<TransportRule, RuleSet>,
     members: Members,
+    turns: Turns,
 }
 
 /// What the rules make of a message.
@@ -93,7 +102,8 @@ pub(crate) enum Ruled {
 
 impl Rules {
     pub(crate) fn new(settings: Arc<Settings<TransportRule>>) -> Self {
-        Self { settings, compiled: Derived::default(), members: Members::default() }
+        let (compiled, members) = (Derived::default(), Members::default());
+        Self { settings, compiled, members, turns: Turns::default() }
     }
 
     /// The rules, compiled; that is done when they have changed.
@@ -119,11 +129,22 @@ impl Rules {
         let message = Message { envelope: &entry.envelope, content: &entry.content, parsed };
         let now = context.env.clock.now();
         let mut waits = set.rules.iter().filter(|one| one.waits_for_facts(now));
-        let facts = match facts::gather(context, set, &self.members, message).await {
-            Ok(facts) if waits.any(|one| !one.groups.is_disjoint(&facts.unknown_groups)) => {
+        // Who has waited for long is not to wait for ever.
+        let patience = match entry.accepted.plus_ms(INSPECTION_WAIT_MS) > now {
+            true => Patience::ComesAgain,
+            false => Patience::Over,
+        };
+        let facts = match self.facts(context, set, message, (now, patience)).await {
+            // There is no room to look into attachments. That passes, and whoever waits in the queue
+            // holds nobody up.
+            Ok(None) => {
+                let text = "Too many attachments are looked into now";
+                return Err(Error::new(Kind::Overloaded, text));
+            }
+            Ok(Some(facts)) if waits.any(|one| !one.groups.is_disjoint(&facts.unknown_groups)) => {
                 return Err(Error::unavailable("A group of a transport rule cannot be expanded"));
             }
-            Ok(facts) => facts,
+            Ok(Some(facts)) => facts,
             Err(error) if waits.next().is_some() => return Err(error),
             Err(error) => {
                 tracing::warn!(queue = %entry.queue, %error, "the rules cannot be tried");
@@ -137,6 +158,7 @@ impl Rules {
                     target: "tracking", event = "AGENTINFO", source = "AGENT",
                     queue = %entry.queue, recipient = %recipient.address,
                     rules = ?effects.rules, tested = ?effects.tested,
+                    severity = ?effects.severity,
                 );
             }
         }
@@ -145,6 +167,24 @@ impl Rules {
             return Ok(if all { Ruled::AsItIs } else { Ruled::Untried });
         }
         fork::fork(context, entry, parsed, &facts, &effects).await.map(Ruled::Forked)
+    }
+
+    /// All that the rules of a set need to know of a message; `None` where it is to come again.
+    async fn facts(
+        &self,
+        context: &Context,
+        set: &RuleSet,
+        message: Message<'_>,
+        (now, patience): (Timestamp, Patience),
+    ) -> Result<Option<Facts>> {
+        let mut facts = facts::gather(context, set, &self.members, message).await?;
+        if let Some(needed) = evaluate::needed(set, &facts, now) {
+            let how = (needed, patience);
+            if !attachments::inspect(context, set, message, &mut facts, how).await? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(facts))
     }
 
     /// Tells what the rules, as they are stored now, would do.
@@ -157,19 +197,24 @@ impl Rules {
         let parsed = codec_mime::parse(&trial.message);
         let content = Content::default().with_prefix(trial.message);
         let recipients: Vec<_> = trial.recipients.into_iter().map(Recipient::plain).collect();
-        let ip = (!trial.is_authenticated).then_some(std::net::Ipv4Addr::UNSPECIFIED.into());
+        let unknown = std::net::Ipv4Addr::UNSPECIFIED.into();
+        let ip = trial.ip.or((!trial.is_authenticated).then_some(unknown));
         let source = Source { ip, helo: String::new(), protocol: String::new() };
         let envelope = Envelope {
             sender: trial.sender,
             recipients,
-            authenticated: None,
+            // Whoever signs in may come from anywhere.
+            authenticated: trial.is_authenticated.then_some(AccountId(0)),
             envelope_id: None,
             return_headers_only: false,
+            require_tls: false,
             source,
         };
         let message = Message { envelope: &envelope, content: &content, parsed: &parsed };
-        let facts = facts::gather(context, &set, &self.members, message).await?;
-        let effects = evaluate::evaluate(&set, &facts, context.env.clock.now());
+        let now = context.env.clock.now();
+        let facts = self.facts(context, &set, message, (now, Patience::Waits)).await?;
+        let facts = facts.ok_or_else(|| Error::internal("no room for a trial"))?;
+        let effects = evaluate::evaluate(&set, &facts, now);
         let verdicts = envelope.recipients.into_iter().zip(effects).map(|(recipient, effects)| {
             let actions = evaluate::in_words(&effects);
             Verdict { recipient: recipient.address, rules: effects.rules, actions }

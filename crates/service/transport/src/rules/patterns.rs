@@ -3,6 +3,7 @@
 
 use aho_corasick::AhoCorasick;
 use base::{Error, Result};
+use contract_transport::rule::Attribute;
 use regex::{RegexSet, RegexSetBuilder};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -22,6 +23,26 @@ pub(super) enum Place {
     AttachmentName,
     /// A header field, its name in lower case.
     Header(String),
+    /// What the directory says of the sender.
+    SenderAttribute(Attribute),
+    /// What the directory says of each recipient alone.
+    RecipientAttribute(Attribute),
+    /// The text of the attachments.
+    Attachment,
+    /// A property of the attachments, its name in lower case.
+    Property(String),
+}
+
+impl Place {
+    /// Whether it is about one recipient.
+    pub(super) fn is_about_recipient(&self) -> bool {
+        matches!(self, Self::Recipient | Self::RecipientAttribute(_))
+    }
+
+    /// Whether attachments have to be looked into for it.
+    pub(super) fn is_inside_attachments(&self) -> bool {
+        matches!(self, Self::Attachment | Self::Property(_))
+    }
 }
 
 /// Some of the words or patterns of a place.

@@ -2,15 +2,22 @@
 
 use async_trait::async_trait;
 use base::{Deadline, Error, Result};
-use contract_blob::Segment;
+use bytes::Bytes;
+use contract_blob::{Content, Segment};
+use contract_transport::Notify;
 use contract_transport::courier::{
     Answer, Conversation, Courier, Destination, Manner, NextHop, Outgoing, Transferred,
     Unreachable, Verdict,
 };
+use futures::StreamExt;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// A message as it might have to leave in the place of another one.
+pub(crate) const CONVERTED: &[u8] =
+    b"From: alice@rialto.test\r\nTo: bob@x.test\r\nSubject: =?UTF-8?B?w7w=?=\r\n\r\n=C3=A0\r\n";
 
 /// How a domain's servers behave.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,8 +51,16 @@ pub(crate) struct Taken {
     pub(crate) envelope_id: Option<String>,
     /// What stands in front of the message; empty where that is a blob.
     pub(crate) front: String,
+    /// What would be put in front of [`CONVERTED`] if that had to leave in its place.
+    pub(crate) resigned: String,
+    pub(crate) require_tls: bool,
+    /// Of the way that it went.
+    pub(crate) ignores_policies: bool,
     /// How many segments it consists of.
     pub(crate) segments: usize,
+    pub(crate) content: Content,
+    /// What of its recipients' fate the sender wants to hear.
+    pub(crate) notify: Vec<Notify>,
 }
 
 #[derive(Default)]
@@ -156,7 +171,8 @@ impl Courier for Outside {
         let most = scene.open_max.entry(domain.clone()).or_default();
         *most = open.max(*most);
         let (outside, host) = (self.clone(), format!("mx.{domain} [192.0.2.1]"));
-        Ok(Box::new(Talk { outside, domain, host, messages: 0 }))
+        let ignores_policies = hop.ignores_policies;
+        Ok(Box::new(Talk { outside, domain, host, messages: 0, ignores_policies }))
     }
 }
 
@@ -165,6 +181,7 @@ struct Talk {
     domain: String,
     host: String,
     messages: u32,
+    ignores_policies: bool,
 }
 
 impl Drop for Talk {
@@ -213,6 +230,13 @@ impl Conversation for Talk {
         let recipients = recipients.filter(|(_, how)| matches!(how, Verdict::Relayed { .. }));
         let (recipients, originals): (Vec<_>, Vec<_>) =
             recipients.map(|(to, _)| (to.address.to_string(), to.original.clone())).unzip();
+        let resigned = match &outgoing.signer.0 {
+            Some(signer) => {
+                let message = futures::stream::iter([Ok(Bytes::from_static(CONVERTED))]).boxed();
+                String::from_utf8_lossy(&signer.sign(message).await?).into_owned()
+            }
+            None => String::new(),
+        };
         if !recipients.is_empty() {
             self.outside.scene.lock().taken.push(Taken {
                 recipients,
@@ -220,7 +244,12 @@ impl Conversation for Talk {
                 needs_smtputf8: outgoing.needs_smtputf8,
                 is_8bit: outgoing.is_8bit,
                 envelope_id: outgoing.envelope_id.clone(),
+                resigned,
+                require_tls: outgoing.require_tls,
+                ignores_policies: self.ignores_policies,
                 segments: outgoing.content.segments.len(),
+                content: outgoing.content.clone(),
+                notify: outgoing.recipients.iter().map(|to| to.notify).collect(),
                 front: match outgoing.content.segments.first() {
                     Some(Segment::Inline(front)) => String::from_utf8_lossy(front).into_owned(),
                     _ => String::new(),

@@ -5,7 +5,9 @@ use crate::world::{World, address, run_simulated};
 use async_trait::async_trait;
 use base::router::LocalRouter;
 use base::{AccountId, Address, Deadline, Error, Kind, Result};
-use contract_directory::{Account, Directory, Domain, Expansion, GroupId, LoginAttempt, Resolved};
+use contract_directory::{
+    Account, Admission, Directory, Domain, Expansion, GroupId, LoginAttempt, Resolved,
+};
 use contract_store::{Isolation, KeyRange, RangeRead, Store};
 use contract_transport::{QueueAdmin, RecipientState};
 use service_directory::DirectoryService;
@@ -53,8 +55,14 @@ impl Directory for Slow {
         self.directory.domains().await
     }
 
-    async fn expand(&self, group: GroupId, cursor: u64, limit: usize) -> Result<Expansion> {
-        self.directory.expand(group, cursor, limit).await
+    async fn expand_admitted(
+        &self,
+        group: GroupId,
+        cursor: u64,
+        limit: usize,
+        admission: &dyn Admission,
+    ) -> Result<Expansion> {
+        self.directory.expand_admitted(group, cursor, limit, admission).await
     }
 }
 

@@ -82,6 +82,8 @@ fn the_message_comes_back_where_it_is_wanted() {
         let header = told(&world, "", |one| one.envelope.return_headers_only = true).await;
         assert!(header.contains("text/rfc822-headers") && !header.contains(body), "{header}");
         assert!(header.contains("Message-ID: <lost@test>"), "{header}");
+        let header = told(&world, "", |one| one.envelope.require_tls = true).await;
+        assert!(header.contains("text/rfc822-headers") && !header.contains(body), "{header}");
         // The message is stored once, whatever comes back of it.
         let parsed = codec_mime::parse(whole.as_bytes());
         assert!(format!("{:?}", parsed.envelope.subject).contains("Undeliverable"));

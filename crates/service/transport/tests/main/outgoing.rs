@@ -43,6 +43,27 @@ fn what_is_for_others_goes_to_them_once() {
 }
 
 #[test]
+fn what_senders_want_of_tls_goes_with_the_message() {
+    outside(97, async |world, outside| {
+        let send = async |to: &str, field: &'static str, require_tls: bool| {
+            let mut submission = world.submission("alice", &[to], "safe").await;
+            submission.envelope.require_tls = require_tls;
+            submission.content =
+                submission.content.with_prefix(Bytes::from_static(field.as_bytes()));
+            world.node.transport.accept(submission).await.unwrap();
+            is_empty(&world).await;
+            let taken = outside.taken().pop().unwrap();
+            (taken.require_tls, taken.ignores_policies)
+        };
+        let no = "TLS-Required: No\r\n";
+        assert_eq!(send("a@x.test", "", false).await, (false, false));
+        assert_eq!(send("b@x.test", "", true).await, (true, false));
+        assert_eq!(send("c@x.test", no, false).await, (false, true));
+        assert_eq!(send("d@x.test", no, true).await, (true, false), "who requires it, wants it");
+    });
+}
+
+#[test]
 fn members_of_a_group_may_be_anywhere() {
     outside(82, async |world, outside| {
         let members: Vec<String> = (0..250).map(|number| format!("m{number}@far.test")).collect();

@@ -132,6 +132,49 @@ fn lists_say_who_may_write() {
     });
 }
 
+/// Each group within a group is asked, as if the message had been written to itself.
+#[test]
+fn groups_within_groups_have_restrictions_of_their_own() {
+    run(607, async |world| {
+        world.account("erin", None).await;
+        world.group("board", &["bob@rialto.test".into()]).await;
+        world.group("staff", &["board@rialto.test".into(), "erin@rialto.test".into()]).await;
+        world.group("all", &["staff@rialto.test".into(), "board@rialto.test".into()]).await;
+        let erin = party(&world, "erin").await;
+        restrict(&world, "board", accept(&[erin])).await;
+        let (alice, told) = (By::Login("alice"), world.inbox("alice").await.len());
+        send(&world, alice, &["all", "staff"], "from alice").await;
+        assert_eq!((world.inbox("bob").await.len(), world.inbox("erin").await.len()), (0, 1));
+        let reports = &world.inbox("alice").await[told..];
+        assert_eq!(reports.len(), 1, "the closed group is told of once");
+        for line in ["Final-Recipient: rfc822; board@rialto.test", "Status: 5.7.1"] {
+            assert_eq!(reports[0].matches(line).count(), 1, "{line}: {}", reports[0]);
+        }
+        send(&world, By::Login("erin"), &["all"], "from erin").await;
+        assert_eq!((world.inbox("bob").await.len(), world.inbox("erin").await.len()), (1, 2));
+    });
+}
+
+/// Also in a message that takes several pieces, the closed group is told of once, and stays closed.
+#[test]
+fn a_closed_group_is_told_of_once_in_all_pieces() {
+    outside(608, async |world, outside| {
+        let members: Vec<String> = (0..1_200).map(|number| format!("m{number}@far.test")).collect();
+        world.group("some", &members[..900]).await;
+        world.group("closed", &members[600..]).await;
+        let both = ["some@rialto.test".into(), "closed@rialto.test".into()];
+        world.group("all", &both).await;
+        restrict(&world, "closed", reject(&[party(&world, "alice").await])).await;
+        send(&world, By::Login("alice"), &["all"], "much").await;
+        is_empty(&world).await;
+        let taken: usize = outside.taken().iter().map(|taken| taken.recipients.len()).sum();
+        assert_eq!(taken, 900);
+        let reports = world.inbox("alice").await;
+        assert_eq!(reports.len(), 1, "{reports:?}");
+        assert!(reports[0].contains("closed@rialto.test"), "{}", reports[0]);
+    });
+}
+
 #[test]
 fn groups_and_their_members_have_restrictions() {
     run(602, async |world| {

@@ -214,6 +214,7 @@ fn what_is_in_the_message_is_found() {
         let trial = Trial {
             sender: Some(address("x@peer.test")),
             is_authenticated: false,
+            ip: None,
             recipients: vec![address("bob")],
             message: message.clone().into(),
         };
@@ -436,6 +437,7 @@ fn domains_beyond_ascii_are_found_as_the_dns_has_them() {
             let trial = Trial {
                 sender: Some(address("alice")),
                 is_authenticated: true,
+                ip: None,
                 recipients: vec![address(to)],
                 message: "Subject: x\r\n\r\n".into(),
             };
@@ -484,6 +486,7 @@ fn an_alias_in_a_rule_stands_for_the_person() {
             let trial = Trial {
                 sender: Some(address(from)),
                 is_authenticated: true,
+                ip: None,
                 recipients: vec![address(to)],
                 message: "Subject: x\r\n\r\n".into(),
             };

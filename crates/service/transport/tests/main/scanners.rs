@@ -3,10 +3,12 @@
 
 use crate::placement::Placement;
 use crate::takeover::life;
-use crate::world::{address, run_simulated};
-use base::Kind;
+use crate::world::{World, address, run_simulated};
+use base::{Kind, QueueId};
+use bytes::Bytes;
 use contract_blob::Segment;
 use contract_directory::{Actor, DirectoryAdmin};
+use contract_mailbox::Outgoing;
 use contract_store::Store;
 use contract_transport::Transport;
 use contract_transport::scanner::scanning::note;
@@ -65,12 +67,27 @@ fn what_scanners_said_is_part_of_the_story() {
         submission.parsed = Arc::new(parsed);
         world.node.transport.accept(submission).await.unwrap();
         world.settle().await;
-        let story = world.node.transport.story(queue).await.unwrap();
-        let said = story.iter().filter(|one| one.event == Event::AgentInfo);
-        let mut said: Vec<_> = said.map(|one| one.reason.as_str()).collect();
-        said.sort_unstable();
-        assert_eq!(said, ["av: clean", "spam: junk; rspamd gave 7 of 15"]);
+        assert_eq!(said(&world, queue).await, ["av: clean", "spam: junk; rspamd gave 7 of 15"]);
+        // And of what people of ours send, which their mailboxes take.
+        let mut submission = world.submission("bob@rialto.test", &to, "ho").await;
+        let queue = submission.queue;
+        let front = Bytes::from(note("av", "clean", ""));
+        let parsed = (*submission.parsed).clone().shifted(front.len() as u64);
+        submission.parsed = Arc::new(parsed);
+        submission.content.segments.insert(0, Segment::Inline(front));
+        world.handle("bob").await.submit(Outgoing { submission, sent_copy: true }).await.unwrap();
+        world.settle().await;
+        assert_eq!(said(&world, queue).await, ["av: clean"]);
     });
+}
+
+/// What scanners have said of a message, as it is tracked.
+async fn said(world: &World, queue: QueueId) -> Vec<String> {
+    let story = world.node.transport.story(queue).await.unwrap();
+    let said = story.into_iter().filter(|one| one.event == Event::AgentInfo);
+    let mut said: Vec<_> = said.map(|one| one.reason).collect();
+    said.sort_unstable();
+    said
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! DKIM: which mail leaves signed, with which keys, and what administrators see of them.
 
-use crate::courier::{Does, Outside};
+use crate::courier::{CONVERTED, Does, Outside};
 use crate::outgoing::{is_empty, outside};
 use crate::rules::{raw, rule};
 use crate::world::{DOMAIN, World};
@@ -24,13 +24,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Makes a key; its selector is its algorithm's name and `number`.
-async fn made(world: &World, algorithm: KeyAlgorithm, number: u32) -> ShownKey {
+pub(crate) async fn made(world: &World, algorithm: KeyAlgorithm, number: u32) -> ShownKey {
     let selector = Some(format!("{}{number}", algorithm.word()));
     let new = NewKey { domain: DOMAIN.into(), selector, algorithm };
     world.node.transport.create_signing_key(&Actor::Operator, new).await.unwrap()
 }
 
-async fn activate(world: &World, key: &ShownKey) {
+pub(crate) async fn activate(world: &World, key: &ShownKey) {
     let transport = &world.node.transport;
     transport.activate_signing_key(&Actor::Operator, DOMAIN, &key.selector).await.unwrap();
 }
@@ -111,6 +111,34 @@ fn keys_sign_from_their_activation_to_their_retirement() {
         assert_eq!(of("domain.dkim.update"), 4, "{audit:?}");
         let ed = audit.iter().find(|one| one.target == keys[1].name()).unwrap();
         assert!(ed.parameters.starts_with("algorithm=ed25519 state="), "{ed:?}");
+    });
+}
+
+/// What has to be converted for a host is signed in that form, and without what was signed before.
+#[test]
+fn what_leaves_converted_is_signed_as_it_leaves() {
+    outside(410, async |world, outside| {
+        let key = made(&world, KeyAlgorithm::Ed25519, 1).await;
+        activate(&world, &key).await;
+        send(&world, "a@x.test", "hello", |_| {}).await;
+        let converted = std::str::from_utf8(CONVERTED).unwrap();
+        let resigned = outside.taken()[0].resigned.clone();
+        let (header, body) = converted.split_once("\r\n\r\n").unwrap();
+        let header = Header::new(Bytes::from(format!("{resigned}{header}\r\n\r\n")));
+        let mut hash = BodyHash::new(Canonical::Relaxed, None);
+        hash.push(body.as_bytes());
+        let own = header.named("dkim-signature").next().unwrap();
+        let signature = Signature::parse(own.value, FieldKind::Dkim).unwrap();
+        assert_eq!(signature.body_hash[..], hash.finish().0[..], "{resigned}");
+        let public = PublicKey::parse(key.record.as_bytes()).unwrap();
+        let input = header_input(&header, &signature, own);
+        assert!(public.verifies(&input, &signature.signature), "{resigned}");
+        // A stranger's mail under our name is not signed in this form either.
+        send(&world, "b@x.test", "hello", |submission| {
+            submission.envelope.source.ip = Some("192.0.2.9".parse().unwrap());
+        })
+        .await;
+        assert_eq!(outside.taken()[1].resigned, "");
     });
 }
 

@@ -2,6 +2,7 @@
 //! to mailboxes that are served by others again, while all of these go from node to node.
 
 use crate::courier::Outside;
+use crate::inspecting::Looker;
 use crate::placement::{Pace, Placement, mover, slots};
 use crate::world::{Node, World, address, run_simulated};
 use base::env::sim::test_seed;
@@ -91,7 +92,15 @@ pub(crate) async fn life(
             None => service_transport::start(config, parts, &local).await,
         };
         match started {
-            Ok(transport) => return Node { control, mailboxes, transport, _local: local },
+            Ok(transport) => {
+                return Node {
+                    control,
+                    mailboxes,
+                    transport,
+                    looker: Looker::default(),
+                    _local: local,
+                };
+            }
             Err(error) => assert!(error.is_temporary(), "{error:?}"),
         }
     }

@@ -2,6 +2,7 @@
 //! encoded on its way through the router, as it would be between nodes.
 
 use crate::courier::Outside;
+use crate::inspecting::Looker;
 use base::env::Env;
 use base::env::sim::Simulation;
 use base::router::LocalRouter;
@@ -21,6 +22,7 @@ use contract_transport::connector::{
     AddressSpace, CONNECTIONS_PER_HOP, Route, SendConnector, SendConnectors,
 };
 use contract_transport::courier::Manner;
+use contract_transport::inspection::Inspector;
 use contract_transport::{Envelope, QueueAdmin, Recipient, Source, Submission, Transport};
 use service_directory::{DirectoryConfig, DirectoryService};
 use service_mailbox::MailboxService;
@@ -34,7 +36,7 @@ use store_testing::TestStore;
 pub(crate) const DOMAIN: &str = "rialto.test";
 
 pub(crate) struct World {
-    simulation: Simulation,
+    pub(crate) simulation: Simulation,
     pub(crate) env: Env,
     memory: Option<MemoryStore>,
     /// What everything runs on.
@@ -51,6 +53,8 @@ pub(crate) struct Node {
     pub(crate) control: Arc<dyn Control>,
     pub(crate) mailboxes: Arc<MailboxService>,
     pub(crate) transport: Arc<TransportService>,
+    /// Who looks into attachments.
+    pub(crate) looker: Looker,
     /// What the services are found by; they do not hold it themselves.
     pub(crate) _local: Arc<LocalRouter>,
 }
@@ -163,6 +167,7 @@ impl World {
                 authenticated: None,
                 envelope_id: None,
                 return_headers_only: false,
+                require_tls: false,
                 source: Source { ip: None, helo: "test".into(), protocol: "ESMTP".into() },
             },
             content: Content::of(&staged),
@@ -227,7 +232,7 @@ impl World {
         panic!("still queued: {:?}", self.node.transport.list(None, 10).await);
     }
 
-    async fn handle(&self, name: &str) -> MailboxHandle {
+    pub(crate) async fn handle(&self, name: &str) -> MailboxHandle {
         let account = self.directory.resolve(&address(name)).await.unwrap();
         let contract_directory::Resolved::Account(account) = account else {
             panic!("{name} is no account")
@@ -327,7 +332,9 @@ async fn start(
         mailboxes: mailboxes.clone(),
         router,
     };
-    let config = Config::new("node.rialto.test");
+    let looker = Looker::default();
+    let inspector = Some(Arc::new(looker.clone()) as Arc<dyn Inspector>);
+    let config = Config { inspector, ..Config::new("node.rialto.test") };
     let transport = match outside {
         Some(outside) => {
             let courier = Arc::new(outside.clone());
@@ -338,5 +345,5 @@ async fn start(
         }
         None => service_transport::start(config, parts, &local).await.unwrap(),
     };
-    Node { control, mailboxes, transport, _local: local }
+    Node { control, mailboxes, transport, looker, _local: local }
 }

@@ -44,7 +44,7 @@ fn own() -> Vec<IpAddr> {
 /// Each record as a line of a zone file.
 fn lines(own: &[IpAddr], keys: &[ShownKey]) -> Vec<String> {
     let line = |one: &Record| format!("{} {} {}", one.name, one.kind, one.value);
-    records("rialto.test", &node(), own, keys, Some("ab12")).iter().map(line).collect()
+    records("rialto.test", &node(), own, keys, (Some("ab12"), None)).iter().map(line).collect()
 }
 
 #[test]
@@ -76,10 +76,37 @@ fn everything_that_is_to_be_published_is_told() {
     assert_eq!(without[4], "rialto.test DKIM ", "nothing signs yet: {without:?}");
 }
 
+#[test]
+fn pop3_is_told_where_it_is_spoken() {
+    let mut node = node();
+    let services = |node: &NodeAbout| -> Vec<String> {
+        let all = super::services("rialto.test", "mx.rialto.test", &node.listeners);
+        let pop3 = all.iter().filter(|one| one.name.starts_with("_pop3"));
+        pop3.map(|one| format!("{} {}", one.name, one.value)).collect()
+    };
+    assert_eq!(services(&node), ["_pop3s._tcp.rialto.test 0 0 0 ."]);
+    let listener = |tls: &str, port: u16| ListenerView {
+        name: format!("pop3-{tls}"),
+        address: format!("0.0.0.0:{port}"),
+        protocol: "pop3".into(),
+        tls: tls.into(),
+    };
+    node.listeners.push(listener("starttls", 110));
+    let expect =
+        ["_pop3._tcp.rialto.test 0 1 110 mx.rialto.test.", "_pop3s._tcp.rialto.test 0 0 0 ."];
+    assert_eq!(services(&node), expect);
+    node.listeners.push(listener("implicit", 10_995));
+    let expect = [
+        "_pop3s._tcp.rialto.test 0 1 10995 mx.rialto.test.",
+        "_pop3._tcp.rialto.test 0 1 110 mx.rialto.test.",
+    ];
+    assert_eq!(services(&node), expect);
+}
+
 /// The status of the record at a place of the list above, with one key.
 async fn check(dns: &SimDns, place: usize, expect: Status) {
     let keys = [key("s1", KeyState::Active)];
-    let records = records("rialto.test", &node(), &own(), &keys, Some("ab12"));
+    let records = records("rialto.test", &node(), &own(), &keys, (Some("ab12"), None));
     let (status, found) = look(dns, &records[place]).await;
     assert_eq!(status, expect, "{:?}: {found:?}", records[place]);
 }
@@ -153,4 +180,24 @@ async fn what_is_there_is_told_from_what_is_not() {
     dns.break_host(name);
     check(&dns, 0, Status::Unknown).await;
     check(&dns, 2, Status::Unknown).await;
+}
+
+#[test]
+fn reports_go_to_the_address_that_is_set() {
+    let check = |inbox: &str, expect: &[&str]| {
+        let keys = [key("now", KeyState::Active)];
+        let all = records("rialto.test", &node(), &[], &keys, (None, Some(inbox)));
+        let about = |one: &&Record| one.value.contains("rua=") || one.name.contains("_report");
+        let found: Vec<_> = all.iter().filter(about).map(|one| one.name.as_str()).collect();
+        assert_eq!(found, expect, "{inbox}");
+        let rua = format!("rua=mailto:{inbox}");
+        let named = all.iter().filter(|one| one.value.contains(&rua)).count();
+        assert_eq!(named, 2, "{inbox}");
+    };
+    let own = ["_dmarc.rialto.test", "_smtp._tls.rialto.test"];
+    check("r@rialto.test", &own);
+    check("r@sub.rialto.test", &own);
+    let other =
+        ["_dmarc.rialto.test", "rialto.test._report._dmarc.other.test", "_smtp._tls.rialto.test"];
+    check("r@other.test", &other);
 }

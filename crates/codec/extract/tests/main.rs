@@ -1,0 +1,6 @@
+//! Files as other programs write them, and as attackers do.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod attacks;
+mod documents;
+mod samples;

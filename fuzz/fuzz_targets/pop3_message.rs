@@ -1,0 +1,4 @@
+//! Any bytes for `codec_pop3::fuzzing::message`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| codec_pop3::fuzzing::message(data));
