@@ -47,16 +47,25 @@ pub(crate) async fn enable(session: &mut Session, command: &'static str) -> Resu
 
 /// The tagged condition with the modification sequence up to which everything was told: where it is
 /// to have one, and where a client that goes by what it has heard would pass over what it was not
-/// told yet.
-pub(crate) fn stamp(reply: &Reply, enabled: Enabled, view: &View) -> Option<Reply> {
+/// told yet. A condition that has another code, or is not OK, cannot name it: then an untagged one
+/// does before it.
+pub(crate) fn stamp(
+    wire: &mut Wire,
+    reply: &Reply,
+    enabled: Enabled,
+    view: &View,
+) -> Option<Reply> {
     let asks = reply.code == Some(ReplyCode::UpToDate);
-    let owes = enabled.condstore && view.owes() && reply.code.is_none();
-    if !(asks || owes) || reply.status != Status::Ok {
-        return None;
-    }
+    let owes = enabled.condstore && view.owes();
     let code = Code::HighestModSeq(shown(view.told_to()));
-    let code = enabled.condstore.then_some(ReplyCode::Plain(code));
-    Some(Reply { code, ..reply.clone() })
+    if asks || owes && reply.code.is_none() && reply.status == Status::Ok {
+        let code = enabled.condstore.then_some(ReplyCode::Plain(code));
+        return Some(Reply { code, ..reply.clone() });
+    }
+    if owes {
+        wire.condition(None, &Reply::ok("Not all is told yet").code(ReplyCode::Plain(code)));
+    }
+    None
 }
 
 /// `VANISHED` with these UIDs, if there are any.

@@ -167,7 +167,9 @@ impl Session {
             false => self.news(Ask::IfWoken, manner).await,
         };
         let stamped = match self.state.selected() {
-            Ok((user, selected)) => modseq::stamp(reply, user.enabled, &selected.view),
+            Ok((user, selected)) => {
+                modseq::stamp(&mut self.wire, reply, user.enabled, &selected.view)
+            }
             Err(_) => None,
         };
         self.wire.condition(tag, stamped.as_ref().unwrap_or(reply));

@@ -13,3 +13,4 @@ mod sessions;
 mod sharing;
 mod support;
 mod transcripts;
+mod visits;

@@ -7,6 +7,7 @@ use base::env::Random;
 use base::env::sim::{SeededRandom, test_seed};
 use codec_imap::client::{ServerResponse, Value};
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use store_memory::Faults;
 
@@ -32,8 +33,31 @@ struct Syncing {
     numbers: Vec<u32>,
     /// The newest modification sequence of a FETCH since the last tagged answer.
     heard: u64,
+    /// What its STORE sets without being told, and of which UIDs: flags it can work out.
+    silent: Option<Silent>,
     /// Whether nothing happens while it is coming back.
     calm: bool,
+}
+
+/// `FLAGS.SILENT (flag)`.
+struct Silent {
+    uids: RangeInclusive<u32>,
+    sign: &'static str,
+    flag: &'static str,
+}
+
+impl Silent {
+    /// The flags of a message afterwards.
+    fn apply(&self, flags: &mut Vec<String>) {
+        match self.sign {
+            "" => flags.clear(),
+            _ => flags.retain(|flag| flag != self.flag),
+        }
+        if self.sign != "-" {
+            flags.push(self.flag.to_owned());
+            flags.sort();
+        }
+    }
 }
 
 /// `1,3:5` as ranges.
@@ -56,7 +80,14 @@ fn number_in(code: Option<&[Value]>) -> Option<u64> {
 
 impl Syncing {
     fn new() -> Self {
-        Self { client: None, cache: Cache::default(), numbers: Vec::new(), heard: 0, calm: true }
+        Self {
+            client: None,
+            cache: Cache::default(),
+            numbers: Vec::new(),
+            heard: 0,
+            silent: None,
+            calm: true,
+        }
     }
 
     /// Comes back, and says what it knows; with `all` also which UIDs and numbers.
@@ -122,6 +153,11 @@ impl Syncing {
                 self.heard = self.heard.max(mod_seq);
                 if let Some(flags) = fetch.flags() {
                     self.cache.messages.insert(uid, Some(sorted(flags)));
+                } else if let Some(silent) = &self.silent
+                    && silent.uids.contains(&uid)
+                    && let Some(Some(flags)) = self.cache.messages.get_mut(&uid)
+                {
+                    silent.apply(flags);
                 }
             }
         }
@@ -193,10 +229,14 @@ impl Syncing {
                 self.command(&format!("STORE {one}:{other} {sign}FLAGS ({flag})")).await
             }
             4 if messages > 0 => {
-                self.command(&format!("UID STORE {uid}:* {sign}FLAGS ({flag})")).await
+                let last = self.numbers.last().copied().unwrap_or(uid);
+                self.silent = Some(Silent { uids: uid..=last, sign, flag });
+                self.command(&format!("UID STORE {uid}:* {sign}FLAGS.SILENT ({flag})")).await
             }
             5 if messages > 0 => {
-                let text = format!("STORE {one} (UNCHANGEDSINCE {known}) {sign}FLAGS ({flag})");
+                self.silent = Some(Silent { uids: uid..=uid, sign, flag });
+                let text =
+                    format!("STORE {one} (UNCHANGEDSINCE {known}) {sign}FLAGS.SILENT ({flag})");
                 self.command(&text).await;
             }
             6 | 7 => self.command("EXPUNGE").await,
@@ -212,6 +252,7 @@ impl Syncing {
             13 | 14 => self.client = None,
             _ => self.command("NOOP").await,
         }
+        self.silent = None;
         self.settle().await;
     }
 }
@@ -292,6 +333,32 @@ fn what_is_not_told_is_not_passed_over() {
         client.client = None;
         client.open(&world, false).await;
         assert_eq!(client.cache.messages.keys().copied().collect::<Vec<_>>(), [2, 3]);
+    });
+}
+
+/// The same where the answer is NO, or has a code of its own: it cannot name the modification
+/// sequence, so something else does.
+#[test]
+fn what_is_not_told_is_not_passed_over_with_other_answers() {
+    run(async |world: Arc<World>| {
+        for text in ["STORE 1:2 +FLAGS (\\Flagged)", "STORE 2 (UNCHANGEDSINCE 1) +FLAGS (\\Seen)"] {
+            let mut other = world.select("alice", "INBOX").await;
+            for _ in 0..3 {
+                other.append("INBOX", b"Subject: x\r\n\r\ny\r\n").await;
+            }
+            let mut client = Syncing::new();
+            client.open(&world, false).await;
+            let (before, messages) = (client.cache.mod_seq, client.cache.messages.len());
+            other.ok("STORE 1 +FLAGS.SILENT (\\Deleted)").await;
+            other.ok("EXPUNGE").await;
+            other.ok("STORE 1 +FLAGS (\\Answered)").await;
+            client.command(text).await;
+            assert_eq!(client.numbers.len(), messages, "{text}");
+            assert!(client.cache.mod_seq <= before + 1, "{text}: {}", client.cache.mod_seq);
+            client.client = None;
+            client.open(&world, false).await;
+            assert_eq!(client.cache.messages.len(), messages - 1, "{text}");
+        }
     });
 }
 
