@@ -5,9 +5,12 @@ mod connector;
 mod contact;
 mod domain;
 mod group;
+mod health;
+mod log;
 mod queue;
 mod rule;
 mod scanner;
+mod setting;
 mod store;
 mod trace;
 
@@ -18,9 +21,12 @@ pub(crate) use domain::{
     DkimKey, DkimVerb, Doctor, DomainVerb, RemoteEntry, RemoteVerb, Reporting, ReportingVerb,
 };
 pub(crate) use group::{GroupSet, GroupVerb};
+pub(crate) use health::{Health, HealthVerb};
+pub(crate) use log::{LogVerb, LogWanted, Protocol};
 pub(crate) use queue::{HopVerb, QueueVerb};
 pub(crate) use rule::{RuleTest, RuleVerb};
 pub(crate) use scanner::{ScannerSettings, ScannerVerb};
+pub(crate) use setting::SettingVerb;
 pub(crate) use store::{CertificateVerb, StoreCopy, StoreVerb};
 pub(crate) use trace::{Trace, TraceVerb};
 
@@ -66,6 +72,9 @@ pub(crate) enum Command {
     Queue(QueueVerb),
     /// What happened to messages (Get-MessageTrackingLog)
     Trace(Trace),
+    /// Protocol and connectivity logs of a node
+    #[command(subcommand)]
+    Log(LogVerb),
     /// The ways in and out of the organisation
     #[command(subcommand)]
     Connector(ConnectorVerb),
@@ -75,6 +84,9 @@ pub(crate) enum Command {
     /// Scanners: programs that look at mail before it is accepted
     #[command(subcommand)]
     Scanner(ScannerVerb),
+    /// Settings of the organisation that are one word each (Get-, Set-TransportConfig)
+    #[command(subcommand)]
+    Setting(SettingVerb),
     /// The certificate that clients are shown
     #[command(subcommand)]
     Certificate(CertificateVerb),
@@ -92,8 +104,8 @@ pub(crate) enum Command {
     /// Makes a failure on purpose, and measures what clients notice of it
     #[command(subcommand)]
     Drill(DrillVerb),
-    /// How a running node is
-    Health(Reach),
+    /// How a running node is, and what it is short of
+    Health(Health),
     /// What administrators changed, newest first
     Audit(Reach),
     /// Looks into one attachment, for the node that has started it

@@ -89,6 +89,9 @@ pub(crate) struct SendSettings {
     /// The most connections to one next hop
     #[arg(long)]
     pub connections_max: Option<u32>,
+    /// How much of what is said is logged: none or verbose
+    #[arg(long)]
+    pub protocol_log: Option<String>,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub change: ChangeReach,
@@ -159,6 +162,9 @@ pub(crate) struct ReceiveSettings {
     /// protocol_errors_max, logon_failures_max, connection_timeout_ms, idle_timeout_ms
     #[arg(long = "limit")]
     pub limits: Vec<String>,
+    /// How much of what is said is logged: none or verbose
+    #[arg(long)]
+    pub protocol_log: Option<String>,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub change: ChangeReach,

@@ -1,8 +1,10 @@
 //! `rialto connector`.
 
 use super::{ask, change};
-use crate::cli::{ConnectorVerb, ReceiveSettings, ReceiveVerb, SendSettings, SendVerb};
-use crate::client::escape;
+use crate::cli::{
+    ChangeReach, ConnectorVerb, ReceiveSettings, ReceiveVerb, SendSettings, SendVerb,
+};
+use crate::client::{Client, escape};
 use base::{Error, Result};
 use hyper::Method;
 use serde_json::{Map, Value, json};
@@ -21,11 +23,14 @@ async fn send(verb: SendVerb) -> Result<()> {
     match verb {
         SendVerb::New(settings) => {
             let body = body(&settings, true)?;
-            change(&settings.change, Method::POST, SEND, "", Some(&body)).await
+            change(&settings.change, Method::POST, SEND, "", Some(&body)).await?;
+            let log = Log::of("send", &settings.name, settings.protocol_log.as_deref());
+            log_as(&settings.change, log).await
         }
         SendVerb::Set(settings) => {
             let (body, path) = (body(&settings, false)?, of(SEND, &settings.name));
-            change(&settings.change, Method::PATCH, &path, "", Some(&body)).await
+            let log = Log::of("send", &settings.name, settings.protocol_log.as_deref());
+            set(&settings.change, &path, &body, log).await
         }
         SendVerb::Get { name: Some(name), reach } => ask(&reach, &of(SEND, &name)).await,
         SendVerb::Get { name: None, reach } | SendVerb::List(reach) => ask(&reach, SEND).await,
@@ -39,11 +44,14 @@ async fn receive(verb: ReceiveVerb) -> Result<()> {
     match verb {
         ReceiveVerb::New(settings) => {
             let body = receive_body(&settings, true)?;
-            change(&settings.change, Method::POST, RECEIVE, "", Some(&body)).await
+            change(&settings.change, Method::POST, RECEIVE, "", Some(&body)).await?;
+            let log = Log::of("receive", &settings.name, settings.protocol_log.as_deref());
+            log_as(&settings.change, log).await
         }
         ReceiveVerb::Set(settings) => {
             let (body, path) = (receive_body(&settings, false)?, of(RECEIVE, &settings.name));
-            change(&settings.change, Method::PATCH, &path, "", Some(&body)).await
+            let log = Log::of("receive", &settings.name, settings.protocol_log.as_deref());
+            set(&settings.change, &path, &body, log).await
         }
         ReceiveVerb::Get { name: Some(name), reach } => ask(&reach, &of(RECEIVE, &name)).await,
         ReceiveVerb::Get { name: None, reach } | ReceiveVerb::List(reach) => {
@@ -53,6 +61,37 @@ async fn receive(verb: ReceiveVerb) -> Result<()> {
             change(&reach, Method::DELETE, &of(RECEIVE, &name), "", None).await
         }
     }
+}
+
+/// How much of a connector's conversations is to be logged: a setting beside it.
+struct Log<'a> {
+    setting: String,
+    level: &'a str,
+}
+
+impl<'a> Log<'a> {
+    fn of(kind: &str, connector: &str, level: Option<&'a str>) -> Option<Self> {
+        let setting = format!("protocol_log.{kind}.{connector}");
+        level.map(|level| Self { setting, level })
+    }
+}
+
+/// Changes a connector and its log, whichever was named.
+async fn set(reach: &ChangeReach, path: &str, body: &Value, log: Option<Log<'_>>) -> Result<()> {
+    let changes_nothing = body.as_object().is_some_and(Map::is_empty);
+    if log.is_some() && changes_nothing {
+        // It must be there all the same.
+        Client::new(&reach.reach.data).call(Method::GET, path, None).await?;
+    } else {
+        change(reach, Method::PATCH, path, "", Some(body)).await?;
+    }
+    log_as(reach, log).await
+}
+
+async fn log_as(reach: &ChangeReach, log: Option<Log<'_>>) -> Result<()> {
+    let Some(Log { setting, level }) = log else { return Ok(()) };
+    let path = format!("/api/v1/settings/{}", escape(&setting));
+    change(reach, Method::PUT, &path, "", Some(&json!({ "value": level }))).await
 }
 
 fn of(path: &str, name: &str) -> String {

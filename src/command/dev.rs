@@ -19,6 +19,7 @@ use base::telemetry::{LogFormat, init_logging};
 use base::{Address, Error, Result};
 use contract_directory::{AccountKind, NewAccount, Role, Secret};
 use service_directory::Bootstrap;
+use service_transport::PressureConfig;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -128,6 +129,7 @@ fn config(dev: &Dev, place: Place, files: TlsFiles, store: StoreSection) -> Node
         limits: Limits { loopback_exempt: true, submissions_per_minute: None },
         outbound: OutboundSection::default(),
         authentication: AuthenticationSection::default(),
+        pressure: PressureConfig::default(),
         listeners,
         file: None,
         #[cfg(feature = "mutants")]

@@ -9,12 +9,15 @@ mod dev;
 mod domain;
 mod drill;
 mod group;
+mod health;
+mod log;
 mod mailbox;
 mod node;
 mod queue;
 mod rule;
 mod scanner;
 mod serve;
+mod setting;
 mod store;
 mod trace;
 
@@ -41,16 +44,18 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         Command::Group(verb) => group::run(verb).await,
         Command::Queue(verb) => queue::run(verb).await,
         Command::Trace(trace) => trace::run(trace).await,
+        Command::Log(verb) => log::run(verb).await,
         Command::Connector(verb) => connector::run(verb).await,
         Command::Rule(verb) => rule::run(verb).await,
         Command::Scanner(verb) => scanner::run(verb).await,
+        Command::Setting(verb) => setting::run(verb).await,
         Command::Certificate(verb) => certificate::run(verb).await,
         Command::Store(verb) => store::run(verb).await,
         Command::Node(verb) => node::run(verb).await,
         Command::Cluster(verb) => cluster::run(verb).await,
         Command::Rebalance(rebalance) => cluster::rebalance(&rebalance.change).await,
         Command::Drill(verb) => drill::run(verb).await,
-        Command::Health(reach) => ask(&reach, "/api/v1/health").await,
+        Command::Health(health) => health::run(health).await,
         Command::Audit(reach) => ask(&reach, "/api/v1/audit").await,
         Command::ExtractWorker => Err(Error::internal("a worker has no command to run")),
     }

@@ -68,6 +68,7 @@ impl NodeConfig {
         checker.store();
         checker.tls(now);
         checker.cluster();
+        checker.pressure();
         checker.listeners();
         checker.problems
     }
@@ -179,6 +180,12 @@ impl Checker<'_> {
         if self.config.node.name.len() > NAME_BYTES_MAX {
             let text = format!("at most {NAME_BYTES_MAX} bytes in a cluster");
             self.add(&[Step::Key("node"), Step::Key("name")], true, text);
+        }
+    }
+
+    fn pressure(&mut self) {
+        if let Err(error) = self.config.pressure.check() {
+            self.add(&[Step::Key("pressure")], true, error.text);
         }
     }
 

@@ -8,6 +8,7 @@ use crate::cli::StoreKind;
 use access_listener::{ListenerConfig, ProxyProtocol, TlsMode};
 use base::{Error, Result};
 use serde::{Deserialize, Serialize};
+use service_transport::PressureConfig;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -35,6 +36,9 @@ pub(crate) struct NodeConfig {
     /// Who mail from other servers is from.
     #[serde(default)]
     pub authentication: AuthenticationSection,
+    /// When mail waits for what the node is short of.
+    #[serde(default)]
+    pub pressure: PressureConfig,
     /// What it listens on.
     #[serde(rename = "listener", default, skip_serializing_if = "Vec::is_empty")]
     pub listeners: Vec<ListenerSection>,
@@ -274,6 +278,11 @@ impl NodeConfig {
             .map_err(|error| Error::invalid(format!("{}: {error}", path.display())))?;
         config.file = Some(ConfigFile { path: path.to_owned(), text });
         Ok(config)
+    }
+
+    /// Where there must be room on the disk.
+    pub(crate) fn room(&self) -> PathBuf {
+        self.store_place().embedded_dir().unwrap_or_else(|| self.node.data.clone())
     }
 
     /// Where the store is.

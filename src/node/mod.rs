@@ -10,6 +10,7 @@ mod control;
 mod data_dir;
 mod housekeeping;
 mod jobs;
+mod logs;
 mod membership;
 pub(crate) mod outbound;
 mod pid;
@@ -88,6 +89,7 @@ impl Node {
             Some(services.store_probe()),
             services.membership.probe(),
             Some(services.scanner_probe()),
+            Some(services.pressure_probe()),
         ];
         let probes = probes.into_iter().flatten().collect();
         let health = access_admin::Health::new(probes, move || metrics.render());
@@ -140,12 +142,15 @@ impl Node {
             scanners: Arc::new(services.scanners.clone()),
             signing: services.transport.clone(),
             names: config.outbound.checked_names(env)?,
-            policies: config.authentication.checks(config, env),
+            policies: config.authentication.checks(config, env, services.transport.clone()),
             own_addresses: config.outbound.own_addresses.clone(),
             receive: services.transport.clone(),
             remote_domains: services.transport.clone(),
             reports: services.transport.clone(),
             mailboxes: services.mailboxes.clone(),
+            settings: services.transport.clone(),
+            pressure: services.pressure.clone(),
+            logs: services.readable_logs(),
             health: health.clone(),
             node: control,
             placement: services.membership.control(),

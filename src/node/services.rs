@@ -12,16 +12,18 @@ use access_relay::Relay;
 use access_scanners::Clients;
 use access_smtp::SmtpService;
 use base::env::Env;
+use base::logs::LogWriter;
 use base::router::LocalRouter;
 use base::{Deadline, Result};
 use contract_blob::Blobs;
 use contract_store::Store;
+use contract_transport::pressure::{Level, Pressure};
 use contract_transport::receive::{ListenerPlace, Role};
 use contract_transport::scanner::ScannerSettings;
 use contract_transport::scanner::scanning::Scanners;
 use service_directory::{DirectoryConfig, DirectoryService};
 use service_mailbox::MailboxService;
-use service_transport::{StoredPolicies, TransportService};
+use service_transport::{Monitor, StoredPolicies, TransportService};
 use std::sync::Arc;
 use std::time::Duration;
 use store_blobs::StoreBlobs;
@@ -48,6 +50,10 @@ pub(super) struct Services {
     pub(super) transport: Arc<TransportService>,
     pub(super) scanners: Clients,
     pub(super) courier: Arc<Relay>,
+    /// What the node is short of.
+    pub(super) pressure: Arc<Monitor>,
+    /// What is told in files.
+    pub(super) logs: LogWriter,
 }
 
 /// Who speaks the protocols with clients. What bounds all sessions of a protocol together is one
@@ -68,6 +74,24 @@ impl Sessions {
             Protocol::Pop3 => return self.pop3.clone(),
         };
         Arc::new(self.smtp.at(ListenerPlace { role, address: section.address }))
+    }
+}
+
+/// How mailboxes are kept.
+#[cfg_attr(not(feature = "mutants"), allow(unused_variables))]
+fn mailbox_config(config: &NodeConfig) -> service_mailbox::Config {
+    let mailbox_config = service_mailbox::Config::default();
+    #[cfg(feature = "mutants")]
+    let mailbox_config = config.mutant.map_or(mailbox_config, crate::mutant::Mutant::of_mailboxes);
+    mailbox_config
+}
+
+/// How mail is sorted, and who looks into attachments.
+fn transport_config(config: &NodeConfig) -> service_transport::Config {
+    let workers = Workers::new(access_inspection::Config::own_program("extract-worker"));
+    service_transport::Config {
+        inspector: Some(Arc::new(workers)),
+        ..service_transport::Config::new(config.node.host_name.clone())
     }
 }
 
@@ -95,11 +119,7 @@ impl Services {
             directory: directory.clone(),
             router: router.clone(),
         };
-        let mailbox_config = service_mailbox::Config::default();
-        #[cfg(feature = "mutants")]
-        let mailbox_config =
-            config.mutant.map_or(mailbox_config, crate::mutant::Mutant::of_mailboxes);
-        let mailboxes = service_mailbox::start(mailbox_config, parts, &local);
+        let mailboxes = service_mailbox::start(mailbox_config(config), parts, &local);
         directory.start_purging(mailboxes.clone());
         let policies = Arc::new(StoredPolicies::new(store.clone()));
         let parts = service_transport::Parts {
@@ -112,16 +132,11 @@ impl Services {
             mailboxes: mailboxes.clone(),
             router,
         };
-        let workers = Workers::new(access_inspection::Config::own_program("extract-worker"));
-        let transport_config = service_transport::Config {
-            inspector: Some(Arc::new(workers)),
-            ..service_transport::Config::new(config.node.host_name.clone())
-        };
         let signatures = Arc::new(service_sender_auth::Dkim);
         let host = &config.node.host_name;
         let courier = config.outbound.courier(host, env, blobs.clone(), policies)?;
         let transport = service_transport::start_signing(
-            transport_config,
+            transport_config(config),
             parts,
             courier.clone(),
             signatures,
@@ -129,6 +144,9 @@ impl Services {
         )
         .await?;
         courier.tell(transport.clone());
+        let logs = super::logs::start(env, &config.node.data);
+        courier.log_to(super::logs::sending(&logs, &transport));
+        let pressure = Monitor::start(config.pressure.clone(), &transport, Some(config.room()));
         let scanners = Clients::new(env.clone(), transport.clone(), blobs.clone());
         Ok(Self {
             backend,
@@ -140,6 +158,8 @@ impl Services {
             transport,
             scanners,
             courier,
+            pressure,
+            logs,
         })
     }
 
@@ -175,9 +195,16 @@ impl Services {
         );
         let smtp = smtp
             .with_connectors(self.transport.clone())
-            .with_authentication(config.authentication.telling(config, env, self.transport.clone()))
-            .with_scanners(Arc::new(self.scanners.clone()));
-        Sessions { smtp, imap: Arc::new(imap), pop3: Arc::new(pop3) }
+            .with_authentication(config.authentication.telling(
+                config,
+                env,
+                self.transport.clone(),
+                self.transport.clone(),
+            ))
+            .with_scanners(Arc::new(self.scanners.clone()))
+            .with_pressure(self.pressure.clone())
+            .with_protocol_log(self.receive_log());
+        Sessions { smtp, imap: Arc::new(imap.with_log(self.imap_log())), pop3: Arc::new(pop3) }
     }
 
     /// Whether the store answers, and may be written.
@@ -215,6 +242,26 @@ impl Services {
                 (0, _) => "none".to_owned(),
                 (count, []) => format!("{count} asked"),
                 (_, away) => format!("passed over, as they do not answer: {}", away.join(", ")),
+            };
+            async move { Ok(text) }
+        })
+    }
+
+    /// What the node is short of, and who waits for that. The node stays ready: what it takes goes
+    /// by who sends it, and clients that read are served.
+    pub(super) fn pressure_probe(&self) -> Probe {
+        let pressure = self.pressure.clone();
+        Probe::new("pressure", move || {
+            let standing = pressure.standing();
+            let short = standing.resources.iter().filter(|one| one.level > Level::Normal);
+            let short: Vec<_> = short
+                .map(|one| {
+                    format!("{} is {} ({})", one.resource.word(), one.level.word(), one.room)
+                })
+                .collect();
+            let text = match short.as_slice() {
+                [] => standing.effect,
+                short => format!("{}: {}", short.join(", "), standing.effect),
             };
             async move { Ok(text) }
         })

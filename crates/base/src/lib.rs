@@ -1,6 +1,7 @@
 //! What every other crate stands on: values ([`ids`], [`error`]), the outside world behind traits
 //! ([`mod@env`]), actors with bounded inboxes ([`actor`]), the way to reach an actor wherever it is
-//! ([`router`]), the one serialisation of durable rows and node messages ([`wire`]), and telemetry.
+//! ([`router`]), the one serialisation of durable rows and node messages ([`wire`]), telemetry, and logs in
+//! files of their own ([`logs`]).
 //!
 //! This crate knows no mail protocol and no store. It is the only place where the standard clock,
 //! randomness and raw `ractor` sends may be used; everybody else is kept from them by `clippy.toml`.
@@ -14,6 +15,7 @@ pub mod deadline;
 pub mod env;
 pub mod error;
 pub mod ids;
+pub mod logs;
 pub mod recent;
 pub mod router;
 pub mod telemetry;

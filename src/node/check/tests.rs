@@ -51,6 +51,18 @@ fn mistakes_are_named_with_file_line_and_key() {
 }
 
 #[test]
+fn thresholds_of_back_pressure_must_be_in_order() {
+    check(&format!("{NODE}[pressure]\nenabled = false\nwait_s = 20\n"), &[]);
+    let thresholds = |high: u32| {
+        let ends = "high_ends = 90, medium_ends = 80";
+        format!("{NODE}[pressure]\ndisk_percent = {{ medium = 95, high = {high}, {ends} }}\n")
+    };
+    check(&thresholds(98), &[]);
+    check(&thresholds(94), &["FILE:5: pressure: disk_percent: "]);
+    check(&format!("{NODE}[pressure]\nspeed = 9\n"), &["line 6"]);
+}
+
+#[test]
 fn passwords_are_taken_in_clear_on_this_machine_only() {
     for protocol in ["submission", "imap", "pop3"] {
         for address in ["0.0.0.0:1", "192.0.2.1:1", "[::]:1", "[2001:db8::1]:1"] {

@@ -11,7 +11,7 @@ mod health;
 mod socket;
 mod view;
 
-pub use api::{Admin, router};
+pub use api::{Admin, NodeLogs, router};
 pub use control::{
     CertificateView, CopyOrder, JobState, ListenerView, NodeAbout, NodeControl, StoreJob,
 };

@@ -30,6 +30,7 @@ mod service;
 mod session;
 mod state;
 mod sync;
+mod transcript;
 mod tree;
 mod uid_only;
 mod view;
@@ -37,3 +38,4 @@ mod wire;
 
 pub use config::Config;
 pub use service::ImapService;
+pub use transcript::{CommandLog, PROTOCOL_LOG};

@@ -3,6 +3,7 @@
 use crate::claims::Claims;
 use crate::config::Config;
 use crate::session::Session;
+use crate::transcript::CommandLog;
 use access_listener::{Connection, Refusal, SessionFactory, Users};
 use async_trait::async_trait;
 use base::env::Env;
@@ -10,7 +11,7 @@ use bytes::Bytes;
 use contract_blob::Blobs;
 use contract_directory::Directory;
 use contract_mailbox::Mailboxes;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// What all sessions of a node use.
 pub(crate) struct Shared {
@@ -21,6 +22,8 @@ pub(crate) struct Shared {
     pub(crate) blobs: Arc<dyn Blobs>,
     pub(crate) registry: Arc<Users>,
     pub(crate) claims: Arc<Claims>,
+    /// Where commands are logged, if anywhere.
+    pub(crate) log: OnceLock<CommandLog>,
 }
 
 /// IMAP for a listener: implicit TLS (993) or STARTTLS (143) is the listener's setting.
@@ -38,8 +41,16 @@ impl ImapService {
         blobs: Arc<dyn Blobs>,
     ) -> Self {
         let (registry, claims) = (Arc::default(), Arc::default());
-        let shared = Shared { config, env, directory, mailboxes, blobs, registry, claims };
+        let log = OnceLock::new();
+        let shared = Shared { config, env, directory, mailboxes, blobs, registry, claims, log };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// The same service, which logs commands. What was set first stays.
+    #[must_use]
+    pub fn with_log(self, log: CommandLog) -> Self {
+        self.shared.log.get_or_init(|| log);
+        self
     }
 }
 

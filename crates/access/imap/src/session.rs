@@ -12,6 +12,7 @@ use crate::reply::{self, Answer, Ending, Reply, ReplyCode, Stop};
 use crate::service::Shared;
 use crate::state::{State, Stranger};
 use crate::sync::{self, Ask, Manner};
+use crate::transcript::Transcript;
 use crate::uid_only;
 use crate::wire::{Incoming, Patience, Wire, too_slow};
 use access_listener::Connection;
@@ -29,13 +30,17 @@ pub(crate) struct Session {
     pub(crate) state: State,
     /// Commands in a row that could not be read.
     bad: u32,
+    /// What is asked, where that is logged.
+    pub(crate) log: Option<Box<Transcript>>,
 }
 
 impl Session {
     pub(crate) fn new(shared: Arc<Shared>, connection: Connection) -> Self {
         let deadline = Deadline::after(shared.config.login_timeout());
         let state = State::NotAuthenticated(Stranger { failures: 0, deadline });
-        Self { shared, wire: Wire::new(connection), state, bad: 0 }
+        let id = || shared.env.random.u64();
+        let log = shared.log.get().and_then(|log| log.begin(id(), connection.peer()));
+        Self { shared, wire: Wire::new(connection), state, bad: 0, log }
     }
 
     /// Talks to the client until either side is done.
@@ -99,6 +104,7 @@ impl Session {
         match Command::parse_with(raw, self.wire.names) {
             Ok(command) => {
                 self.bad = 0;
+                self.asked(&command, raw.len_bytes());
                 self.answer(command).await
             }
             Err(error) => {
@@ -130,10 +136,14 @@ impl Session {
         let reply = match self.dispatch(&tag, body).await {
             Ok(reply) | Err(Stop::Reply(reply)) => reply,
             Err(Stop::Last(reply, bye)) => {
+                self.answered(reply.status);
                 self.wire.condition(Some(&tag), &reply);
                 return Err(Ending::bye(None, bye));
             }
-            Err(Stop::Answered) => return Ok(()),
+            Err(Stop::Answered) => {
+                self.answered(Status::Ok);
+                return Ok(());
+            }
             Err(Stop::End(ending)) => return Err(ending),
         };
         let took = self.shared.env.clock.monotonic().saturating_sub(begun);
@@ -173,6 +183,7 @@ impl Session {
             Err(_) => None,
         };
         self.wire.condition(tag, stamped.as_ref().unwrap_or(reply));
+        self.answered(reply.status);
         news?;
         match self.state {
             State::Logout => Err(Ending::Quiet),
@@ -257,6 +268,7 @@ impl Session {
         let head = append_head(self.wire.framer.pending(), self.wire.names);
         if let (Some((tag, head)), Ok(_)) = (head, self.state.user()) {
             self.still_signed_in().await?;
+            self.asked_to_append(usize::try_from(offer.len_bytes).unwrap_or(usize::MAX));
             return Box::pin(append::receive(self, &tag, head, offer)).await;
         }
         if self.wire.framer.accept() {

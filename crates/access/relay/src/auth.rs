@@ -54,6 +54,7 @@ async fn respond(wire: &mut Wire, secret: &str) -> Result<Reply, Trouble> {
         return Err(Trouble::OutOfStep);
     }
     let line = Bytes::from(sasl::encode(secret.as_bytes()) + "\r\n");
+    wire.sent_hidden("authentication");
     wire.send(vec![line], COMMAND_TIME).await?;
     wire.reply(COMMAND_TIME).await
 }

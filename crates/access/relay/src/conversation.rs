@@ -121,6 +121,8 @@ impl Talk {
             return Ok(());
         }
         let message = form.read(&blobs);
+        let size = format!("{} bytes, {}", outgoing.size_bytes, outgoing.queue);
+        session.wire.note("sending a message", &size);
         let sent = if in_chunks {
             Box::pin(body::send_chunks(session, message)).await?
         } else if goes_ahead {
@@ -175,6 +177,9 @@ impl Conversation for Talk {
             }
         }
         let verdicts = verdicts.finish();
+        if verdicts.iter().any(|verdict| matches!(verdict, Verdict::Relayed { .. })) {
+            self.target.terms.course.relayed(outgoing.size_bytes);
+        }
         let took = clock.monotonic().saturating_sub(begun);
         telemetry::transferred(&verdicts, outgoing.size_bytes, took);
         Ok(Transferred { verdicts, may_go_on: self.session.is_some() })

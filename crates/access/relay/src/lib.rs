@@ -32,6 +32,7 @@ mod exchangers;
 mod fit;
 mod introduce;
 mod limits;
+mod logs;
 mod offer;
 mod plan;
 mod relay;
@@ -46,5 +47,6 @@ mod verdicts;
 mod wire;
 
 pub use config::Config;
+pub use logs::{CONNECTIVITY_LOG, Logs, PROTOCOL_LOG};
 pub use relay::Relay;
 pub use resolver::{Dnssec, Resolver, check_anchors};

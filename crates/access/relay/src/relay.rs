@@ -6,6 +6,7 @@ use crate::conversation::Talk;
 use crate::dead::{Dead, State};
 use crate::exchangers::{Exchanger, Finder, NoAddress, Place};
 use crate::limits::CONNECT_TIME;
+use crate::logs::{Course, Logs};
 use crate::secure::{self, Asked};
 use crate::session::{Reason, Refusal, Session, Terms};
 use crate::sts::Sts;
@@ -24,7 +25,7 @@ use contract_transport::sts::StsPolicies;
 use futures::future::join_all;
 use rustls::pki_types::ServerName;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Speaks SMTP to other servers. Cheap to clone.
 #[derive(Clone)]
@@ -41,6 +42,7 @@ pub(crate) struct Shared {
     pub(crate) sts: Option<Arc<Sts>>,
     pub(crate) listener: Listener,
     dead: Dead,
+    logs: OnceLock<Logs>,
 }
 
 /// One address of one host, and how to talk there.
@@ -102,7 +104,13 @@ impl Relay {
             let env = env.clone();
             Arc::new(Sts::new(env, client, is_closed_network, (kept, listener.clone())))
         });
-        Ok(Self { shared: Arc::new(Shared { config, env, blobs, tls, sts, listener, dead }) })
+        let logs = OnceLock::new();
+        Ok(Self { shared: Arc::new(Shared { config, env, blobs, tls, sts, listener, dead, logs }) })
+    }
+
+    /// From now on conversations are logged there. What was set first stays.
+    pub fn log_to(&self, logs: Logs) {
+        self.shared.logs.get_or_init(|| logs);
     }
 
     /// Tells from now on how sessions with the exchangers of domains go (RFC 8460); the first to
@@ -154,8 +162,9 @@ impl Shared {
         deadline: Deadline,
     ) -> std::result::Result<Talk, Unreachable> {
         let mut tally = Tally::default();
-        let search = Box::pin(self.search(&way, &mut tally));
-        match tokio::time::timeout_at(deadline.instant(), search).await {
+        let course = Course::begin(&way.hop, self.logs.get(), &self.env);
+        let search = Box::pin(self.search(&way, &course, &mut tally));
+        let opened = match tokio::time::timeout_at(deadline.instant(), search).await {
             Ok(Ok(Some((session, target)))) => Ok(Talk::new(self.clone(), way, session, target)),
             Ok(Ok(None)) => Err(tally.sum(&way.hop)),
             Ok(Err(unreachable)) => Err(unreachable),
@@ -163,21 +172,30 @@ impl Shared {
             Err(_) => Err(Unreachable::Later(tally.temporary.unwrap_or_else(|| {
                 judged(0, "4.4.1", "no host was reached in the time there was")
             }))),
+        };
+        match &opened {
+            Ok(_) => {}
+            Err(Unreachable::Later(answer)) => course.note(format_args!("later: {}", answer.text)),
+            Err(Unreachable::Never(answer)) => course.note(format_args!("never: {}", answer.text)),
         }
+        opened
     }
 
     async fn search(
         &self,
         way: &Way,
+        course: &Arc<Course>,
         tally: &mut Tally,
     ) -> std::result::Result<Option<(Session, Target)>, Unreachable> {
         let Way { hop, manner, require_tls } = way;
         let finder = Finder::new(&self.config, &self.env, &hop.destination);
-        let terms = self.terms(manner).map_err(|error| {
+        let terms = self.terms(manner, course).map_err(|error| {
             Unreachable::Later(judged(0, "4.3.5", format!("the connector cannot be used: {error}")))
         })?;
         let terms = Terms { require_tls: *require_tls, ..terms };
         let exchangers = finder.exchangers(&hop.destination, manner.port).await?;
+        let names = exchangers.groups.iter().flatten().map(|host| host.name.as_str());
+        course.note(names.collect::<Vec<_>>().join(" "));
         let asked = Asked::new(hop, &exchangers);
         for group in exchangers.groups {
             let found = join_all(group.iter().map(|host| finder.addresses(host))).await;
@@ -225,6 +243,7 @@ impl Shared {
             Ok(terms) => terms,
             Err(answer) => {
                 tracing::info!(host = exchanger.name, why = answer.text, "a host is left out");
+                terms.course.note(format_args!("left out: {}", answer.text));
                 match answer.code {
                     500.. => tally.permanent = Some(answer),
                     _ => tally.temporary = Some(answer),
@@ -301,9 +320,13 @@ impl Shared {
 
     /// Connects and begins a session.
     pub(crate) async fn connect(&self, target: &Target) -> Result<Session, Refusal> {
+        let course = &target.terms.course;
         let connecting = self.env.network.connect(target.address);
         let session = match tokio::time::timeout(CONNECT_TIME, connecting).await {
-            Ok(Ok(stream)) => Session::begin(stream, &target.host, &target.terms).await,
+            Ok(Ok(stream)) => {
+                let log = course.conversation(target.address);
+                Session::begin(stream, (&target.host, log), &target.terms).await
+            }
             outcome => {
                 let why = match outcome {
                     Ok(Err(error)) => error.to_string(),
@@ -317,17 +340,26 @@ impl Shared {
                 })
             }
         };
+        match &session {
+            Ok(ready) => {
+                let tls =
+                    ready.wire.tls().map_or("no TLS".to_owned(), |version| version.to_owned());
+                course.note(format_args!("established with {}, {tls}", target.host));
+            }
+            Err(refusal) => course.note(&refusal.answer.text),
+        }
         match session.as_ref().map_err(|refusal| refusal.reason) {
             Err(Reason::Silent) => self.dead.failed(target.address),
             _ => self.dead.answered(target.address),
         }
-        telemetry::attempted(match session.as_ref().map_err(|refusal| refusal.reason) {
+        let result = match session.as_ref().map_err(|refusal| refusal.reason) {
             Ok(_) => "ready",
             Err(Reason::Silent) => "silent",
             Err(Reason::NotNow | Reason::Never) => "refused",
             Err(Reason::Handshake) => "handshake",
             Err(Reason::Terms | Reason::Unsafe) => "terms",
-        });
+        };
+        telemetry::attempted(course.connector(), result);
         // In clear is a second attempt at what has been told already.
         if let Some(told) = target.terms.told.as_ref().filter(|_| !target.terms.in_clear) {
             self.listener.session(told, target.address.ip(), session.as_ref());
@@ -336,7 +368,7 @@ impl Shared {
     }
 
     /// As far as they do not depend on the host.
-    fn terms(&self, manner: &Manner) -> Result<Terms> {
+    fn terms(&self, manner: &Manner, course: &Arc<Course>) -> Result<Terms> {
         let client = self.tls.client(manner.tls, manner.tls_domain.as_deref())?;
         let nobody = ServerName::try_from("localhost").map_err(Error::internal)?;
         Ok(Terms {
@@ -351,6 +383,7 @@ impl Shared {
             require_tls: false,
             credentials: manner.credentials.clone().map(Arc::new),
             told: None,
+            course: course.clone(),
         })
     }
 }

@@ -3,11 +3,13 @@
 use crate::answer::{judged, said};
 use crate::auth;
 use crate::limits::{COMMAND_TIME, GREETING_TIME, LAST_WORDS_TIME};
+use crate::logs::Course;
 use crate::offer::Offer;
 use crate::told::{Fault, Told, no_starttls};
 use crate::verdicts::broken;
 use crate::wire::{Trouble, Wire};
 use base::env::Stream;
+use base::logs::Conversation;
 use codec_smtp::{Command, EhloResponse, Reply};
 use contract_transport::courier::{Answer, TlsLevel};
 use rustls::ClientConfig;
@@ -39,6 +41,8 @@ pub(crate) struct Terms {
     pub(crate) credentials: Option<Arc<(String, String)>>,
     /// What is told of the session, if anything is.
     pub(crate) told: Option<Arc<Told>>,
+    /// What it is a part of, for logs.
+    pub(crate) course: Arc<Course>,
 }
 
 /// A session in which MAIL can be said.
@@ -91,10 +95,10 @@ impl Session {
     /// [`Refusal`]; the connection is closed then.
     pub(crate) async fn begin(
         stream: Box<dyn Stream>,
-        host: &str,
+        (host, log): (&str, Option<Box<Conversation>>),
         terms: &Terms,
     ) -> Result<Self, Refusal> {
-        let mut wire = Wire::new(stream, host);
+        let mut wire = Wire::new(stream, host).with_log(log);
         if terms.implicit_tls {
             wire = encrypt(wire, terms).await?;
         }

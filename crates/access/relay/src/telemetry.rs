@@ -4,8 +4,11 @@ use contract_transport::courier::Verdict;
 use std::time::Duration;
 
 /// A host was reached, or not.
-pub(crate) fn attempted(result: &'static str) {
-    metrics::counter!("rialto_relay_connections_total", "result" => result).increment(1);
+pub(crate) fn attempted(connector: &str, result: &'static str) {
+    let connector = connector.to_owned();
+    metrics::counter!("rialto_relay_connections_total",
+        "connector" => connector, "result" => result)
+    .increment(1);
 }
 
 pub(crate) fn handshake_failed() {

@@ -8,6 +8,7 @@
 use crate::limits::{HANDSHAKE_TIME, INPUT_BYTES_MAX};
 use crate::told::fault_of;
 use base::env::Stream;
+use base::logs::Conversation;
 use base::telemetry::PrintableBytes;
 use bytes::{Buf, Bytes, BytesMut};
 use codec_smtp::{Command, Reply, ReplyError, ReplyReader};
@@ -24,6 +25,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// How much is read at once.
 const READ_BYTES: usize = 4 * 1024;
@@ -38,6 +40,10 @@ pub(crate) struct Wire {
     reader: ReplyReader,
     ended: bool,
     host: String,
+    /// Of TLS, where there is any.
+    tls: Option<&'static str>,
+    /// What is said, if that is logged.
+    log: Option<Box<Conversation>>,
 }
 
 /// Why a stream is of no more use.
@@ -111,6 +117,32 @@ impl Wire {
             reader: ReplyReader::new(),
             ended: false,
             host: host.to_owned(),
+            tls: None,
+            log: None,
+        }
+    }
+
+    /// The same; what is said is logged.
+    pub(crate) fn with_log(self, log: Option<Box<Conversation>>) -> Self {
+        Self { log, ..self }
+    }
+
+    /// The version of TLS, where there is any.
+    pub(crate) fn tls(&self) -> Option<&'static str> {
+        self.tls
+    }
+
+    /// Something that belongs into the log, and is no command.
+    pub(crate) fn note(&mut self, what: &str, context: &str) {
+        if let Some(log) = &mut self.log {
+            log.note(what, context);
+        }
+    }
+
+    /// Something is sent that is never logged.
+    pub(crate) fn sent_hidden(&mut self, what: &str) {
+        if let Some(log) = &mut self.log {
+            log.sent_hidden(what);
         }
     }
 
@@ -143,8 +175,12 @@ impl Wire {
             match command {
                 Command::Auth { mechanism, .. } => {
                     tracing::debug!(target: "protocol", host = self.host, "> AUTH {mechanism} …");
+                    self.sent_hidden(&format!("AUTH {mechanism}"));
                 }
                 _ => {
+                    if let Some(log) = &mut self.log {
+                        log.sent(line);
+                    }
                     let line = PrintableBytes(line);
                     tracing::debug!(target: "protocol", host = self.host, "> {line}");
                 }
@@ -179,6 +215,11 @@ impl Wire {
         let reply = self.reader.next_reply(&mut self.input).map_err(Trouble::Garbled)?;
         if let Some(reply) = &reply {
             tracing::debug!(target: "protocol", host = self.host, "< {reply}");
+            if let Some(log) = &mut self.log {
+                let bytes = reply.to_bytes();
+                let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+                lines.for_each(|line| log.received(line.trim_ascii_end()));
+            }
         }
         Ok(reply)
     }
@@ -273,22 +314,38 @@ impl Wire {
         if !self.is_quiet() {
             return Err(Trouble::OutOfStep);
         }
-        let handshake = TlsConnector::from(config).connect(name, self.stream);
-        let stream = tokio::time::timeout(HANDSHAKE_TIME, Box::pin(handshake))
-            .await
-            .map_err(|_| Trouble::Handshake {
-                why: "it took too long".to_owned(),
-                fault: TlsFault::ValidationFailure,
-            })?
-            .map_err(|error| reason(&error))?;
+        let Self { stream, host, mut log, .. } = self;
+        let handshake = TlsConnector::from(config).connect(name, stream);
+        let shaken = tokio::time::timeout(HANDSHAKE_TIME, Box::pin(handshake)).await;
+        let (why, fault) = match shaken {
+            Ok(Ok(stream)) => return Ok(Self::begun(stream, &host, log)),
+            Ok(Err(error)) => reason(&error),
+            Err(_) => ("it took too long".to_owned(), TlsFault::ValidationFailure),
+        };
+        if let Some(log) = &mut log {
+            log.note("the TLS handshake failed", &why);
+        }
+        Err(Trouble::Handshake { why, fault })
+    }
+
+    /// What goes on under TLS.
+    fn begun(
+        stream: TlsStream<Box<dyn Stream>>,
+        host: &str,
+        mut log: Option<Box<Conversation>>,
+    ) -> Self {
         let version = stream.get_ref().1.protocol_version();
-        tracing::debug!(target: "protocol", host = self.host, ?version, "encrypted");
-        Ok(Self::new(Box::new(stream), &self.host))
+        tracing::debug!(target: "protocol", host, ?version, "encrypted");
+        let tls = version.and_then(|version| version.as_str()).unwrap_or("TLS");
+        if let Some(log) = &mut log {
+            log.note("TLS", tls);
+        }
+        Self { tls: Some(tls), ..Self::new(Box::new(stream), host).with_log(log) }
     }
 }
 
 /// Why a handshake failed; what is our own verdict on a certificate stands alone.
-fn reason(error: &io::Error) -> Trouble {
+fn reason(error: &io::Error) -> (String, TlsFault) {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     let why = match inner {
         Some(rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(why)))) => {
@@ -296,5 +353,5 @@ fn reason(error: &io::Error) -> Trouble {
         }
         _ => error.to_string(),
     };
-    Trouble::Handshake { why, fault: inner.map_or(TlsFault::ValidationFailure, fault_of) }
+    (why, inner.map_or(TlsFault::ValidationFailure, fault_of))
 }

@@ -44,6 +44,7 @@ impl Session {
         incoming: Incoming,
         pace: &Pace,
     ) -> Outcome {
+        self.noted("a message has come", &format!("{} bytes", pace.bytes()));
         match self.take_over(draft, incoming).await {
             Ok(queue) => Ok(reply::queued(queue)),
             Err(refusal) => {

@@ -24,6 +24,7 @@ pub mod config;
 mod incoming;
 mod nuisance;
 mod places;
+mod pressure;
 mod rate;
 mod reply;
 mod rights;
@@ -33,6 +34,8 @@ mod service;
 mod session;
 mod terms;
 mod trace;
+mod transcribe;
 
 pub use config::{Config, Role};
 pub use service::SmtpService;
+pub use transcribe::PROTOCOL_LOG;

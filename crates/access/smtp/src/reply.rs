@@ -124,6 +124,17 @@ pub(crate) fn source_rate() -> Reply {
     reply(451, 7, 0, "message rate of your address exceeded, try again in a minute")
 }
 
+/// 452: the node is short of something (RFC 3463 §3.4). Exchange's code.
+pub(crate) fn short_of_resources() -> Reply {
+    reply(452, 3, 1, "insufficient system resources, try again later")
+}
+
+/// 421: the same, and the connection is needed for others (RFC 3463 §3.4).
+pub(crate) fn closed_for_now(host: &str) -> Reply {
+    let text = format!("{host} takes no mail from outside now, try again later");
+    reply(421, 3, 2, text)
+}
+
 /// 220, with the words of the connector.
 pub(crate) fn greeting(host: &str, banner: &str) -> Reply {
     Reply::new(220, None, format!("{host} {banner}"))

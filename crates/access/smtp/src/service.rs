@@ -9,6 +9,7 @@ use crate::terms::{AllTerms, Terms};
 use access_listener::{Connection, Refusal, SessionFactory};
 use async_trait::async_trait;
 use base::env::Env;
+use base::logs::ConversationLog;
 use base::{AccountId, ByteBudget};
 use bytes::Bytes;
 use codec_smtp::Reply;
@@ -17,6 +18,7 @@ use contract_directory::Directory;
 use contract_mailbox::Mailboxes;
 use contract_transport::Transport;
 use contract_transport::authentication::SenderAuthentication;
+use contract_transport::pressure::Pressure;
 use contract_transport::receive::{ListenerPlace, ReceiveConnectors, ReceiveTable};
 use contract_transport::scanner::scanning::Scanners;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -50,6 +52,10 @@ pub(crate) struct Shared {
     pub(crate) authentication: OnceLock<Arc<dyn SenderAuthentication>>,
     /// No mail is scanned where there are none.
     pub(crate) scanners: OnceLock<Arc<dyn Scanners>>,
+    /// Nobody waits for what is short where there is none.
+    pub(crate) pressure: OnceLock<Arc<dyn Pressure>>,
+    /// Nothing that is said is logged where there is none.
+    pub(crate) protocol_log: OnceLock<ConversationLog>,
 }
 
 impl SmtpService {
@@ -81,6 +87,8 @@ impl SmtpService {
             defaults: Arc::default(),
             authentication: OnceLock::new(),
             scanners: OnceLock::new(),
+            pressure: OnceLock::new(),
+            protocol_log: OnceLock::new(),
         };
         Self { shared: Arc::new(shared), listener, connectors: None }
     }
@@ -102,6 +110,22 @@ impl SmtpService {
     #[must_use]
     pub fn with_scanners(self, scanners: Arc<dyn Scanners>) -> Self {
         self.shared.scanners.get_or_init(|| scanners);
+        self
+    }
+
+    /// The same service, which takes less mail while the node is short of something. What was set
+    /// first stays.
+    #[must_use]
+    pub fn with_pressure(self, pressure: Arc<dyn Pressure>) -> Self {
+        self.shared.pressure.get_or_init(|| pressure);
+        self
+    }
+
+    /// The same service, which logs what is said ([`PROTOCOL_LOG`](crate::PROTOCOL_LOG)) where the
+    /// log wants that of a connector. What was set first stays.
+    #[must_use]
+    pub fn with_protocol_log(self, log: ConversationLog) -> Self {
+        self.shared.protocol_log.get_or_init(|| log);
         self
     }
 
@@ -140,7 +164,8 @@ impl SessionFactory for SmtpService {
     async fn serve(&self, mut connection: Connection) {
         match self.admit(connection.peer().ip()) {
             Ok((terms, _place)) => {
-                Session::new(self.shared.clone(), terms, connection).run().await;
+                let local = self.listener.address;
+                Session::new(self.shared.clone(), terms, connection, local).run().await;
             }
             Err((refusal, reason)) => {
                 metrics::counter!("rialto_smtp_refused_total", "reason" => reason).increment(1);

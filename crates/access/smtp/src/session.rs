@@ -19,6 +19,7 @@ use crate::terms::Terms;
 use access_listener::Connection;
 pub(crate) use access_listener::Pace;
 use base::env::Clock;
+use base::logs::Conversation;
 use base::telemetry::Printable;
 use base::{Address, Deadline, SessionId};
 use bytes::Bytes;
@@ -29,6 +30,7 @@ use contract_directory::Account;
 use contract_mailbox::MailboxHandle;
 use contract_transport::Recipient;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,6 +70,8 @@ pub(crate) struct Session {
     /// 220 to STARTTLS is on its way, a handshake comes next.
     pub(crate) tls_promised: bool,
     pub(crate) nuisance: Nuisance,
+    /// What was said, if its connector wants that logged.
+    pub(crate) log: Option<Box<Conversation>>,
     /// Exchange's ConnectionTimeout.
     until: Deadline,
 }
@@ -107,8 +111,17 @@ pub(crate) struct Draft {
 }
 
 impl Session {
-    pub(crate) fn new(shared: Arc<Shared>, terms: Arc<Terms>, connection: Connection) -> Self {
+    /// `local` is where the listener is.
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        terms: Arc<Terms>,
+        connection: Connection,
+        local: SocketAddr,
+    ) -> Self {
         let id = SessionId(shared.env.random.u128());
+        let log = shared.protocol_log.get();
+        let log =
+            log.and_then(|log| log.begin(&terms.connector.name, id, local, connection.peer()));
         let until = Deadline::after(terms.config.connection_timeout());
         Self {
             shared,
@@ -122,40 +135,59 @@ impl Session {
             chunked: None,
             tls_promised: false,
             nuisance: Nuisance::default(),
+            log,
             until,
         }
     }
 
-    /// Talks until either side is done.
-    pub(crate) async fn run(mut self) {
-        self.say(&self.greeting());
-        let end = loop {
-            if let Err(end) = self.turn().await {
-                break end;
+    /// Talks until either side is done. No `async fn`: its future would hold the session twice, as it
+    /// was given and as it is used.
+    #[allow(clippy::manual_async_fn)]
+    pub(crate) fn run(mut self) -> impl Future<Output = ()> + Send {
+        async move {
+            if let Some(tls) = self.connection.tls_info() {
+                let cipher = format!("{} {}", tls.version, tls.cipher);
+                self.noted("TLS", &cipher);
             }
-        };
-        if let End::Say(reply) = end {
-            self.say(&reply);
-            self.connection.close().await;
+            self.say(&self.greeting());
+            let end = loop {
+                if let Err(end) = self.turn().await {
+                    break end;
+                }
+            };
+            if let End::Say(reply) = end {
+                self.say(&reply);
+                self.connection.close().await;
+            }
         }
     }
 
     /// One command and its reply.
     async fn turn(&mut self) -> Result<(), End> {
         let reply = match self.line().await? {
-            Ok(line) => match Command::parse(&line, self.dialect()) {
-                // Boxed, so that a session that waits for a command does not carry the largest.
-                Ok(command) => Box::pin(self.dispatch(command)).await?,
-                Err(error) if error.is_fatal() => return Err(End::Say(error.reply())),
-                Err(error) => error.reply(),
-            },
-            Err(error) => Reply::bad_line(error.to_string()),
+            // Boxed, so that a session that waits for a command does not carry the largest.
+            Ok(line) => Box::pin(self.obey(line)).await?,
+            Err(error) => {
+                self.noted("a line that is none", &error.to_string());
+                Reply::bad_line(error.to_string())
+            }
         };
         self.answer(&reply)?;
         if std::mem::take(&mut self.tls_promised) {
             Box::pin(command::starttls::upgrade(self)).await?;
         }
         Ok(())
+    }
+
+    /// A line that ought to be a command.
+    async fn obey(&mut self, line: Bytes) -> Outcome {
+        let parsed = Command::parse(&line, self.dialect());
+        self.heard(&line, &parsed);
+        match parsed {
+            Ok(command) => self.dispatch(command).await,
+            Err(error) if error.is_fatal() => Err(End::Say(error.reply())),
+            Err(error) => Ok(error.reply()),
+        }
     }
 
     /// Once an envelope has begun, it says whether there may be UTF-8 in its addresses.
@@ -212,6 +244,7 @@ impl Session {
         let class = CLASSES[usize::from(reply.code() / 100).min(5)];
         metrics::counter!("rialto_smtp_replies_total", "class" => class).increment(1);
         tracing::trace!(session = %self.id, %reply, "reply");
+        self.told(reply);
         self.connection.queue(reply.to_bytes());
     }
 

@@ -3,6 +3,15 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// How much room a file system has, for a program without special rights.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Space {
+    /// What it can hold in all, in bytes.
+    pub total_bytes: u64,
+    /// What is left of it.
+    pub free_bytes: u64,
+}
+
 /// A file system.
 pub trait Disk: Send + Sync + 'static {
     /// Opens a file for reading and writing; creates it if it is missing and `create` is set.
@@ -50,6 +59,15 @@ pub trait Disk: Send + Sync + 'static {
     /// # Errors
     /// Of the operating system.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>>;
+
+    /// How much room there is where the path is.
+    ///
+    /// # Errors
+    /// Of the operating system; [`io::ErrorKind::Unsupported`] where that cannot be told.
+    fn space(&self, path: &Path) -> io::Result<Space> {
+        let _ = path;
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// One open file; reads and writes at explicit offsets, from any thread.

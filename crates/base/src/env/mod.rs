@@ -1,4 +1,4 @@
-//! The outside world behind traits: clock, randomness, network, names, disk.
+//! The outside world behind traits: clock, randomness, network, names, disk, memory.
 //!
 //! Every source of nondeterminism comes through an [`Env`], so that a seed replays a run and a
 //! test decides what time it is. Each trait has a real implementation ([`Env::real`]) and a
@@ -7,14 +7,16 @@
 pub mod clock;
 pub mod disk;
 pub mod dns;
+pub mod machine;
 pub mod network;
 pub mod random;
 pub mod real;
 pub mod sim;
 
 pub use clock::Clock;
-pub use disk::{Disk, DiskFile, DiskLock};
+pub use disk::{Disk, DiskFile, DiskLock, Space};
 pub use dns::{Dns, DnsError, Family, Found, Located, MailExchanger, ServiceHost, Tlsa};
+pub use machine::{Machine, Memory};
 pub use network::{Listener, Network, Stream};
 pub use random::Random;
 
@@ -33,4 +35,6 @@ pub struct Env {
     pub dns: Arc<dyn Dns>,
     /// Files.
     pub disk: Arc<dyn Disk>,
+    /// Memory.
+    pub machine: Arc<dyn Machine>,
 }

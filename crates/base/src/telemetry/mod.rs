@@ -6,7 +6,7 @@
 
 mod printable;
 
-pub use printable::{Printable, PrintableBytes};
+pub use printable::{LINE_CHARACTERS_MAX, Printable, PrintableBytes, PrintableLine};
 
 use crate::error::{Error, Result};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};

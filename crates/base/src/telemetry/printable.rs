@@ -13,6 +13,13 @@ pub struct Printable<'a>(pub &'a str);
 /// As [`Printable`], for bytes that need not be text; those that are not print as `\xff`.
 pub struct PrintableBytes<'a>(pub &'a [u8]);
 
+/// As [`PrintableBytes`], for logs that are there to show whole lines: at most
+/// [`LINE_CHARACTERS_MAX`] characters.
+pub struct PrintableLine<'a>(pub &'a [u8]);
+
+/// The longest line that [`PrintableLine`] prints: of SMTP, the longest that is taken fits.
+pub const LINE_CHARACTERS_MAX: usize = 2_048;
+
 impl fmt::Display for Printable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         PrintableBytes(self.0.as_bytes()).fmt(f)
@@ -27,26 +34,37 @@ impl fmt::Debug for Printable<'_> {
 
 impl fmt::Display for PrintableBytes<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (mut characters, mut bytes) = (0, 0);
-        for chunk in self.0.utf8_chunks() {
-            let valid = chunk.valid().chars().map(Ok);
-            let invalid = chunk.invalid().iter().copied().map(Err);
-            for piece in valid.chain(invalid) {
-                if characters == CHARACTERS_MAX {
-                    return write!(f, "… ({} more bytes)", self.0.len() - bytes);
-                }
-                characters += 1;
-                bytes += piece.map_or(1, char::len_utf8);
-                match piece {
-                    Ok('\\') => f.write_str("\\\\")?,
-                    Ok(c) if is_harmful(c) => write!(f, "{}", c.escape_default())?,
-                    Ok(c) => f.write_char(c)?,
-                    Err(byte) => write!(f, "\\x{byte:02x}")?,
-                }
+        print(self.0, CHARACTERS_MAX, f)
+    }
+}
+
+impl fmt::Display for PrintableLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        print(self.0, LINE_CHARACTERS_MAX, f)
+    }
+}
+
+/// Prints at most so many characters.
+fn print(text: &[u8], characters_max: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let (mut characters, mut bytes) = (0, 0);
+    for chunk in text.utf8_chunks() {
+        let valid = chunk.valid().chars().map(Ok);
+        let invalid = chunk.invalid().iter().copied().map(Err);
+        for piece in valid.chain(invalid) {
+            if characters == characters_max {
+                return write!(f, "… ({} more bytes)", text.len() - bytes);
+            }
+            characters += 1;
+            bytes += piece.map_or(1, char::len_utf8);
+            match piece {
+                Ok('\\') => f.write_str("\\\\")?,
+                Ok(c) if is_harmful(c) => write!(f, "{}", c.escape_default())?,
+                Ok(c) => f.write_char(c)?,
+                Err(byte) => write!(f, "\\x{byte:02x}")?,
             }
         }
-        Ok(())
     }
+    Ok(())
 }
 
 impl fmt::Debug for PrintableBytes<'_> {

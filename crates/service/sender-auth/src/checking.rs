@@ -32,8 +32,12 @@ pub struct Authentication {
     shared: Arc<Shared>,
 }
 
+/// Makes of the settings at the node's start those that hold for a message.
+type Adjust = Box<dyn Fn(&mut Config) + Send + Sync>;
+
 struct Shared {
     config: Config,
+    adjust: Option<Adjust>,
     /// Under which nobody else may write results, in lower case.
     own_names: Vec<String>,
     env: Env,
@@ -44,26 +48,55 @@ struct Shared {
 impl Authentication {
     /// Checks with these settings, asking `env.dns`.
     pub fn new(config: Config, env: Env) -> Self {
-        Self::begin(config, env, None)
+        Self::begin_with(config, env, None, None)
     }
 
     /// As [`Authentication::new`], and tells what comes of messages whose author's domain wants
     /// reports (RFC 9990).
     pub fn telling(config: Config, env: Env, counting: Arc<dyn DmarcMessages>) -> Self {
-        Self::begin(config, env, Some(counting))
+        Self::begin_with(config, env, None, Some(counting))
     }
 
-    fn begin(config: Config, env: Env, counting: Option<Arc<dyn DmarcMessages>>) -> Self {
+    /// As [`Authentication::new`], or as [`Authentication::telling`] with `counting`; with each
+    /// message `adjust` may change what follows from failures and whether the machine itself is
+    /// trusted.
+    pub fn adjusted(
+        config: Config,
+        env: Env,
+        adjust: impl Fn(&mut Config) + Send + Sync + 'static,
+        counting: Option<Arc<dyn DmarcMessages>>,
+    ) -> Self {
+        Self::begin_with(config, env, Some(Box::new(adjust)), counting)
+    }
+
+    fn begin_with(
+        config: Config,
+        env: Env,
+        adjust: Option<Adjust>,
+        counting: Option<Arc<dyn DmarcMessages>>,
+    ) -> Self {
         let names = config.own_names.iter().chain([&config.host_name]);
         let own_names = names.map(|name| name.to_ascii_lowercase()).collect();
-        Self { shared: Arc::new(Shared { config, own_names, env, counting }) }
+        Self { shared: Arc::new(Shared { config, adjust, own_names, env, counting }) }
+    }
+}
+
+impl Shared {
+    /// What holds for a message that begins now.
+    fn config(&self) -> Config {
+        let mut config = self.config.clone();
+        if let Some(adjust) = &self.adjust {
+            adjust(&mut config);
+        }
+        config
     }
 }
 
 impl SenderAuthentication for Authentication {
     fn begin(&self, client: Client) -> Box<dyn SenderCheck> {
         let shared = self.shared.clone();
-        let wanted = !client.is_trusted && !shared.config.trusts(client.ip);
+        let config = shared.config();
+        let wanted = !client.is_trusted && !config.trusts(client.ip);
         let client = Arc::new(client);
         let asking = wanted.then(|| {
             let (shared, client) = (shared.clone(), client.clone());
@@ -74,7 +107,7 @@ impl SenderAuthentication for Authentication {
                 lookups::client(&*shared.env.dns, &client, receiver, until).await
             })
         });
-        Box::new(Check { shared, client, asking, read: None, hashes: Vec::new() })
+        Box::new(Check { shared, config, client, asking, read: None, hashes: Vec::new() })
     }
 }
 
@@ -115,6 +148,7 @@ impl<T> Drop for Task<T> {
 /// One message.
 struct Check {
     shared: Arc<Shared>,
+    config: Config,
     client: Arc<Client>,
     /// `None` where the client is trusted.
     asking: Option<Task<ClientFound>>,
@@ -165,7 +199,7 @@ impl SenderCheck for Check {
     }
 
     async fn finish(self: Box<Self>) -> Checked {
-        let Self { shared, client, asking, read, hashes } = *self;
+        let Self { shared, config, client, asking, read, hashes } = *self;
         let (Some(asking), Some((claims, asked))) = (asking, read) else {
             return Checked::default();
         };
@@ -173,7 +207,7 @@ impl SenderCheck for Check {
         let client_found = asking.result().await.unwrap_or_else(|| ClientFound::unknown(&client));
         let claims_found = asked.result().await.unwrap_or_else(|| ClaimsFound::unknown(&claims));
         let findings = Findings {
-            config: &shared.config,
+            config: &config,
             client: &client,
             client_found,
             claims: &claims,

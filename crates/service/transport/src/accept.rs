@@ -245,6 +245,7 @@ async fn until(
 
 async fn commit(context: &Context, submission: &Submission, accepted: Timestamp) -> Result<()> {
     let slot = context.control.slot_of_queue(submission.queue);
+    let _waiting = context.load.waits(|| context.env.clock.monotonic());
     transact(&context.store, Accept { context, submission, slot, accepted }).await
 }
 

@@ -65,7 +65,7 @@ impl Actor for QueueActor {
     async fn start(args: Args, actor: &ActorContext<Message>) -> Result<Self> {
         let Args { context, slot } = args;
         let fence = context.control.fence(slot).await?;
-        let messages = Messages::default();
+        let messages = Messages::counted(context.load.clone());
         let mut queue = Self { context, slot, fence, inbox: actor.inbox(), messages, errors: 0 };
         queue.read_slot().boxed().await?;
         queue.start_due();

@@ -218,7 +218,7 @@ async fn report(
         return Ok(None);
     }
     let header = original_header(context, entry).await;
-    let language = Language::of(&header).unwrap_or(context.config.report_language);
+    let language = Language::of(&header).unwrap_or_else(|| context.report_language());
     let rendering = Rendering { context, entry, sender, about, language, told, header: &header };
     let Written { content, parsed, staged } = rendering.write().await?;
     let source =

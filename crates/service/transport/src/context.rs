@@ -22,6 +22,8 @@ use crate::bounce::Language;
 use crate::connectors::Connectors;
 use crate::due::Due;
 use crate::guard::Members;
+use crate::organisation::Organisation;
+use crate::pressure::load::Load;
 use crate::remote_domains::Remote;
 use crate::reports::Reports;
 use crate::rules::Rules;
@@ -89,6 +91,8 @@ pub(crate) struct Context {
     pub(crate) rounds: Arc<Semaphore>,
     pub(crate) due: Due,
     pub(crate) working: Arc<Working>,
+    /// What back pressure goes by.
+    pub(crate) load: Arc<Load>,
     pub(crate) in_hand: Arc<InHand>,
     /// Whoever speaks SMTP to other servers; without, there is no way out of here.
     pub(crate) courier: Option<Arc<dyn Courier>>,
@@ -97,6 +101,8 @@ pub(crate) struct Context {
     /// Who is in the groups that may or may not write to somebody.
     pub(crate) members: Members,
     pub(crate) remote_domains: Arc<Remote>,
+    /// Settings that are one word each.
+    pub(crate) organisation: Arc<Organisation>,
     /// What other domains are told once a day.
     pub(crate) reports: Reports,
     /// Who signs mail of our domains; without, nobody does.

@@ -8,6 +8,7 @@
 //!   again; `due` and `wake` wake the slots that have something to do later; `queues` is what both kinds
 //!   of queue have in common; `admin` is what an
 //!   administrator may do, `list` what is there to be seen.
+//! - `pressure` watches what the node is short of, and tells whose mail waits for that.
 //! - What is for other servers goes by the send connectors (`connectors`, `routing`) to the queue
 //!   of its next hop: `relay`.
 //!
@@ -29,6 +30,8 @@ mod guard;
 mod list;
 mod messages;
 mod met;
+mod organisation;
+mod pressure;
 mod queues;
 mod receive;
 mod relay;
@@ -42,6 +45,7 @@ mod scanners;
 mod service;
 mod settle;
 mod signing;
+mod stage;
 mod state;
 mod sts;
 mod success;
@@ -53,5 +57,6 @@ mod wake;
 
 pub use bounce::Language;
 pub use context::Config;
+pub use pressure::{Monitor, PressureConfig, Thresholds};
 pub use service::{Parts, TransportService, start, start_relaying, start_signing};
 pub use sts::StoredPolicies;

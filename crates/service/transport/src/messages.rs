@@ -5,6 +5,7 @@
 //!
 //! So a message that waits costs its queue some hundred bytes, whatever it looks like.
 
+use crate::pressure::load::{Load, Share};
 use crate::state::State;
 use base::{QueueId, Timestamp};
 use codec_mime::ParsedMessage;
@@ -35,6 +36,8 @@ pub(crate) struct Messages {
     due: BTreeSet<(Timestamp, QueueId)>,
     working: usize,
     fresh: usize,
+    /// Those with which no round has come to an end.
+    unsorted: Share,
 }
 
 #[derive(Default)]
@@ -42,10 +45,16 @@ struct Known {
     /// `None` while it is set aside.
     due: Option<Timestamp>,
     working: bool,
+    unsorted: bool,
     fresh: Option<Box<Fresh>>,
 }
 
 impl Messages {
+    /// None yet; those that nobody has begun with are counted there.
+    pub(crate) fn counted(load: Arc<Load>) -> Self {
+        Self { unsorted: Share::of(load), ..Self::default() }
+    }
+
     /// Takes a message that has just been accepted, unless it is known.
     pub(crate) fn hint(&mut self, queue: QueueId, fresh: Fresh) {
         if self.known.contains_key(&queue) {
@@ -54,7 +63,9 @@ impl Messages {
         let fresh = (self.fresh < FRESH_MAX).then(|| Box::new(fresh));
         self.fresh += usize::from(fresh.is_some());
         self.due.insert((AT_ONCE, queue));
-        self.known.insert(queue, Known { due: Some(AT_ONCE), working: false, fresh });
+        self.unsorted.more();
+        let known = Known { due: Some(AT_ONCE), working: false, unsorted: true, fresh };
+        self.known.insert(queue, known);
     }
 
     /// Takes over what is stored of a message, unless a round is working on it: what it leaves
@@ -72,6 +83,12 @@ impl Messages {
 
     fn set_due(&mut self, queue: QueueId, due: Option<Timestamp>, keep_fresh: bool) {
         let known = self.known.entry(queue).or_default();
+        match (known.unsorted, keep_fresh) {
+            (false, true) => self.unsorted.more(),
+            (true, false) => self.unsorted.less(),
+            (true, true) | (false, false) => {}
+        }
+        known.unsorted = keep_fresh;
         if let Some(old) = known.due {
             self.due.remove(&(old, queue));
         }
@@ -167,6 +184,27 @@ mod tests {
             assert_eq!(messages.begin(at(0)).unwrap().0, QueueId(number));
         }
         assert!(messages.begin(at(9)).is_none());
+    }
+
+    #[test]
+    fn what_nobody_has_begun_with_is_counted() {
+        let load = Arc::new(Load::default());
+        let mut messages = Messages::counted(load.clone());
+        for number in 0..5 {
+            messages.hint(QueueId(number), fresh(QueueId(number)));
+        }
+        messages.hint(QueueId(1), fresh(QueueId(1)));
+        messages.note(QueueId(5), &State::default());
+        messages.note(QueueId(5), &State::default());
+        assert_eq!(load.unsorted(), 6);
+        while messages.begin(at(0)).is_some() {}
+        assert_eq!(load.unsorted(), 6, "until a round has come to its end");
+        messages.rest(QueueId(0), Some(at(5)));
+        messages.forget(QueueId(1));
+        messages.forget(QueueId(99));
+        assert_eq!(load.unsorted(), 4);
+        drop(messages);
+        assert_eq!(load.unsorted(), 0);
     }
 
     #[test]

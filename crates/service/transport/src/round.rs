@@ -5,6 +5,7 @@ use crate::guard::{Guard, Refusal};
 use crate::relay::hand_over::{self, HandOver, Remote};
 use crate::rules::{RuleSet, Ruled};
 use crate::settle::{self, Settled};
+use crate::stage::Stage;
 use crate::state::{PutOff, State, Waiting, reason};
 use crate::success::{self, Success};
 use crate::targets::{self, Became, Failure, Found, Piece, Target};
@@ -69,7 +70,10 @@ impl Work {
                 }
             }
         }
-        match self.rule().await {
+        let ruling = Stage::begin(&self.context, "rules");
+        let ruled = self.rule().await;
+        drop(ruling);
+        match ruled {
             Ok(None) => {}
             Ok(Some(left)) => return left,
             Err(error) => return Left::Unknown(error),
@@ -164,15 +168,21 @@ impl Work {
     async fn step(&mut self) -> Result<Left> {
         let now = self.context.env.clock.now();
         let mut report = Report::new(self.state.clone());
+        let resolving = Stage::begin(&self.context, "resolve");
         let targets = self.take_due(now, &mut report).await?;
+        drop(resolving);
         // Only for a message without a state: whoever has written one is to end it.
         let is_told = targets.iter().any(|one| success::is_wanted(&self.entry, one.recipient));
         let is_last = self.state.is_new() && targets.len() == 1 && report.is_empty();
         let ends_entry = is_last && !is_told;
+        let delivering = Stage::begin(&self.context, "deliver");
         if self.deliver_all(targets, ends_entry, now, &mut report).await {
             return Ok(Left::Nothing);
         }
+        drop(delivering);
+        let handing_over = Stage::begin(&self.context, "hand-over");
         let relays = self.hand_over(now, &mut report).await;
+        drop(handing_over);
         self.settle(report, relays).await
     }
 
@@ -409,6 +419,8 @@ impl Work {
                     before = matches!(delivered, Delivered::Before),
                 );
                 metrics::counter!("rialto_transport_delivered_total").increment(1);
+                metrics::histogram!("rialto_transport_latency_seconds")
+                    .record(latency_ms.max(0) as f64 / 1_000.0);
                 Outcome::Delivered(delivered, target)
             }
             Ok(other) => Outcome::Later(target, reason(&format!("unexpected answer {other:?}"))),

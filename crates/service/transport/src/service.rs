@@ -128,13 +128,13 @@ async fn begin(
     let receiving = Arc::new(Receiving::new(table::start(&store, &env).await?));
     let rules = Arc::new(Rules::new(table::start(&store, &env).await?));
     let remote_domains = table::start(&store, &env).await?;
+    let organisation = table::start(&store, &env).await?;
     let reports = reports::start(&store, &env).await?;
     let scanning = scanners::start(&store, &env).await?;
     let signing = match signatures {
         Some(signatures) => Some(signing::start(&store, &env, signatures).await?),
         None => None,
     };
-    let idle = config.idle;
     let context = Arc::new(Context {
         config,
         env,
@@ -147,12 +147,14 @@ async fn begin(
         rounds,
         due: Due::default(),
         working: Arc::default(),
+        load: Arc::default(),
         in_hand: Arc::default(),
         courier,
         connectors,
         rules,
         members: Members::default(),
         remote_domains,
+        organisation,
         reports,
         signing,
         connections,
@@ -161,6 +163,17 @@ async fn begin(
         session,
         sequence: AtomicU64::new(0),
     });
+    begin_work(context, receiving, scanning, local).await
+}
+
+/// Starts the queues, and whatever wakes them and is done now and then.
+async fn begin_work(
+    context: Arc<Context>,
+    receiving: Arc<Receiving>,
+    scanning: Scanning,
+    local: &LocalRouter,
+) -> Result<Arc<TransportService>> {
+    let idle = context.config.idle;
     let options = PopulationOptions {
         inbox_capacity: INBOX_CAPACITY,
         idle,

@@ -2,7 +2,7 @@
 //!
 //! A password goes in and never comes out.
 
-use super::{Admin, Answer, Asked, check_level, would};
+use super::{Admin, Answer, Asked, check_level, settings, would};
 use axum::Json;
 use axum::extract::Path;
 use base::{Error, Kind};
@@ -11,6 +11,7 @@ use contract_transport::connector::{
     AddressSpace, CONNECTIONS_PER_HOP, ConnectorChange, Route, SendConnector,
 };
 use contract_transport::courier::{Host, Manner, TlsLevel};
+use contract_transport::setting::SEND_LOG;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -44,11 +45,13 @@ pub(super) struct Settings {
 
 pub(super) async fn list(asked: Asked) -> Answer {
     let connectors = asked.admin.connectors.connectors().await?;
-    Ok(Json(Value::Array(connectors.iter().map(|connector| view(connector)).collect())))
+    let shown = |connector| settings::with_log(&asked.admin, SEND_LOG, view(connector));
+    Ok(Json(Value::Array(connectors.iter().map(|connector| shown(connector)).collect())))
 }
 
 pub(super) async fn show(asked: Asked, Path(name): Path<String>) -> Answer {
-    Ok(Json(view(&*find(&asked.admin, &name).await?)))
+    let found = find(&asked.admin, &name).await?;
+    Ok(Json(settings::with_log(&asked.admin, SEND_LOG, view(&found))))
 }
 
 pub(super) async fn create(asked: Asked, Json(settings): Json<Settings>) -> Answer {
@@ -89,6 +92,7 @@ pub(super) async fn remove(asked: Asked, Path(name): Path<String>) -> Answer {
         return would(format!("send no more mail by the connector {}", connector.name));
     }
     asked.admin.connectors.remove_connector(&Actor::Operator, &connector.name).await?;
+    settings::forget_log(&asked.admin, SEND_LOG, &connector.name).await?;
     Ok(Json(json!({ "removed": connector.name })))
 }
 

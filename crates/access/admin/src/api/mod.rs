@@ -9,6 +9,7 @@ mod dns;
 mod doctor;
 mod domains;
 mod groups;
+mod logs;
 mod mailboxes;
 mod member;
 mod node;
@@ -20,6 +21,7 @@ mod reporting;
 mod restrictions;
 mod rules;
 mod scanners;
+mod settings;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod testing;
@@ -42,14 +44,17 @@ use contract_mailbox::Mailboxes;
 use contract_transport::QueueAdmin;
 use contract_transport::authentication::SenderPolicies;
 use contract_transport::connector::SendConnectors;
+use contract_transport::pressure::Pressure;
 use contract_transport::receive::ReceiveConnectors;
 use contract_transport::remote::RemoteDomains;
 use contract_transport::reports::ReportAdmin;
 use contract_transport::rule::TransportRules;
 use contract_transport::scanner::ScannerSettings;
 use contract_transport::scanner::scanning::Scanners;
+use contract_transport::setting::OrganisationSettings;
 use contract_transport::signing::SigningAdmin;
 use contract_transport::tracking::MessageTracking;
+pub use logs::NodeLogs;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::net::IpAddr;
@@ -89,6 +94,12 @@ pub struct Admin {
     pub own_addresses: Vec<IpAddr>,
     /// Mailboxes, for their sizes.
     pub mailboxes: Arc<dyn Mailboxes>,
+    /// Settings that are one word each.
+    pub settings: Arc<dyn OrganisationSettings>,
+    /// What this node is short of.
+    pub pressure: Arc<dyn Pressure>,
+    /// What it tells in files.
+    pub logs: NodeLogs,
     /// How this node is.
     pub health: Arc<Health>,
     /// What it can do itself.
@@ -120,18 +131,6 @@ pub fn router(admin: Arc<Admin>) -> Router {
             get(groups::show).patch(groups::change).delete(groups::remove),
         )
         .route("/api/v1/groups/{address}/members", get(groups::members))
-        .route("/api/v1/queue", get(queue::list))
-        .route("/api/v1/queue/{id}", get(queue::show).delete(queue::remove))
-        .route("/api/v1/queue/{id}/retry", post(queue::retry))
-        .route("/api/v1/queue/{id}/suspend", post(queue::suspend))
-        .route("/api/v1/queue/{id}/resume", post(queue::resume))
-        .route("/api/v1/queue/{id}/resubmit", post(queue::resubmit))
-        .route("/api/v1/queue/{id}/message", get(queue::export))
-        .route("/api/v1/queue-count", get(queue::count))
-        .route("/api/v1/trace", get(tracking::search))
-        .route("/api/v1/trace/{id}", get(tracking::explain))
-        .route("/api/v1/hops", get(queue::hops))
-        .route("/api/v1/hops/{hop}/{verb}", post(queue::steer_hop))
         .route("/api/v1/connectors/send", get(connectors::list).post(connectors::create))
         .route(
             "/api/v1/connectors/send/{name}",
@@ -169,9 +168,31 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/store/verify", post(node::verify_store))
         .route("/api/v1/audit", get(audit))
         .route("/api/v1/health", get(health))
+        .route("/api/v1/pressure", get(pressure))
+        .route("/api/v1/logs", get(logs::read))
+        .route("/api/v1/settings", get(settings::list))
+        .route("/api/v1/settings/{name}", axum::routing::put(settings::set).delete(settings::reset))
+        .merge(of_queue())
         .merge(of_domains())
         .merge(of_scanners())
         .with_state(admin)
+}
+
+/// The routes of the queues and of what became of messages.
+fn of_queue() -> Router<Arc<Admin>> {
+    Router::new()
+        .route("/api/v1/queue", get(queue::list))
+        .route("/api/v1/queue/{id}", get(queue::show).delete(queue::remove))
+        .route("/api/v1/queue/{id}/retry", post(queue::retry))
+        .route("/api/v1/queue/{id}/suspend", post(queue::suspend))
+        .route("/api/v1/queue/{id}/resume", post(queue::resume))
+        .route("/api/v1/queue/{id}/resubmit", post(queue::resubmit))
+        .route("/api/v1/queue/{id}/message", get(queue::export))
+        .route("/api/v1/queue-count", get(queue::count))
+        .route("/api/v1/trace", get(tracking::search))
+        .route("/api/v1/trace/{id}", get(tracking::explain))
+        .route("/api/v1/hops", get(queue::hops))
+        .route("/api/v1/hops/{hop}/{verb}", post(queue::steer_hop))
 }
 
 /// The routes of scanners.
@@ -207,6 +228,11 @@ fn of_domains() -> Router<Arc<Admin>> {
 
 async fn health(asked: Asked) -> impl IntoResponse {
     Json(asked.admin.health.reports().await)
+}
+
+/// Get-ResourceThrottling, as it were: what is short, how long it will last, and who waits.
+async fn pressure(asked: Asked) -> impl IntoResponse {
+    Json(asked.admin.pressure.standing())
 }
 
 async fn audit(asked: Asked) -> Answer {

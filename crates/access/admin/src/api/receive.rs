@@ -1,6 +1,6 @@
 //! `/api/v1/connectors/receive`: New-, Get-, Set-, Remove-ReceiveConnector.
 
-use super::{Admin, Answer, Asked, would};
+use super::{Admin, Answer, Asked, settings, would};
 use axum::Json;
 use axum::extract::Path;
 use base::{Error, Kind};
@@ -8,6 +8,7 @@ use contract_directory::Actor;
 use contract_transport::receive::{
     Limit, Limits, Mechanism, Permissions, ReceiveChange, ReceiveConnector, Role, TlsDemand,
 };
+use contract_transport::setting::RECEIVE_LOG;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -38,11 +39,13 @@ pub(super) struct Settings {
 
 pub(super) async fn list(asked: Asked) -> Answer {
     let table = asked.admin.receive.receive_connectors().await?;
-    Ok(Json(Value::Array(table.connectors().map(|connector| view(connector)).collect())))
+    let shown = |connector| settings::with_log(&asked.admin, RECEIVE_LOG, view(connector));
+    Ok(Json(Value::Array(table.connectors().map(|connector| shown(connector)).collect())))
 }
 
 pub(super) async fn show(asked: Asked, Path(name): Path<String>) -> Answer {
-    Ok(Json(view(&*find(&asked.admin, &name).await?)))
+    let found = find(&asked.admin, &name).await?;
+    Ok(Json(settings::with_log(&asked.admin, RECEIVE_LOG, view(&found))))
 }
 
 pub(super) async fn create(asked: Asked, Json(settings): Json<Settings>) -> Answer {
@@ -83,6 +86,7 @@ pub(super) async fn remove(asked: Asked, Path(name): Path<String>) -> Answer {
         return would(format!("take no more mail by the connector {}", connector.name));
     }
     asked.admin.receive.remove_receive_connector(&Actor::Operator, &connector.name).await?;
+    settings::forget_log(&asked.admin, RECEIVE_LOG, &connector.name).await?;
     Ok(Json(json!({ "removed": connector.name })))
 }
 

@@ -113,7 +113,7 @@ fn moment_text(at: Timestamp) -> String {
 
 /// `7d` as so long ago in milliseconds, `2026-11-22` as the beginning of that day, or a moment
 /// (RFC 3339 §5.6).
-fn moment(text: &str) -> Result<(Option<Timestamp>, Option<i64>)> {
+pub(super) fn moment(text: &str) -> Result<(Option<Timestamp>, Option<i64>)> {
     let wrong =
         || Error::invalid(format!("\"{}\" is no time: 2h, 7d, 2026-11-22", text.escape_debug()));
     if let Some(day) = parse_day(text) {

@@ -81,6 +81,7 @@ async fn login(session: &mut Session, initial: Option<Secret>) -> Result<Exchang
 async fn ask(session: &mut Session, challenge: &str) -> Result<Result<Secret, SaslError>, End> {
     session.say(&Reply::auth_challenge(challenge));
     let line = session.line().await?;
+    session.heard_response();
     Ok(line.map_err(|_| SaslError::TooLong).and_then(|line| sasl::decode_line(&line)))
 }
 

@@ -2,6 +2,7 @@
 
 use super::address;
 use crate::places::{is_spared, source_of};
+use crate::pressure;
 use crate::reply;
 use crate::session::{Draft, End, Outcome, Session};
 use access_listener::account::is_still_signed_in;
@@ -22,6 +23,9 @@ pub(crate) async fn run(session: &mut Session, from: ReversePath, params: MailPa
     }
     if params.size_bytes.is_some_and(|size| size > session.config().message_bytes_max) {
         return Ok(Reply::message_too_large());
+    }
+    if let Some(refusal) = pressure::meet(session).await? {
+        return Ok(refusal);
     }
     let sender = from.address().map(address);
     if let Some(login) = &session.login {

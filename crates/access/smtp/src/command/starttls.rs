@@ -23,7 +23,14 @@ pub(crate) fn run(session: &mut Session) -> Outcome {
 
 /// What follows the reply: the handshake, and a session that knows nothing (RFC 3207 §4.2).
 pub(crate) async fn upgrade(session: &mut Session) -> Result<(), End> {
-    session.connection.start_tls().await?;
+    if let Err(error) = session.connection.start_tls().await {
+        session.noted("the TLS handshake failed", &error.to_string());
+        return Err(error.into());
+    }
+    if let Some(tls) = session.connection.tls_info() {
+        let cipher = format!("{} {}", tls.version, tls.cipher);
+        session.noted("TLS", &cipher);
+    }
     session.reset();
     session.client = None;
     session.login = None;

@@ -1,7 +1,7 @@
 //! Files through the operating system.
 
-use crate::env::{Disk, DiskFile, DiskLock};
-use rustix::fs::{FlockOperation, flock};
+use crate::env::{Disk, DiskFile, DiskLock, Space};
+use rustix::fs::{FlockOperation, flock, statvfs};
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
@@ -51,6 +51,15 @@ impl Disk for RealDisk {
         let file = open(path, true)?;
         flock(&file, FlockOperation::NonBlockingLockExclusive)?;
         Ok(Box::new(RealLock { _released_on_close: file }))
+    }
+
+    fn space(&self, path: &Path) -> io::Result<Space> {
+        let found = statvfs(path)?;
+        // Blocks that only the superuser may use are neither free nor used, as `df` has it.
+        let used = found.f_blocks.saturating_sub(found.f_bfree);
+        let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+        let free_bytes = bytes(found.f_bavail);
+        Ok(Space { total_bytes: bytes(used.saturating_add(found.f_bavail)), free_bytes })
     }
 }
 

@@ -2,10 +2,12 @@
 
 mod disk;
 mod dns;
+mod machine;
 mod network;
 
 pub use disk::RealDisk;
 pub use dns::RealDns;
+pub use machine::RealMachine;
 pub use network::RealNetwork;
 
 use super::{Clock, Env, Random};
@@ -26,6 +28,7 @@ impl Env {
             network: Arc::new(RealNetwork),
             dns: Arc::new(RealDns),
             disk: Arc::new(RealDisk),
+            machine: Arc::new(RealMachine),
         }
     }
 }

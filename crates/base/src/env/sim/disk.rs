@@ -8,7 +8,7 @@
 
 use super::disk_file::Contents;
 use super::random::SeededRandom;
-use crate::env::{Disk, DiskFile, DiskLock, Random};
+use crate::env::{Disk, DiskFile, DiskLock, Random, Space};
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::io;
@@ -21,6 +21,9 @@ const LOG_EVENTS_MAX: usize = 1 << 16;
 
 /// The largest file, so that a wild offset is an error and not an allocation.
 const FILE_BYTES_MAX: u64 = 1 << 30;
+
+/// How large a disk is whose room is not bounded.
+const DISK_BYTES: u64 = 1 << 40;
 
 /// A disk; cheap to clone, all clones are the same disk.
 #[derive(Clone, Default)]
@@ -63,6 +66,7 @@ struct State {
     /// How often the power was cut: handles from before are dead.
     life: u64,
     room_bytes: Option<u64>,
+    size_bytes: Option<u64>,
     /// Counts down to the sync that fails.
     syncs_until_failure: Option<u64>,
     sync_time: Duration,
@@ -138,6 +142,11 @@ impl SimDisk {
     /// Lets files grow by so many bytes in total, then the disk is full; `None` for no limit.
     pub fn set_room(&self, bytes: Option<u64>) {
         self.0.lock().room_bytes = bytes;
+    }
+
+    /// How large the disk says it is; 1 TiB unless set.
+    pub fn set_size(&self, bytes: u64) {
+        self.0.lock().size_bytes = Some(bytes);
     }
 
     /// Lets each sync block its thread for this long, in real time.
@@ -319,6 +328,13 @@ impl Disk for SimDisk {
         }
         state.note(DiskEvent::DirSynced(path.to_owned()));
         Ok(())
+    }
+
+    fn space(&self, _path: &Path) -> io::Result<Space> {
+        let state = self.0.lock();
+        let total_bytes = state.size_bytes.unwrap_or(DISK_BYTES);
+        let free_bytes = state.room_bytes.unwrap_or(total_bytes).min(total_bytes);
+        Ok(Space { total_bytes, free_bytes })
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>> {

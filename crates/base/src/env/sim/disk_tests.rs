@@ -241,3 +241,16 @@ proptest! {
         prop_assert_eq!(run().0, found);
     }
 }
+
+#[test]
+fn how_much_room_there_is() {
+    let disk = disk();
+    let whole = disk.space(dir()).unwrap();
+    assert_eq!(whole.free_bytes, whole.total_bytes);
+    disk.set_size(1_000);
+    disk.set_room(Some(100));
+    disk.open(&dir().join("one"), true).unwrap().write_at(0, &[1; 40]).unwrap();
+    assert_eq!(disk.space(dir()).unwrap(), Space { total_bytes: 1_000, free_bytes: 60 });
+    let real = RealDisk.space(&std::env::temp_dir()).unwrap();
+    assert!(real.total_bytes >= real.free_bytes && real.total_bytes > 0, "{real:?}");
+}

@@ -7,6 +7,7 @@ mod clock;
 mod disk;
 mod disk_file;
 mod dns;
+mod machine;
 mod network;
 mod random;
 mod stream;
@@ -14,6 +15,7 @@ mod stream;
 pub use clock::SimClock;
 pub use disk::{DiskEvent, SimDisk};
 pub use dns::SimDns;
+pub use machine::SimMachine;
 pub use network::SimNetwork;
 pub use random::{SeededRandom, test_seed};
 
@@ -34,6 +36,8 @@ pub struct Simulation {
     pub dns: SimDns,
     /// The disk of its first machine.
     pub disk: SimDisk,
+    /// The memory of its first machine.
+    pub machine: SimMachine,
 }
 
 impl Simulation {
@@ -45,6 +49,7 @@ impl Simulation {
             network: SimNetwork::default(),
             dns: SimDns::default(),
             disk: SimDisk::default(),
+            machine: SimMachine::default(),
         }
     }
 
@@ -56,6 +61,7 @@ impl Simulation {
             network: Arc::new(self.network.clone()),
             dns: Arc::new(self.dns.clone()),
             disk: Arc::new(self.disk.clone()),
+            machine: Arc::new(self.machine.clone()),
         }
     }
 

@@ -204,7 +204,7 @@ impl Language {
     }
 
     /// The language of a tag such as `de-AT` (RFC 5646 §2.1).
-    fn of_tag(tag: &str) -> Option<Self> {
+    pub(crate) fn of_tag(tag: &str) -> Option<Self> {
         let primary = tag.trim().split('-').next().unwrap_or_default();
         match primary.to_ascii_lowercase().as_str() {
             "en" => Some(Self::English),

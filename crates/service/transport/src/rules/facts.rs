@@ -75,6 +75,39 @@ pub(super) struct Person {
 }
 
 impl Person {
+    /// Takes over what the directory says of their address.
+    fn introduce(&mut self, resolved: Resolved) {
+        match resolved {
+            Resolved::Elsewhere => self.scope = Scope::Outside,
+            Resolved::Unknown => {}
+            // They may be in our groups; their mail leaves us all the same.
+            Resolved::Contact(contact) => {
+                let all = contact.addresses().chain(&contact.flow.external);
+                self.own = all.map(folded).collect();
+                self.display_name = contact.display_name.clone();
+                self.scope = Scope::Outside;
+                self.kind = "contact";
+            }
+            Resolved::Account(account) => {
+                let all = std::iter::once(&account.address).chain(&account.aliases);
+                self.own = all.map(folded).collect();
+                self.display_name = account.display_name.clone();
+                self.kind = match account.kind {
+                    AccountKind::User => "user",
+                    AccountKind::Shared => "shared",
+                    AccountKind::Room => "room",
+                    AccountKind::Equipment => "equipment",
+                    AccountKind::Contact => "contact",
+                };
+            }
+            Resolved::Group(group) => {
+                self.own = vec![folded(&group.address)];
+                self.display_name = group.display_name.clone();
+                self.kind = "group";
+            }
+        }
+    }
+
     /// Whether they are one of these, by any address of theirs.
     pub(super) fn is_one_of(&self, list: &[Address]) -> bool {
         self.addresses().any(|one| list.contains(one))
@@ -266,35 +299,7 @@ async fn person(
         person.hits = rules.patterns.hits(&place, &address.to_string());
     }
     person.scope = Scope::Inside;
-    match context.directory.resolve(address).await? {
-        Resolved::Elsewhere => person.scope = Scope::Outside,
-        Resolved::Unknown => {}
-        // They may be in our groups; their mail leaves us all the same.
-        Resolved::Contact(contact) => {
-            let all = contact.addresses().chain(&contact.flow.external);
-            person.own = all.map(folded).collect();
-            person.display_name = contact.display_name.clone();
-            person.scope = Scope::Outside;
-            person.kind = "contact";
-        }
-        Resolved::Account(account) => {
-            let all = std::iter::once(&account.address).chain(&account.aliases);
-            person.own = all.map(folded).collect();
-            person.display_name = account.display_name.clone();
-            person.kind = match account.kind {
-                AccountKind::User => "user",
-                AccountKind::Shared => "shared",
-                AccountKind::Room => "room",
-                AccountKind::Equipment => "equipment",
-                AccountKind::Contact => "contact",
-            };
-        }
-        Resolved::Group(group) => {
-            person.own = vec![folded(&group.address)];
-            person.display_name = group.display_name.clone();
-            person.kind = "group";
-        }
-    }
+    person.introduce(context.directory.resolve(address).await?);
     for place in rules.patterns.places() {
         if let Some(attribute) = who.attribute(place) {
             let hits = rules.patterns.hits(place, &person.attribute(attribute));

@@ -21,6 +21,7 @@ mod outgoing;
 mod owners;
 #[path = "../../../mailbox/tests/placement.rs"]
 mod placement;
+mod pressure;
 mod received_reports;
 mod receiving;
 mod relay_admin;
