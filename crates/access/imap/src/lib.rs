@@ -1,5 +1,5 @@
-//! IMAP4rev1 sessions (RFC 3501), with LITERAL+, SASL-IR, ID, ENABLE, IDLE, NAMESPACE, CHILDREN,
-//! LIST-EXTENDED, SPECIAL-USE, UIDPLUS, MOVE and UNSELECT.
+//! IMAP4rev1 and IMAP4rev2 sessions (RFC 3501, RFC 9051); the extensions are those that
+//! `command/capability.rs` names.
 //!
 //! ```text
 //! Connection ─ wire ─▶ session (states, dispatch) ─▶ command/<name> ─▶ contracts
@@ -21,6 +21,7 @@ mod claims;
 mod command;
 pub mod config;
 mod flags;
+mod modseq;
 mod others;
 mod reply;
 mod rights;
@@ -31,6 +32,7 @@ mod state;
 mod sync;
 mod transcript;
 mod tree;
+mod uid_only;
 mod view;
 mod wire;
 

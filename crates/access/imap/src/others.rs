@@ -216,6 +216,7 @@ fn visitor(shared: &Shared, user: &User, owner: Arc<Account>) -> User {
         wake: mailbox.watch(),
         mailbox,
         claims: user.claims.clone(),
+        enabled: user.enabled,
         _place: None,
         visiting: Some(owner),
         visit: None,

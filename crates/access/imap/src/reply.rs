@@ -19,8 +19,19 @@ pub(crate) struct Reply {
 pub(crate) enum ReplyCode {
     Plain(Code<'static>),
     Capability(Vec<Capability>),
-    AppendUid { uid_validity: u32, uids: Vec<IdRange> },
-    CopyUid { uid_validity: u32, source: Vec<IdRange>, target: Vec<IdRange> },
+    AppendUid {
+        uid_validity: u32,
+        uids: Vec<IdRange>,
+    },
+    CopyUid {
+        uid_validity: u32,
+        source: Vec<IdRange>,
+        target: Vec<IdRange>,
+    },
+    Modified(Vec<IdRange>),
+    /// The modification sequence up to which the client has been told everything, where it wants
+    /// to know; which that is shows when the rest has been told ([`crate::modseq::stamp`]).
+    UpToDate,
 }
 
 /// Why a command did not come to its OK.
@@ -90,6 +101,9 @@ impl ReplyCode {
             Self::CopyUid { uid_validity, source, target } => {
                 Code::CopyUid { uid_validity: *uid_validity, source, target }
             }
+            Self::Modified(ids) => Code::Modified(ids),
+            // The least there is: nobody is told more than is true.
+            Self::UpToDate => Code::HighestModSeq(1),
         }
     }
 }

@@ -16,7 +16,13 @@ pub(crate) struct Selection {
 impl Selection {
     /// What a set of message numbers or UIDs means. UIDs that do not exist are passed over; message
     /// numbers that do not exist are the client's mistake (RFC 3501 §9, `seq-number`).
+    /// `$` is what the last SEARCH has saved of them (RFC 5182 §2.1).
     pub(crate) fn resolve(set: &SequenceSet, uid: bool, view: &View) -> Result<Self, Stop> {
+        if set.is_saved() {
+            let rows = view.saved().ranges().iter();
+            let rows = rows.map(|(first, last)| view.rows_of_uids(*first, *last));
+            return Ok(Self { ranges: rows.filter(|rows| !rows.is_empty()).collect() });
+        }
         let ids = set.resolve(if uid { view.last_uid() } else { view.len() as u32 });
         if !uid && ids.max().is_some_and(|max| max as usize > view.len()) {
             return Err(Reply::bad("There is no message of that number").into());
@@ -26,6 +32,18 @@ impl Selection {
             false => ids.first as usize - 1..ids.last as usize,
         });
         Ok(Self { ranges: rows.filter(|rows| !rows.is_empty()).collect() })
+    }
+
+    /// These rows, which ascend.
+    pub(crate) fn of_rows(rows: impl Iterator<Item = usize>) -> Self {
+        let mut ranges: Vec<Range<usize>> = Vec::new();
+        for row in rows {
+            match ranges.last_mut() {
+                Some(range) if range.end == row => range.end += 1,
+                _ => ranges.push(row..row + 1),
+            }
+        }
+        Self { ranges }
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -4,14 +4,16 @@ use crate::command::{
     append, authenticate, capability, check, close, compress, copy, create, delete, enable,
     examine, expunge, fetch, getacl, getquota, id, idle, list, listrights, login, logout, lsub,
     myrights, namespace, noop, rename, search, select, setacl, setquota, sort, starttls, status,
-    store, subscribe, thread, unselect,
+    store, subscribe, thread, unauthenticate, unselect,
 };
 use crate::config::{BAD_MAX, BAD_PRE_AUTH_MAX};
+use crate::modseq;
 use crate::reply::{self, Answer, Ending, Reply, ReplyCode, Stop};
 use crate::service::Shared;
 use crate::state::{State, Stranger};
 use crate::sync::{self, Ask, Manner};
 use crate::transcript::Transcript;
+use crate::uid_only;
 use crate::wire::{Incoming, Patience, Wire, too_slow};
 use access_listener::Connection;
 use access_listener::account::is_still_signed_in;
@@ -99,7 +101,7 @@ impl Session {
     }
 
     async fn command(&mut self, raw: &RawCommand) -> Result<(), Ending> {
-        match Command::parse(raw) {
+        match Command::parse_with(raw, self.wire.names) {
             Ok(command) => {
                 self.bad = 0;
                 self.asked(&command, raw.len_bytes());
@@ -118,6 +120,9 @@ impl Session {
         }
         let (name, begun) = (body.name(), self.shared.env.clock.monotonic());
         let uids = body.is_uid();
+        if let Some(reply) = uid_only::refusal(self, &body) {
+            return self.finish(Some(&tag), &reply, Manner { expunges: false, uids }).await;
+        }
         // SORT and THREAD are as SEARCH (RFC 5256 §3).
         let shows_numbers = matches!(
             body,
@@ -171,7 +176,13 @@ impl Session {
             true => Ok(false),
             false => self.news(Ask::IfWoken, manner).await,
         };
-        self.wire.condition(tag, reply);
+        let stamped = match self.state.selected() {
+            Ok((user, selected)) => {
+                modseq::stamp(&mut self.wire, reply, user.enabled, &selected.view)
+            }
+            Err(_) => None,
+        };
+        self.wire.condition(tag, stamped.as_ref().unwrap_or(reply));
         self.answered(reply.status);
         news?;
         match self.state {
@@ -197,7 +208,7 @@ impl Session {
                 false
             }
         };
-        sync::announce(&mut self.wire, selected, manner).await?;
+        sync::announce(&mut self.wire, selected, user.enabled, manner).await?;
         Ok(answered)
     }
 
@@ -211,7 +222,7 @@ impl Session {
             CommandBody::Authenticate(command) => authenticate::run(self, command).await,
             CommandBody::Login(command) => login::run(self, command).await,
             CommandBody::Id(_) => id::run(self),
-            CommandBody::Enable(_) => enable::run(self),
+            CommandBody::Enable(command) => enable::run(self, &command).await,
             CommandBody::Select(command) => select::run(self, &command).await,
             CommandBody::Examine(command) => examine::run(self, &command).await,
             CommandBody::Create(command) => create::run(self, &command).await,
@@ -230,8 +241,9 @@ impl Session {
             CommandBody::Check => check::run(self).await,
             CommandBody::Close => close::run(self).await,
             CommandBody::Unselect => unselect::run(self),
+            CommandBody::Unauthenticate => unauthenticate::run(self),
             CommandBody::Expunge(command) => expunge::run(self, command).await,
-            CommandBody::Search(command) => Box::pin(search::run(self, command)).await,
+            CommandBody::Search(command) => Box::pin(search::run(self, tag, command)).await,
             CommandBody::Fetch(command) => Box::pin(fetch::run(self, command)).await,
             CommandBody::Store(command) => store::run(self, command).await,
             CommandBody::Copy(command) => copy::run(self, command, copy::How::Copy).await,
@@ -253,7 +265,7 @@ impl Session {
     /// A literal is announced: a message is streamed, a small string collected, all else refused
     /// before a byte of it is taken (attack 22).
     async fn literal(&mut self, offer: LiteralOffer) -> Result<(), Ending> {
-        let head = append_head(self.wire.framer.pending());
+        let head = append_head(self.wire.framer.pending(), self.wire.names);
         if let (Some((tag, head)), Ok(_)) = (head, self.state.user()) {
             self.still_signed_in().await?;
             self.asked_to_append(usize::try_from(offer.len_bytes).unwrap_or(usize::MAX));

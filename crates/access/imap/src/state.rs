@@ -5,6 +5,8 @@
 //!        │                                   │    ▲──CLOSE, UNSELECT, failed SELECT──┘ │
 //!        └──────────────LOGOUT───────────────┴────────────────LOGOUT───────────────────┴─▶ Logout
 //! ```
+//!
+//! UNAUTHENTICATE leads back to where a session begins, from wherever somebody has signed in.
 
 use crate::claims::Claims;
 use crate::reply::{Reply, Stop};
@@ -39,12 +41,29 @@ pub(crate) struct User {
     pub(crate) wake: watch::Receiver<Change>,
     /// Who of this node tells of what as \Recent.
     pub(crate) claims: Arc<Claims>,
+    /// What the client may be told that RFC 3501 does not know; the same in a visit.
+    pub(crate) enabled: Enabled,
     /// The session's place among the user's sessions; its visits have none of their own.
     pub(crate) _place: Option<UserPlace>,
     /// In somebody else's mailbox: whose `mailbox` is.
     pub(crate) visiting: Option<Arc<Account>>,
     /// Where the folder that is open is somebody else's: the user there.
     pub(crate) visit: Option<Box<User>>,
+}
+
+/// What a client has enabled (RFC 5161), or used, which enables it too (RFC 7162 §3.1).
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+pub(crate) struct Enabled {
+    /// Modification sequences are told.
+    pub(crate) condstore: bool,
+    /// What is gone is told by UID; never without `condstore`.
+    pub(crate) qresync: bool,
+    /// The client speaks IMAP4rev2 (RFC 9051): it knows no \Recent and no SEARCH response.
+    pub(crate) rev2: bool,
+    /// Text is UTF-8 (RFC 6855), as it is in IMAP4rev2.
+    pub(crate) utf8: bool,
+    /// Messages have UIDs and no numbers (RFC 9586).
+    pub(crate) uid_only: bool,
 }
 
 /// A folder that is open.
@@ -102,6 +121,18 @@ impl State {
             Self::Authenticated(user) | Self::Selected(user, _) => Ok(user),
             Self::NotAuthenticated(_) | Self::Logout => Err(Reply::bad("Sign in first").into()),
         }
+    }
+
+    /// Notes what the client has enabled, for the open folder of somebody else too.
+    pub(crate) fn enable(&mut self, change: impl FnOnce(&mut Enabled)) -> Result<(), Stop> {
+        let (Self::Authenticated(user) | Self::Selected(user, _)) = self else {
+            return Err(Reply::bad("Sign in first").into());
+        };
+        change(&mut user.enabled);
+        if let Some(visit) = &mut user.visit {
+            visit.enabled = user.enabled;
+        }
+        Ok(())
     }
 
     /// Who has signed in, in the mailbox of the open folder, and that folder.

@@ -1,13 +1,14 @@
 //! Keeping up with the selected folder: asking what happened, and telling the client.
 
 use crate::flags;
+use crate::modseq;
 use crate::reply::{self, Ending};
-use crate::state::{Selected, User};
+use crate::state::{Enabled, Selected, User};
 use crate::view::View;
 use crate::wire::Wire;
 use base::{Error, FolderId, Kind, Result, Uid};
 use codec_imap::response::Response;
-use codec_imap::{Code, FetchWriter, Flag, Status, StatusResponse};
+use codec_imap::{Code, Flag, Status, StatusResponse};
 use contract_mailbox::FolderInfo;
 
 /// Whether to ask although nobody has called.
@@ -40,7 +41,7 @@ pub(crate) async fn catch_up(user: &User, selected: &mut Selected, ask: Ask) -> 
     let info = refresh(user, selected).await?;
     selected.followed = selected.followed.max(woken);
     match selected.view.arrived() {
-        Some((_, last)) if last >= info.recent_from => {
+        Some((_, last)) if last >= info.recent_from && !user.enabled.rev2 => {
             claim(user, selected, info.recent_from).await
         }
         _ => Ok(()),
@@ -131,35 +132,59 @@ pub(crate) fn announce_keywords(wire: &mut Wire, selected: &mut Selected) {
 pub(crate) async fn announce(
     wire: &mut Wire,
     selected: &mut Selected,
+    enabled: Enabled,
     manner: Manner,
 ) -> Result<(), Ending> {
+    // Who resynchronises by UID is always told them (RFC 7162 §3.2.4).
+    let uids = (manner.uids || enabled.qresync) && !enabled.uid_only;
+    let manner = Manner { uids, ..manner };
     announce_keywords(wire, selected);
     let view = &mut selected.view;
     let news = view.take_news(manner.expunges);
-    for number in news.expunged {
-        wire.put(&Response::Expunge(number));
-        wire.relieve().await?;
+    if enabled.qresync || enabled.uid_only {
+        let gone = news.vanished.iter().copied().collect();
+        modseq::put_vanished(wire, false, &modseq::ranges(&gone));
+    } else {
+        for number in news.expunged {
+            wire.put(&Response::Expunge(number));
+            wire.relieve().await?;
+        }
     }
     if let Some((exists, recent)) = news.exists {
         wire.put(&Response::Exists(exists));
-        wire.put(&Response::Recent(recent));
+        if !enabled.rev2 {
+            wire.put(&Response::Recent(recent));
+        }
     }
     for row in news.flags {
-        put_row_flags(wire, view, row, manner.uids);
+        put_row_flags(wire, view, row, manner);
+        wire.relieve().await?;
+    }
+    for row in news.restamped {
+        put_row(wire, view, row, manner, false);
         wire.relieve().await?;
     }
     Ok(())
 }
 
-/// One FETCH response with a row's flags.
-fn put_row_flags(wire: &mut Wire, view: &View, row: usize, uid: bool) {
+/// One FETCH response with a row's flags, and its modification sequence for who wants to know.
+pub(crate) fn put_row_flags(wire: &mut Wire, view: &View, row: usize, manner: Manner) {
+    put_row(wire, view, row, manner, true);
+}
+
+fn put_row(wire: &mut Wire, view: &View, row: usize, manner: Manner, with_flags: bool) {
+    let mut fetch = wire.begin_fetch(view, row);
     let out = wire.out();
-    let mut fetch = FetchWriter::begin(out, row as u32 + 1);
-    if let (true, Some(uid)) = (uid, view.uid(row)) {
+    if let (true, Some(uid)) = (manner.uids, view.uid(row)) {
         fetch.uid(out, uid.0);
     }
-    let (flags, recent) = view.flags(row);
-    fetch.flags(out, flags::names(flags, recent, view.keywords()));
+    if with_flags {
+        let (flags, recent) = view.flags(row);
+        fetch.flags(out, flags::names(flags, recent, view.keywords()));
+    }
+    if let Some(mod_seq) = view.mod_seq(row) {
+        fetch.mod_seq(out, mod_seq);
+    }
     fetch.finish(out);
 }
 

@@ -5,7 +5,9 @@
 //! (RFC 3501 §7.4.1), what has come is a row at the end that becomes known with EXISTS. [`View::apply`]
 //! takes in what happened, in any portions; [`View::take_news`] gives what to say, once.
 //!
-//! A row is 24 bytes. Flags are kept as numbers of a palette, since a folder has few combinations.
+//! Rows that are gone keep their place, not their news: what a client was told up to is [`View::told_to`].
+//!
+//! A row is 24 bytes, and 8 more where the client wants modification sequences (RFC 7162). Flags are kept as numbers of a palette, since a folder has few combinations.
 
 use crate::flags::assumed;
 use base::{Change, Uid};
@@ -38,6 +40,17 @@ pub(crate) struct View {
     /// \Recent is a session's own flag (RFC 3501 §2.3.2).
     recent: UidSet,
     since: Change,
+    /// The modification sequence of each row, 0 where it is not known; `None` for clients that do
+    /// not want to know.
+    mod_seqs: Option<Vec<u64>>,
+    /// Known messages of which the client does not know the modification sequence, by UID.
+    restamped: BTreeSet<u32>,
+    /// The newest of the session's own changes: ahead of `since` while others may have come before it.
+    own: Change,
+    /// What `since` was before the first of `gone` went.
+    owes_since: Option<Change>,
+    /// What the last SEARCH has saved as `$` (RFC 5182).
+    saved: UidSet,
     keywords: Arc<Keywords>,
     told_keywords: usize,
 }
@@ -47,15 +60,20 @@ pub(crate) struct View {
 pub(crate) struct News {
     /// EXPUNGE, the highest number first.
     pub(crate) expunged: Vec<u32>,
+    /// The UIDs of the same, ascending.
+    pub(crate) vanished: Vec<Uid>,
     /// EXISTS and RECENT.
     pub(crate) exists: Option<(u32, u32)>,
     /// Rows whose flags are to be shown by FETCH.
     pub(crate) flags: Vec<usize>,
+    /// Rows of which only the modification sequence is to be shown.
+    pub(crate) restamped: Vec<usize>,
 }
 
 impl View {
     /// A view of a folder of which the client will be told at once.
-    pub(crate) fn open(folder: &FolderView, recent: UidSet) -> Self {
+    /// With `mod_seqs` it tells modification sequences.
+    pub(crate) fn open(folder: &FolderView, recent: UidSet, mod_seqs: bool) -> Self {
         let mut view = Self {
             rows: Vec::with_capacity(folder.blocks.iter().map(|block| block.entries.len()).sum()),
             told: 0,
@@ -64,6 +82,11 @@ impl View {
             gone: BTreeSet::new(),
             recent,
             since: folder.info.highest_change,
+            mod_seqs: mod_seqs.then(|| folder.entries().map(|entry| entry.change.0).collect()),
+            restamped: BTreeSet::new(),
+            own: Change(0),
+            owes_since: None,
+            saved: UidSet::default(),
             told_keywords: folder.keywords.0.len(),
             keywords: folder.keywords.clone(),
         };
@@ -98,6 +121,63 @@ impl View {
     /// Up to which change everything has been taken in.
     pub(crate) fn since(&self) -> Change {
         self.since
+    }
+
+    /// Up to which change the client knows everything once it was told the news: less than
+    /// [`View::since`] while it has not been told of something that is gone.
+    pub(crate) fn told_to(&self) -> Change {
+        self.owes_since.unwrap_or(self.since)
+    }
+
+    /// Whether the client knows of something newer than [`View::told_to`]: something else may be gone
+    /// of which it may not be told yet, or others' changes are not known that came before its own.
+    pub(crate) fn owes(&self) -> bool {
+        !self.gone.is_empty() || self.own > self.since
+    }
+
+    /// The modification sequence of a row; `None` where they are not told.
+    pub(crate) fn mod_seq(&self, row: usize) -> Option<u64> {
+        self.mod_seqs.as_ref()?.get(row).copied()
+    }
+
+    /// Whether modification sequences are told.
+    pub(crate) fn tells_mod_seqs(&self) -> bool {
+        self.mod_seqs.is_some()
+    }
+
+    /// Tells modification sequences from now on; the folder is as it is now.
+    pub(crate) fn tell_mod_seqs(&mut self, folder: &FolderView) {
+        self.mod_seqs.get_or_insert_with(|| vec![0; self.rows.len()]);
+        self.reload(folder);
+    }
+
+    /// What `$` means.
+    pub(crate) fn saved(&self) -> &UidSet {
+        &self.saved
+    }
+
+    /// Sets what `$` means.
+    pub(crate) fn save(&mut self, uids: UidSet) {
+        self.saved = uids;
+    }
+
+    /// Which UIDs of a set no row has, told or not.
+    pub(crate) fn lacks(&self, uids: &UidSet) -> UidSet {
+        let mut missing = Vec::new();
+        for (first, last) in uids.ranges() {
+            let mut next = *first;
+            let begin = self.rows.partition_point(|row| row.uid < *first);
+            for row in self.rows[begin..].iter().take_while(|row| row.uid <= *last) {
+                if next < row.uid {
+                    missing.push((next, row.uid - 1));
+                }
+                next = row.uid.saturating_add(1);
+            }
+            if next <= *last {
+                missing.push((next, *last));
+            }
+        }
+        UidSet::from_ranges(missing)
     }
 
     /// The keyword names.
@@ -164,6 +244,11 @@ impl View {
         Some((Uid(new.first()?.uid), Uid(new.last()?.uid)))
     }
 
+    /// Makes nothing \Recent, for a client that does not know the flag.
+    pub(crate) fn forget_recent(&mut self) {
+        self.recent = UidSet::default();
+    }
+
     /// Makes UIDs \Recent.
     pub(crate) fn add_recent(&mut self, first: Uid, last: Uid) {
         if first <= last {
@@ -228,14 +313,24 @@ impl View {
                 self.stale.insert(entry.uid.0);
             }
         }
-        self.follow(stored.entries.iter().map(|entry| entry.change));
+        // What was left alone since others changed it is shown, so that the client may try again.
+        for uid in &stored.modified {
+            if self.row_of(*uid).is_some() {
+                self.stale.insert(uid.0);
+            }
+        }
+        let changes = stored.entries.iter().map(|entry| entry.change);
+        self.own = changes.clone().fold(self.own, Change::max);
+        self.follow(changes);
     }
 
     /// A message is gone.
     pub(crate) fn vanish(&mut self, uid: Uid) {
         if self.rows.binary_search_by_key(&uid.0, |row| row.uid).is_ok() {
+            self.owes_since.get_or_insert(self.since);
             self.gone.insert(uid.0);
             self.stale.remove(&uid.0);
+            self.restamped.remove(&uid.0);
         }
     }
 
@@ -243,6 +338,7 @@ impl View {
     pub(crate) fn shown(&mut self, row: usize) {
         if let Some(row) = self.rows.get(row) {
             self.stale.remove(&row.uid);
+            self.restamped.remove(&row.uid);
         }
     }
 
@@ -259,28 +355,42 @@ impl View {
     pub(crate) fn take_news(&mut self, expunges: bool) -> News {
         let mut news = News::default();
         if expunges && !self.gone.is_empty() {
-            news.expunged = self.drop_gone();
+            (news.expunged, news.vanished) = self.drop_gone();
         }
         if self.told < self.rows.len() {
             self.told = self.rows.len();
             news.exists = Some((self.told as u32, self.recent_count()));
         }
-        for uid in std::mem::take(&mut self.stale) {
+        let stale = std::mem::take(&mut self.stale);
+        for uid in std::mem::take(&mut self.restamped) {
+            if !stale.contains(&uid) {
+                news.restamped.extend(self.row_of(Uid(uid)));
+            }
+        }
+        for uid in stale {
             news.flags.extend(self.row_of(Uid(uid)));
         }
         news
     }
 
-    /// Removes the rows that are gone; gives the numbers of those the client knew, highest first.
-    fn drop_gone(&mut self) -> Vec<u32> {
+    /// Removes the rows that are gone; gives the numbers of those the client knew, highest first,
+    /// and their UIDs.
+    fn drop_gone(&mut self) -> (Vec<u32>, Vec<Uid>) {
         let gone = std::mem::take(&mut self.gone);
+        self.owes_since = None;
         let is_gone = |row: &Row| gone.contains(&row.uid);
         let known = self.rows[..self.told].iter().enumerate().rev();
         let numbers: Vec<u32> =
             known.filter(|(_, row)| is_gone(row)).map(|(index, _)| index as u32 + 1).collect();
+        let known = self.rows[..self.told].iter();
+        let uids = known.filter(|row| is_gone(row)).map(|row| Uid(row.uid)).collect();
         self.told -= numbers.len();
+        if let Some(mod_seqs) = &mut self.mod_seqs {
+            let mut rows = self.rows.iter();
+            mod_seqs.retain(|_| rows.next().is_some_and(|row| !is_gone(row)));
+        }
         self.rows.retain(|row| !is_gone(row));
-        numbers
+        (numbers, uids)
     }
 
     /// A message as it is now. One that is new comes last; any other that the view does not have
@@ -289,17 +399,28 @@ impl View {
         match self.rows.binary_search_by_key(&entry.uid.0, |row| row.uid) {
             Ok(index) => {
                 let palette = self.palette.number(entry.flags);
+                let shown = index < self.told && !self.gone.contains(&entry.uid.0);
                 let row = &mut self.rows[index];
                 if row.palette != palette {
                     row.palette = palette;
-                    if index < self.told && !self.gone.contains(&entry.uid.0) {
+                    if shown {
                         self.stale.insert(entry.uid.0);
+                    }
+                }
+                let mod_seq = self.mod_seqs.as_mut().and_then(|all| all.get_mut(index));
+                if let Some(mod_seq) = mod_seq.filter(|mod_seq| **mod_seq != entry.change.0) {
+                    // What was not known before the client does not ask for.
+                    if std::mem::replace(mod_seq, entry.change.0) != 0 && shown {
+                        self.restamped.insert(entry.uid.0);
                     }
                 }
             }
             Err(index) if index == self.rows.len() => {
                 let row = self.row(entry);
                 self.rows.push(row);
+                if let Some(mod_seqs) = &mut self.mod_seqs {
+                    mod_seqs.push(entry.change.0);
+                }
             }
             Err(_) => {}
         }

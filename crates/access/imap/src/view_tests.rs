@@ -221,7 +221,7 @@ fn run(steps: &[Step], may_hear: impl Fn(usize) -> bool) -> (Vec<(Uid, Flags)>, 
     let mut server = Server::default();
     server.append();
     server.append();
-    let mut view = View::open(&server.view(), UidSet::default());
+    let mut view = View::open(&server.view(), UidSet::default(), false);
     let all = (0..view.len()).map(|row| (view.uid(row).unwrap(), view.flags(row).0));
     let mut client = Client(all.collect());
     for (index, step) in steps.iter().enumerate() {
@@ -307,7 +307,7 @@ proptest! {
 fn own_changes_are_not_read_again() {
     let mut server = Server::default();
     (0..3).for_each(|_| server.append());
-    let mut view = View::open(&server.view(), UidSet::default());
+    let mut view = View::open(&server.view(), UidSet::default(), false);
     let flags = NamedFlags { system: SystemFlags::SEEN, keywords: Vec::new() };
     let stored = server.store(&UidSet::all(), StoreMode::Add, &flags);
     view.stored(&stored, true, StoreMode::Add, &flags);
@@ -328,7 +328,7 @@ fn attack_25_sets_are_resolved_without_expanding() {
     let mut server = Server::default();
     (0..1000).for_each(|_| server.append());
     (0..500).for_each(|n| server.expunge(n));
-    let view = View::open(&server.view(), UidSet::default());
+    let view = View::open(&server.view(), UidSet::default(), false);
     let set = |first, last| SequenceSet::from(IdSet::from_ranges([IdRange { first, last }]));
     let check = |set: SequenceSet, uid, expect: Option<usize>| {
         let found = Selection::resolve(&set, uid, &view).ok().map(|selection| selection.len());
@@ -344,7 +344,7 @@ fn attack_25_sets_are_resolved_without_expanding() {
     check(set(501, 501), false, None);
     let all = Selection::resolve(&set(1, u32::MAX), true, &view).unwrap();
     assert_eq!(all.uids(&view).ranges().len(), 1, "one range, whatever the gaps");
-    let empty = View::open(&Server::default().view(), UidSet::default());
+    let empty = View::open(&Server::default().view(), UidSet::default(), false);
     let none = Selection::resolve(&SequenceSet::from_number_on(1), false, &empty).unwrap();
     assert!(none.is_empty());
 }
@@ -353,7 +353,7 @@ fn attack_25_sets_are_resolved_without_expanding() {
 fn attack_33_combinations_of_flags_are_forgotten() {
     let mut server = Server::default();
     server.append();
-    let mut view = View::open(&server.view(), UidSet::default());
+    let mut view = View::open(&server.view(), UidSet::default(), false);
     for keywords in 1..10_000u128 {
         server.set(0, Flags { system: SystemFlags(0), keywords });
         view.apply(&server.delta(view.since()));

@@ -6,12 +6,15 @@
 
 use crate::config::{COMMAND_BYTES_PER_S_MIN, OUTPUT_BYTES};
 use crate::reply::{Ending, Reply};
+use crate::view::View;
 use access_listener::{Connection, Pace};
 use base::Deadline;
 use bytes::{Bytes, BytesMut};
 use codec_imap::framer::LiteralOffer;
 use codec_imap::response::{Response, put_continuation};
-use codec_imap::{Code, FrameError, FrameEvent, Framer, Limits, RawCommand, Tag};
+use codec_imap::{
+    Code, FetchWriter, FrameError, FrameEvent, Framer, Limits, Names, RawCommand, Tag,
+};
 use std::io;
 use std::time::Duration;
 
@@ -20,6 +23,10 @@ pub(crate) struct Wire {
     pub(crate) connection: Connection,
     pub(crate) framer: Framer,
     out: BytesMut,
+    /// How mailbox names are printed and read.
+    pub(crate) names: Names,
+    /// Whether messages are told by UID alone (RFC 9586).
+    pub(crate) uid_only: bool,
     /// Of the command that has begun to come.
     pace: Option<Pace>,
 }
@@ -38,7 +45,14 @@ pub(crate) enum Incoming {
 
 impl Wire {
     pub(crate) fn new(connection: Connection) -> Self {
-        Self { connection, framer: Framer::new(Limits::PRE_AUTH), out: BytesMut::new(), pace: None }
+        Self {
+            connection,
+            framer: Framer::new(Limits::PRE_AUTH),
+            out: BytesMut::new(),
+            names: Names::Utf7,
+            uid_only: false,
+            pace: None,
+        }
     }
 
     /// The next event.
@@ -122,7 +136,15 @@ impl Wire {
 
     /// Prints an untagged response.
     pub(crate) fn put(&mut self, response: &Response<'_>) {
-        response.encode(&mut self.out);
+        response.encode_with(&mut self.out, self.names);
+    }
+
+    /// Begins the FETCH response for a row.
+    pub(crate) fn begin_fetch(&mut self, view: &View, row: usize) -> FetchWriter {
+        match view.uid(row) {
+            Some(uid) if self.uid_only => FetchWriter::begin_uid(&mut self.out, uid.0),
+            _ => FetchWriter::begin(&mut self.out, row as u32 + 1),
+        }
     }
 
     /// Prints a condition.

@@ -6,6 +6,7 @@
 use crate::error::{ParseError, ParseErrorKind};
 use crate::framer::{Part, RawCommand};
 use crate::limits::MAX_NUMBER64;
+use crate::value::Names;
 use bytes::Bytes;
 
 /// ATOM-CHAR of RFC 3501 §9.
@@ -61,11 +62,22 @@ pub(crate) struct Cursor<'a> {
     pos: usize,
     /// Bytes of all parts before the current one.
     base: usize,
+    /// Whether mailbox names are UTF-8 as they are.
+    utf8_names: bool,
 }
 
 impl<'a> Cursor<'a> {
     pub(crate) fn new(raw: &'a RawCommand) -> Cursor<'a> {
-        Cursor { parts: raw.parts(), part: 0, pos: 0, base: 0 }
+        Cursor { parts: raw.parts(), part: 0, pos: 0, base: 0, utf8_names: false }
+    }
+
+    /// The same, with mailbox names as [`Names`] says.
+    pub(crate) fn with_names(raw: &'a RawCommand, names: Names) -> Cursor<'a> {
+        Cursor { utf8_names: names == Names::Utf8, ..Cursor::new(raw) }
+    }
+
+    pub(crate) fn names(&self) -> Names {
+        if self.utf8_names { Names::Utf8 } else { Names::Utf7 }
     }
 
     fn text(&self) -> Option<&'a Bytes> {

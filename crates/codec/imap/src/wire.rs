@@ -5,7 +5,7 @@
 //! (attack 29).
 
 use crate::lex::is_atom_char;
-use crate::value::mutf7;
+use crate::value::{Names, mutf7};
 use bytes::{BufMut, BytesMut};
 
 /// How a literal is announced.
@@ -80,6 +80,27 @@ pub(crate) fn put_astring(out: &mut BytesMut, text: &[u8], form: LiteralForm) {
         && text.iter().all(|&b| is_atom_char(b))
         && !text.eq_ignore_ascii_case(b"NIL");
     if atom { out.put_slice(text) } else { put_string(out, text, form) }
+}
+
+/// A mailbox name as the client has it.
+pub(crate) fn put_name(out: &mut BytesMut, name: &str, names: Names) {
+    match names {
+        Names::Utf8 if name != "INBOX" => put_utf8(out, name),
+        _ => put_mailbox(out, name),
+    }
+}
+
+/// A quoted string in UTF-8 (RFC 9051 §9 `quoted`); control characters, which it cannot hold, are
+/// left out.
+pub(crate) fn put_utf8(out: &mut BytesMut, text: &str) {
+    out.put_u8(b'"');
+    for c in text.chars().filter(|c| !c.is_control()) {
+        if matches!(c, '"' | '\\') {
+            out.put_u8(b'\\');
+        }
+        out.put_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+    }
+    out.put_u8(b'"');
 }
 
 /// A mailbox name in modified UTF-7: always printable ASCII, so never a literal. `INBOX` goes out

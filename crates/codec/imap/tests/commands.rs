@@ -34,6 +34,7 @@ fn without_arguments() {
         "CHECK",
         "CLOSE",
         "UNSELECT",
+        "UNAUTHENTICATE",
         "EXPUNGE",
     ] {
         same(&format!("a1 {name}"));
@@ -82,9 +83,19 @@ fn mailboxes() {
         check(&format!("a {name} \"Sent Items\""), &format!("a {name} \"Sent Items\""));
         check(&format!("a {name} {{10}}\r\nEntw&APw-r"), &format!("a {name} Entw&APw-r"));
     }
+    same("a SELECT INBOX (CONDSTORE)");
+    same("a EXAMINE INBOX (QRESYNC (67890007 20050715194045000 41,43:211,214:541))");
+    same("a SELECT x (QRESYNC (67890007 90060115194045000 41:211,214:541))");
+    same("a SELECT x (QRESYNC (67890007 90060115205545359))");
+    same("a SELECT x (CONDSTORE QRESYNC (1 2 1:9 (3,5 4,9)))");
+    check(
+        "a select x (qresync (1 2 (3:4 4,9)) condstore)",
+        "a SELECT x (CONDSTORE QRESYNC (1 2 (3:4 4,9)))",
+    );
     same("a RENAME a/b \"c d\"");
     same("a STATUS INBOX (MESSAGES RECENT UIDNEXT UIDVALIDITY UNSEEN)");
     check("a STATUS x (unseen Unseen messages)", "a STATUS x (UNSEEN MESSAGES)");
+    same("a STATUS x (DELETED SIZE HIGHESTMODSEQ APPENDLIMIT)");
 }
 
 #[test]
@@ -95,6 +106,11 @@ fn lists() {
     same("a LIST (SUBSCRIBED REMOTE RECURSIVEMATCH SPECIAL-USE) \"\" *");
     same("a LIST \"\" % RETURN (SUBSCRIBED CHILDREN SPECIAL-USE)");
     check("a list () \"\" (\"INBOX\" \"Sent/%\") return ()", "a LIST \"\" (\"INBOX\" \"Sent/%\")");
+    same("a LIST \"\" % RETURN (STATUS (MESSAGES UNSEEN))");
+    check(
+        "a LIST \"\" % RETURN (STATUS (size) CHILDREN)",
+        "a LIST \"\" % RETURN (CHILDREN STATUS (SIZE))",
+    );
     same("a LSUB \"#news.\" \"comp.mail.*\"");
 }
 
@@ -107,6 +123,9 @@ fn appends() {
     );
     same("a APPEND x ~{3+}\r\na\0b");
     check("a APPEND x () {0}\r\n", "a APPEND x {0+}\r\n");
+    // Several messages, and such with UTF-8 in their headers.
+    same("a APPEND x {1+}\r\na (\\Seen) \"01-Feb-2026 01:02:03 -0130\" {2+}\r\nbc {1+}\r\nd");
+    check("a append x utf8 (~{2}\r\nbc)", "a APPEND x UTF8 (~{2+}\r\nbc)");
 }
 
 #[test]
@@ -116,6 +135,8 @@ fn copies_and_expunges() {
     same("a MOVE 4 \"A B\"");
     same("a UID MOVE 4,9 x");
     same("a UID EXPUNGE 3:5,9:*");
+    same("a UID EXPUNGE $");
+    same("a COPY $ x");
 }
 
 #[test]
@@ -123,6 +144,12 @@ fn stores() {
     same("a STORE 1 FLAGS (\\Seen)");
     same("a STORE 1:* +FLAGS.SILENT (\\Deleted $x)");
     same("a UID STORE 2 -FLAGS ()");
+    same(
+        "a UID STORE 6,4,8 (UNCHANGEDSINCE 12121230045) +FLAGS.SILENT (\\Deleted)"
+            .replace("6,4,8", "4,6,8")
+            .as_str(),
+    );
+    same("a STORE $ (UNCHANGEDSINCE 0) FLAGS ()");
     check("a store 2 -flags.silent \\answered foo", "a STORE 2 -FLAGS.SILENT (\\Answered foo)");
     match parse("a STORE 1 +FLAGS \\Draft").expect("a command").body {
         CommandBody::Store(store) => {
@@ -158,6 +185,13 @@ fn fetches() {
         },
         other => panic!("{other:?}"),
     }
+    same("a FETCH 1 (BINARY[1]<0.5> BINARY.PEEK[] BINARY.SIZE[1.2])");
+    same("a FETCH 1 (MODSEQ) (CHANGEDSINCE 12345)");
+    same("a UID FETCH 300:500 (FLAGS) (CHANGEDSINCE 12345 VANISHED)");
+    check(
+        "a UID FETCH 1:* FLAGS (PARTIAL -60:-31 CHANGEDSINCE 9)",
+        "a UID FETCH 1:* (FLAGS) (CHANGEDSINCE 9 PARTIAL -31:-60)",
+    );
     let far = Partial { offset_bytes: 10, len_bytes: u64::MAX };
     assert_eq!((far.clamp(15), far.clamp(3)), (10..15, 3..3));
 }
@@ -176,12 +210,21 @@ fn searches() {
         "SENTBEFORE 01-Jan-2026 SENTON 02-Feb-2026 SENTSINCE 29-Feb-2024",
         "1:3,5:* UID 7",
         "NOT SEEN",
+        "OLDER 1234 YOUNGER 5",
+        "MODSEQ 620162338 LARGER 50000",
+        "$ NOT UID $",
         "OR (SEEN DRAFT) NOT (OLD 1)",
     ] {
         same(&format!("a SEARCH {text}"));
         same(&format!("a UID SEARCH CHARSET UTF-8 {text}"));
+        same(&format!("a SEARCH RETURN (MIN COUNT) CHARSET UTF-8 {text}"));
     }
     check("a SEARCH since \"1-feb-2026\"", "a SEARCH SINCE 01-Feb-2026");
+    check("a SEARCH return () ALL", "a SEARCH RETURN () ALL");
+    same("a UID SEARCH RETURN (MIN MAX ALL COUNT SAVE) SEEN");
+    same("a SEARCH RETURN (SAVE PARTIAL 1:500) SEEN");
+    check("a SEARCH RETURN (PARTIAL -100:-1) 1", "a SEARCH RETURN (PARTIAL -1:-100) 1");
+    check("a SEARCH MODSEQ \"/flags/\\\\draft\" all 620162338", "a SEARCH MODSEQ 620162338");
     check("a SEARCH ((SEEN)) (OLD)", "a SEARCH SEEN OLD");
     check("a SEARCH (SEEN OLD)", "a SEARCH SEEN OLD");
     check("a SEARCH charset koi8-r ALL", "a SEARCH CHARSET koi8-r ALL");
@@ -190,7 +233,12 @@ fn searches() {
         "a SEARCH SUBJECT {4+}\r\n\u{43a}\u{43e} SEEN",
     );
     match parse("a SEARCH CHARSET us-ascii TEXT x").expect("a command").body {
-        CommandBody::Search(Search { uid: false, charset, key: SearchKey::Text(text) }) => {
+        CommandBody::Search(Search {
+            uid: false,
+            returns: None,
+            charset,
+            key: SearchKey::Text(text),
+        }) => {
             assert_eq!((charset, &text[..]), (Some(Charset::UsAscii), &b"x"[..]));
         }
         other => panic!("{other:?}"),
@@ -213,7 +261,7 @@ fn malformed_commands_say_what_and_where() {
         ("a NOOP x", true, Syntax, 6),
         ("a UID NOOP", true, UnknownCommand, 6),
         ("a SELECT", true, Syntax, 8),
-        ("a SELECT a b", true, Syntax, 10),
+        ("a SELECT a b", true, Syntax, 11),
         ("a SELECT \"a", true, Syntax, 11),
         ("a SELECT \"a\\b\"", true, Syntax, 12),
         ("a SELECT \"\"", true, Syntax, 9),
@@ -252,6 +300,30 @@ fn malformed_commands_say_what_and_where() {
         ("a SEARCH OR SEEN", true, Syntax, 16),
         ("a SEARCH SINCE 31-Apr-2026", true, Syntax, 15),
         ("a SEARCH LARGER -1", true, Syntax, 16),
+        ("a SEARCH RETURN (ALL PARTIAL 1:2) ALL", true, Syntax, 21),
+        ("a SEARCH RETURN (PARTIAL 0:2) ALL", true, Syntax, 25),
+        ("a SEARCH RETURN (PARTIAL 1:-2) ALL", true, Syntax, 27),
+        ("a SEARCH RETURN (FEW) ALL", true, Syntax, 17),
+        ("a SEARCH YOUNGER 0", true, Syntax, 17),
+        ("a SEARCH MODSEQ \"/flags/x\" some 1", true, Syntax, 27),
+        ("a SEARCH $,1", true, Syntax, 10),
+        ("a FETCH 1 BINARY", true, Syntax, 16),
+        ("a FETCH 1 BINARY[HEADER]", true, Syntax, 17),
+        ("a FETCH 1 BINARY.SIZE[1]<0.1>", true, Syntax, 24),
+        ("a APPEND x UTF8 ({1}\r\nx)", true, Syntax, 17),
+        ("a APPEND x UTF9 (~{1}\r\nx)", true, Syntax, 11),
+        ("a APPEND x UTF8 (~{1}\r\nx", true, Syntax, 18),
+        ("a APPEND x {1}\r\nx y", true, Syntax, 13),
+        ("a SELECT x ()", true, Syntax, 12),
+        ("a SELECT x (QRESYNC (0 1))", true, Syntax, 21),
+        ("a SELECT x (QRESYNC (1 0))", true, Syntax, 23),
+        ("a SELECT x (QRESYNC (1 1 1:*))", true, Syntax, 25),
+        ("a SELECT x (QRESYNC (1 1 1:9 (1:2 7)))", true, Syntax, 30),
+        ("a FETCH 1 FLAGS ()", true, Syntax, 17),
+        ("a FETCH 1 FLAGS (CHANGEDSINCE 1 VANISHED)", true, Syntax, 32),
+        ("a UID FETCH 1 FLAGS (VANISHED)", true, Syntax, 30),
+        ("a STORE 1 (UNCHANGEDSINCE -1) FLAGS ()", true, Syntax, 26),
+        ("a STORE 1 (SINCE 1) FLAGS ()", true, Syntax, 11),
         ("a COPY 1 ", true, Syntax, 9),
         ("a COPY 0 x", true, Syntax, 7),
         ("a COPY 1, x", true, Syntax, 9),
@@ -264,6 +336,26 @@ fn malformed_commands_say_what_and_where() {
     }
     let error = parse("a FETCH x FLAGS").expect_err("no number");
     assert_eq!(error.to_string(), "Expected a message number at byte 8");
+}
+
+#[test]
+fn names_as_they_are() {
+    use codec_imap::Names;
+    let name = |text: &str, names| match Command::parse_with(
+        &raw(format!("{text}\r\n").as_bytes()),
+        names,
+    ) {
+        Ok(Command { body: CommandBody::Select(select), .. }) => Some(select.mailbox.to_string()),
+        _ => None,
+    };
+    let check = |text: &str, utf7: Option<&str>, utf8: Option<&str>| {
+        assert_eq!(name(text, Names::Utf7).as_deref(), utf7, "{text}");
+        assert_eq!(name(text, Names::Utf8).as_deref(), utf8, "{text}");
+    };
+    check("a SELECT Entw&APw-rfe", Some("Entw\u{fc}rfe"), Some("Entw&APw-rfe"));
+    check("a SELECT \"Entw\u{fc}rfe\"", None, Some("Entw\u{fc}rfe"));
+    check("a SELECT \"a & b\"", None, Some("a & b"));
+    check("a SELECT \"a\u{85}b\"", None, None);
 }
 
 #[test]

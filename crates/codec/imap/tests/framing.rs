@@ -1,6 +1,7 @@
 //! The framer: events, refusals, limits, line ends.
 
 use bytes::BytesMut;
+use codec_imap::Names;
 use codec_imap::command::{AppendData, append_head};
 use codec_imap::framer::{LiteralOffer, Refused};
 use codec_imap::{Command, CommandBody, FrameError, FrameEvent, Framer, Limits};
@@ -118,13 +119,13 @@ fn append_is_streamed_in_chunks() {
     let mut framer = framer();
     let mut buffer = BytesMut::from(&b"a APPEND {4}\r\n"[..]);
     offer(&mut framer, &mut buffer);
-    assert_eq!(append_head(framer.pending()), None, "that is the name of the mailbox");
+    assert_eq!(append_head(framer.pending(), Names::Utf7), None, "that is the name of the mailbox");
     assert!(framer.accept());
     buffer.extend_from_slice(b"Sent (\\Seen) \" 1-Feb-2026 10:00:00 +0100\" {1000000}\r\nabc");
     assert_eq!(offer(&mut framer, &mut buffer).len_bytes, 1_000_000);
-    let (tag, head) = append_head(framer.pending()).expect("the message");
+    let (tag, head) = append_head(framer.pending(), Names::Utf7).expect("the message");
     assert_eq!((tag.to_string().as_str(), head.mailbox.as_str()), ("a", "Sent"));
-    assert_eq!(head.date.expect("a date").to_unix_seconds(), 1_769_936_400);
+    assert_eq!(head.options.date.expect("a date").to_unix_seconds(), 1_769_936_400);
     framer.stream();
     let mut sent = 3;
     let mut received = 0;
@@ -141,8 +142,10 @@ fn append_is_streamed_in_chunks() {
                 assert!(raw.len_bytes() < 100, "the message is not in the command");
                 match Command::parse(&raw).expect("parsed").body {
                     CommandBody::Append(append) => {
-                        assert_eq!(append.data, AppendData::Streamed { len_bytes: 1_000_000 });
-                        assert_eq!(append.head, head);
+                        let [message] = &append.messages[..] else { panic!("{append:?}") };
+                        let streamed = AppendData::Streamed { len_bytes: 1_000_000 };
+                        assert_eq!((&message.data, &message.options), (&streamed, &head.options));
+                        assert_eq!(append.mailbox, head.mailbox);
                     }
                     other => panic!("{other:?}"),
                 }

@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use codec_imap::command::{
-    AclEntry, AclMode, Append, AppendData, AppendHead, Authenticate, BodySection, Charset,
-    Compress, Copy, Create, Delete, Enable, Expunge, Fetch, FetchItem, GetQuota, Id, List,
-    ListReturn, ListSelection, Login, Lsub, OfMailbox, Partial, Rename, Search, SearchKey, Section,
+    AclEntry, AclMode, Append, AppendData, AppendMessage, AppendOptions, Authenticate,
+    BinarySection, BodySection, Charset, Compress, Copy, Create, Delete, Enable, Expunge, Fetch,
+    FetchItem, FetchModifiers, GetQuota, Id, List, ListReturn, ListSelection, Login, Lsub,
+    OfMailbox, Partial, PartialRange, Rename, Resync, Search, SearchKey, SearchReturn, Section,
     SectionText, Select, SetAcl, SetQuota, Sort, SortCriterion, SortKey, StatusCommand, StatusItem,
     Store, StoreMode, Subscribe, Thread, ThreadAlgorithm, Unsubscribe,
 };
@@ -27,6 +28,7 @@ fn body() -> impl Strategy<Value = CommandBody> {
             CommandBody::Noop,
             CommandBody::Idle,
             CommandBody::Unselect,
+            CommandBody::Unauthenticate,
             CommandBody::Expunge(Expunge { uids: None }),
         ]),
         mailbox_commands(),
@@ -112,43 +114,108 @@ fn session_commands() -> impl Strategy<Value = CommandBody> {
 }
 
 fn mailbox_commands() -> impl Strategy<Value = CommandBody> {
-    let items = vec![
-        StatusItem::Unseen,
-        StatusItem::DeletedStorage,
-        StatusItem::Messages,
-        StatusItem::UidValidity,
-    ];
-    let head = (mailbox(), vec(flag(), 0..3), prop::option::of(date_time()));
     prop_oneof![
-        mailbox().prop_map(|mailbox| CommandBody::Select(Select { mailbox })),
+        select(),
         mailbox().prop_map(|mailbox| CommandBody::Create(Create { mailbox })),
         mailbox().prop_map(|mailbox| CommandBody::Delete(Delete { mailbox })),
         mailbox().prop_map(|mailbox| CommandBody::Subscribe(Subscribe { mailbox })),
         mailbox().prop_map(|mailbox| CommandBody::Unsubscribe(Unsubscribe { mailbox })),
         (mailbox(), mailbox()).prop_map(|(from, to)| CommandBody::Rename(Rename { from, to })),
-        (mailbox(), prop::sample::subsequence(items, 1..=4))
+        (mailbox(), status_items(1))
             .prop_map(|(mailbox, items)| CommandBody::Status(StatusCommand { mailbox, items })),
         list(),
         (name(0), pattern())
             .prop_map(|(reference, pattern)| CommandBody::Lsub(Lsub { reference, pattern })),
-        (head, vec(1u8.., 0..200)).prop_map(|((mailbox, flags, date), message)| {
-            let head = AppendHead { mailbox, flags, date };
-            let data = AppendData::Buffered(message.into());
-            CommandBody::Append(Append { head, data, binary: false })
-        }),
+        (mailbox(), vec(message(), 1..4))
+            .prop_map(|(mailbox, messages)| CommandBody::Append(Append { mailbox, messages })),
     ]
 }
 
 fn list() -> impl Strategy<Value = CommandBody> {
-    let options = (any::<[bool; 4]>(), any::<[bool; 4]>());
+    let options = (any::<[bool; 4]>(), any::<[bool; 4]>(), status_items(0));
     (options, name(0), vec(pattern(), 1..4)).prop_map(
-        |((selection, returns), reference, patterns)| {
+        |((selection, returns, status), reference, patterns)| {
             let [subscribed, remote, recursive, special_use] = selection;
             let recursive_match = recursive && (subscribed || special_use);
             let selection = ListSelection { subscribed, remote, recursive_match, special_use };
             let [subscribed, children, special_use, my_rights] = returns;
             let returns = ListReturn { subscribed, children, special_use, my_rights };
-            CommandBody::List(List { selection, reference, patterns, returns })
+            CommandBody::List(List { selection, reference, patterns, returns, status })
+        },
+    )
+}
+
+fn message() -> impl Strategy<Value = AppendMessage> {
+    let options = (vec(flag(), 0..3), prop::option::of(date_time()), any::<bool>());
+    (options, vec(any::<u8>(), 0..200), any::<bool>()).prop_map(
+        |((flags, date, utf8), message, binary)| {
+            let binary = binary || utf8 || message.contains(&0);
+            let data = AppendData::Buffered(message.into());
+            AppendMessage { options: AppendOptions { flags, date, utf8 }, data, binary }
+        },
+    )
+}
+
+fn status_items(least: usize) -> impl Strategy<Value = Vec<StatusItem>> {
+    let items = vec![
+        StatusItem::Unseen,
+        StatusItem::Messages,
+        StatusItem::UidValidity,
+        StatusItem::Size,
+        StatusItem::HighestModSeq,
+        StatusItem::Deleted,
+        StatusItem::DeletedStorage,
+        StatusItem::AppendLimit,
+    ];
+    prop::sample::subsequence(items, least..=4)
+}
+
+fn select() -> impl Strategy<Value = CommandBody> {
+    let ids = |count: usize| vec(1u32.., count).prop_map(IdSet::from_ids);
+    // Numbers that stand apart by as much as their UIDs are as many.
+    let seq_match =
+        (1u32..1_000_000, 1u32..1_000_000, 1u32..500).prop_map(|(first, uid, count)| {
+            let run = |first: u32| IdSet::from_ranges([IdRange { first, last: first + count }]);
+            (run(first), run(uid))
+        });
+    let resync = (1u32.., 1u64..1 << 63, prop::option::of(ids(3)), prop::option::of(seq_match))
+        .prop_map(|(uid_validity, mod_seq, known_uids, seq_match)| Resync {
+            uid_validity,
+            mod_seq,
+            known_uids,
+            seq_match,
+        });
+    (mailbox(), any::<bool>(), prop::option::of(resync)).prop_map(|(mailbox, condstore, resync)| {
+        CommandBody::Select(Select { mailbox, condstore, resync })
+    })
+}
+
+fn partial_range() -> impl Strategy<Value = PartialRange> {
+    (1u32.., 1u32.., any::<bool>()).prop_map(|(one, other, from_end)| PartialRange {
+        first: one.min(other),
+        last: one.max(other),
+        from_end,
+    })
+}
+
+fn search_return() -> impl Strategy<Value = SearchReturn> {
+    (any::<[bool; 5]>(), prop::option::of(partial_range())).prop_map(|(chosen, partial)| {
+        let [min, max, all, count, save] = chosen;
+        SearchReturn { min, max, all: all && partial.is_none(), count, save, partial }
+    })
+}
+
+fn mod_seq() -> impl Strategy<Value = u64> {
+    0..1u64 << 63
+}
+
+fn fetch() -> impl Strategy<Value = CommandBody> {
+    let modifiers = (prop::option::of(mod_seq()), any::<bool>(), prop::option::of(partial_range()));
+    (any::<bool>(), set(), vec(fetch_item(), 1..6), modifiers).prop_map(
+        |(uid, set, items, (changed_since, vanished, partial))| {
+            let vanished = vanished && uid && changed_since.is_some();
+            let modifiers = FetchModifiers { changed_since, vanished, partial };
+            CommandBody::Fetch(Fetch { uid, set, items, modifiers })
         },
     )
 }
@@ -167,15 +234,15 @@ fn message_commands() -> impl Strategy<Value = CommandBody> {
         copy().prop_map(CommandBody::Copy),
         copy().prop_map(CommandBody::Move),
         set().prop_map(|uids| CommandBody::Expunge(Expunge { uids: Some(uids) })),
-        (any::<bool>(), set(), modes, any::<bool>(), vec(flag(), 0..4)).prop_map(
-            |(uid, set, mode, silent, flags)| {
-                CommandBody::Store(Store { uid, set, mode, silent, flags })
-            }
-        ),
-        (any::<bool>(), set(), vec(fetch_item(), 1..6))
-            .prop_map(|(uid, set, items)| CommandBody::Fetch(Fetch { uid, set, items })),
-        (any::<bool>(), prop::option::of(charset), search_key())
-            .prop_map(|(uid, charset, key)| CommandBody::Search(Search { uid, charset, key })),
+        (any::<[bool; 2]>(), set(), modes, prop::option::of(mod_seq()), vec(flag(), 0..4))
+            .prop_map(|([uid, silent], set, mode, unchanged_since, flags)| {
+                CommandBody::Store(Store { uid, set, unchanged_since, mode, silent, flags })
+            }),
+        fetch(),
+        (any::<bool>(), prop::option::of(search_return()), prop::option::of(charset), search_key())
+            .prop_map(|(uid, returns, charset, key)| {
+                CommandBody::Search(Search { uid, returns, charset, key })
+            }),
     ]
 }
 
@@ -187,8 +254,10 @@ fn fetch_item() -> impl Strategy<Value = FetchItem> {
         fields().prop_map(SectionText::HeaderFields),
         fields().prop_map(SectionText::HeaderFieldsNot),
     ]);
-    let partial = (0..1u64 << 63, 1..1u64 << 63)
-        .prop_map(|(offset_bytes, len_bytes)| Partial { offset_bytes, len_bytes });
+    let partial = || {
+        (0..1u64 << 63, 1..1u64 << 63)
+            .prop_map(|(offset_bytes, len_bytes)| Partial { offset_bytes, len_bytes })
+    };
     let section = (vec(1u32.., 0..4), text).prop_map(|(parts, text)| Section { parts, text });
     prop_oneof![
         prop::sample::select(vec![
@@ -198,10 +267,17 @@ fn fetch_item() -> impl Strategy<Value = FetchItem> {
             FetchItem::Body,
             FetchItem::BodyStructure,
             FetchItem::Uid,
+            FetchItem::ModSeq,
         ]),
-        (any::<bool>(), section, prop::option::of(partial)).prop_map(|(peek, section, partial)| {
-            FetchItem::Section(BodySection { peek, section, partial })
-        }),
+        vec(1u32.., 0..4).prop_map(FetchItem::BinarySize),
+        (any::<bool>(), vec(1u32.., 0..4), prop::option::of(partial())).prop_map(
+            |(peek, parts, partial)| FetchItem::Binary(BinarySection { peek, parts, partial })
+        ),
+        (any::<bool>(), section, prop::option::of(partial())).prop_map(
+            |(peek, section, partial)| {
+                FetchItem::Section(BodySection { peek, section, partial })
+            }
+        ),
     ]
 }
 
@@ -214,6 +290,9 @@ fn search_key() -> impl Strategy<Value = SearchKey> {
         date().prop_map(SearchKey::SentSince),
         date().prop_map(SearchKey::On),
         (0..1u64 << 63).prop_map(SearchKey::Larger),
+        (1u32..).prop_map(SearchKey::Older),
+        (1u32..).prop_map(SearchKey::Younger),
+        mod_seq().prop_map(SearchKey::ModSeq),
         set().prop_map(SearchKey::Sequence),
         set().prop_map(SearchKey::Uid),
     ];
@@ -227,6 +306,11 @@ fn search_key() -> impl Strategy<Value = SearchKey> {
 }
 
 pub(crate) fn set() -> impl Strategy<Value = SequenceSet> {
+    prop_oneof![12 => numbers(), 1 => Just(SequenceSet::saved())]
+}
+
+/// Sets that a printed number says all of.
+pub(crate) fn numbers() -> impl Strategy<Value = SequenceSet> {
     let ranges = vec((1u32.., 1u32..), 0..4).prop_map(|pairs| {
         IdSet::from_ranges(pairs.into_iter().map(|(first, last)| IdRange { first, last }))
     });

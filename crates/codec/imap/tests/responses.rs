@@ -2,13 +2,13 @@
 
 use bytes::BytesMut;
 use codec_imap::client::{ReadError, ResponseReader, ServerResponse, Value};
-use codec_imap::command::{FetchItem, Section, SectionText, StatusItem};
+use codec_imap::command::{FetchItem, PartialRange, Section, SectionText, StatusItem};
 use codec_imap::response::{
-    Address, BodyStructure, ChildInfo, Disposition, Envelope, ListAttribute, ListItem, MultiPart,
-    NamespaceItem, PartKind, QuotaResource, SinglePart, ThreadNode,
+    Address, BodyStructure, ChildInfo, Disposition, ESearch, Envelope, ListAttribute, ListItem,
+    MultiPart, NamespaceItem, PartKind, QuotaResource, SinglePart, ThreadNode,
 };
 use codec_imap::{
-    Capability, Code, DateTime, FetchWriter, Flag, IdRange, Response, Rights, Status,
+    Capability, Code, DateTime, FetchWriter, Flag, IdRange, Names, Response, Rights, Status,
     StatusResponse, Tag,
 };
 use std::borrow::Cow;
@@ -109,9 +109,13 @@ fn data() {
     assert_eq!(exists.count("EXISTS"), Some(172));
     check(|out| Response::Recent(0).encode(out), "* 0 RECENT\r\n");
     check(|out| Response::Expunge(u32::MAX).encode(out), "* 4294967295 EXPUNGE\r\n");
-    let found = check(|out| Response::Search(&[2, 84]).encode(out), "* SEARCH 2 84\r\n");
+    let found = check(|out| Response::Search(&[2, 84], None).encode(out), "* SEARCH 2 84\r\n");
     assert_eq!(found.data("SEARCH"), Some(&[Value::Number(2), Value::Number(84)][..]));
-    check(|out| Response::Search(&[]).encode(out), "* SEARCH\r\n");
+    check(|out| Response::Search(&[], None).encode(out), "* SEARCH\r\n");
+    check(
+        |out| Response::Search(&[2, 5], Some(917162500)).encode(out),
+        "* SEARCH 2 5 (MODSEQ 917162500)\r\n",
+    );
     check(|out| Response::Flags(&[Flag::Draft]).encode(out), "* FLAGS (\\Draft)\r\n");
     check(|out| Response::Enabled(&[]).encode(out), "* ENABLED\r\n");
     check(
@@ -359,6 +363,93 @@ fn the_client_reads_what_other_servers_send() {
 }
 
 #[test]
+fn results_and_what_has_vanished() {
+    let tag = Tag::new("A01").expect("a tag");
+    let ids = [IdRange { first: 2, last: 2 }, IdRange { first: 10, last: 11 }];
+    let check = |found: ESearch<'_>, expected: &str| {
+        check(|out| Response::ESearch(found).encode(out), &format!("* ESEARCH{expected}\r\n"));
+    };
+    check(ESearch::default(), "");
+    check(ESearch { tag: Some(&tag), uid: true, ..ESearch::default() }, " (TAG \"A01\") UID");
+    let some = ESearch { min: Some(2), max: Some(11), count: Some(3), ..ESearch::default() };
+    check(some, " MIN 2 MAX 11 COUNT 3");
+    check(
+        ESearch { all: &ids, mod_seq: Some(9), ..some },
+        " MIN 2 MAX 11 ALL 2,10:11 COUNT 3 MODSEQ 9",
+    );
+    let range = PartialRange { first: 1, last: 100, from_end: true };
+    let part = |ids| ESearch { partial: Some((range, ids)), ..ESearch::default() };
+    check(part(&ids), " PARTIAL (-1:-100 2,10:11)");
+    check(part(&[]), " PARTIAL (-1:-100 NIL)");
+    for (len, first, last, from_end, expect) in [
+        (10, 1, 3, false, 0..3),
+        (10, 9, 30, false, 8..10),
+        (10, 11, 30, false, 10..10),
+        (10, 1, 3, true, 7..10),
+        (10, 9, 30, true, 0..2),
+        (10, 11, 30, true, 0..0),
+        (0, 1, 1, true, 0..0),
+    ] {
+        assert_eq!(PartialRange { first, last, from_end }.places(len), expect);
+    }
+    let vanished = |earlier| Response::Vanished { earlier, uids: &ids };
+    let told = |earlier, expected: &str| {
+        let mut out = BytesMut::new();
+        vanished(earlier).encode(&mut out);
+        assert_eq!(&out[..], expected.as_bytes());
+        read(&mut out)
+    };
+    told(true, "* VANISHED (EARLIER) 2,10:11\r\n");
+    told(false, "* VANISHED 2,10:11\r\n");
+    for (code, expected) in [
+        (Code::HighestModSeq(715194045007), "HIGHESTMODSEQ 715194045007"),
+        (Code::Modified(&ids), "MODIFIED 2,10:11"),
+    ] {
+        let response =
+            StatusResponse { tag: None, status: Status::Ok, code: Some(code), text: "n" };
+        let mut out = BytesMut::new();
+        response.encode(&mut out);
+        assert_eq!(String::from_utf8_lossy(&out), format!("* OK [{expected}] n\r\n"));
+    }
+    let mut out = BytesMut::new();
+    let mut fetch = FetchWriter::begin(&mut out, 1);
+    fetch.uid(&mut out, 4);
+    fetch.mod_seq(&mut out, 65402);
+    fetch.finish(&mut out);
+    assert_eq!(&out[..], b"* 1 FETCH (UID 4 MODSEQ (65402))\r\n");
+    let mut out = BytesMut::new();
+    let mut fetch = FetchWriter::begin_uid(&mut out, 25996);
+    fetch.binary_size(&mut out, &[1, 2], 7);
+    fetch.binary_nil(&mut out, &[3], Some(4));
+    fetch.binary_header(&mut out, &[], None, 3);
+    out.extend_from_slice(b"a\0b");
+    fetch.finish(&mut out);
+    let expected =
+        b"* 25996 UIDFETCH (BINARY.SIZE[1.2] 7 BINARY[3]<4> NIL BINARY[] ~{3}\r\na\0b)\r\n";
+    assert_eq!(&out[..], &expected[..]);
+    // Names as the client has them.
+    let list = |names, expected: &str| {
+        let mut out = BytesMut::new();
+        let name = "Entw\u{fc}rfe \"&\"";
+        let item = ListItem { attributes: &[], delimiter: None, name, child_info: &[] };
+        Response::List(item).encode_with(&mut out, names);
+        assert_eq!(String::from_utf8_lossy(&out), format!("* LIST () NIL {expected}\r\n"));
+    };
+    list(Names::Utf7, "\"Entw&APw-rfe \\\"&-\\\"\"");
+    list(Names::Utf8, "\"Entw\u{fc}rfe \\\"&\\\"\"");
+    for (response, expected) in [
+        (Response::MyRights("\u{fc}", Rights::of("lr")), "MYRIGHTS \"\u{fc}\" lr"),
+        (Response::Acl("\u{fc}", &[]), "ACL \"\u{fc}\""),
+        (Response::ListRights("\u{fc}", "a", &[]), "LISTRIGHTS \"\u{fc}\" a"),
+        (Response::QuotaRoot("\u{fc}", &[]), "QUOTAROOT \"\u{fc}\""),
+    ] {
+        let mut out = BytesMut::new();
+        response.encode_with(&mut out, Names::Utf8);
+        assert_eq!(String::from_utf8_lossy(&out), format!("* {expected}\r\n"));
+    }
+}
+
+#[test]
 fn quotas_and_rights() {
     let mut resources = vec![QuotaResource { name: "STORAGE", usage: 10, limit: 512 }];
     let print = |response: Response<'_>, expected: &str| {
@@ -390,8 +481,11 @@ fn sorted_and_threaded() {
     let print = |response: Response<'_>, expected: &str| {
         check(|out| response.encode(out), &format!("* {expected}\r\n"));
     };
-    print(Response::Sort(&[2, 84, 882]), "SORT 2 84 882");
-    print(Response::Sort(&[]), "SORT");
+    print(Response::Sort(&[2, 84, 882], None), "SORT 2 84 882");
+    print(Response::Sort(&[], None), "SORT");
+    let mut out = BytesMut::new();
+    Response::Sort(&[7, 2], Some(917162488)).encode(&mut out);
+    assert_eq!(&out[..], b"* SORT 7 2 (MODSEQ 917162488)\r\n");
     // Each node as its depth and number; 0 is a missing message.
     let thread = |nodes: &[(u32, u32)], expected: &str| {
         let node = |&(depth, id): &(u32, u32)| ThreadNode { depth, id: (id > 0).then_some(id) };

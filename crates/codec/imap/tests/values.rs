@@ -194,5 +194,5 @@ fn flags_tags_capabilities() {
     assert_eq!(Tag::new("x".repeat(256)), None);
     assert_eq!(Capability::from_name("literal+"), Capability::LiteralPlus);
     assert_eq!(Capability::from_name("auth=plain").to_string(), "AUTH=PLAIN");
-    assert_eq!(Capability::from_name("condstore"), Capability::Other("CONDSTORE".into()));
+    assert_eq!(Capability::from_name("x-frob"), Capability::Other("X-FROB".into()));
 }

@@ -8,10 +8,25 @@ use codec_imap::response::Response;
 use contract_mailbox::Read;
 use std::borrow::Cow;
 
-/// Those of who has signed in that have no name of their own in the codec.
-const NAMES: [&str; 2] = ["QUOTA", "QUOTA=RES-STORAGE"];
+/// What works once somebody has signed in, need not be enabled, and has no name of its own in the
+/// codec: RFC 4731, RFC 5182, RFC 5032, RFC 9394, RFC 5819, RFC 8438, RFC 8437, RFC 3502, RFC 3516
+/// and RFC 9208.
+const SIGNED_IN: [&str; 11] = [
+    "ESEARCH",
+    "SEARCHRES",
+    "WITHIN",
+    "PARTIAL",
+    "LIST-STATUS",
+    "STATUS=SIZE",
+    "UNAUTHENTICATE",
+    "MULTIAPPEND",
+    "BINARY",
+    "QUOTA",
+    "QUOTA=RES-STORAGE",
+];
 
-/// Those whose requests older nodes, which may own mailboxes, do not understand.
+/// Those whose requests older nodes, which may own mailboxes, do not understand: RFC 4314, RFC 8440,
+/// RFC 5256 and RFC 5957.
 const NEWER: [&str; 7] = [
     "ACL",
     "RIGHTS=kxte",
@@ -37,6 +52,7 @@ pub(crate) fn code(session: &Session) -> ReplyCode {
 fn of(session: &Session) -> Vec<Capability> {
     let mut found = vec![
         Capability::Imap4Rev1,
+        Capability::Imap4Rev2,
         Capability::LiteralPlus,
         Capability::SaslIr,
         Capability::Id,
@@ -53,12 +69,18 @@ fn of(session: &Session) -> Vec<Capability> {
             Capability::UidPlus,
             Capability::Move,
             Capability::Unselect,
+            Capability::CondStore,
+            Capability::QResync,
+            Capability::Utf8Accept,
+            Capability::UidOnly,
         ]);
         let named = |name| Capability::Other(Cow::Borrowed(name));
-        found.extend(NAMES.map(named));
+        found.extend(SIGNED_IN.map(named));
         if session.shared.mailboxes.feature_level() >= Read::Rights.level() {
             found.extend(NEWER.map(named));
         }
+        let limit = session.shared.config.message_bytes_max;
+        found.push(Capability::Other(Cow::Owned(format!("APPENDLIMIT={limit}"))));
         if !session.wire.connection.is_deflated() {
             found.push(named("COMPRESS=DEFLATE"));
         }

@@ -1,4 +1,5 @@
-//! CLOSE (RFC 3501 §6.4.2): expunges without telling, then closes.
+//! CLOSE (RFC 3501 §6.4.2): expunges without telling, then closes. It names no HIGHESTMODSEQ: what it
+//! removed the client was not told of (RFC 7162 §3.2.8).
 
 use super::failed;
 use crate::reply::{Answer, Reply};

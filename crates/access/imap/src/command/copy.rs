@@ -62,7 +62,9 @@ pub(crate) async fn run(session: &mut Session, command: Copy, how: How) -> Answe
         return gone(command.uid);
     }
     let code = copy_uid(&copied);
-    sync::catch_up_own(user, selected, to).await;
+    // Who goes by modification sequences is to know that of the move.
+    let changed = if how == How::Move && user.enabled.condstore { from } else { to };
+    sync::catch_up_own(user, selected, changed).await;
     if how == How::Copy {
         return Ok(Reply::ok("Copied").code(code));
     }
@@ -70,7 +72,7 @@ pub(crate) async fn run(session: &mut Session, command: Copy, how: How) -> Answe
         selected.view.vanish(*source);
     }
     session.wire.condition(None, &Reply::ok("Moved").code(code));
-    Ok(Reply::ok("Done"))
+    Ok(Reply::ok("Done").code(ReplyCode::UpToDate))
 }
 
 /// All messages were expunged by others meanwhile (RFC 2180 §4.4.1).

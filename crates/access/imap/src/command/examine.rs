@@ -7,5 +7,5 @@ use codec_imap::command::Select;
 
 /// EXAMINE.
 pub(crate) async fn run(session: &mut Session, command: &Select) -> Answer {
-    open(session, &command.mailbox, true).await
+    open(session, command, true).await
 }

@@ -1,4 +1,5 @@
-//! FETCH and UID FETCH (RFC 3501 §6.4.5).
+//! FETCH and UID FETCH (RFC 3501 §6.4.5), with CHANGEDSINCE, VANISHED (RFC 7162 §3.1.4.1, §3.2.6) and
+//! PARTIAL (RFC 9394 §3.3).
 //!
 //! Messages go in batches: one question for the structures of a batch (more where they are large,
 //! so that few are in memory), one change that sets \Seen
@@ -14,14 +15,15 @@
 //! whose stored form is damaged is left out too, and NO names it in the end: it must not take the
 //! others with it.
 
+mod binary;
 mod load;
+mod narrow;
 mod prepare;
 mod put;
 
 use super::{bring_up_to_date, failed};
 use crate::config::{FETCH_AHEAD, FETCH_BATCH, FETCH_SEEN_BATCH};
 use crate::reply::{self, Answer, Reply, Stop};
-use crate::selection::Selection;
 use crate::session::Session;
 use crate::view::View;
 use base::{Error, Kind, Uid};
@@ -59,6 +61,8 @@ pub(super) struct Target {
 struct Missing {
     /// Messages were expunged by others.
     gone: bool,
+    /// Parts were asked for decoded whose encoding is not known.
+    unknown_encoding: bool,
     /// The messages that are damaged, and why the first one could not be shown.
     damaged: Option<(Vec<Named>, Error)>,
 }
@@ -74,18 +78,21 @@ const NAMED_MAX: usize = 10;
 
 /// FETCH, UID FETCH.
 pub(crate) async fn run(session: &mut Session, command: Fetch) -> Answer {
+    let narrowed = narrow::selection(session, &command).await?;
     let (user, selected) = session.state.selected()?;
-    let selection = Selection::resolve(&command.set, command.uid, &selected.view)?;
+    let selection = narrowed.selection;
     if selection.is_empty() {
         // Whoever asks for more than the view has may have heard of a message that is new.
-        bring_up_to_date(user, selected, "FETCH").await?;
+        if !narrowed.up_to_date {
+            bring_up_to_date(user, selected, "FETCH").await?;
+        }
         return Ok(Reply::ok("Fetched"));
     }
-    let plan = Arc::new(Plan::new(command.items, command.uid, !selected.may_flag()));
+    let plan = Arc::new(Plan::new(&command, !selected.may_flag(), user.enabled.uid_only));
     let batch = if plan.sets_seen { FETCH_SEEN_BATCH } else { FETCH_BATCH };
     let mut rows = selection.rows();
     let (mut waiting, mut missing) = (VecDeque::new(), Missing::default());
-    let mut outdated = plan.needs_view;
+    let mut outdated = plan.needs_view && !narrowed.up_to_date;
     loop {
         if waiting.is_empty() {
             waiting.extend(rows.by_ref().take(batch));
@@ -101,6 +108,10 @@ pub(crate) async fn run(session: &mut Session, command: Fetch) -> Answer {
         Missing { damaged: Some((named, error)), .. } => {
             let text = format!("{} could not be shown: {}", which(&named), error.text).into();
             Err(Error { text, ..error }.into())
+        }
+        Missing { unknown_encoding: true, .. } => {
+            let text = "Some parts have a transfer encoding that is not known";
+            Err(Reply::no(Code::UnknownCte, text).into())
         }
         Missing { gone: true, .. } if !command.uid => {
             let text = "Some of the messages were expunged by somebody else";
@@ -144,19 +155,26 @@ fn concerns_one_message(error: &Error) -> bool {
 }
 
 impl Plan {
-    fn new(mut items: Vec<FetchItem>, uid: bool, keeps_unseen: bool) -> Self {
-        if uid && !items.contains(&FetchItem::Uid) {
+    fn new(command: &Fetch, keeps_unseen: bool, uid_only: bool) -> Self {
+        let mut items = command.items.clone();
+        // The response of a client that knows UIDs only begins with it (RFC 9586 §3.3).
+        if command.uid && !uid_only && !items.contains(&FetchItem::Uid) {
             items.insert(0, FetchItem::Uid);
         }
+        // Who asks what has changed is told when (RFC 7162 §3.1.4.1).
+        if command.modifiers.changed_since.is_some() && !items.contains(&FetchItem::ModSeq) {
+            items.push(FetchItem::ModSeq);
+        }
         let from_view = |item: &FetchItem| {
-            use FetchItem::{Flags, InternalDate, Rfc822Size, Uid};
-            matches!(item, Flags | InternalDate | Rfc822Size | Uid)
+            use FetchItem::{Flags, InternalDate, ModSeq, Rfc822Size, Uid};
+            matches!(item, Flags | InternalDate | ModSeq | Rfc822Size | Uid)
         };
         let needs_meta = !items.iter().all(from_view);
         let sets_seen = !keeps_unseen && items.iter().any(FetchItem::sets_seen);
         let asks_flags = items.contains(&FetchItem::Flags);
         // Dates and sizes never change, and where structures are read it is seen what is there.
-        let needs_view = asks_flags || sets_seen || !needs_meta;
+        let asks_mod_seq = items.contains(&FetchItem::ModSeq);
+        let needs_view = asks_flags || asks_mod_seq || sets_seen || !needs_meta;
         Self { items, needs_meta, sets_seen, asks_flags, needs_view }
     }
 }
@@ -184,6 +202,10 @@ async fn show(
     let mut loaded = futures::stream::iter(loads).buffered(FETCH_AHEAD);
     while let Some((target, pieces)) = loaded.next().await {
         let pieces = match pieces {
+            Ok(pieces) if pieces.iter().any(|piece| matches!(piece, load::Piece::Unknown)) => {
+                missing.unknown_encoding = true;
+                continue;
+            }
             Ok(pieces) => pieces,
             Err(error) => {
                 missing.damaged(&selected.view, target.row, error)?;

@@ -1,18 +1,20 @@
 //! LIST (RFC 3501 §6.3.8) with LIST-EXTENDED (RFC 5258), CHILDREN (RFC 3348) and SPECIAL-USE
-//! (RFC 6154). Special uses and children are always told, as §2 of both allows.
+//! (RFC 6154), and LIST-STATUS (RFC 5819). Special uses and children are always told, as §2 of both allows.
 
 mod others;
 
-use super::{failed, tree};
+use super::{failed, status, tree};
 use crate::reply::{Answer, Reply, Stop};
 use crate::rights;
 use crate::service::Shared;
 use crate::session::Session;
 use crate::state::User;
-use crate::tree::{DELIMITER, Tree, ancestors, special_use};
+use crate::tree::{DELIMITER, Entry, Tree, ancestors, special_use};
 use codec_imap::ListPattern;
 use codec_imap::command::{List, ListSelection};
 use codec_imap::response::{ChildInfo, ListAttribute, ListItem, Response};
+use contract_mailbox::Permission;
+use others::Visit;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A name that LIST may show.
@@ -25,6 +27,22 @@ struct Name {
     special: Option<ListAttribute>,
     /// What the user may do there, as bits of [`contract_mailbox::Permission`].
     rights: u32,
+    /// Whose it is, as an index of the visits; `None`: the user's own.
+    visit: Option<usize>,
+}
+
+impl Name {
+    fn of(entry: &Entry<'_>) -> Self {
+        Self {
+            exists: true,
+            selectable: entry.selectable,
+            children: entry.children,
+            subscribed: entry.info.subscribed,
+            special: special_use(entry.info),
+            rights: others::OWNERS_RIGHTS,
+            visit: None,
+        }
+    }
 }
 
 /// Names that are matched before other sessions get a turn: matching costs name × pattern.
@@ -32,6 +50,7 @@ const NAMES_PER_TURN: usize = 64;
 
 /// LIST.
 pub(crate) async fn run(session: &mut Session, command: &List) -> Answer {
+    status::enable_for(session, &command.status).await?;
     let user = session.state.user()?;
     if let [pattern] = &command.patterns[..]
         && pattern.as_str().is_empty()
@@ -40,7 +59,7 @@ pub(crate) async fn run(session: &mut Session, command: &List) -> Answer {
         return Ok(Reply::ok("Done"));
     }
     let tree = tree(user).await?;
-    let names = names(&session.shared, user, &tree, command).await?;
+    let (names, visits) = names(&session.shared, user, &tree, command).await?;
     let chosen = |name: &Name| is_chosen(&command.selection, name);
     let with_chosen_below: BTreeSet<&str> = match command.selection.recursive_match {
         true => {
@@ -66,12 +85,48 @@ pub(crate) async fn run(session: &mut Session, command: &List) -> Answer {
             name: path,
             child_info: &child_info,
         }));
+        let (visit, path) = (name.visit.and_then(|index| visits.get(index)), path.as_str());
+        put_status(session, &tree, visit, command, (path, name)).await?;
         if command.returns.my_rights && name.selectable {
             session.wire.put(&Response::MyRights(path, rights::of(name.rights)));
         }
         session.wire.relieve().await?;
     }
     Ok(Reply::ok("Done"))
+}
+
+/// STATUS of a mailbox that can be opened and read (RFC 5819 §2), if it was asked for. One of
+/// others' that cannot be asked now has none: what is listed must not depend on it.
+async fn put_status(
+    session: &mut Session,
+    own: &Tree,
+    visit: Option<&Visit>,
+    command: &List,
+    (path, name): (&str, &Name),
+) -> Result<(), Stop> {
+    if command.status.is_empty() || name.rights & Permission::READ_ANY == 0 {
+        return Ok(());
+    }
+    let limit = session.shared.config.message_bytes_max;
+    let values = match visit {
+        None => match own.find(path) {
+            Some(info) => {
+                status::values(session.state.user()?, limit, info, &command.status).await?
+            }
+            None => return Ok(()),
+        },
+        Some(visit) => match visit.find(path) {
+            Some(info) => {
+                match status::values(&visit.visitor, limit, info, &command.status).await {
+                    Ok(values) => values,
+                    Err(_) => return Ok(()),
+                }
+            }
+            None => return Ok(()),
+        },
+    };
+    session.wire.put(&Response::Status(path, &values));
+    Ok(())
 }
 
 /// The request for the delimiter (RFC 3501 §6.3.8).
@@ -84,24 +139,39 @@ fn put_delimiter(session: &mut Session) {
     }));
 }
 
-/// All folders, and with SUBSCRIBED the subscribed names that are none.
+/// The mailbox that is being opened, by its own name (RFC 9051 §6.3.2); `name` is the one in its
+/// owner's folders, whom the user may visit.
+pub(super) fn put_opened(session: &mut Session, tree: &Tree, name: &str, visit: Option<&User>) {
+    let Some(info) = tree.find(name) else { return };
+    let entry = tree.entries().find(|entry| entry.info.id == info.id);
+    let Some(entry) = entry else { return };
+    let owner = visit.and_then(|visit| visit.visiting.as_ref());
+    let (name, path) = match owner {
+        Some(owner) => {
+            let path = crate::others::shown(&owner.address, entry.path);
+            (Name { special: None, ..Name::of(&entry) }, path)
+        }
+        None => (Name::of(&entry), entry.path.to_owned()),
+    };
+    let attributes = attributes(&name, false);
+    session.wire.put(&Response::List(ListItem {
+        attributes: &attributes,
+        delimiter: Some(DELIMITER),
+        name: &path,
+        child_info: &[],
+    }));
+}
+
+/// All folders, and with SUBSCRIBED the subscribed names that are none; whose they are.
 async fn names(
     shared: &Shared,
     user: &User,
     tree: &Tree,
     command: &List,
-) -> Result<BTreeMap<String, Name>, Stop> {
+) -> Result<(BTreeMap<String, Name>, Vec<Visit>), Stop> {
     let mut names: BTreeMap<String, Name> = BTreeMap::new();
     for entry in tree.entries() {
-        let name = Name {
-            exists: true,
-            selectable: entry.selectable,
-            children: entry.children,
-            subscribed: entry.info.subscribed,
-            special: special_use(entry.info),
-            rights: others::OWNERS_RIGHTS,
-        };
-        names.insert(entry.path.to_owned(), name);
+        names.insert(entry.path.to_owned(), Name::of(&entry));
     }
     let mut subscribed = BTreeSet::new();
     if command.selection.subscribed || command.returns.subscribed {
@@ -122,8 +192,8 @@ async fn names(
             names.entry(path).or_default().subscribed = true;
         }
     }
-    others::add(shared, user, tree, command, &mut names, &subscribed).await?;
-    Ok(names)
+    let visits = others::add(shared, user, tree, command, &mut names, &subscribed).await?;
+    Ok((names, visits))
 }
 
 fn is_chosen(selection: &ListSelection, name: &Name) -> bool {

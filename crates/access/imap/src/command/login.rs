@@ -4,7 +4,7 @@ use super::capability::{self, may_sign_in};
 use super::failed;
 use crate::reply::{Answer, Reply, Stop};
 use crate::session::Session;
-use crate::state::{State, User};
+use crate::state::{Enabled, State, User};
 use access_listener::account::may_act_as;
 use base::telemetry::Printable;
 use base::{Error, Kind, SessionId};
@@ -80,8 +80,9 @@ pub(crate) async fn sign_in(session: &mut Session, claim: Claim) -> Answer {
     let wake = mailbox.watch();
     tracing::debug!(account = %account.address, %source, "signed in");
     let claims = shared.claims.clone();
-    let (visiting, visit) = (None, None);
-    let user = User { account, mailbox, wake, claims, _place: Some(place), visiting, visit };
+    let (enabled, visiting, visit) = (Enabled::default(), None, None);
+    let user =
+        User { account, mailbox, wake, claims, enabled, _place: Some(place), visiting, visit };
     session.state = State::Authenticated(Box::new(user));
     session.wire.framer.set_limits(Limits::AUTHENTICATED);
     Ok(Reply::ok("Signed in").code(capability::code(session)))

@@ -36,6 +36,7 @@ pub(crate) mod status;
 pub(crate) mod store;
 pub(crate) mod subscribe;
 pub(crate) mod thread;
+pub(crate) mod unauthenticate;
 pub(crate) mod unselect;
 
 use crate::reply::{self, Answer, Ending, Stop};

@@ -1,19 +1,22 @@
-//! SEARCH and UID SEARCH (RFC 3501 §6.4.4).
+//! SEARCH and UID SEARCH (RFC 3501 §6.4.4), with RETURN (RFC 4731), `$` (RFC 5182), OLDER and YOUNGER
+//! (RFC 5032) and MODSEQ (RFC 7162 §3.1.5).
 //!
 //! What the view knows (flags, UIDs, numbers, sizes, dates of arrival) is answered from it, after
 //! asking what changed; only a search for text goes to the mailbox. Either way the result holds
 //! messages that the client knows, and nothing else.
 
+mod result;
+
 use super::{bring_up_to_date, failed};
+use crate::modseq;
 use crate::reply::{Answer, Reply, Stop};
 use crate::selection::Selection;
 use crate::session::Session;
 use crate::view::View;
-use base::Uid;
+use base::{Change, Timestamp, Uid};
 use bytes::Bytes;
-use codec_imap::command::{Charset, Search as Command, SearchKey};
-use codec_imap::response::Response;
-use codec_imap::{Code, Date, SequenceSet};
+use codec_imap::command::{Charset, Search as Command, SearchKey, SearchReturn};
+use codec_imap::{Code, Date, SequenceSet, Tag};
 use contract_mailbox::search::DEPTH_MAX;
 use contract_mailbox::{Search, SystemFlags, UidSet};
 
@@ -23,27 +26,79 @@ const SECONDS_PER_DAY: i64 = 86_400;
 const TESTS_PER_TURN: usize = 100_000;
 
 /// SEARCH, UID SEARCH.
-pub(crate) async fn run(session: &mut Session, command: Command) -> Answer {
-    let (user, selected) = session.state.selected()?;
+pub(crate) async fn run(session: &mut Session, tag: &Tag, command: Command) -> Answer {
+    session.state.selected()?;
+    if asks_mod_seq(&command.key) {
+        modseq::enable(session, "SEARCH").await?;
+    }
+    let found = find(session, &command).await;
+    let Session { wire, state, .. } = session;
+    let (user, selected) = state.selected()?;
+    let rev2 = user.enabled.rev2;
+    let saves = command.returns.is_some_and(|returns| returns.save);
+    let rows = match found {
+        Ok(rows) => rows,
+        // What was saved before would be taken for the result (RFC 5182 §2.1).
+        Err(stop) => {
+            if saves {
+                selected.view.save(UidSet::default());
+            }
+            return Err(stop);
+        }
+    };
+    let found = result::Found { rows: &rows, uid: command.uid, view: &selected.view };
+    let mod_seqs = asks_mod_seq(&command.key);
+    match &command.returns {
+        // IMAP4rev2 knows no other answer (RFC 9051 §6.4.4).
+        None if rev2 => found.put(wire, tag, &SearchReturn::default(), mod_seqs),
+        None => found.put_all(wire, mod_seqs),
+        Some(returns) => found.put(wire, tag, returns, mod_seqs),
+    }
+    if let Some(returns) = command.returns.filter(|returns| returns.save) {
+        let uids = found.saved(&returns);
+        selected.view.save(uids);
+    }
+    Ok(Reply::ok("Done"))
+}
+
+/// The rows that a SEARCH finds, ascending.
+async fn find(session: &mut Session, command: &Command) -> Result<Vec<usize>, Stop> {
+    // Where all text is UTF-8 nothing else may be said to be (RFC 6855 §3).
+    let enabled = session.state.user()?.enabled;
+    if command.charset.is_some() && enabled.utf8 && !enabled.rev2 {
+        return Err(Reply::bad("Text is UTF-8 once UTF8=ACCEPT is enabled").into());
+    }
     check_charset(command.charset.as_ref())?;
+    let now = session.shared.env.clock.now();
+    let (user, selected) = session.state.selected()?;
     bring_up_to_date(user, selected, "SEARCH").await?;
     let view = &selected.view;
-    let search = translate(&command.key, view, DEPTH_MAX)?;
-    let rows = if is_local(&search) {
-        local(&search, view).await
-    } else {
-        let found = user.mailbox.search(selected.folder, search).await;
-        let mut uids = found.map_err(|error| failed("SEARCH", error))?;
-        uids.sort_unstable();
-        uids.into_iter().filter_map(|uid| view.row_of(uid)).collect()
-    };
-    let number = |row: usize| match command.uid {
-        true => view.uid(row).map_or(0, |uid| uid.0),
-        false => row as u32 + 1,
-    };
-    let numbers: Vec<u32> = rows.into_iter().map(number).collect();
-    session.wire.put(&Response::Search(&numbers));
-    Ok(Reply::ok("Done"))
+    let search = condition(&command.key, view, now)?;
+    if is_local(&search) {
+        return Ok(local(&search, view).await);
+    }
+    let found = user.mailbox.search(selected.folder, search).await;
+    let mut uids = found.map_err(|error| failed("SEARCH", error))?;
+    uids.sort_unstable();
+    Ok(uids.into_iter().filter_map(|uid| view.row_of(uid)).collect())
+}
+
+/// Whether a key looks at modification sequences: then they are told (RFC 7162 §3.1.5).
+pub(super) fn asks_mod_seq(key: &SearchKey) -> bool {
+    match key {
+        SearchKey::ModSeq(_) => true,
+        SearchKey::Not(key) => asks_mod_seq(key),
+        SearchKey::Or(a, b) => asks_mod_seq(a) || asks_mod_seq(b),
+        SearchKey::And(keys) => keys.iter().any(asks_mod_seq),
+        _ => false,
+    }
+}
+
+/// Received more than so many seconds, and so many milliseconds, before now.
+fn received_after(now: Timestamp, seconds: u32, plus_ms: i64) -> Search {
+    let second = now.unix_s().saturating_sub(i64::from(seconds));
+    let unix_ms = second.saturating_mul(1_000).saturating_add(plus_ms);
+    Search::ReceivedAfter(Timestamp { unix_ms })
 }
 
 /// Refuses charsets that are not known.
@@ -56,13 +111,13 @@ pub(super) fn check_charset(charset: Option<&Charset>) -> Result<(), Stop> {
 }
 
 /// The key as a condition on messages, for the mailbox.
-pub(super) fn condition(key: &SearchKey, view: &View) -> Result<Search, Stop> {
-    translate(key, view, DEPTH_MAX)
+pub(super) fn condition(key: &SearchKey, view: &View, now: Timestamp) -> Result<Search, Stop> {
+    translate(key, view, now, DEPTH_MAX)
 }
 
 /// The key as a condition on messages. Numbers and \Recent, which are the session's own, become
 /// UIDs.
-fn translate(key: &SearchKey, view: &View, depth: usize) -> Result<Search, Stop> {
+fn translate(key: &SearchKey, view: &View, now: Timestamp, depth: usize) -> Result<Search, Stop> {
     use Search as S;
     let depth = depth.checked_sub(1).ok_or_else(too_deep)?;
     let flag = |flag| Ok(S::System(flag));
@@ -102,15 +157,19 @@ fn translate(key: &SearchKey, view: &View, depth: usize) -> Result<Search, Stop>
         SearchKey::SentSince(date) => Ok(S::SentSince(days(date))),
         SearchKey::Larger(size) => Ok(S::Larger(*size)),
         SearchKey::Smaller(size) => Ok(S::Smaller(*size)),
+        // Both ends count, in whole seconds (RFC 5032 §3).
+        SearchKey::Older(seconds) => Ok(S::Not(Box::new(received_after(now, *seconds, 999)))),
+        SearchKey::Younger(seconds) => Ok(received_after(now, *seconds, -1)),
+        SearchKey::ModSeq(number) => Ok(S::ChangedSince(Change(*number))),
         SearchKey::Sequence(set) => uids(set, false, view),
         SearchKey::Uid(set) => uids(set, true, view),
-        SearchKey::Not(key) => Ok(S::Not(Box::new(translate(key, view, depth)?))),
+        SearchKey::Not(key) => Ok(S::Not(Box::new(translate(key, view, now, depth)?))),
         SearchKey::Or(a, b) => {
-            Ok(S::Or(vec![translate(a, view, depth)?, translate(b, view, depth)?]))
+            Ok(S::Or(vec![translate(a, view, now, depth)?, translate(b, view, now, depth)?]))
         }
         SearchKey::And(keys) => {
-            let all: Result<_, Stop> = keys.iter().map(|key| translate(key, view, depth)).collect();
-            Ok(S::And(all?))
+            let each = keys.iter().map(|key| translate(key, view, now, depth));
+            Ok(S::And(each.collect::<Result<_, Stop>>()?))
         }
     }
 }
@@ -143,7 +202,9 @@ fn is_local(search: &Search) -> bool {
         | Search::ReceivedOn(_)
         | Search::ReceivedSince(_)
         | Search::Larger(_)
-        | Search::Smaller(_) => true,
+        | Search::Smaller(_)
+        | Search::ChangedSince(_)
+        | Search::ReceivedAfter(_) => true,
         _ => false,
     }
 }
@@ -190,6 +251,8 @@ fn holds(search: &Search, view: &View, row: usize) -> bool {
         Search::ReceivedSince(date) => day() >= i64::from(*date),
         Search::Larger(size) => view.size_bytes(row) > *size,
         Search::Smaller(size) => view.size_bytes(row) < *size,
+        Search::ChangedSince(change) => view.mod_seq(row).is_some_and(|number| number >= change.0),
+        Search::ReceivedAfter(moment) => view.received_s(row) * 1_000 > moment.unix_ms,
         _ => false,
     }
 }

@@ -1,30 +1,38 @@
-//! SELECT (RFC 3501 §6.3.1), and opening for EXAMINE.
+//! SELECT (RFC 3501 §6.3.1), and opening for EXAMINE; with CONDSTORE and QRESYNC (RFC 7162 §3.1.8,
+//! §3.2.5).
 
-use super::{failed, no_such};
-use crate::others;
+use super::{failed, list, no_such};
+use crate::modseq;
+use crate::others::{self, Located};
 use crate::reply::{self, Answer, Reply, ReplyCode};
 use crate::session::Session;
-use crate::state::Selected;
+use crate::state::{Enabled, Selected};
 use crate::sync::put_flags;
 use crate::view::View;
 use base::{Kind, Uid};
 use codec_imap::command::Select;
 use codec_imap::response::Response;
-use codec_imap::{Code, MailboxName, Status, StatusResponse};
+use codec_imap::{Code, Status, StatusResponse};
 use contract_mailbox::{Permission, UidSet};
 
 /// SELECT.
 pub(crate) async fn run(session: &mut Session, command: &Select) -> Answer {
-    open(session, &command.mailbox, false).await
+    open(session, command, false).await
 }
 
 /// Opens a mailbox; what was open is closed in any case (RFC 3501 §6.3.1).
-pub(crate) async fn open(session: &mut Session, name: &MailboxName, read_only: bool) -> Answer {
-    session.state.user()?;
+pub(crate) async fn open(session: &mut Session, command: &Select, read_only: bool) -> Answer {
+    let enabled = session.state.user()?.enabled;
+    if command.resync.is_some() && !enabled.qresync {
+        return Err(Reply::bad("Enable QRESYNC first").into());
+    }
     if session.state.deselect() {
         condition(session, Some(Code::Closed), "Closed the mailbox that was open");
     }
-    let user = session.state.user()?;
+    if command.condstore {
+        session.state.enable(|enabled| enabled.condstore = true)?;
+    }
+    let (user, name) = (session.state.user()?, &command.mailbox);
     let located = others::find(&session.shared, user, name).await?;
     let folder = match located.find() {
         Some(info) => info.id,
@@ -54,34 +62,47 @@ pub(crate) async fn open(session: &mut Session, name: &MailboxName, read_only: b
         Some(first) => (first.0, info.recent_from.0.saturating_sub(1)),
         None => (info.recent_from.0, last.0),
     };
-    let recent = UidSet::from_ranges((recent.0 <= recent.1).then_some(recent));
+    let tells_recent = recent.0 <= recent.1 && !enabled.rev2;
+    let recent = UidSet::from_ranges(tells_recent.then_some(recent));
     let selected = Selected {
         folder,
         read_only,
         rights,
         uid_validity: info.uid_validity,
-        view: View::open(&view, recent),
+        view: View::open(&view, recent, user.enabled.condstore),
         followed,
     };
-    let (uid_validity, uid_next) = (info.uid_validity, info.uid_next.0);
+    let uid_next = info.uid_next.0;
     drop(view);
-    let visit = located.place.visitor();
-    describe(session, &selected, uid_validity, uid_next);
+    let Located { place, name, tree } = located;
+    let visit = place.visitor();
+    if enabled.rev2 {
+        list::put_opened(session, &tree, name, visit.as_deref());
+    }
+    describe(session, &selected, enabled, uid_next);
+    if let Some(known) = &command.resync {
+        modseq::resync(session, visit.as_deref(), &selected, known).await?;
+    }
     session.state.select(selected, visit);
     let code = if read_only { Code::ReadOnly } else { Code::ReadWrite };
     Ok(Reply::ok("Opened").code(ReplyCode::Plain(code)))
 }
 
-fn describe(session: &mut Session, selected: &Selected, uid_validity: u32, uid_next: u32) {
+fn describe(session: &mut Session, selected: &Selected, enabled: Enabled, uid_next: u32) {
     let view = &selected.view;
     put_flags(&mut session.wire, selected);
     session.wire.put(&Response::Exists(view.len() as u32));
-    session.wire.put(&Response::Recent(view.recent_count()));
-    if let Some(row) = view.first_unseen() {
+    // IMAP4rev2 has neither of them (RFC 9051 §6.3.2), and numbers mean nothing to some.
+    if !enabled.rev2 {
+        session.wire.put(&Response::Recent(view.recent_count()));
+    }
+    if let (false, Some(row)) = (enabled.rev2 || enabled.uid_only, view.first_unseen()) {
         condition(session, Some(Code::Unseen(row as u32 + 1)), "First unseen message");
     }
-    condition(session, Some(Code::UidValidity(uid_validity)), "UIDs are valid");
+    condition(session, Some(Code::UidValidity(selected.uid_validity)), "UIDs are valid");
     condition(session, Some(Code::UidNext(uid_next)), "The next UID");
+    let newest = modseq::shown(selected.view.since());
+    condition(session, Some(Code::HighestModSeq(newest)), "The newest change");
 }
 
 fn condition(session: &mut Session, code: Option<Code<'static>>, text: &str) {

@@ -1,8 +1,9 @@
-//! SORT and UID SORT (RFC 5256 §3), with the keys of RFC 5957. The mailbox compares; the result
+//! SORT and UID SORT (RFC 5256 §3), with the keys of RFC 5957 and MODSEQ (RFC 7162 §3.1.6). The mailbox compares; the result
 //! holds messages that the client knows.
 
-use super::search::{self, check_charset};
+use super::search::{self, asks_mod_seq, check_charset};
 use super::{bring_up_to_date, failed};
+use crate::modseq;
 use crate::reply::{Answer, Reply};
 use crate::session::Session;
 use codec_imap::command::{Sort, SortKey};
@@ -11,11 +12,17 @@ use contract_mailbox::{Order, OrderKey};
 
 /// SORT, UID SORT.
 pub(crate) async fn run(session: &mut Session, command: Sort) -> Answer {
-    let (user, selected) = session.state.selected()?;
+    session.state.selected()?;
     check_charset(Some(&command.charset))?;
+    let mod_seqs = asks_mod_seq(&command.key);
+    if mod_seqs {
+        modseq::enable(session, "SORT").await?;
+    }
+    let now = session.shared.env.clock.now();
+    let (user, selected) = session.state.selected()?;
     bring_up_to_date(user, selected, "SORT").await?;
     let view = &selected.view;
-    let search = search::condition(&command.key, view)?;
+    let search = search::condition(&command.key, view, now)?;
     let order = command
         .criteria
         .iter()
@@ -23,9 +30,12 @@ pub(crate) async fn run(session: &mut Session, command: Sort) -> Answer {
     let sorted = user.mailbox.sort(selected.folder, search, order.collect()).await;
     let rows = sorted.map_err(|error| failed("SORT", error))?;
     let rows = rows.into_iter().filter_map(|uid| Some((uid, view.row_of(uid)?)));
-    let numbers: Vec<u32> =
-        rows.map(|(uid, row)| if command.uid { uid.0 } else { row as u32 + 1 }).collect();
-    session.wire.put(&Response::Sort(&numbers));
+    let (mut numbers, mut newest) = (Vec::new(), None);
+    for (uid, row) in rows {
+        numbers.push(if command.uid { uid.0 } else { row as u32 + 1 });
+        newest = newest.max(view.mod_seq(row));
+    }
+    session.wire.put(&Response::Sort(&numbers, newest.filter(|_| mod_seqs)));
     Ok(Reply::ok("Done"))
 }
 

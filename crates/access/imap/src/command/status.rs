@@ -1,6 +1,7 @@
-//! STATUS (RFC 3501 §6.3.10), from the folder's own row.
+//! STATUS (RFC 3501 §6.3.10), from the folder's own row; also for LIST (RFC 5819).
 
 use super::{failed, no_such};
+use crate::modseq;
 use crate::others;
 use crate::reply::{Answer, Reply, Stop};
 use crate::session::Session;
@@ -12,6 +13,7 @@ use contract_mailbox::{FolderInfo, Permission, Search, SystemFlags, UidSet};
 
 /// STATUS.
 pub(crate) async fn run(session: &mut Session, command: &StatusCommand) -> Answer {
+    enable_for(session, &command.items).await?;
     let user = session.state.user()?;
     let located = others::find(&session.shared, user, &command.mailbox).await?;
     let Some(info) = located.find() else {
@@ -21,12 +23,36 @@ pub(crate) async fn run(session: &mut Session, command: &StatusCommand) -> Answe
     if located.rights(info.id).await? & Permission::READ_ANY == 0 {
         return Err(Reply::no(Code::NoPerm, "You may not read that mailbox").into());
     }
-    let user = &*located.place;
-    let mut values = Vec::with_capacity(command.items.len());
-    for item in &command.items {
+    let limit = session.shared.config.message_bytes_max;
+    let values = values(&located.place, limit, info, &command.items).await?;
+    session.wire.put(&Response::Status(command.mailbox.as_str(), &values));
+    Ok(Reply::ok("Done"))
+}
+
+/// Who asks for HIGHESTMODSEQ is told modification sequences from now on (RFC 7162 §3.1.7).
+pub(super) async fn enable_for(session: &mut Session, items: &[StatusItem]) -> Result<(), Stop> {
+    match items.contains(&StatusItem::HighestModSeq) {
+        true => modseq::enable(session, "STATUS").await,
+        false => Ok(()),
+    }
+}
+
+/// The values of some items, in their order; of messages up to `limit_bytes` APPEND takes any.
+pub(super) async fn values(
+    user: &User,
+    limit_bytes: u64,
+    info: &FolderInfo,
+    items: &[StatusItem],
+) -> Result<Vec<(StatusItem, u64)>, Stop> {
+    let mut values = Vec::with_capacity(items.len());
+    for item in items {
         let value = match item {
             StatusItem::Messages => info.counts.messages,
             StatusItem::Unseen => info.counts.unseen,
+            StatusItem::Deleted => info.counts.deleted,
+            StatusItem::Size => info.counts.size_bytes,
+            StatusItem::HighestModSeq => modseq::shown(info.highest_change),
+            StatusItem::AppendLimit => limit_bytes,
             StatusItem::UidNext => u64::from(info.uid_next.0),
             StatusItem::UidValidity => u64::from(info.uid_validity),
             StatusItem::Recent => recent(user, info).await?,
@@ -34,8 +60,7 @@ pub(crate) async fn run(session: &mut Session, command: &StatusCommand) -> Answe
         };
         values.push((*item, value));
     }
-    session.wire.put(&Response::Status(command.mailbox.as_str(), &values));
-    Ok(Reply::ok("Done"))
+    Ok(values)
 }
 
 /// Messages that no session has been told of as \Recent: those from the watermark on that are

@@ -1,8 +1,9 @@
 //! THREAD and UID THREAD (RFC 5256 §3): ORDEREDSUBJECT and REFERENCES. The mailbox puts the threads
 //! together; told is what the client knows of them.
 
-use super::search::{self, check_charset};
+use super::search::{self, asks_mod_seq, check_charset};
 use super::{bring_up_to_date, failed};
+use crate::modseq;
 use crate::reply::{Answer, Reply};
 use crate::session::Session;
 use codec_imap::command::{Thread, ThreadAlgorithm};
@@ -11,7 +12,7 @@ use contract_mailbox::{ThreadEntry, Threading};
 
 /// THREAD, UID THREAD.
 pub(crate) async fn run(session: &mut Session, command: Thread) -> Answer {
-    let (user, selected) = session.state.selected()?;
+    session.state.selected()?;
     check_charset(Some(&command.charset))?;
     let threading = match command.algorithm {
         ThreadAlgorithm::OrderedSubject => Threading::OrderedSubject,
@@ -20,9 +21,14 @@ pub(crate) async fn run(session: &mut Session, command: Thread) -> Answer {
             return Err(Reply::bad("There is no such threading algorithm").into());
         }
     };
+    if asks_mod_seq(&command.key) {
+        modseq::enable(session, "THREAD").await?;
+    }
+    let now = session.shared.env.clock.now();
+    let (user, selected) = session.state.selected()?;
     bring_up_to_date(user, selected, "THREAD").await?;
     let view = &selected.view;
-    let search = search::condition(&command.key, view)?;
+    let search = search::condition(&command.key, view, now)?;
     let entries = user.mailbox.threads(selected.folder, search, threading).await;
     let entries = entries.map_err(|error| failed("THREAD", error))?;
     let nodes = known(&entries, |uid| {

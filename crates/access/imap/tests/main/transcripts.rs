@@ -62,12 +62,18 @@ transcripts! {
     attack_28_mailbox_names
     attack_29_injection
     autologout
+    binary
+    condstore
     compress
     copy_and_move
+    esearch
     expunge
     folders
     idle
     list
+    multiappend
+    qresync
+    rev2
     quota
     search
     select
@@ -82,5 +88,6 @@ transcripts! {
     tls_attack_03_injection
     tls_starttls
     too_slow_to_sign_in
+    uid_only
     wrong_passwords
 }

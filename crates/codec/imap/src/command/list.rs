@@ -1,10 +1,12 @@
-//! LIST (RFC 3501 §6.3.8) with the options of RFC 5258 and RFC 6154, and LSUB (RFC 3501 §6.3.9).
+//! LIST (RFC 3501 §6.3.8) with the options of RFC 5258, RFC 6154 and RFC 5819, and LSUB
+//! (RFC 3501 §6.3.9).
 
+use super::status::StatusItem;
 use crate::error::ParseError;
 use crate::lex::{Cursor, is_astring_char};
 use crate::limits::MAX_LIST_PATTERNS;
 use crate::value::{ListPattern, decode_argument, mutf7};
-use crate::wire::{LiteralForm, put_list, put_string};
+use crate::wire::{LiteralForm, put_list, put_spaced, put_string};
 use bytes::{BufMut, BytesMut};
 
 /// The arguments of LIST.
@@ -18,6 +20,8 @@ pub struct List {
     pub patterns: Vec<ListPattern>,
     /// What to tell of each.
     pub returns: ListReturn,
+    /// `STATUS (…)`: what STATUS is to tell of each (RFC 5819 §2); none: nothing.
+    pub status: Vec<StatusItem>,
 }
 
 /// Selection options (RFC 5258 §3.1, RFC 6154 §2).
@@ -60,18 +64,16 @@ impl List {
         let reference = parse_reference(cursor)?;
         cursor.space()?;
         let patterns = parse_patterns(cursor)?;
-        let mut returns = ListReturn::default();
+        let (mut returns, mut status) = (ListReturn::default(), Vec::new());
         if !cursor.at_end() {
             cursor.space()?;
             if cursor.word().as_bytes() != b"RETURN" {
                 return Err(cursor.error("RETURN"));
             }
             cursor.space()?;
-            let [subscribed, children, special_use, my_rights] =
-                parse_options(cursor, RETURN_NAMES)?;
-            returns = ListReturn { subscribed, children, special_use, my_rights };
+            (returns, status) = parse_returns(cursor)?;
         }
-        Ok(List { selection, reference, patterns, returns })
+        Ok(List { selection, reference, patterns, returns, status })
     }
 
     pub(super) fn encode(&self, out: &mut BytesMut, form: LiteralForm) {
@@ -87,11 +89,55 @@ impl List {
             [pattern] => pattern.encode(out, form),
             patterns => put_list(out, patterns, |out, pattern| pattern.encode(out, form)),
         }
-        if self.returns != ListReturn::default() {
-            let ListReturn { subscribed, children, special_use, my_rights } = self.returns;
-            out.put_slice(b" RETURN ");
-            put_options(out, RETURN_NAMES, [subscribed, children, special_use, my_rights]);
+        self.encode_returns(out);
+    }
+}
+
+impl List {
+    fn encode_returns(&self, out: &mut BytesMut) {
+        let ListReturn { subscribed, children, special_use, my_rights } = self.returns;
+        if self.returns == ListReturn::default() && self.status.is_empty() {
+            return;
         }
+        out.put_slice(b" RETURN (");
+        let chosen = RETURN_NAMES.into_iter().zip([subscribed, children, special_use, my_rights]);
+        let mut names: Vec<&str> =
+            chosen.filter(|(_, chosen)| *chosen).map(|(name, _)| name).collect();
+        if !self.status.is_empty() {
+            names.push("STATUS ");
+        }
+        put_spaced(out, names, |out, name| out.put_slice(name.as_bytes()));
+        if !self.status.is_empty() {
+            StatusItem::encode_list(&self.status, out);
+        }
+        out.put_u8(b')');
+    }
+}
+
+/// `(NAME STATUS (ITEM …) …)`
+fn parse_returns(cursor: &mut Cursor<'_>) -> Result<(ListReturn, Vec<StatusItem>), ParseError> {
+    let (mut returns, mut status) = (ListReturn::default(), Vec::new());
+    cursor.expect(b'(', "a list of options")?;
+    if cursor.eat(b')') {
+        return Ok((returns, status));
+    }
+    loop {
+        let at = cursor.mark();
+        match cursor.word().as_bytes() {
+            b"SUBSCRIBED" => returns.subscribed = true,
+            b"CHILDREN" => returns.children = true,
+            b"SPECIAL-USE" => returns.special_use = true,
+            b"MYRIGHTS" => returns.my_rights = true,
+            b"STATUS" => {
+                cursor.space()?;
+                status = StatusItem::parse_list(cursor)?;
+            }
+            _ => return Err(cursor.error_at(at, "a LIST option")),
+        }
+        if cursor.eat(b')') {
+            return Ok((returns, status));
+        }
+        cursor.space()?;
     }
 }
 

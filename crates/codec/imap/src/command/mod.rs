@@ -2,7 +2,7 @@
 //!
 //! [`Command::parse`] takes what the framer cut out; [`Command::encode`] is its inverse, for clients.
 //! Every command with arguments has a struct of its own with named fields, so that an extension
-//! (CONDSTORE, ESEARCH, IMAP4rev2) adds a field or a variant and no existing shape changes.
+//! (CONDSTORE, ESEARCH) adds a field or a variant and no existing shape changes.
 
 mod acl;
 mod append;
@@ -15,6 +15,7 @@ mod list;
 mod login;
 mod manage;
 mod quota;
+mod returns;
 mod search;
 mod section;
 mod select;
@@ -23,19 +24,23 @@ mod status;
 mod store;
 
 pub use acl::{AclEntry, AclMode, SetAcl};
-pub use append::{Append, AppendData, AppendHead, append_head, is_append_message};
+pub use append::{
+    Append, AppendData, AppendHead, AppendMessage, AppendOptions, append_head, is_append_message,
+};
 pub use authenticate::{Authenticate, SaslReply, is_idle_done, sasl_reply};
 pub use compress::Compress;
 pub use copy::{Copy, Expunge};
-pub use fetch::{BodySection, Fetch, FetchItem, Partial};
+pub(crate) use fetch::put_part_numbers;
+pub use fetch::{BinarySection, BodySection, Fetch, FetchItem, FetchModifiers, Partial};
 pub use id::{Enable, Id};
 pub use list::{List, ListReturn, ListSelection, Lsub};
 pub use login::Login;
 pub use manage::{Create, Delete, OfMailbox, Rename, Subscribe, Unsubscribe};
 pub use quota::{GetQuota, SetQuota};
+pub use returns::{PartialRange, SearchReturn};
 pub use search::{Charset, Search, SearchKey};
 pub use section::{Section, SectionText};
-pub use select::Select;
+pub use select::{Resync, Select};
 pub use sort::{Sort, SortCriterion, SortKey, Thread, ThreadAlgorithm};
 pub use status::{StatusCommand, StatusItem};
 pub use store::{Store, StoreMode};
@@ -43,7 +48,7 @@ pub use store::{Store, StoreMode};
 use crate::error::{ParseError, ParseErrorKind};
 use crate::framer::RawCommand;
 use crate::lex::{Cursor, is_astring_char};
-use crate::value::Tag;
+use crate::value::{Names, Tag};
 use crate::wire::LiteralForm;
 use bytes::{BufMut, BytesMut};
 
@@ -107,6 +112,8 @@ pub enum CommandBody {
     Close,
     /// RFC 3691.
     Unselect,
+    /// RFC 8437.
+    Unauthenticate,
     /// RFC 3501 §6.4.3, RFC 4315 §2.1.
     Expunge(Expunge),
     /// RFC 3501 §6.4.4.
@@ -144,12 +151,20 @@ pub enum CommandBody {
 }
 
 impl Command {
-    /// Parses a complete command.
+    /// Parses a complete command, with mailbox names in modified UTF-7.
     ///
     /// # Errors
     /// [`ParseError`], with the tag if that much could be read.
     pub fn parse(raw: &RawCommand) -> Result<Command, ParseError> {
-        let mut cursor = Cursor::new(raw);
+        Command::parse_with(raw, Names::Utf7)
+    }
+
+    /// The same, with mailbox names as the client has them.
+    ///
+    /// # Errors
+    /// As [`Command::parse`].
+    pub fn parse_with(raw: &RawCommand, names: Names) -> Result<Command, ParseError> {
+        let mut cursor = Cursor::with_names(raw, names);
         if cursor.at_end() {
             return Err(ParseError { kind: ParseErrorKind::Empty, ..cursor.error("a command") });
         }
@@ -167,7 +182,7 @@ impl Command {
         out.put_slice(self.tag.as_bytes());
         out.put_u8(b' ');
         self.body.encode(out, form);
-        if !matches!(&self.body, CommandBody::Append(append) if append.data.is_streamed()) {
+        if !matches!(&self.body, CommandBody::Append(append) if append.is_streamed()) {
             out.put_slice(b"\r\n");
         }
     }
@@ -217,6 +232,7 @@ fn parse_body(cursor: &mut Cursor<'_>) -> Result<CommandBody, ParseError> {
         b"CHECK" => CommandBody::Check,
         b"CLOSE" => CommandBody::Close,
         b"UNSELECT" => CommandBody::Unselect,
+        b"UNAUTHENTICATE" => CommandBody::Unauthenticate,
         b"EXPUNGE" => CommandBody::Expunge(Expunge { uids: None }),
         b"UID" => parse_uid(cursor)?,
         b"SEARCH" => CommandBody::Search(Search::parse(cursor, false)?),
@@ -289,6 +305,7 @@ impl CommandBody {
             CommandBody::Check => "CHECK",
             CommandBody::Close => "CLOSE",
             CommandBody::Unselect => "UNSELECT",
+            CommandBody::Unauthenticate => "UNAUTHENTICATE",
             CommandBody::Expunge(_) => "EXPUNGE",
             CommandBody::Search(_) => "SEARCH",
             CommandBody::Fetch(_) => "FETCH",
@@ -337,7 +354,8 @@ impl CommandBody {
             | CommandBody::Idle
             | CommandBody::Check
             | CommandBody::Close
-            | CommandBody::Unselect => {}
+            | CommandBody::Unselect
+            | CommandBody::Unauthenticate => {}
             CommandBody::Authenticate(authenticate) => authenticate.encode(out),
             CommandBody::Login(login) => login.encode(out, form),
             CommandBody::Id(id) => id.encode(out, form),

@@ -1,8 +1,10 @@
-//! SEARCH (RFC 3501 §6.4.4): a tree of keys, bounded in depth (attack 24).
+//! SEARCH (RFC 3501 §6.4.4): a tree of keys, bounded in depth (attack 24); with RETURN (RFC 4731),
+//! OLDER and YOUNGER (RFC 5032 §3) and MODSEQ (RFC 7162 §3.1.5).
 //!
 //! Strings stay bytes in the charset of the command. The parser does not judge the charset: one the
 //! server does not know is `NO [BADCHARSET]`, not `BAD`.
 
+use super::returns::SearchReturn;
 use crate::error::ParseError;
 use crate::lex::{Cursor, is_atom_char};
 use crate::limits::{MAX_FLAG_BYTES, MAX_SEARCH_DEPTH};
@@ -15,6 +17,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 pub struct Search {
     /// Whether to answer with UIDs.
     pub uid: bool,
+    /// What to give back, by ESEARCH; `None`: everything, by SEARCH.
+    pub returns: Option<SearchReturn>,
     /// The charset of the strings; `None`: US-ASCII, though UTF-8 is met in practice.
     pub charset: Option<Charset>,
     /// What to look for; several keys are one [`SearchKey::And`].
@@ -73,6 +77,13 @@ pub enum SearchKey {
     Larger(u64),
     /// Fewer bytes than this.
     Smaller(u64),
+    /// Received at least so many seconds ago (RFC 5032 §3).
+    Older(u32),
+    /// Received at most so many seconds ago (RFC 5032 §3).
+    Younger(u32),
+    /// Changed at this modification sequence or later (RFC 7162 §3.1.5). The name and type of a
+    /// metadata item that may stand before it make no difference and are not kept.
+    ModSeq(u64),
     /// Message numbers.
     Sequence(SequenceSet),
     Uid(SequenceSet),
@@ -85,6 +96,13 @@ pub enum SearchKey {
 impl Search {
     pub(super) fn parse(cursor: &mut Cursor<'_>, uid: bool) -> Result<Search, ParseError> {
         cursor.space()?;
+        let mut returns = None;
+        let mut ahead = cursor.clone();
+        if ahead.word().as_bytes() == b"RETURN" {
+            *cursor = ahead;
+            returns = Some(SearchReturn::parse(cursor)?);
+            cursor.space()?;
+        }
         let mut charset = None;
         let mut ahead = cursor.clone();
         if ahead.word().as_bytes() == b"CHARSET" {
@@ -93,10 +111,13 @@ impl Search {
             charset = Some(Charset::parse(cursor)?);
             cursor.space()?;
         }
-        Ok(Search { uid, charset, key: parse_keys(cursor)? })
+        Ok(Search { uid, returns, charset, key: parse_keys(cursor)? })
     }
 
     pub(super) fn encode(&self, out: &mut BytesMut, form: LiteralForm) {
+        if let Some(returns) = &self.returns {
+            returns.encode(out);
+        }
         if let Some(charset) = &self.charset {
             out.put_slice(b" CHARSET ");
             put_astring(out, charset.name(), form);
@@ -153,7 +174,7 @@ fn all_of(mut keys: Vec<SearchKey>) -> SearchKey {
 fn parse_key(cursor: &mut Cursor<'_>, depth: usize) -> Result<SearchKey, ParseError> {
     match cursor.peek() {
         Some(b'(') => parse_list(cursor, depth),
-        Some(b'0'..=b'9' | b'*') => Ok(SearchKey::Sequence(SequenceSet::parse(cursor)?)),
+        Some(b'0'..=b'9' | b'*' | b'$') => Ok(SearchKey::Sequence(SequenceSet::parse(cursor)?)),
         _ => {
             let at = cursor.mark();
             let word = cursor.word();
@@ -255,11 +276,29 @@ fn parse_argument_key(
         cursor.space()?;
         return Ok(Some(key(Date::parse(cursor)?)));
     }
-    if !matches!(word, b"KEYWORD" | b"UNKEYWORD" | b"HEADER" | b"LARGER" | b"SMALLER" | b"UID") {
+    parse_other_key(cursor, word)
+}
+
+fn parse_other_key(cursor: &mut Cursor<'_>, word: &[u8]) -> Result<Option<SearchKey>, ParseError> {
+    let known: [&[u8]; 9] = [
+        b"KEYWORD",
+        b"UNKEYWORD",
+        b"HEADER",
+        b"LARGER",
+        b"SMALLER",
+        b"UID",
+        b"OLDER",
+        b"YOUNGER",
+        b"MODSEQ",
+    ];
+    if !known.contains(&word) {
         return Ok(None);
     }
     cursor.space()?;
     Ok(Some(match word {
+        b"OLDER" => SearchKey::Older(cursor.nz_number("seconds")?),
+        b"YOUNGER" => SearchKey::Younger(cursor.nz_number("seconds")?),
+        b"MODSEQ" => SearchKey::ModSeq(mod_seq(cursor)?),
         b"KEYWORD" => SearchKey::Keyword(keyword(cursor)?),
         b"UNKEYWORD" => SearchKey::Unkeyword(keyword(cursor)?),
         b"LARGER" => SearchKey::Larger(cursor.number64("a size")?),
@@ -271,6 +310,20 @@ fn parse_argument_key(
             SearchKey::Header(field, cursor.astring("a string")?)
         }
     }))
+}
+
+/// `["/flags/\\Seen" all] 12345`: each flag has the sequence of its message, so the name is passed over.
+fn mod_seq(cursor: &mut Cursor<'_>) -> Result<u64, ParseError> {
+    if cursor.peek() == Some(b'"') {
+        cursor.string("a metadata item")?;
+        cursor.space()?;
+        let at = cursor.mark();
+        if !matches!(cursor.word().as_bytes(), b"PRIV" | b"SHARED" | b"ALL") {
+            return Err(cursor.error_at(at, "priv, shared or all"));
+        }
+        cursor.space()?;
+    }
+    cursor.number64("a modification sequence")
 }
 
 fn keyword(cursor: &mut Cursor<'_>) -> Result<String, ParseError> {
@@ -324,6 +377,9 @@ impl SearchKey {
             SearchKey::SentSince(day) => date(out, "SENTSINCE ", day),
             SearchKey::Larger(size) => out.put_slice(format!("LARGER {size}").as_bytes()),
             SearchKey::Smaller(size) => out.put_slice(format!("SMALLER {size}").as_bytes()),
+            SearchKey::Older(seconds) => out.put_slice(format!("OLDER {seconds}").as_bytes()),
+            SearchKey::Younger(seconds) => out.put_slice(format!("YOUNGER {seconds}").as_bytes()),
+            SearchKey::ModSeq(number) => out.put_slice(format!("MODSEQ {number}").as_bytes()),
             SearchKey::Sequence(set) => set.encode(out),
             SearchKey::Uid(set) => {
                 out.put_slice(b"UID ");

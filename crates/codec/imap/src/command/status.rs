@@ -1,4 +1,5 @@
-//! STATUS (RFC 3501 §6.3.10).
+//! STATUS (RFC 3501 §6.3.10), with SIZE (RFC 8438), DELETED (RFC 9051 §6.3.11), APPENDLIMIT (RFC 7889)
+//! and HIGHESTMODSEQ (RFC 7162 §3.1.7).
 
 use crate::error::ParseError;
 use crate::lex::Cursor;
@@ -19,17 +20,29 @@ pub enum StatusItem {
     UidValidity,
     /// Number of messages without `\Seen`.
     Unseen,
+    /// Number of messages with `\Deleted`.
+    Deleted,
+    /// Bytes of all messages.
+    Size,
+    /// The newest modification sequence.
+    HighestModSeq,
+    /// The largest message that APPEND takes, in bytes.
+    AppendLimit,
     /// Bytes that EXPUNGE would give back (RFC 9208 §4.1.4).
     DeletedStorage,
 }
 
 impl StatusItem {
-    const ALL: [StatusItem; 6] = [
+    const ALL: [StatusItem; 10] = [
         StatusItem::Messages,
         StatusItem::Recent,
         StatusItem::UidNext,
         StatusItem::UidValidity,
         StatusItem::Unseen,
+        StatusItem::Deleted,
+        StatusItem::Size,
+        StatusItem::HighestModSeq,
+        StatusItem::AppendLimit,
         StatusItem::DeletedStorage,
     ];
 
@@ -41,6 +54,10 @@ impl StatusItem {
             StatusItem::UidNext => "UIDNEXT",
             StatusItem::UidValidity => "UIDVALIDITY",
             StatusItem::Unseen => "UNSEEN",
+            StatusItem::Deleted => "DELETED",
+            StatusItem::Size => "SIZE",
+            StatusItem::HighestModSeq => "HIGHESTMODSEQ",
+            StatusItem::AppendLimit => "APPENDLIMIT",
             StatusItem::DeletedStorage => "DELETED-STORAGE",
         }
     }
@@ -60,6 +77,20 @@ impl StatusCommand {
         cursor.space()?;
         let mailbox = MailboxName::parse(cursor)?;
         cursor.space()?;
+        Ok(StatusCommand { mailbox, items: StatusItem::parse_list(cursor)? })
+    }
+
+    pub(super) fn encode(&self, out: &mut BytesMut, form: LiteralForm) {
+        out.put_u8(b' ');
+        self.mailbox.encode(out, form);
+        out.put_u8(b' ');
+        StatusItem::encode_list(&self.items, out);
+    }
+}
+
+impl StatusItem {
+    /// `(ITEM ITEM …)`, at least one; none is kept twice.
+    pub(super) fn parse_list(cursor: &mut Cursor<'_>) -> Result<Vec<StatusItem>, ParseError> {
         cursor.expect(b'(', "a list of status items")?;
         let mut items = Vec::new();
         loop {
@@ -72,16 +103,13 @@ impl StatusCommand {
                 items.push(item);
             }
             if cursor.eat(b')') {
-                return Ok(StatusCommand { mailbox, items });
+                return Ok(items);
             }
             cursor.space()?;
         }
     }
 
-    pub(super) fn encode(&self, out: &mut BytesMut, form: LiteralForm) {
-        out.put_u8(b' ');
-        self.mailbox.encode(out, form);
-        out.put_u8(b' ');
-        put_list(out, &self.items, |out, item| out.put_slice(item.name().as_bytes()));
+    pub(super) fn encode_list(items: &[StatusItem], out: &mut BytesMut) {
+        put_list(out, items, |out, item| out.put_slice(item.name().as_bytes()));
     }
 }

@@ -1,8 +1,8 @@
 //! Who may do what, and how much there is room for: the values of ACL, LISTRIGHTS, MYRIGHTS
 //! (RFC 4314 §3.6 to §3.8), QUOTA and QUOTAROOT (RFC 9208 §4.2).
 
-use crate::value::Rights;
-use crate::wire::{LiteralForm, put_astring, put_list, put_mailbox, put_number};
+use crate::value::{Names, Rights};
+use crate::wire::{LiteralForm, put_astring, put_list, put_name, put_number};
 use bytes::{BufMut, BytesMut};
 
 /// One resource of a quota root.
@@ -29,18 +29,22 @@ pub(super) fn put_quota(out: &mut BytesMut, root: &str, resources: &[QuotaResour
     });
 }
 
-pub(super) fn put_quota_root(out: &mut BytesMut, mailbox: &str, roots: &[&str]) {
+pub(super) fn put_quota_root(out: &mut BytesMut, (mailbox, names): (&str, Names), roots: &[&str]) {
     out.put_slice(b"QUOTAROOT ");
-    put_mailbox(out, mailbox);
+    put_name(out, mailbox, names);
     for root in roots {
         out.put_u8(b' ');
         put_text(out, root);
     }
 }
 
-pub(super) fn put_acl(out: &mut BytesMut, mailbox: &str, entries: &[(String, Rights)]) {
+pub(super) fn put_acl(
+    out: &mut BytesMut,
+    (mailbox, names): (&str, Names),
+    entries: &[(String, Rights)],
+) {
     out.put_slice(b"ACL ");
-    put_mailbox(out, mailbox);
+    put_name(out, mailbox, names);
     for (identifier, rights) in entries {
         out.put_u8(b' ');
         put_text(out, identifier);
@@ -51,12 +55,12 @@ pub(super) fn put_acl(out: &mut BytesMut, mailbox: &str, entries: &[(String, Rig
 
 pub(super) fn put_list_rights(
     out: &mut BytesMut,
-    mailbox: &str,
+    (mailbox, names): (&str, Names),
     identifier: &str,
     groups: &[Rights],
 ) {
     out.put_slice(b"LISTRIGHTS ");
-    put_mailbox(out, mailbox);
+    put_name(out, mailbox, names);
     out.put_u8(b' ');
     put_text(out, identifier);
     for rights in groups {
@@ -65,9 +69,9 @@ pub(super) fn put_list_rights(
     }
 }
 
-pub(super) fn put_my_rights(out: &mut BytesMut, mailbox: &str, rights: Rights) {
+pub(super) fn put_my_rights(out: &mut BytesMut, (mailbox, names): (&str, Names), rights: Rights) {
     out.put_slice(b"MYRIGHTS ");
-    put_mailbox(out, mailbox);
+    put_name(out, mailbox, names);
     out.put_u8(b' ');
     put_text(out, &rights.to_string());
 }

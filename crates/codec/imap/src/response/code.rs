@@ -1,4 +1,4 @@
-//! Response codes (RFC 3501 §7.1, RFC 4315, RFC 5530).
+//! Response codes (RFC 3501 §7.1, RFC 4315, RFC 5530, RFC 7162).
 
 use super::put_capabilities;
 use crate::value::{Capability, Flag, IdRange, put_ranges};
@@ -93,6 +93,14 @@ pub enum Code<'a> {
     Closed,
     /// The message is larger than APPEND allows (RFC 7889 §4).
     TooBig,
+    /// The newest modification sequence (RFC 7162 §3.1.2.1).
+    HighestModSeq(u64),
+    /// A transfer encoding that cannot be undone, or NUL where it cannot be stored (RFC 3516 §7).
+    UnknownCte,
+    /// Message numbers where only UIDs are known (RFC 9586 §3).
+    UidRequired,
+    /// What a conditional STORE left alone (RFC 7162 §3.1.3): message numbers or UIDs.
+    Modified(&'a [IdRange]),
     /// The connection is compressed already (RFC 4978 §3).
     CompressionActive,
 }
@@ -123,6 +131,14 @@ impl Code<'_> {
             Code::UidNext(number) | Code::UidValidity(number) | Code::Unseen(number) => {
                 out.put_u8(b' ');
                 put_number(out, u64::from(*number));
+            }
+            Code::HighestModSeq(number) => {
+                out.put_u8(b' ');
+                put_number(out, *number);
+            }
+            Code::Modified(ids) => {
+                out.put_u8(b' ');
+                put_ranges(out, ids);
             }
             Code::AppendUid { uid_validity, uids } => {
                 out.put_u8(b' ');
@@ -179,6 +195,10 @@ impl Code<'_> {
             Code::HasChildren => "HASCHILDREN",
             Code::Closed => "CLOSED",
             Code::TooBig => "TOOBIG",
+            Code::HighestModSeq(_) => "HIGHESTMODSEQ",
+            Code::Modified(_) => "MODIFIED",
+            Code::UnknownCte => "UNKNOWN-CTE",
+            Code::UidRequired => "UIDREQUIRED",
             Code::CompressionActive => "COMPRESSIONACTIVE",
         }
     }

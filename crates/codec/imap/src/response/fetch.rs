@@ -19,7 +19,7 @@
 
 use super::body::BodyStructure;
 use super::envelope::Envelope;
-use crate::command::{FetchItem, Section};
+use crate::command::{FetchItem, Section, put_part_numbers};
 use crate::value::DateTime;
 use crate::wire::{LiteralForm, put_flags, put_literal_header, put_number};
 use bytes::{BufMut, BytesMut};
@@ -40,6 +40,14 @@ impl FetchWriter {
         FetchWriter { first: true }
     }
 
+    /// Begins the response for this UID, for clients that know no numbers (RFC 9586 §3.3).
+    pub fn begin_uid(out: &mut BytesMut, uid: u32) -> FetchWriter {
+        out.put_slice(b"* ");
+        put_number(out, u64::from(uid));
+        out.put_slice(b" UIDFETCH (");
+        FetchWriter { first: true }
+    }
+
     /// Ends the response.
     pub fn finish(self, out: &mut BytesMut) {
         out.put_slice(b")\r\n");
@@ -55,6 +63,13 @@ impl FetchWriter {
     pub fn uid(&mut self, out: &mut BytesMut, uid: u32) {
         self.key(out, "UID ");
         put_number(out, u64::from(uid));
+    }
+
+    /// `MODSEQ` (RFC 7162 §3.1.4.2)
+    pub fn mod_seq(&mut self, out: &mut BytesMut, number: u64) {
+        self.key(out, "MODSEQ (");
+        put_number(out, number);
+        out.put_u8(b')');
     }
 
     /// `RFC822.SIZE`
@@ -112,6 +127,39 @@ impl FetchWriter {
         out.put_slice(payload);
     }
 
+    /// `BINARY[1.2]<origin> ~{len}` and the line end (RFC 3516 §4.2): exactly `len_bytes` bytes must
+    /// follow, whatever they are.
+    pub fn binary_header(
+        &mut self,
+        out: &mut BytesMut,
+        parts: &[u32],
+        origin: Option<u64>,
+        len_bytes: u64,
+    ) {
+        self.binary_key(out, "BINARY", parts, origin);
+        out.put_u8(b'~');
+        put_literal_header(out, len_bytes, LiteralForm::Plain);
+    }
+
+    /// A part that the message does not have.
+    pub fn binary_nil(&mut self, out: &mut BytesMut, parts: &[u32], origin: Option<u64>) {
+        self.binary_key(out, "BINARY", parts, origin);
+        out.put_slice(b"NIL");
+    }
+
+    /// `BINARY.SIZE[1.2] n`
+    pub fn binary_size(&mut self, out: &mut BytesMut, parts: &[u32], size_bytes: u64) {
+        self.binary_key(out, "BINARY.SIZE", parts, None);
+        put_number(out, size_bytes);
+    }
+
+    fn binary_key(&mut self, out: &mut BytesMut, name: &str, parts: &[u32], origin: Option<u64>) {
+        self.key(out, name);
+        put_part_numbers(out, parts);
+        put_origin(out, origin);
+        out.put_u8(b' ');
+    }
+
     /// A section that the message does not have.
     pub fn section_nil(&mut self, out: &mut BytesMut, section: &Section, origin: Option<u64>) {
         self.section_key(out, section, origin);
@@ -135,11 +183,7 @@ impl FetchWriter {
     fn section_key(&mut self, out: &mut BytesMut, section: &Section, origin: Option<u64>) {
         self.key(out, "BODY");
         section.encode(out);
-        if let Some(origin) = origin {
-            out.put_u8(b'<');
-            put_number(out, origin);
-            out.put_u8(b'>');
-        }
+        put_origin(out, origin);
         out.put_u8(b' ');
     }
 
@@ -149,5 +193,13 @@ impl FetchWriter {
         }
         self.first = false;
         out.put_slice(name.as_bytes());
+    }
+}
+
+fn put_origin(out: &mut BytesMut, origin: Option<u64>) {
+    if let Some(origin) = origin {
+        out.put_u8(b'<');
+        put_number(out, origin);
+        out.put_u8(b'>');
     }
 }

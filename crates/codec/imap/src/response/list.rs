@@ -1,7 +1,7 @@
 //! LIST, LSUB and NAMESPACE values (RFC 3501 §7.2.2, RFC 5258 §3, RFC 6154 §2, RFC 2342 §5).
 
-use crate::value::mutf7;
-use crate::wire::{LiteralForm, put_list, put_mailbox, put_string};
+use crate::value::{Names, mutf7};
+use crate::wire::{LiteralForm, put_list, put_name, put_string, put_utf8};
 use bytes::{BufMut, BytesMut};
 
 /// A mailbox attribute.
@@ -73,14 +73,14 @@ pub struct ListItem<'a> {
 }
 
 impl ListItem<'_> {
-    pub(super) fn encode(&self, out: &mut BytesMut) {
+    pub(super) fn encode(&self, out: &mut BytesMut, names: Names) {
         put_list(out, self.attributes, |out, attribute| {
             out.put_slice(attribute.name().as_bytes());
         });
         out.put_u8(b' ');
         put_delimiter(out, self.delimiter);
         out.put_u8(b' ');
-        put_mailbox(out, self.name);
+        put_name(out, self.name, names);
         if !self.child_info.is_empty() {
             out.put_slice(b" (\"CHILDINFO\" ");
             put_list(out, self.child_info, |out, info| {
@@ -104,7 +104,7 @@ pub struct NamespaceItem<'a> {
 }
 
 /// `((prefix delimiter)…)`, or `NIL` for none.
-pub(super) fn put_namespaces(out: &mut BytesMut, items: &[NamespaceItem<'_>]) {
+pub(super) fn put_namespaces(out: &mut BytesMut, items: &[NamespaceItem<'_>], names: Names) {
     if items.is_empty() {
         out.put_slice(b"NIL");
         return;
@@ -112,7 +112,12 @@ pub(super) fn put_namespaces(out: &mut BytesMut, items: &[NamespaceItem<'_>]) {
     out.put_u8(b'(');
     for item in items {
         out.put_u8(b'(');
-        put_string(out, mutf7::encode(item.prefix).as_bytes(), LiteralForm::Plain);
+        match names {
+            Names::Utf7 => {
+                put_string(out, mutf7::encode(item.prefix).as_bytes(), LiteralForm::Plain);
+            }
+            Names::Utf8 => put_utf8(out, item.prefix),
+        }
         out.put_u8(b' ');
         put_delimiter(out, item.delimiter);
         out.put_u8(b')');

@@ -9,6 +9,7 @@ mod access;
 mod body;
 mod code;
 mod envelope;
+mod esearch;
 mod fetch;
 mod list;
 mod status;
@@ -18,6 +19,7 @@ pub use access::QuotaResource;
 pub use body::{BodyStructure, Disposition, MultiPart, Param, PartKind, SinglePart};
 pub use code::Code;
 pub use envelope::{Address, Envelope};
+pub use esearch::ESearch;
 pub use fetch::FetchWriter;
 pub use list::{ChildInfo, ListAttribute, ListItem, NamespaceItem};
 pub use status::{Status, StatusResponse, put_continuation};
@@ -25,9 +27,9 @@ pub use thread::ThreadNode;
 
 use crate::command::StatusItem;
 use crate::lex::is_atom_char;
-use crate::value::{Capability, Flag, Rights};
+use crate::value::{Capability, Flag, IdRange, Names, Rights, put_ranges};
 use crate::wire::{
-    LiteralForm, put_flags, put_list, put_mailbox, put_nstring, put_number, put_spaced, put_string,
+    LiteralForm, put_flags, put_list, put_name, put_nstring, put_number, put_spaced, put_string,
 };
 use bytes::{BufMut, BytesMut};
 use list::put_namespaces;
@@ -56,8 +58,11 @@ pub enum Response<'a> {
     },
     /// `STATUS` (RFC 3501 §7.2.4): the mailbox in Unicode and the values.
     Status(&'a str, &'a [(StatusItem, u64)]),
-    /// `SEARCH` (RFC 3501 §7.2.5).
-    Search(&'a [u32]),
+    /// `SEARCH` (RFC 3501 §7.2.5), with the highest modification sequence of what was found where
+    /// MODSEQ was searched for (RFC 7162 §3.1.6).
+    Search(&'a [u32], Option<u64>),
+    /// `ESEARCH` (RFC 4731 §3.1).
+    ESearch(ESearch<'a>),
     /// `FLAGS` (RFC 3501 §7.2.6).
     Flags(&'a [Flag]),
     /// `EXISTS` (RFC 3501 §7.3.1).
@@ -66,8 +71,16 @@ pub enum Response<'a> {
     Recent(u32),
     /// `EXPUNGE` of this message number (RFC 3501 §7.4.1).
     Expunge(u32),
-    /// `SORT` (RFC 5256 §4).
-    Sort(&'a [u32]),
+    /// `VANISHED` (RFC 7162 §3.2.10): UIDs that are gone, ascending.
+    Vanished {
+        /// Whether they had gone before the mailbox was opened, or were asked for.
+        earlier: bool,
+        /// Which.
+        uids: &'a [IdRange],
+    },
+    /// `SORT` (RFC 5256 §4), and the newest modification sequence among what was found
+    /// (RFC 7162 §3.1.6).
+    Sort(&'a [u32], Option<u64>),
     /// `THREAD` (RFC 5256 §4).
     Thread(&'a [ThreadNode]),
     /// `QUOTA` (RFC 9208 §4.2.1): a quota root and its resources.
@@ -84,8 +97,13 @@ pub enum Response<'a> {
 }
 
 impl Response<'_> {
-    /// Prints the response with its line end.
+    /// Prints the response with its line end, mailbox names in modified UTF-7.
     pub fn encode(&self, out: &mut BytesMut) {
+        self.encode_with(out, Names::Utf7);
+    }
+
+    /// The same, with mailbox names as the client has them.
+    pub fn encode_with(&self, out: &mut BytesMut, names: Names) {
         out.put_slice(b"* ");
         match self {
             Response::Capability(capabilities) => {
@@ -99,19 +117,21 @@ impl Response<'_> {
             Response::Id(params) => put_id(out, params),
             Response::List(item) => {
                 out.put_slice(b"LIST ");
-                item.encode(out);
+                item.encode(out, names);
             }
             Response::Lsub(item) => {
                 out.put_slice(b"LSUB ");
-                item.encode(out);
+                item.encode(out, names);
             }
             Response::Namespace { personal, other, shared } => {
                 out.put_slice(b"NAMESPACE ");
-                put_spaced(out, [personal, other, shared], |out, items| put_namespaces(out, items));
+                put_spaced(out, [personal, other, shared], |out, items| {
+                    put_namespaces(out, items, names);
+                });
             }
             Response::Status(mailbox, items) => {
                 out.put_slice(b"STATUS ");
-                put_mailbox(out, mailbox);
+                put_name(out, mailbox, names);
                 out.put_u8(b' ');
                 put_list(out, *items, |out, (item, value)| {
                     out.put_slice(item.name().as_bytes());
@@ -119,7 +139,16 @@ impl Response<'_> {
                     put_number(out, *value);
                 });
             }
-            Response::Search(ids) => put_ids(out, "SEARCH", ids),
+            Response::Search(ids, mod_seq) => put_ids(out, "SEARCH", ids, *mod_seq),
+            Response::ESearch(found) => found.encode(out),
+            Response::Vanished { earlier, uids } => {
+                out.put_slice(if *earlier {
+                    b"VANISHED (EARLIER) ".as_slice()
+                } else {
+                    b"VANISHED "
+                });
+                put_ranges(out, uids);
+            }
             Response::Flags(flags) => {
                 out.put_slice(b"FLAGS ");
                 put_flags(out, flags.iter().map(Flag::as_str));
@@ -127,7 +156,7 @@ impl Response<'_> {
             Response::Exists(count) => put_count(out, *count, " EXISTS"),
             Response::Recent(count) => put_count(out, *count, " RECENT"),
             Response::Expunge(number) => put_count(out, *number, " EXPUNGE"),
-            Response::Sort(ids) => put_ids(out, "SORT", ids),
+            Response::Sort(ids, mod_seq) => put_ids(out, "SORT", ids, *mod_seq),
             Response::Thread(nodes) => {
                 out.put_slice(b"THREAD");
                 if !nodes.is_empty() {
@@ -136,23 +165,32 @@ impl Response<'_> {
                 }
             }
             Response::Quota(root, resources) => access::put_quota(out, root, resources),
-            Response::QuotaRoot(mailbox, roots) => access::put_quota_root(out, mailbox, roots),
-            Response::Acl(mailbox, entries) => access::put_acl(out, mailbox, entries),
-            Response::ListRights(mailbox, identifier, groups) => {
-                access::put_list_rights(out, mailbox, identifier, groups);
+            Response::QuotaRoot(mailbox, roots) => {
+                access::put_quota_root(out, (mailbox, names), roots);
             }
-            Response::MyRights(mailbox, rights) => access::put_my_rights(out, mailbox, *rights),
+            Response::Acl(mailbox, entries) => access::put_acl(out, (mailbox, names), entries),
+            Response::ListRights(mailbox, identifier, groups) => {
+                access::put_list_rights(out, (mailbox, names), identifier, groups);
+            }
+            Response::MyRights(mailbox, rights) => {
+                access::put_my_rights(out, (mailbox, names), *rights);
+            }
         }
         out.put_slice(b"\r\n");
     }
 }
 
-/// `NAME id id …`
-fn put_ids(out: &mut BytesMut, name: &str, ids: &[u32]) {
+/// `NAME id id … (MODSEQ n)`
+fn put_ids(out: &mut BytesMut, name: &str, ids: &[u32], mod_seq: Option<u64>) {
     out.put_slice(name.as_bytes());
     for &id in ids {
         out.put_u8(b' ');
         put_number(out, u64::from(id));
+    }
+    if let Some(mod_seq) = mod_seq {
+        out.put_slice(b" (MODSEQ ");
+        put_number(out, mod_seq);
+        out.put_u8(b')');
     }
 }
 

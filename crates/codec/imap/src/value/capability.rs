@@ -36,13 +36,23 @@ pub enum Capability {
     Move,
     /// `UNSELECT` (RFC 3691).
     Unselect,
+    /// `CONDSTORE` (RFC 7162 §3.1).
+    CondStore,
+    /// `QRESYNC` (RFC 7162 §3.2).
+    QResync,
+    /// `IMAP4rev2` (RFC 9051).
+    Imap4Rev2,
+    /// `UTF8=ACCEPT` (RFC 6855).
+    Utf8Accept,
+    /// `UIDONLY` (RFC 9586).
+    UidOnly,
     /// `AUTH=mechanism` (RFC 3501 §6.2.2).
     Auth(Cow<'static, str>),
     /// Any other capability.
     Other(Cow<'static, str>),
 }
 
-const NAMES: [(Capability, &str); 15] = [
+const NAMES: [(Capability, &str); 20] = [
     (Capability::Imap4Rev1, "IMAP4rev1"),
     (Capability::StartTls, "STARTTLS"),
     (Capability::LoginDisabled, "LOGINDISABLED"),
@@ -58,6 +68,11 @@ const NAMES: [(Capability, &str); 15] = [
     (Capability::UidPlus, "UIDPLUS"),
     (Capability::Move, "MOVE"),
     (Capability::Unselect, "UNSELECT"),
+    (Capability::CondStore, "CONDSTORE"),
+    (Capability::QResync, "QRESYNC"),
+    (Capability::Imap4Rev2, "IMAP4rev2"),
+    (Capability::Utf8Accept, "UTF8=ACCEPT"),
+    (Capability::UidOnly, "UIDONLY"),
 ];
 
 impl Capability {

@@ -13,6 +13,16 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct MailboxName(String);
 
+/// How mailbox names stand on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Names {
+    /// In modified UTF-7 (RFC 3501 §5.1.3).
+    #[default]
+    Utf7,
+    /// As they are, once the client has enabled that (RFC 6855 §3, RFC 9051 §5.1).
+    Utf8,
+}
+
 /// Why a mailbox name is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NameError {
@@ -24,6 +34,8 @@ pub enum NameError {
     Control,
     /// Not modified UTF-7.
     Utf7(Utf7Error),
+    /// Not UTF-8.
+    Utf8,
 }
 
 impl fmt::Display for NameError {
@@ -39,6 +51,7 @@ impl NameError {
         match self {
             NameError::Empty => "a mailbox name that is not empty",
             NameError::TooLong => "a shorter mailbox name",
+            NameError::Utf8 => "a mailbox name in UTF-8",
             NameError::Control => "a mailbox name without control characters",
             NameError::Utf7(Utf7Error::NotPrintable) => {
                 "a mailbox name in modified UTF-7, not 8-bit"
@@ -67,7 +80,7 @@ impl MailboxName {
     /// # Errors
     /// [`NameError`].
     pub fn from_wire(wire: &[u8]) -> Result<MailboxName, NameError> {
-        MailboxName::new(&decode_name(wire)?)
+        MailboxName::new(&decode_name(wire, Names::Utf7)?)
     }
 
     /// The name in Unicode.
@@ -88,7 +101,9 @@ impl MailboxName {
     pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<MailboxName, ParseError> {
         let at = cursor.mark();
         let wire = cursor.astring("a mailbox name")?;
-        MailboxName::from_wire(&wire).map_err(|error| cursor.error_at(at, error.what()))
+        let name = decode_name(&wire, cursor.names());
+        name.and_then(|name| MailboxName::new(&name))
+            .map_err(|error| cursor.error_at(at, error.what()))
     }
 
     pub(crate) fn encode(&self, out: &mut BytesMut, form: LiteralForm) {
@@ -103,11 +118,14 @@ impl fmt::Display for MailboxName {
 }
 
 /// A name, a reference or a pattern from its wire form; may be empty.
-pub(crate) fn decode_name(wire: &[u8]) -> Result<String, NameError> {
+fn decode_name(wire: &[u8], names: Names) -> Result<String, NameError> {
     if wire.len() > MAX_MAILBOX_BYTES {
         return Err(NameError::TooLong);
     }
-    let name = mutf7::decode(wire).map_err(NameError::Utf7)?;
+    let name = match names {
+        Names::Utf7 => mutf7::decode(wire).map_err(NameError::Utf7)?,
+        Names::Utf8 => String::from_utf8(wire.to_vec()).map_err(|_| NameError::Utf8)?,
+    };
     check_name(&name)?;
     Ok(name)
 }
@@ -120,7 +138,7 @@ pub(crate) fn decode_argument(
 ) -> Result<String, ParseError> {
     let at = cursor.mark();
     let wire = cursor.astring_of(class, what)?;
-    decode_name(&wire).map_err(|error| cursor.error_at(at, error.what()))
+    decode_name(&wire, cursor.names()).map_err(|error| cursor.error_at(at, error.what()))
 }
 
 fn check_name(name: &str) -> Result<(), NameError> {

@@ -14,7 +14,7 @@ mod tag;
 pub use capability::Capability;
 pub use datetime::{Date, DateTime};
 pub use flag::Flag;
-pub use mailbox::{MailboxName, NameError};
+pub use mailbox::{MailboxName, NameError, Names};
 pub use pattern::ListPattern;
 pub use rights::Rights;
 pub use secret::Secret;

@@ -113,28 +113,40 @@ const LONE_STAR: Star = Star { low: u32::MAX, high: 1 };
 pub struct SequenceSet {
     fixed: IdSet,
     star: Option<Star>,
+    /// `$`, which stands alone.
+    saved: bool,
 }
 
 impl SequenceSet {
     /// `first:*`.
     pub fn from_number_on(first: u32) -> SequenceSet {
         let first = first.max(1);
-        SequenceSet { fixed: IdSet::default(), star: Some(Star { low: first, high: first }) }
+        SequenceSet { star: Some(Star { low: first, high: first }), ..SequenceSet::default() }
     }
 
     /// `*`, the largest number in use.
     pub fn largest() -> SequenceSet {
-        SequenceSet { fixed: IdSet::default(), star: Some(LONE_STAR) }
+        SequenceSet { star: Some(LONE_STAR), ..SequenceSet::default() }
     }
 
-    /// The union of two sets.
+    /// `$`, the saved result of a SEARCH (RFC 5182 §2.1).
+    pub fn saved() -> SequenceSet {
+        SequenceSet { saved: true, ..SequenceSet::default() }
+    }
+
+    /// Whether this is `$`. It resolves to nothing by itself: the session knows what it means.
+    pub fn is_saved(&self) -> bool {
+        self.saved
+    }
+
+    /// The union of two sets; that of `$` and another is `$`, since it stands alone.
     pub fn union(self, other: SequenceSet) -> SequenceSet {
         let fixed = self.fixed.ranges.into_iter().chain(other.fixed.ranges);
         let star = match (self.star, other.star) {
             (Some(a), Some(b)) => Some(Star { low: a.low.min(b.low), high: a.high.max(b.high) }),
             (a, b) => a.or(b),
         };
-        SequenceSet { fixed: IdSet::from_ranges(fixed), star }
+        SequenceSet { fixed: IdSet::from_ranges(fixed), star, saved: self.saved || other.saved }
     }
 
     /// The numbers meant when `largest` is the largest message number or UID; `*` in an empty
@@ -161,6 +173,9 @@ impl SequenceSet {
     }
 
     pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<SequenceSet, ParseError> {
+        if cursor.eat(b'$') {
+            return Ok(SequenceSet::saved());
+        }
         let mut fixed = Vec::new();
         let mut star: Option<Star> = None;
         loop {
@@ -179,12 +194,29 @@ impl SequenceSet {
                 star = Some(Star { low: old.low.min(new.low), high: old.high.max(new.high) });
             }
             if !cursor.eat(b',') {
-                return Ok(SequenceSet { fixed: IdSet::from_ranges(fixed), star });
+                return Ok(SequenceSet { fixed: IdSet::from_ranges(fixed), star, saved: false });
             }
         }
     }
 
+    /// A set of plain numbers: neither `*` nor `$` (RFC 7162 §7 `known-uids`).
+    pub(crate) fn parse_plain(
+        cursor: &mut Cursor<'_>,
+        what: &'static str,
+    ) -> Result<IdSet, ParseError> {
+        let at = cursor.mark();
+        let set = SequenceSet::parse(cursor)?;
+        if set.saved || set.star.is_some() {
+            return Err(cursor.error_at(at, what));
+        }
+        Ok(set.fixed)
+    }
+
     pub(crate) fn encode(&self, out: &mut BytesMut) {
+        if self.saved {
+            out.put_u8(b'$');
+            return;
+        }
         put_ranges(out, self.fixed.ranges());
         let Some(star) = self.star else { return };
         if !self.fixed.is_empty() {
@@ -207,7 +239,7 @@ impl SequenceSet {
 
 impl From<IdSet> for SequenceSet {
     fn from(fixed: IdSet) -> SequenceSet {
-        SequenceSet { fixed, star: None }
+        SequenceSet { fixed, ..SequenceSet::default() }
     }
 }
 

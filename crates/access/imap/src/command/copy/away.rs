@@ -8,10 +8,11 @@
 
 use super::{How, copy_uid, gone};
 use crate::command::{bring_up_to_date, failed};
-use crate::reply::{Answer, Reply, Stop};
+use crate::reply::{Answer, Reply, ReplyCode, Stop};
 use crate::selection::Selection;
 use crate::session::Session;
 use crate::state::User;
+use crate::sync;
 use crate::view::View;
 use base::{Change, Error, FolderId, Kind, Timestamp, Uid};
 use codec_imap::Code;
@@ -99,12 +100,16 @@ pub(super) async fn run(
     if copied.pairs.is_empty() {
         return gone(uid);
     }
-    let (_, selected) = session.state.selected()?;
+    let (user, selected) = session.state.selected()?;
+    // Who goes by modification sequences is to know that of the removal.
+    if user.enabled.condstore {
+        sync::catch_up_own(user, selected, from).await;
+    }
     for (uid, _) in &copied.pairs {
         selected.view.vanish(*uid);
     }
     session.wire.condition(None, &Reply::ok("Moved").code(copy_uid(&copied)));
-    Ok(Reply::ok("Done"))
+    Ok(Reply::ok("Done").code(ReplyCode::UpToDate))
 }
 
 fn parcels(view: &View, selection: &Selection) -> Vec<Parcel> {

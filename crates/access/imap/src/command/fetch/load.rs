@@ -1,6 +1,7 @@
 //! The bytes that a FETCH shows of a message: where they are, and reading the short ones ahead.
 
 use super::Plan;
+use super::binary::{self, Decoded};
 use crate::config::{FETCH_AHEAD_BYTES, HEADER_BYTES_MAX};
 use base::Result;
 use bytes::{Bytes, BytesMut};
@@ -21,6 +22,12 @@ pub(super) enum Piece {
     Stream(Content),
     /// Header fields, to be picked from this header when it is their turn.
     Fields(Content),
+    /// How many bytes there are.
+    Size(u64),
+    /// A part to be decoded when it is its turn.
+    Decoded(Decoded),
+    /// A part whose transfer encoding is not known.
+    Unknown,
 }
 
 /// The pieces for those items of a plan that show bytes, in their order. Reads ahead what fits
@@ -33,6 +40,10 @@ pub(super) async fn pieces(
     let mut left_bytes = FETCH_AHEAD_BYTES;
     let mut pieces = Vec::new();
     for item in &plan.items {
+        if let Some(piece) = binary::piece(item, meta, &mut left_bytes, blobs).await? {
+            pieces.push(piece);
+            continue;
+        }
         let Some((section, partial)) = shown(item) else {
             continue;
         };

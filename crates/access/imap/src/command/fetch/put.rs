@@ -25,7 +25,7 @@ pub(super) async fn message(
     blobs: &Arc<dyn Blobs>,
 ) -> Result<(), Stop> {
     let row = target.row;
-    let mut fetch = FetchWriter::begin(wire.out(), row as u32 + 1);
+    let mut fetch = wire.begin_fetch(view, row);
     let mut pieces = pieces.into_iter();
     for item in &plan.items {
         if known(wire, &mut fetch, view, row, item) {
@@ -39,6 +39,13 @@ pub(super) async fn message(
             None | Some(Piece::Nil) => nil(wire, &mut fetch, item),
             Some(Piece::Ready(bytes)) => ready(wire, &mut fetch, item, bytes).await?,
             Some(Piece::Stream(content)) => stream(wire, &mut fetch, item, content, blobs).await?,
+            Some(Piece::Size(size_bytes)) => size(wire, &mut fetch, item, size_bytes),
+            Some(Piece::Decoded(decoded)) => {
+                announce(wire, &mut fetch, item, decoded.cut.end - decoded.cut.start);
+                decoded.send(wire, blobs).await?;
+            }
+            // The message is left out where there is one.
+            Some(Piece::Unknown) => nil(wire, &mut fetch, item),
             Some(Piece::Fields(header)) => {
                 // Part of the response may be on its way: it cannot be taken back.
                 let bytes = load::fields(item, header, blobs).await.map_err(|error| {
@@ -51,6 +58,10 @@ pub(super) async fn message(
     }
     if target.now_seen && !plan.asks_flags {
         known(wire, &mut fetch, view, row, &FetchItem::Flags);
+    }
+    // Flags never come without their modification sequence to who wants it (RFC 7162 §3.1.4.2).
+    if (target.now_seen || plan.asks_flags) && !plan.items.contains(&FetchItem::ModSeq) {
+        known(wire, &mut fetch, view, row, &FetchItem::ModSeq);
     }
     fetch.finish(wire.out());
     if target.now_seen || plan.asks_flags {
@@ -72,6 +83,11 @@ fn known(
         FetchItem::Flags => {
             let (flags, recent) = view.flags(row);
             fetch.flags(out, flags::names(flags, recent, view.keywords()));
+        }
+        FetchItem::ModSeq => {
+            if let Some(mod_seq) = view.mod_seq(row) {
+                fetch.mod_seq(out, mod_seq);
+            }
         }
         FetchItem::Uid => fetch.uid(out, view.uid(row).unwrap_or_default().0),
         FetchItem::Rfc822Size => fetch.size(out, view.size_bytes(row)),
@@ -100,12 +116,23 @@ fn described(
     true
 }
 
+fn size(wire: &mut Wire, fetch: &mut FetchWriter, item: &FetchItem, size_bytes: u64) {
+    if let FetchItem::BinarySize(parts) = item {
+        fetch.binary_size(wire.out(), parts, size_bytes);
+    }
+}
+
 fn nil(wire: &mut Wire, fetch: &mut FetchWriter, item: &FetchItem) {
     match item {
         FetchItem::Section(body) => {
             let origin = body.partial.map(|partial| partial.offset_bytes);
             fetch.section_nil(wire.out(), &body.section, origin);
         }
+        FetchItem::Binary(binary) => {
+            let origin = binary.partial.map(|partial| partial.offset_bytes);
+            fetch.binary_nil(wire.out(), &binary.parts, origin);
+        }
+        FetchItem::BinarySize(parts) => fetch.binary_size(wire.out(), parts, 0),
         // Every message has these.
         other => fetch.rfc822_header(wire.out(), other, 0),
     }
@@ -116,6 +143,10 @@ fn announce(wire: &mut Wire, fetch: &mut FetchWriter, item: &FetchItem, len_byte
         FetchItem::Section(body) => {
             let origin = body.partial.map(|partial| partial.offset_bytes);
             fetch.section_header(wire.out(), &body.section, origin, len_bytes);
+        }
+        FetchItem::Binary(binary) => {
+            let origin = binary.partial.map(|partial| partial.offset_bytes);
+            fetch.binary_header(wire.out(), &binary.parts, origin, len_bytes);
         }
         other => fetch.rfc822_header(wire.out(), other, len_bytes),
     }
@@ -128,7 +159,9 @@ async fn ready(
     bytes: Bytes,
 ) -> Result<(), Ending> {
     announce(wire, fetch, item, bytes.len() as u64);
-    wire.payload(without_nul(bytes)).await
+    // What is decoded may be anything: that is what it is asked for.
+    let as_it_is = matches!(item, FetchItem::Binary(_));
+    wire.payload(if as_it_is { bytes } else { without_nul(bytes) }).await
 }
 
 /// Sends bytes as they come from the store. Once the literal is announced nothing but its bytes

@@ -12,11 +12,25 @@ use crate::state::User;
 use crate::tree::{DELIMITER, Tree};
 use base::{AccountId, Address};
 use codec_imap::command::List;
-use contract_mailbox::Permission;
+use contract_mailbox::{FolderInfo, Permission};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Adds the names of other people's folders that the command may show. `subscribed` are the
-/// user's subscriptions.
+/// Another's mailbox that is shown.
+pub(super) struct Visit {
+    /// The user there.
+    pub(super) visitor: User,
+    tree: Tree,
+}
+
+impl Visit {
+    /// A folder by the name that it has here, if it can be opened.
+    pub(super) fn find(&self, path: &str) -> Option<&FolderInfo> {
+        self.tree.find(others::split(path)?.1)
+    }
+}
+
+/// Adds the names of other people's folders that the command may show; gives whose they are.
+/// `subscribed` are the user's subscriptions.
 pub(super) async fn add(
     shared: &Shared,
     user: &User,
@@ -24,13 +38,14 @@ pub(super) async fn add(
     command: &List,
     names: &mut BTreeMap<String, Name>,
     subscribed: &BTreeSet<String>,
-) -> Result<(), Stop> {
+) -> Result<Vec<Visit>, Stop> {
+    let mut visits = Vec::new();
     if own.has(OTHERS) {
-        return Ok(());
+        return Ok(visits);
     }
     let owners = owners(shared, user, command, names).await?;
     for (owner, visitor, tree) in others::trees(shared, user, owners).await? {
-        let rights: HashMap<_, _> = match command.returns.my_rights {
+        let rights: HashMap<_, _> = match command.returns.my_rights || !command.status.is_empty() {
             true => match visitor.mailbox.rights().await {
                 Ok(rights) => rights.into_iter().collect(),
                 Err(_) => continue,
@@ -48,6 +63,7 @@ pub(super) async fn add(
                 subscribed: subscribed.contains(&path),
                 special: None,
                 rights: rights.get(&entry.info.id).copied().unwrap_or_default(),
+                visit: Some(visits.len()),
             };
             names.insert(path, name);
         }
@@ -57,8 +73,9 @@ pub(super) async fn add(
                 (name.exists, name.selectable, name.children) = (true, false, true);
             }
         }
+        visits.push(Visit { visitor, tree });
     }
-    Ok(())
+    Ok(visits)
 }
 
 /// Whose mailboxes are to be asked, in order of their accounts.
