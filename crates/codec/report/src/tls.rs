@@ -1,12 +1,18 @@
 //! Reports on TLS (RFC 8460 §4.4): JSON.
 
 use crate::DateRange;
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
+use std::fmt;
+use std::marker::PhantomData;
 
 /// The media type, packed (RFC 8460 §6.4).
 pub const MEDIA_TYPE: &str = "application/tlsrpt+gzip";
 
-/// The most policies, and the most failures of one, that are kept of a report that was read.
+/// The most policies that are kept of a report that was read.
+const POLICIES_MAX: usize = 100;
+
+/// The most failures, strings and exchangers that are kept of one policy.
 const LIST_MAX: usize = 1_000;
 
 /// A report.
@@ -22,6 +28,7 @@ pub struct Report {
     /// Its name.
     pub report_id: String,
     /// How sessions went, policy by policy.
+    #[serde(deserialize_with = "policies")]
     pub policies: Vec<PolicyResults>,
 }
 
@@ -34,7 +41,7 @@ pub struct PolicyResults {
     /// How many.
     pub summary: Summary,
     /// Those that failed, by how.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "failures", skip_serializing_if = "Vec::is_empty")]
     pub failure_details: Vec<FailureDetails>,
 }
 
@@ -86,20 +93,62 @@ pub struct FailureDetails {
     pub failure_reason_code: String,
 }
 
+/// A list of which no more than so many are kept; the others are passed over unread.
+struct Bounded<T>(usize, PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Bounded<T> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut all: A) -> Result<Vec<T>, A::Error> {
+        let mut kept = Vec::new();
+        while kept.len() < self.0 {
+            match all.next_element()? {
+                Some(one) => kept.push(one),
+                None => return Ok(kept),
+            }
+        }
+        while all.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(kept)
+    }
+}
+
+fn policies<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<PolicyResults>, D::Error> {
+    from.deserialize_seq(Bounded(POLICIES_MAX, PhantomData))
+}
+
+fn failures<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<FailureDetails>, D::Error> {
+    from.deserialize_seq(Bounded(LIST_MAX, PhantomData))
+}
+
 /// Some write one string where a list belongs.
 fn one_or_many<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Either {
-        Many(Vec<String>),
-        One(String),
-        Nothing(()),
+    from.deserialize_any(OneOrMany)
+}
+
+struct OneOrMany;
+
+impl<'de> Visitor<'de> for OneOrMany {
+    type Value = Vec<String>;
+
+    fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str("a string or a list of them")
     }
-    Ok(match Either::deserialize(from)? {
-        Either::Many(many) => many,
-        Either::One(one) => vec![one],
-        Either::Nothing(()) => Vec::new(),
-    })
+
+    fn visit_str<E: serde::de::Error>(self, one: &str) -> Result<Vec<String>, E> {
+        Ok(vec![one.to_owned()])
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<Vec<String>, E> {
+        Ok(Vec::new())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, all: A) -> Result<Vec<String>, A::Error> {
+        Bounded(LIST_MAX, PhantomData).visit_seq(all)
+    }
 }
 
 impl Report {
@@ -108,12 +157,7 @@ impl Report {
     /// # Errors
     /// Why it is none, in words.
     pub fn read(json: &[u8]) -> Result<Self, String> {
-        let mut report: Self = serde_json::from_slice(json).map_err(|error| error.to_string())?;
-        report.policies.truncate(LIST_MAX);
-        for one in &mut report.policies {
-            one.failure_details.truncate(LIST_MAX);
-        }
-        Ok(report)
+        serde_json::from_slice(json).map_err(|error| error.to_string())
     }
 
     /// As it is sent.

@@ -108,6 +108,10 @@ fn attack_38_entities_do_not_expand() {
 fn attack_what_is_read_is_bounded() {
     let deep = format!("{}{}", "<a>".repeat(100_000), "</a>".repeat(100_000));
     assert!(Feedback::read(deep.as_bytes()).is_err());
+    for (bytes, is_read) in [(64, true), (65, false)] {
+        let named = format!("<feedback><{0}/></feedback>", "a".repeat(bytes));
+        assert_eq!(Feedback::read(named.as_bytes()).is_ok(), is_read, "{bytes}");
+    }
     let record = "<record><row><source_ip>::1</source_ip></row></record>";
     let many = format!("<feedback>{}</feedback>", record.repeat(20_000));
     assert_eq!(Feedback::read(many.as_bytes()).unwrap().records.len(), 10_000);

@@ -117,5 +117,5 @@ fn what_others_write_is_read() {
     let deep = format!("{{\"x\": {}{}}}", "[".repeat(100_000), "]".repeat(100_000));
     assert!(Report::read(deep.as_bytes()).is_err());
     let many = format!("{{\"policies\": [{}]}}", ["{}"; 5_000].join(","));
-    assert_eq!(Report::read(many.as_bytes()).unwrap().policies.len(), 1_000);
+    assert_eq!(Report::read(many.as_bytes()).unwrap().policies.len(), 100);
 }

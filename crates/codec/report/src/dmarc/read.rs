@@ -11,6 +11,9 @@ use std::net::IpAddr;
 /// The deepest element.
 const DEPTH_MAX: usize = 16;
 
+/// The longest name of an element, in bytes.
+const NAME_BYTES_MAX: usize = 64;
+
 /// The longest text of an element, in bytes; the rest is left out.
 const TEXT_BYTES_MAX: usize = 1_024;
 
@@ -97,6 +100,9 @@ impl Reading {
         if self.path.len() >= DEPTH_MAX {
             return Err("its elements are too deep".to_owned());
         }
+        if name.len() > NAME_BYTES_MAX {
+            return Err("its elements have too long names".to_owned());
+        }
         self.path.push(name.to_owned());
         self.text.clear();
         Ok(())
@@ -108,62 +114,66 @@ impl Reading {
     }
 
     fn close(&mut self) {
-        let path = self.path.join("/");
+        let mut path = std::mem::take(&mut self.path);
         let text = self.text.trim().to_owned();
         self.text.clear();
-        self.path.pop();
-        match path.strip_prefix("feedback") {
-            Some("") => self.is_feedback = true,
-            Some(below) => match below.strip_prefix("/record") {
-                Some("") => self.end_record(),
-                Some(below) => self.take_of_record(below, text),
-                None => self.take(below, text),
-            },
-            None => {}
+        let names: Vec<&str> = path.iter().map(String::as_str).collect();
+        match names.as_slice() {
+            ["feedback"] => self.is_feedback = true,
+            ["feedback", "record"] => self.end_record(),
+            ["feedback", "record", below @ ..] => self.take_of_record(below, text),
+            ["feedback", below @ ..] => self.take(below, text),
+            _ => {}
         }
+        path.pop();
+        self.path = path;
     }
 
-    fn take(&mut self, path: &str, text: String) {
+    fn take(&mut self, path: &[&str], text: String) {
         let Feedback { metadata, policy, .. } = &mut self.feedback;
         match path {
-            "/report_metadata/org_name" => metadata.organization = text,
-            "/report_metadata/email" => metadata.email = text,
-            "/report_metadata/report_id" => metadata.id = text,
-            "/report_metadata/date_range/begin" => metadata.begin_s = number(&text),
-            "/report_metadata/date_range/end" => metadata.end_s = number(&text),
-            "/report_metadata/error" if metadata.errors.len() < RESULTS_MAX => {
+            ["report_metadata", "org_name"] => metadata.organization = text,
+            ["report_metadata", "email"] => metadata.email = text,
+            ["report_metadata", "report_id"] => metadata.id = text,
+            ["report_metadata", "date_range", "begin"] => metadata.begin_s = number(&text),
+            ["report_metadata", "date_range", "end"] => metadata.end_s = number(&text),
+            ["report_metadata", "error"] if metadata.errors.len() < RESULTS_MAX => {
                 metadata.errors.push(text);
             }
-            "/policy_published/domain" => policy.domain = text,
-            "/policy_published/adkim" => policy.dkim_alignment = text,
-            "/policy_published/aspf" => policy.spf_alignment = text,
-            "/policy_published/p" => policy.policy = text,
-            "/policy_published/sp" => policy.subdomain_policy = text,
-            "/policy_published/testing" => policy.testing = text == "y",
+            ["policy_published", "domain"] => policy.domain = text,
+            ["policy_published", "adkim"] => policy.dkim_alignment = text,
+            ["policy_published", "aspf"] => policy.spf_alignment = text,
+            ["policy_published", "p"] => policy.policy = text,
+            ["policy_published", "sp"] => policy.subdomain_policy = text,
+            ["policy_published", "testing"] => policy.testing = text == "y",
             _ => {}
         }
     }
 
-    fn take_of_record(&mut self, path: &str, text: String) {
+    fn take_of_record(&mut self, path: &[&str], text: String) {
         let Self { record, signature, reason, .. } = self;
         match path {
-            "/row/source_ip" => record.source = text.parse().ok(),
-            "/row/count" => record.count = u64::try_from(number(&text)).unwrap_or_default(),
-            "/row/policy_evaluated/disposition" => record.disposition = text,
-            "/row/policy_evaluated/dkim" => record.dkim = text == "pass",
-            "/row/policy_evaluated/spf" => record.spf = text == "pass",
-            "/row/policy_evaluated/reason/type" => reason.0 = text,
-            "/row/policy_evaluated/reason/comment" => reason.1 = text,
-            "/row/policy_evaluated/reason" => keep(&mut record.reasons, std::mem::take(reason)),
-            "/identifiers/header_from" => record.header_from = text,
-            "/identifiers/envelope_from" if !text.is_empty() => record.envelope_from = Some(text),
-            "/auth_results/dkim/domain" => signature.domain = text,
-            "/auth_results/dkim/selector" => signature.selector = text,
-            "/auth_results/dkim/result" => signature.result = text,
-            "/auth_results/dkim" => keep(&mut record.signatures, std::mem::take(signature)),
-            "/auth_results/spf/domain" => record.sender.domain = text,
-            "/auth_results/spf/scope" => record.sender.scope = text,
-            "/auth_results/spf/result" => record.sender.result = text,
+            ["row", "source_ip"] => record.source = text.parse().ok(),
+            ["row", "count"] => record.count = u64::try_from(number(&text)).unwrap_or_default(),
+            ["row", "policy_evaluated", "disposition"] => record.disposition = text,
+            ["row", "policy_evaluated", "dkim"] => record.dkim = text == "pass",
+            ["row", "policy_evaluated", "spf"] => record.spf = text == "pass",
+            ["row", "policy_evaluated", "reason", "type"] => reason.0 = text,
+            ["row", "policy_evaluated", "reason", "comment"] => reason.1 = text,
+            ["row", "policy_evaluated", "reason"] => {
+                keep(&mut record.reasons, std::mem::take(reason));
+            }
+            ["identifiers", "header_from"] => record.header_from = text,
+            ["identifiers", "envelope_from"] if !text.is_empty() => {
+                record.envelope_from = Some(text);
+            }
+            ["auth_results", "dkim", "domain"] => signature.domain = text,
+            ["auth_results", "dkim", "selector"] => signature.selector = text,
+            ["auth_results", "dkim", "result"] => signature.result = text,
+            ["auth_results", "dkim"] => keep(&mut record.signatures, std::mem::take(signature)),
+            ["auth_results", "spf", "domain"] => record.sender.domain = text,
+            ["auth_results", "spf", "scope"] => record.sender.scope = text,
+            ["auth_results", "spf", "result"] => record.sender.result = text,
             _ => {}
         }
     }

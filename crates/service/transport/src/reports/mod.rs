@@ -32,6 +32,7 @@ use gather::Gathered;
 pub(crate) use received::{is_for_us, take};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// How often what was counted is added to the rows.
 const ADD_EVERY: Duration = Duration::from_secs(60);
@@ -181,6 +182,8 @@ pub(crate) struct Reports {
     gathered: Gathered,
     /// Which domains want reports on TLS, and since when that is known.
     wishes: Recent<String, (Duration, bool)>,
+    /// One permit: reports of strangers are read one after the other.
+    reading: Arc<Semaphore>,
 }
 
 impl Reports {
@@ -195,7 +198,8 @@ impl Reports {
 /// The store's.
 pub(crate) async fn start(store: &Arc<dyn Store>, env: &Env) -> Result<Reports> {
     let settings = table::start(store, env).await?;
-    Ok(Reports { settings, gathered: Gathered::default(), wishes: Recent::new(DOMAINS_MAX) })
+    let (gathered, wishes) = (Gathered::default(), Recent::new(DOMAINS_MAX));
+    Ok(Reports { settings, gathered, wishes, reading: Arc::new(Semaphore::new(1)) })
 }
 
 /// Adds what is counted and sends what is due, for as long as the service lives.

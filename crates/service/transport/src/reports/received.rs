@@ -17,10 +17,11 @@ use codec_report::unpack;
 use contract_transport::reports::{RECEIVED_DAYS_MAX, RECEIVED_MAX, ReceivedReport};
 use contract_transport::{QueueEntry, authentication};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// The largest message that is looked at, and what its file may unpack to, in bytes.
 const MESSAGE_BYTES_MAX: u64 = 12 << 20;
-const FILE_BYTES_MAX: usize = 16 << 20;
+const FILE_BYTES_MAX: usize = 4 << 20;
 
 /// How many files of a message are looked at.
 const FILES_MAX: usize = 3;
@@ -28,8 +29,11 @@ const FILES_MAX: usize = 3;
 /// The longest name, in characters.
 const NAME_MAX: usize = 100;
 
-/// The most rows that are taken from one report.
-const ROWS_MAX: usize = 2_000;
+/// The most rows that are taken from one message.
+const ROWS_MAX: usize = 500;
+
+/// How long delivery waits for a message's reports to be kept; what takes longer is lost.
+const TAKE_TIME: Duration = Duration::from_secs(10);
 
 /// What is counted of reports.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -65,14 +69,22 @@ pub(crate) async fn take(context: &Context, entry: &QueueEntry, parsed: &ParsedM
         metrics::counter!("rialto_reports_received_total", "result" => result).increment(1);
         tracing::info!(queue = %entry.queue, result, "a message to the address for reports");
     };
-    if !is_vouched_for(entry) {
-        return told("unauthenticated");
-    }
+    let Some(reporter) = vouched_for(context, entry) else { return told("unauthenticated") };
+    let taking = take_files(context, entry, parsed, &reporter);
+    told(tokio::time::timeout(TAKE_TIME, taking).await.unwrap_or("late"));
+}
+
+async fn take_files(
+    context: &Context,
+    entry: &QueueEntry,
+    parsed: &ParsedMessage,
+    reporter: &str,
+) -> &'static str {
     let mut files = Vec::new();
     files_of(&parsed.root, &mut files);
-    let mut result = "no report";
+    let (mut result, mut room) = ("no report", ROWS_MAX);
     for part in files {
-        match take_file(context, entry, part).await {
+        match take_file(context, entry, part, reporter, &mut room).await {
             Ok(0) => {}
             Ok(_) => result = "read",
             Err(error) => {
@@ -81,20 +93,32 @@ pub(crate) async fn take(context: &Context, entry: &QueueEntry, parsed: &ParsedM
             }
         }
     }
-    told(result);
+    result
 }
 
-/// Whether we have found out who has sent it.
-fn is_vouched_for(entry: &QueueEntry) -> bool {
+/// The domain that we have found out has sent it; what a report calls itself says nothing.
+fn vouched_for(context: &Context, entry: &QueueEntry) -> Option<String> {
     if entry.envelope.source.ip.is_none() && entry.envelope.authenticated.is_none() {
-        return true;
+        return Some(context.config.host_name.clone());
     }
     let results = authentication::results(&entry.content).unwrap_or_default();
-    let results = String::from_utf8_lossy(&results).into_owned();
-    results.split(';').any(|one| {
-        let word = one.split_whitespace().next().unwrap_or_default();
-        word == "dkim=pass" || word == "dmarc=pass"
-    })
+    verified(&String::from_utf8_lossy(&results))
+}
+
+/// The domain that passes by our own results: the author's by DMARC, or else that of a signature.
+fn verified(results: &str) -> Option<String> {
+    let passed = |method: &str, property: &str| {
+        // We begin a line with each result; values of strangers are quoted, and have no lines.
+        results.split(";\r\n\t").find_map(|one| {
+            let mut words = one.split_whitespace();
+            let domain = (words.next() == Some(method))
+                .then(|| words.find_map(|word| word.strip_prefix(property)))??;
+            let domain = name(domain.trim_end_matches('.')).to_ascii_lowercase();
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+            Some(domain).filter(|domain| !domain.is_empty() && domain.chars().all(is_plain))
+        })
+    };
+    passed("dmarc=pass", "header.from=").or_else(|| passed("dkim=pass", "header.d="))
 }
 
 /// The parts that may be reports, by their types and names.
@@ -126,32 +150,50 @@ fn may_be_report(part: &Part) -> bool {
 }
 
 /// Reads a file and keeps what it says of our domains; gives how many rows that is.
-async fn take_file(context: &Context, entry: &QueueEntry, part: &Part) -> Result<usize> {
+async fn take_file(
+    context: &Context,
+    entry: &QueueEntry,
+    part: &Part,
+    reporter: &str,
+    room: &mut usize,
+) -> Result<usize> {
+    let turn = context.reports.reading.clone().acquire_owned().await.map_err(Error::internal)?;
     let content = entry.content.slice(part.body.clone());
     let bytes = content.read_all(&context.blobs, MESSAGE_BYTES_MAX).await?;
     let encoding = TransferEncoding::from_header(part.encoding.as_deref());
-    // Unpacking takes its time; others are served meanwhile.
-    let reading = tokio::task::spawn_blocking(move || read(&whole(encoding, &bytes)));
+    let reporter = reporter.to_owned();
+    // Unpacking takes its time; others are served meanwhile. Whoever stops waiting does not end it.
+    let reading = tokio::task::spawn_blocking(move || {
+        let found = read(&whole(encoding, &bytes), &reporter);
+        drop(turn);
+        found
+    });
     let all = reading.await.map_err(Error::internal)?.map_err(Error::invalid)?;
     let ours = context.directory.domains().await?;
+    let names = ours.iter().filter_map(|one| idna::domain_to_ascii(&one.name).ok());
+    let names: Vec<String> = names.collect();
     let mut count = 0;
-    for found in all {
+    for mut found in all {
         let is_it = |name: &str| {
             let above = found.domain.strip_suffix(name);
             above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
         };
-        let names = ours.iter().filter_map(|one| idna::domain_to_ascii(&one.name).ok());
-        let Some(domain) = names.filter(|name| is_it(name)).max_by_key(String::len) else {
+        let Some(domain) = names.iter().filter(|name| is_it(name)).max_by_key(|name| name.len())
+        else {
             continue;
         };
-        count += keep(context, Found { domain, ..found }).await?;
+        found.rows.truncate(*room);
+        *room -= found.rows.len();
+        count += keep(context, Found { domain: domain.clone(), ..found }).await?;
     }
     Ok(count)
 }
 
 async fn keep(context: &Context, found: Found) -> Result<usize> {
     let Found { kind, domain, begin_s, id, rows } = found;
-    let (today, of) = (day(context.env.clock.now()), day(Timestamp { unix_ms: begin_s * 1000 }));
+    let begin_ms = begin_s.checked_mul(1000);
+    let unix_ms = begin_ms.ok_or_else(|| Error::invalid("the report is about no time"))?;
+    let (today, of) = (day(context.env.clock.now()), day(Timestamp { unix_ms }));
     if of > today + 1 || of + RECEIVED_DAYS_MAX < today {
         return Err(Error::invalid("the report is about another time"));
     }
@@ -166,24 +208,23 @@ async fn keep(context: &Context, found: Found) -> Result<usize> {
 }
 
 /// Reads a file, whatever it is packed in.
-fn read(file: &[u8]) -> Result<Vec<Found>, String> {
+fn read(file: &[u8], reporter: &str) -> Result<Vec<Found>, String> {
     let bytes = unpack(file, FILE_BYTES_MAX).map_err(|why| format!("{why:?}"))?;
     let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
     match first {
-        Some(b'{') => Ok(of_tls(Report::read(&bytes)?)),
-        _ => Feedback::read(&bytes).map(|feedback| vec![of_dmarc(feedback)]),
+        Some(b'{') => Ok(of_tls(Report::read(&bytes)?, reporter)),
+        _ => Feedback::read(&bytes).map(|feedback| vec![of_dmarc(feedback, reporter)]),
     }
 }
 
-fn of_dmarc(feedback: Feedback) -> Found {
+fn of_dmarc(feedback: Feedback, reporter: &str) -> Found {
     let Feedback { metadata, policy, records } = feedback;
-    let reporter = reporter(&metadata.organization, &metadata.email);
     let word = |passes: bool| if passes { "pass" } else { "fail" };
     let row = |record: &codec_report::dmarc::Record| {
         let (dkim, spf) = (word(record.dkim), word(record.spf));
         let disposition = name(&record.disposition);
         Row {
-            reporter: reporter.clone(),
+            reporter: reporter.to_owned(),
             source: record.source.to_canonical().to_string(),
             passed: record.dkim || record.spf,
             detail: format!("dkim={dkim} spf={spf} disposition={disposition}"),
@@ -198,13 +239,12 @@ fn of_dmarc(feedback: Feedback) -> Found {
     }
 }
 
-fn of_tls(report: Report) -> Vec<Found> {
-    let reporter = reporter(&report.organization_name, &report.contact_info);
+fn of_tls(report: Report, reporter: &str) -> Vec<Found> {
     let begin_s = report.date_range.begin_s().unwrap_or_default();
     let all = report.policies.into_iter().enumerate();
     all.map(|(place, results)| {
         let row = |source: &str, passed, detail: &str| Row {
-            reporter: reporter.clone(),
+            reporter: reporter.to_owned(),
             source: name(source),
             passed,
             detail: name(detail),
@@ -228,11 +268,6 @@ fn of_tls(report: Report) -> Vec<Found> {
         }
     })
     .collect()
-}
-
-fn reporter(organization: &str, contact: &str) -> String {
-    let organization = name(organization);
-    if organization.is_empty() { name(contact) } else { organization }
 }
 
 /// A stranger's word, as it is kept.
@@ -288,4 +323,24 @@ pub(super) async fn list(
         }
     }
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::verified;
+
+    #[test]
+    fn the_reporter_is_who_was_verified() {
+        let check = |results: &str, expected: Option<&str>| {
+            let found = verified(&format!(" mx;\r\n\t{results}\r\n"));
+            assert_eq!(found.as_deref(), expected, "{results}");
+        };
+        check("dkim=pass\r\n\theader.d=X.test\r\n\theader.s=s", Some("x.test"));
+        let both = "dkim=pass header.d=x.test;\r\n\tdmarc=pass (p=none) header.from=y.test";
+        check(both, Some("y.test"));
+        check("dkim=fail header.d=x.test;\r\n\tdmarc=none header.from=x.test", None);
+        check("dkim=pass", None);
+        check("spf=pass smtp.mailfrom=\"a; dkim=pass header.d=y.test\"", None);
+        check("dkim=pass header.d=\"x header.d=y.test\"", None);
+    }
 }
