@@ -195,6 +195,8 @@ async fn look_up(context: &Context, entry: &QueueEntry) -> Result<Sender> {
 #[derive(Default)]
 pub(crate) struct Members {
     groups: Mutex<HashMap<Asked, (Duration, Arc<Group>)>>,
+    /// Held while a group is expanded, so that all who ask meanwhile wait for one expansion.
+    expanding: Mutex<HashMap<Asked, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 /// A group, and whether with what contacts in it stand for: only strangers have that looked up.
@@ -230,6 +232,21 @@ impl Group {
 }
 
 impl Members {
+    fn known(&self, asked: Asked, now: Duration) -> Option<Arc<Group>> {
+        let groups = self.groups.lock();
+        let (at, members) = groups.get(&asked)?;
+        (now.saturating_sub(*at) < KNOWN_FOR).then(|| members.clone())
+    }
+
+    /// What is held while a group is expanded.
+    fn expanding(&self, asked: Asked) -> Arc<tokio::sync::Mutex<()>> {
+        let mut expanding = self.expanding.lock();
+        if expanding.len() >= GROUPS_MAX {
+            expanding.retain(|_, one| Arc::strong_count(one) > 1);
+        }
+        expanding.entry(asked).or_default().clone()
+    }
+
     /// Who is in a group; nobody where there is no such group any more.
     async fn of(
         &self,
@@ -238,12 +255,14 @@ impl Members {
         with_contacts: bool,
     ) -> Result<Arc<Group>> {
         let asked = (group, with_contacts);
+        if let Some(members) = self.known(asked, context.env.clock.monotonic()) {
+            return Ok(members);
+        }
+        let expanding = self.expanding(asked);
+        let _alone = expanding.lock().await;
         let now = context.env.clock.monotonic();
-        let is_known = |at: &Duration| now.saturating_sub(*at) < KNOWN_FOR;
-        if let Some((at, members)) = self.groups.lock().get(&asked)
-            && is_known(at)
-        {
-            return Ok(members.clone());
+        if let Some(members) = self.known(asked, now) {
+            return Ok(members);
         }
         let mut members = Group::default();
         let mut cursor = Some(0);
@@ -262,7 +281,7 @@ impl Members {
         let members = Arc::new(members);
         let mut groups = self.groups.lock();
         if groups.len() >= GROUPS_MAX {
-            groups.retain(|_, (at, _)| is_known(at));
+            groups.retain(|_, (at, _)| now.saturating_sub(*at) < KNOWN_FOR);
         }
         if groups.len() < GROUPS_MAX {
             groups.insert(asked, (now, members.clone()));

@@ -12,10 +12,17 @@ use contract_blob::Content;
 use contract_store::{body, transact};
 use contract_transport::reports::ReportSettings;
 use contract_transport::{Envelope, Notify, Recipient, Source, Submission, rows};
-use futures::FutureExt;
+use futures::{FutureExt, StreamExt};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the report on one subject may take to be drawn up: most of it is the DNS of others.
+const DRAFT_TIME: Duration = Duration::from_secs(30);
+
+/// On how many subjects reports are drawn up at once, so that a slow domain holds up few others.
+const AT_ONCE: usize = 16;
 
 /// A report, but for its envelope.
 pub(super) struct Draft {
@@ -75,15 +82,27 @@ pub(super) async fn send_due(context: &Arc<Context>) -> Result<()> {
             let page = tally::subjects(&context.store, kind, day(now), last.as_ref()).await?;
             let Some(end) = page.last() else { break };
             last = Some(end.clone());
+            let mut sending = Vec::new();
             for subject in page.iter().filter(|subject| is_ours(context, subject, now)) {
-                if let Err(error) = send(context, &settings, subject, now).await {
-                    let domain = &subject.domain;
-                    tracing::info!(domain, kind = kind.word(), %error, "a report waits");
-                }
+                sending.push(try_send(context, &settings, subject, now));
             }
+            futures::stream::iter(sending).buffer_unordered(AT_ONCE).collect::<Vec<()>>().await;
         }
     }
     Ok(())
+}
+
+/// Sends a report, or leaves it to the next pass.
+async fn try_send(
+    context: &Arc<Context>,
+    settings: &ReportSettings,
+    subject: &Subject,
+    now: Timestamp,
+) {
+    if let Err(error) = send(context, settings, subject, now).await {
+        let domain = &subject.domain;
+        tracing::info!(domain, kind = subject.kind.word(), %error, "a report waits");
+    }
 }
 
 fn is_ours(context: &Context, subject: &Subject, now: Timestamp) -> bool {
@@ -115,11 +134,15 @@ async fn send(
         let text = format!("no DKIM key signs mail of {}, and reports must be signed", from.domain);
         return Err(Error::invalid(text));
     }
-    let draft = match kind {
-        Kind::Tls => tls::draft(context, settings, subject).await?,
-        Kind::Dmarc => dmarc::draft(context, settings, subject).await?,
-        Kind::TlsReceived | Kind::DmarcReceived => None,
+    let drafting = async {
+        match kind {
+            Kind::Tls => tls::draft(context, settings, subject).await,
+            Kind::Dmarc => dmarc::draft(context, settings, subject).await,
+            Kind::TlsReceived | Kind::DmarcReceived => Ok(None),
+        }
     };
+    let late = |_| Error::unavailable("the report was not drawn up in time");
+    let draft = tokio::time::timeout(DRAFT_TIME, drafting).await.map_err(late)??;
     match draft.filter(|draft| !draft.to.is_empty()) {
         Some(draft) => {
             let submission = submission(context, settings, (subject, &from), draft).await?;

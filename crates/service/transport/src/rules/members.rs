@@ -25,6 +25,8 @@ const PAGE: usize = 100_000;
 #[derive(Default)]
 pub(crate) struct Members {
     groups: Mutex<HashMap<Address, (Duration, Arc<Group>)>>,
+    /// Held while a group is expanded, so that all who ask meanwhile wait for one expansion.
+    expanding: Mutex<HashMap<Address, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 /// The members of a group, nested groups expanded, folded.
@@ -39,16 +41,34 @@ impl Group {
 }
 
 impl Members {
+    fn known(&self, group: &Address, now: Duration) -> Option<Arc<Group>> {
+        let groups = self.groups.lock();
+        let (at, members) = groups.get(group)?;
+        (now.saturating_sub(*at) < KNOWN_FOR).then(|| members.clone())
+    }
+
+    /// What is held while a group is expanded.
+    fn expanding(&self, group: &Address) -> Arc<tokio::sync::Mutex<()>> {
+        let mut expanding = self.expanding.lock();
+        if expanding.len() >= GROUPS_MAX {
+            expanding.retain(|_, one| Arc::strong_count(one) > 1);
+        }
+        expanding.entry(group.clone()).or_default().clone()
+    }
+
     /// Who is in a group; nobody where there is no such group.
     ///
     /// # Errors
     /// Temporary ones of the directory; [`base::Kind::Limit`] for a group that cannot be expanded.
     pub(super) async fn of(&self, context: &Context, group: &Address) -> Result<Arc<Group>> {
+        if let Some(members) = self.known(group, context.env.clock.monotonic()) {
+            return Ok(members);
+        }
+        let expanding = self.expanding(group);
+        let _alone = expanding.lock().await;
         let now = context.env.clock.monotonic();
-        if let Some((at, members)) = self.groups.lock().get(group)
-            && now.saturating_sub(*at) < KNOWN_FOR
-        {
-            return Ok(members.clone());
+        if let Some(members) = self.known(group, now) {
+            return Ok(members);
         }
         let mut members = Group::default();
         if let Resolved::Group(found) = context.directory.resolve(group).await? {
