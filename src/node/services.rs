@@ -121,6 +121,8 @@ impl Services {
         };
         let mailboxes = service_mailbox::start(mailbox_config(config), parts, &local);
         directory.start_purging(mailboxes.clone());
+        let level = control.clone();
+        directory.heed_level(move || level.feature_level());
         let policies = Arc::new(StoredPolicies::new(store.clone()));
         let parts = service_transport::Parts {
             // Whoever wants reports says so in the DNS.

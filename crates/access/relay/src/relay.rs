@@ -261,9 +261,7 @@ impl Shared {
                 Err(Refusal { reason: Reason::Never, answer, .. }) if asked.domain.is_some() => {
                     tally.permanent = Some(answer);
                 }
-                Err(Refusal { reason: Reason::Handshake | Reason::Unsafe, answer, .. })
-                    if terms.require_tls =>
-                {
+                Err(Refusal { reason: Reason::Unsafe, answer, .. }) => {
                     tally.permanent = Some(secure::unsafe_here(&answer.text));
                 }
                 Err(refusal) => {

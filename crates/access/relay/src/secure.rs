@@ -92,7 +92,10 @@ impl Shared {
             let text = format!(
                 "neither DNSSEC nor a policy of MTA-STS vouches for the name of the host {host}"
             );
-            return Err(unsafe_here(&text));
+            return Err(match self.may_have_policy(asked).await {
+                true => judged(0, "4.7.5", format!("{REQUIRE_TLS}: {text}")),
+                false => unsafe_here(&text),
+            });
         }
         match secured.tls {
             TlsLevel::Dane | TlsLevel::Domain => Ok(secured),
@@ -104,6 +107,14 @@ impl Shared {
                 let policy = Some(REQUIRE_TLS);
                 Ok(Terms { client, tls: TlsLevel::Domain, policy, ..secured })
             }
+        }
+    }
+
+    /// Whether the domain may have a policy that could not be had now.
+    async fn may_have_policy(&self, asked: &Asked<'_>) -> bool {
+        match (asked.name(), &self.sts, asked.policy.get()) {
+            (Some(domain), Some(sts), None | Some(None)) => sts.may_have_policy(domain).await,
+            _ => false,
         }
     }
 

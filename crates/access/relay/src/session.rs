@@ -140,7 +140,9 @@ impl Session {
         if reply.code() != 220 {
             // "Not now" to STARTTLS leaves the session as it was (RFC 3207 §4).
             return if must {
-                Err(unencrypted(&host, terms, &format!("it answered STARTTLS with {reply}")))
+                let text = format!("it answered STARTTLS with {reply}");
+                // It may do better another time.
+                Err(Refusal { reason: Reason::Terms, ..unencrypted(&host, terms, &text) })
             } else if reply.code() == 421 {
                 Err(turned_away(self.wire, &reply).await)
             } else {
@@ -192,13 +194,17 @@ async fn encrypt(wire: Wire, terms: &Terms) -> Result<Wire, Refusal> {
     let host = wire.host().to_owned();
     let encrypted = wire.encrypted(terms.client.clone(), terms.server_name.clone()).await;
     encrypted.map_err(|trouble| match trouble {
-        Trouble::Handshake { ref why, fault } => {
+        Trouble::Handshake { ref why, fault, is_verdict } => {
             crate::telemetry::handshake_failed();
             let answer = match terms.policy {
                 Some(policy) => judged(0, trouble.status(), format!("{host}: {policy}: {why}")),
                 None => broken(&trouble, &host),
             };
-            Refusal { reason: Reason::Handshake, answer, fault: Some((fault, why.clone())) }
+            let reason = match terms.require_tls && is_verdict {
+                true => Reason::Unsafe,
+                false => Reason::Handshake,
+            };
+            Refusal { reason, answer, fault: Some((fault, why.clone())) }
         }
         _ => silent(&trouble, &host),
     })

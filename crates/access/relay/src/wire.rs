@@ -69,6 +69,8 @@ pub(crate) enum Trouble {
         why: String,
         /// As it is reported.
         fault: TlsFault,
+        /// Whether the host's certificate is what is wrong.
+        is_verdict: bool,
     },
 }
 
@@ -317,15 +319,15 @@ impl Wire {
         let Self { stream, host, mut log, .. } = self;
         let handshake = TlsConnector::from(config).connect(name, stream);
         let shaken = tokio::time::timeout(HANDSHAKE_TIME, Box::pin(handshake)).await;
-        let (why, fault) = match shaken {
+        let (why, fault, is_verdict) = match shaken {
             Ok(Ok(stream)) => return Ok(Self::begun(stream, &host, log)),
             Ok(Err(error)) => reason(&error),
-            Err(_) => ("it took too long".to_owned(), TlsFault::ValidationFailure),
+            Err(_) => ("it took too long".to_owned(), TlsFault::ValidationFailure, false),
         };
         if let Some(log) = &mut log {
             log.note("the TLS handshake failed", &why);
         }
-        Err(Trouble::Handshake { why, fault })
+        Err(Trouble::Handshake { why, fault, is_verdict })
     }
 
     /// What goes on under TLS.
@@ -344,8 +346,9 @@ impl Wire {
     }
 }
 
-/// Why a handshake failed; what is our own verdict on a certificate stands alone.
-fn reason(error: &io::Error) -> (String, TlsFault) {
+/// Why a handshake failed, and whether that is our verdict on a certificate; one of our own making
+/// stands alone.
+fn reason(error: &io::Error) -> (String, TlsFault, bool) {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     let why = match inner {
         Some(rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(why)))) => {
@@ -353,5 +356,9 @@ fn reason(error: &io::Error) -> (String, TlsFault) {
         }
         _ => error.to_string(),
     };
-    (why, inner.map_or(TlsFault::ValidationFailure, fault_of))
+    let is_verdict = matches!(
+        inner,
+        Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented)
+    );
+    (why, inner.map_or(TlsFault::ValidationFailure, fault_of), is_verdict)
 }

@@ -181,6 +181,21 @@ fn binary_becomes_lines() {
     assert_eq!(converted(message, Target::Lines).as_deref(), Ok(expect));
 }
 
+#[test]
+fn headers_become_lines() {
+    let check = |message: &str, expect: &str| {
+        assert_eq!(converted(message, Target::Lines).as_deref(), Ok(expect));
+    };
+    check("Subject: a\0b\r\n\r\nx\r\n", "Subject: a?b\r\n\r\nx\r\n");
+    check(
+        "Subject: a\0b\r\nContent-Transfer-Encoding: binary\r\n\r\nx\r\n",
+        "Subject: a?b\r\nContent-Transfer-Encoding: 8bit\r\nMIME-Version: 1.0\r\n\r\nx\r\n",
+    );
+    let long = format!("Subject: {}\r\n\r\nx\r\n", "a".repeat(1_200));
+    let out = converted(&long, Target::Lines).unwrap();
+    assert!(out.lines().all(|line| line.len() <= 998), "{out}");
+}
+
 /// What must hold of any message.
 fn hold(message: &[u8]) {
     let Ok(out) = whole(message, Target::SevenBit) else { return };

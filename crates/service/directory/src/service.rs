@@ -16,7 +16,7 @@ use contract_directory::{
     NewGroup, RemovedAccount, Resolved,
 };
 use contract_store::Store;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -27,6 +27,8 @@ pub(crate) struct Shared {
     pub(crate) config: DirectoryConfig,
     pub(crate) cache: Cache,
     pub(crate) login: Login,
+    /// Tells the feature level of the cluster; nobody does for a node alone.
+    level: OnceLock<Box<dyn Fn() -> u32 + Send + Sync>>,
 }
 
 impl Shared {
@@ -34,7 +36,12 @@ impl Shared {
     pub(crate) fn new(config: DirectoryConfig, store: Arc<dyn Store>, env: Env) -> Arc<Self> {
         let cache = Cache::new(config.cached_accounts, config.stale_after_ms);
         let login = Login::new(&config, &*env.random);
-        Arc::new(Self { store, env, config, cache, login })
+        Arc::new(Self { store, env, config, cache, login, level: OnceLock::new() })
+    }
+
+    /// Whether every node of the cluster is at a feature level.
+    pub(crate) fn is_at_level(&self, level: u32) -> bool {
+        self.level.get().is_none_or(|told| told() >= level)
     }
 
     /// Milliseconds on the clock that never goes back.
@@ -61,6 +68,11 @@ impl DirectoryService {
             tokio::spawn(trim::trim_regularly(shared.clone())),
         ];
         Arc::new(Self { shared, tasks })
+    }
+
+    /// Asks there from now on for the feature level of the cluster; whoever was named first stays.
+    pub fn heed_level(&self, level: impl Fn() -> u32 + Send + Sync + 'static) {
+        self.shared.level.get_or_init(|| Box::new(level));
     }
 }
 

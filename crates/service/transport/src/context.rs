@@ -14,7 +14,7 @@ use contract_transport::relay::Hop;
 use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 
@@ -165,14 +165,15 @@ impl Drop for Claim {
 
 /// The messages whose senders this process has yet to answer, or has told to try again while a
 /// commit may still land. Their queue does not begin with them on its own account: it hears of them
-/// when they are announced, or they are taken back.
+/// when they are announced, or they are taken back. Each with how many hold it; what other processes
+/// hold is not known here.
 #[derive(Default)]
-pub(crate) struct InHand(Mutex<HashSet<QueueId>>);
+pub(crate) struct InHand(Mutex<HashMap<QueueId, usize>>);
 
 impl InHand {
     /// Whether somebody has this message in hand.
     pub(crate) fn has(&self, queue: QueueId) -> bool {
-        self.0.lock().contains(&queue)
+        self.0.lock().contains_key(&queue)
     }
 }
 
@@ -180,14 +181,15 @@ impl InHand {
 pub(crate) struct Hold {
     in_hand: Arc<InHand>,
     queue: QueueId,
+    is_over: AtomicBool,
 }
 
 impl Hold {
     /// Takes a message in hand.
     pub(crate) fn take(context: &Context, queue: QueueId) -> Arc<Self> {
         let in_hand = context.in_hand.clone();
-        in_hand.0.lock().insert(queue);
-        Arc::new(Self { in_hand, queue })
+        *in_hand.0.lock().entry(queue).or_insert(0) += 1;
+        Arc::new(Self { in_hand, queue, is_over: AtomicBool::new(false) })
     }
 
     /// The message.
@@ -195,9 +197,19 @@ impl Hold {
         self.queue
     }
 
-    /// Lets its queue begin with the message, whoever else still has this.
+    /// Lets its queue begin with the message, whoever else still has a copy of this; other holds
+    /// of the message stay.
     pub(crate) fn let_go(&self) {
-        self.in_hand.0.lock().remove(&self.queue);
+        let mut held = self.in_hand.0.lock();
+        if self.is_over.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        match held.get_mut(&self.queue) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => {
+                held.remove(&self.queue);
+            }
+        }
     }
 }
 

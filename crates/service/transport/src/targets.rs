@@ -27,6 +27,10 @@ const LOOKUPS_AT_ONCE: usize = 32;
 /// they are resolved with the piece, beyond [`PIECE`].
 const BEHIND_MAX: usize = 1_000;
 
+/// In how many pieces they may come: dynamic groups look through the directory, and may find nobody
+/// in most pieces.
+const BEHIND_PIECES_MAX: usize = 1_000;
+
 /// A mailbox that is to get the message.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Target {
@@ -302,37 +306,55 @@ impl<'a> Look<'a> {
     /// came already, or behind the recipient itself, gets the message anyway.
     async fn take_behind(&mut self, root: &Group) -> Result<()> {
         let mut seen = HashSet::from([root.id]);
-        let mut members = 0;
+        let mut room = BEHIND_MAX;
         while let Some(group) = self.behind.pop_front() {
             if !seen.insert(group.id) {
                 continue;
             }
-            let directory = &self.context.directory;
-            let page = directory.expand_admitted(group.id, 0, BEHIND_MAX, self.doors).await;
-            self.take_closed();
-            let page = match page {
-                Ok(page) => page,
+            let members = match self.all_of(&group, room).await {
+                Ok(members) => members,
                 Err(error) => {
                     self.take_lost(&group, error)?;
                     continue;
                 }
             };
-            members += page.members.len();
-            if members > BEHIND_MAX || page.next.is_some() {
+            let Some(members) = members else {
+                room = 0;
                 let text = "Too many people stand behind a member of the group who forwards";
                 let failure = Failure::new(group.address.clone(), self.recipient, "5.4.6", text);
                 self.found.push(Found::Nobody(failure));
                 continue;
-            }
-            self.take_all(&page.members).await?;
+            };
+            room -= members.len();
+            self.take_all(&members).await?;
             self.became.expanded.push(Expanded {
                 group: group.address.clone(),
                 recipient: self.recipient,
                 is_instead: false,
-                members: page.members,
+                members,
             });
         }
         Ok(())
+    }
+
+    /// All members of a group; `None` where they are more than there is room for.
+    async fn all_of(&mut self, group: &Group, room: usize) -> Result<Option<Vec<Address>>> {
+        let (mut members, mut from) = (Vec::new(), 0);
+        for _ in 0..BEHIND_PIECES_MAX {
+            let directory = &self.context.directory;
+            let page = directory.expand_admitted(group.id, from, BEHIND_MAX, self.doors).await;
+            self.take_closed();
+            let page = page?;
+            members.extend(page.members);
+            if members.len() > room {
+                return Ok(None);
+            }
+            match page.next {
+                Some(next) => from = next,
+                None => return Ok(Some(members)),
+            }
+        }
+        Ok(None)
     }
 
     /// Groups within groups that do not take the message.

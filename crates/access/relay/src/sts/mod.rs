@@ -131,6 +131,23 @@ impl Sts {
         Ok(kept.filter(|one| one.mode != StsMode::None && one.counts(now)))
     }
 
+    /// Whether a domain for which there is no policy may have one all the same: nobody says whether
+    /// it does, or the one that it names could not be had.
+    pub(crate) async fn may_have_policy(&self, domain: &str) -> bool {
+        let name = format!("_mta-sts.{domain}");
+        let asking = tokio::time::timeout(DNS_TIME, self.env.dns.texts(&name)).await;
+        let id = match asking.unwrap_or_else(|_| Err(too_slow())) {
+            Ok(found) => policy::id(&found.records),
+            Err(DnsError::NoDomain | DnsError::NoRecords) => None,
+            Err(DnsError::NoAnswer(_)) => return true,
+        };
+        match (id, self.known(domain).await) {
+            (None, _) => false,
+            (Some(id), Ok(Some(known))) => known.id != id,
+            (Some(_), Ok(None) | Err(_)) => true,
+        }
+    }
+
     /// Notes that mail goes to a domain: what nobody asks for is not fetched for ever.
     async fn note_use(&self, domain: &str) {
         let now = self.env.clock.monotonic();

@@ -106,6 +106,13 @@ fn all_others_do_not() {
         world.host(MX, &[BEFORE, "S: 421 4.3.2 going down\nC: QUIT"]).await;
         check(world, 1, "later 421 4.3.2").await;
     });
+    // So may its TLS.
+    run(async |world| {
+        secure(world);
+        let script = format!("{OFFER}C: STARTTLS\nS: 454 4.7.0 not now\n! closed");
+        world.host(MX, &[BEFORE, &script]).await;
+        check(world, 1, "later 0 4.7.4").await;
+    });
 }
 
 #[test]

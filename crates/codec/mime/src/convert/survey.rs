@@ -254,7 +254,11 @@ impl<'a> Survey<'a> {
         };
         let edit = Edit { encoding, ascii: self.wants_ascii(area, marks), ..Edit::default() };
         if edit == Edit::default() {
-            let breaks = marks.bare && self.target != Target::AsciiHeader;
+            let breaks = match self.target {
+                Target::SevenBit => marks.bare,
+                Target::AsciiHeader => false,
+                Target::Lines => !marks.fits(Target::Lines),
+            };
             return if breaks { Action::Tidy } else { Action::Keep };
         }
         Action::Header(edit)

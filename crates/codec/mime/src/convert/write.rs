@@ -1,6 +1,6 @@
 //! Writes a message as its plan says.
 
-use super::plan::{Action, Encoding, Plan};
+use super::plan::{Action, Edit, Encoding, Plan};
 use super::{LINE_BYTES_MAX, Target, encode, header};
 use crate::decode::TransferDecoder;
 use encode::Encoder;
@@ -98,7 +98,7 @@ impl Converter {
                 State::Tidy(tidy) => tidy.finish(out),
                 State::Header(held) => {
                     if let Action::Header(edit) = action {
-                        header::write(&held, edit, out);
+                        rewrite(&held, edit, self.plan.target, out);
                     }
                 }
                 State::Encode { decoder, mut encoder, mut octets } => {
@@ -133,6 +133,18 @@ impl Converter {
             out.extend_from_slice(if quoted { b"=\r\n" } else { b"\r\n" });
         }
     }
+}
+
+/// Writes a header as it is to become, in lines where lines are wanted.
+fn rewrite(held: &[u8], edit: Edit, target: Target, out: &mut Vec<u8>) {
+    if target != Target::Lines {
+        return header::write(held, edit, out);
+    }
+    let mut written = Vec::with_capacity(held.len());
+    header::write(held, edit, &mut written);
+    let mut tidy = Tidy::new(target);
+    tidy.push(&written, out);
+    tidy.finish(out);
 }
 
 /// Repairs what is no content.
