@@ -141,14 +141,7 @@ impl Response<'_> {
             }
             Response::Search(ids, mod_seq) => put_ids(out, "SEARCH", ids, *mod_seq),
             Response::ESearch(found) => found.encode(out),
-            Response::Vanished { earlier, uids } => {
-                out.put_slice(if *earlier {
-                    b"VANISHED (EARLIER) ".as_slice()
-                } else {
-                    b"VANISHED "
-                });
-                put_ranges(out, uids);
-            }
+            Response::Vanished { earlier, uids } => put_vanished(out, *earlier, uids),
             Response::Flags(flags) => {
                 out.put_slice(b"FLAGS ");
                 put_flags(out, flags.iter().map(Flag::as_str));
@@ -157,13 +150,7 @@ impl Response<'_> {
             Response::Recent(count) => put_count(out, *count, " RECENT"),
             Response::Expunge(number) => put_count(out, *number, " EXPUNGE"),
             Response::Sort(ids, mod_seq) => put_ids(out, "SORT", ids, *mod_seq),
-            Response::Thread(nodes) => {
-                out.put_slice(b"THREAD");
-                if !nodes.is_empty() {
-                    out.put_u8(b' ');
-                    thread::put_threads(out, nodes);
-                }
-            }
+            Response::Thread(nodes) => put_thread(out, nodes),
             Response::Quota(root, resources) => access::put_quota(out, root, resources),
             Response::QuotaRoot(mailbox, roots) => {
                 access::put_quota_root(out, (mailbox, names), roots);
@@ -191,6 +178,19 @@ fn put_ids(out: &mut BytesMut, name: &str, ids: &[u32], mod_seq: Option<u64>) {
         out.put_slice(b" (MODSEQ ");
         put_number(out, mod_seq);
         out.put_u8(b')');
+    }
+}
+
+fn put_vanished(out: &mut BytesMut, earlier: bool, uids: &[IdRange]) {
+    out.put_slice(if earlier { b"VANISHED (EARLIER) ".as_slice() } else { b"VANISHED " });
+    put_ranges(out, uids);
+}
+
+fn put_thread(out: &mut BytesMut, nodes: &[ThreadNode]) {
+    out.put_slice(b"THREAD");
+    if !nodes.is_empty() {
+        out.put_u8(b' ');
+        thread::put_threads(out, nodes);
     }
 }
 
