@@ -184,8 +184,9 @@ fn is_unknown(error: &Error) -> bool {
 
 /// Whether somebody still waits for the outcome of a commit.
 struct Caller {
-    /// Kept until neither the caller nor the commit is left to say what becomes of the message.
-    _hold: Arc<Hold>,
+    /// Kept until it is known that the message is accepted, or neither the caller nor the commit is
+    /// left to say what becomes of it.
+    hold: Arc<Hold>,
     stands: AtomicU8,
     /// Whether the acceptance has been counted and traced.
     told: AtomicBool,
@@ -196,7 +197,7 @@ impl Caller {
     const GONE: u8 = 2;
 
     fn new(hold: Arc<Hold>) -> Self {
-        Self { _hold: hold, stands: AtomicU8::new(0), told: AtomicBool::new(false) }
+        Self { hold, stands: AtomicU8::new(0), told: AtomicBool::new(false) }
     }
 
     /// The commit was made; answers whether the caller was still there.
@@ -235,6 +236,8 @@ async fn until(
     }
     result?;
     if caller.committed() {
+        // Before it is announced: the hint may start the queue, which then finds it by itself.
+        caller.hold.let_go();
         caller.tell_once(&Received::of(&submission));
         settle::send_hint(&context, submission, accepted);
     } else {

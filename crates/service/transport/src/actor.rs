@@ -28,6 +28,10 @@ const REPORT_TIME: Duration = Duration::from_secs(60);
 /// twice as long after each further time, to [`AGAIN_MS_MAX`].
 const AGAIN_MS: i64 = 1_000;
 
+/// How soon a message is looked at again that was found before it was announced, in milliseconds:
+/// nearly always its announcement is under way.
+const IN_HAND_MS: i64 = 20;
+
 /// The longest wait of [`AGAIN_MS`].
 const AGAIN_MS_MAX: i64 = 60_000;
 
@@ -158,7 +162,8 @@ impl QueueActor {
         let claim = is_free.then(|| Claim::take(&self.context, queue)).flatten();
         let Some(claim) = claim else {
             // Or a round of an earlier life of this queue is still at it.
-            let soon = self.context.env.clock.now().plus_ms(AGAIN_MS);
+            let wait_ms = if is_free { AGAIN_MS } else { IN_HAND_MS };
+            let soon = self.context.env.clock.now().plus_ms(wait_ms);
             self.messages.rest(queue, Some(soon));
             return;
         };
